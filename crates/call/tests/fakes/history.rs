@@ -1,0 +1,58 @@
+//! What can happen to a world, and how often it does.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// Something that happens to the world.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Event {
+    Start(usize),
+    Next(usize),
+    Stop(usize),
+    SignallingLost(usize),
+    SignallingBack(usize),
+    /// Nothing gets through between anybody, until [`Event::PathRepaired`].
+    PathBroken,
+    PathRepaired,
+    /// Nothing gets through with the candidates that were gathered so far.
+    AddressChanged,
+    /// The local side of the peer connection wants something that needs an offer.
+    Change(usize),
+    /// The next order about descriptions fails.
+    Failure(usize),
+    /// The server repeats itself, or says something about a room of the past.
+    Echo(usize),
+}
+
+/// Any event; those that lead to calls come more often.
+pub(crate) fn any_event() -> impl Strategy<Value = Event> {
+    let who = 0_usize..3;
+    prop_oneof![
+        6 => who.clone().prop_map(Event::Start),
+        6 => who.clone().prop_map(Event::Next),
+        3 => who.clone().prop_map(Event::Stop),
+        2 => who.clone().prop_map(Event::SignallingLost),
+        4 => who.clone().prop_map(Event::SignallingBack),
+        1 => Just(Event::PathBroken),
+        2 => Just(Event::PathRepaired),
+        2 => Just(Event::AddressChanged),
+        3 => who.clone().prop_map(Event::Change),
+        1 => who.clone().prop_map(Event::Failure),
+        3 => who.prop_map(Event::Echo),
+    ]
+}
+
+/// Any pause, from none at all to long enough for every time-out.
+pub(crate) fn pause() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        3 => Just(ms(0)),
+        4 => (0_u64..300).prop_map(ms),
+        3 => (0_u64..4_000).prop_map(ms),
+        1 => (0_u64..40_000).prop_map(ms),
+    ]
+}

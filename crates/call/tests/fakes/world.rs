@@ -1,0 +1,420 @@
+//! A world for some people: signalling with delays and losses, peer connections with paths that come and go.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use call::{Call, Command, Config, Input, Output, PeerFact, State, negotiation};
+use protocol::{LeaveReason, Role, ServerMessage};
+use simulation::{Conditions, Link, Random};
+
+use super::history::Event;
+use super::someone::{FakePeer, Person};
+use super::strict_server::{ConnectionId, StrictServer};
+use super::strict_stack::StrictStack;
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// Some people, a server, and what lies between them.
+pub(crate) struct World {
+    pub(crate) now: Instant,
+    pub(crate) random: Random,
+    pub(crate) server: StrictServer,
+    pub(crate) people: Vec<Person>,
+    next_connection: u64,
+    pub(crate) is_path_broken: bool,
+    /// This share of the peer connections cannot be opened.
+    pub(crate) open_failure_ratio: f64,
+    /// ICE generations that lead nowhere any more.
+    pub(crate) dead_generations: Vec<String>,
+    /// Connections whose loss the server has not noticed yet.
+    unnoticed: Vec<(Instant, ConnectionId)>,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, people: usize) -> Self {
+        let mut random = Random::new(seed);
+        let conditions = Conditions {
+            latency: ms(10),
+            jitter: ms(40),
+            ..Conditions::default()
+        };
+        let mut world = Self {
+            now: simulation::start(),
+            server: StrictServer::default(),
+            people: Vec::new(),
+            next_connection: 1,
+            is_path_broken: false,
+            open_failure_ratio: 0.0,
+            dead_generations: Vec::new(),
+            unnoticed: Vec::new(),
+            random: random.clone(),
+        };
+        for number in 0..people {
+            world.people.push(Person {
+                name: format!("person {number}"),
+                call: Call::new(Config::default()),
+                connection: None,
+                to_server: Link::new(conditions, random.next_u64()),
+                from_server: Link::new(conditions, random.next_u64()),
+                heard: Vec::new(),
+                peer: None,
+                peers_opened: 0,
+                peers_closed: 0,
+                facts: BTreeMap::new(),
+                facts_sent: 0,
+            });
+            world.happen(Event::SignallingBack(number));
+        }
+        world
+    }
+
+    pub(crate) fn happen(&mut self, event: Event) {
+        match event {
+            Event::Start(who) => {
+                let wish = Command::Start {
+                    interests: vec!["chess".to_owned()],
+                    language: None,
+                };
+                self.tell(who, Input::Command(wish));
+            }
+            Event::Next(who) => self.tell(who, Input::Command(Command::Next)),
+            Event::Stop(who) => self.tell(who, Input::Command(Command::Stop)),
+            Event::SignallingLost(who) => self.lose_signalling(who),
+            Event::SignallingBack(who) => self.regain_signalling(who),
+            Event::PathBroken => self.is_path_broken = true,
+            Event::PathRepaired => self.is_path_broken = false,
+            Event::AddressChanged => {
+                let peers = self.people.iter().filter_map(|person| person.peer.as_ref());
+                self.dead_generations
+                    .extend(peers.filter_map(|peer| peer.stack.local()));
+            }
+            Event::Change(who) => {
+                let Some(peer) = self.open_peer(who) else {
+                    return;
+                };
+                peer.stack.want_change();
+                let id = peer.id;
+                self.tell(
+                    who,
+                    Input::Peer {
+                        peer: id,
+                        fact: PeerFact::NegotiationNeeded,
+                    },
+                );
+            }
+            Event::Failure(who) => {
+                if let Some(peer) = self.open_peer(who) {
+                    peer.stack.fail_next();
+                    peer.has_failed = true;
+                }
+            }
+            Event::Echo(who) => self.echo(who),
+        }
+    }
+
+    fn open_peer(&mut self, who: usize) -> Option<&mut FakePeer> {
+        self.people
+            .get_mut(who)?
+            .peer
+            .as_mut()
+            .filter(|peer| peer.opens_at.is_none())
+    }
+
+    fn lose_signalling(&mut self, who: usize) {
+        let Some(person) = self.people.get_mut(who) else {
+            return;
+        };
+        let Some(connection) = person.connection.take() else {
+            return;
+        };
+        person.to_server.cut();
+        // What was on the way is sometimes still read after the loss is known.
+        if self.random.chance(0.5) {
+            person.from_server.cut();
+        }
+        let noticed_at = self.now + self.random.duration(ms(3_000));
+        self.unnoticed.push((noticed_at, connection));
+        self.tell(who, Input::SignallingDown);
+    }
+
+    fn regain_signalling(&mut self, who: usize) {
+        let Some(person) = self.people.get_mut(who) else {
+            return;
+        };
+        if person.connection.is_some() {
+            return;
+        }
+        let connection = ConnectionId(self.next_connection);
+        self.next_connection += 1;
+        person.connection = Some(connection);
+        person.from_server.cut();
+        self.server.connect(connection);
+        self.tell(who, Input::SignallingUp);
+    }
+
+    fn echo(&mut self, who: usize) {
+        let Some(person) = self.people.get(who) else {
+            return;
+        };
+        let Some(last) = person.heard.last().cloned() else {
+            return;
+        };
+        let index = self.random.below(person.heard.len() as u64) as usize;
+        let old = person.heard[index].clone();
+        let present = person.call.room().copied();
+        // Nothing else is repeated: in order, a `waiting` and another room's `matched` say something true.
+        let may_be_repeated = match &last {
+            ServerMessage::Matched { room, .. } => present == Some(*room),
+            other => matches!(other, ServerMessage::PartnerLeft { .. }),
+        };
+        if may_be_repeated {
+            self.tell(who, Input::Server(last));
+        }
+        let old_room = match &old {
+            ServerMessage::Matched { room, .. } => Some(*room),
+            _ => None,
+        };
+        if let Some(room) = old_room.filter(|room| Some(*room) != present) {
+            let reason = LeaveReason::Next;
+            self.tell(
+                who,
+                Input::Server(ServerMessage::PartnerLeft { room, reason }),
+            );
+            self.tell(
+                who,
+                Input::Server(ServerMessage::Candidate {
+                    room,
+                    candidate: None,
+                }),
+            );
+        }
+    }
+
+    pub(crate) fn put_in_order(&mut self) {
+        self.server.refusal_ratio = 0.0;
+        self.open_failure_ratio = 0.0;
+        self.is_path_broken = false;
+        for who in 0..self.people.len() {
+            self.happen(Event::SignallingBack(who));
+        }
+    }
+
+    pub(crate) fn let_everybody_search(&mut self) {
+        for who in 0..self.people.len() {
+            match self.people[who].call.state() {
+                State::Idle => self.happen(Event::Start(who)),
+                State::Ended { .. } => self.happen(Event::Next(who)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn run(&mut self, time: Duration) {
+        let until = self.now + time;
+        for _ in 0..1_000_000 {
+            self.settle_paths();
+            match self.next_moment() {
+                Some(next) if next <= until => self.now = self.now.max(next),
+                _ => {
+                    self.now = until;
+                    return;
+                }
+            }
+            self.step();
+        }
+        panic!("time stands still");
+    }
+
+    fn next_moment(&self) -> Option<Instant> {
+        let noticed = self.unnoticed.iter().map(|(noticed_at, _)| *noticed_at);
+        let people = self.people.iter().flat_map(|person| {
+            let peer = person.peer.as_ref();
+            [
+                person.call.poll_timeout(),
+                person.to_server.poll_timeout(),
+                person.from_server.poll_timeout(),
+                person.facts.keys().next().map(|(at, _)| *at),
+                peer.and_then(|peer| peer.opens_at),
+                peer.and_then(|peer| peer.report_at),
+                peer.and_then(|peer| peer.stack.poll_timeout()),
+            ]
+        });
+        noticed.chain(people.flatten()).min()
+    }
+
+    /// Whatever is due happens.
+    fn step(&mut self) {
+        let now = self.now;
+        if let Some(index) = self.unnoticed.iter().position(|(at, _)| *at <= now) {
+            let (_, connection) = self.unnoticed.remove(index);
+            self.server.disconnect(connection);
+        }
+        for who in 0..self.people.len() {
+            if self.people[who]
+                .call
+                .poll_timeout()
+                .is_some_and(|at| at <= now)
+            {
+                self.tell(who, Input::Timeout);
+                let next = self.people[who].call.poll_timeout();
+                assert!(
+                    next.is_none_or(|at| at > now),
+                    "a timeout that changes nothing"
+                );
+            }
+            let person = &mut self.people[who];
+            if let Some(message) = person.to_server.poll(now)
+                && let Some(connection) = person.connection
+            {
+                self.server.hear(connection, message, &mut self.random);
+            }
+            let person = &mut self.people[who];
+            if let Some(message) = person.from_server.poll(now) {
+                person.heard.push(message.clone());
+                self.tell(who, Input::Server(message));
+            }
+            let person = &mut self.people[who];
+            if let Some(entry) = person.facts.first_entry()
+                && entry.key().0 <= now
+            {
+                let (peer, fact) = entry.remove();
+                self.tell(who, Input::Peer { peer, fact });
+            }
+            self.step_peer(who);
+        }
+        for (connection, message) in std::mem::take(&mut self.server.outbox) {
+            let mut people = self.people.iter_mut();
+            if let Some(person) = people.find(|person| person.connection == Some(connection)) {
+                person.from_server.send(now, message);
+            }
+        }
+    }
+
+    pub(crate) fn tell(&mut self, who: usize, input: Input) {
+        let Some(person) = self.people.get_mut(who) else {
+            return;
+        };
+        person.call.handle(input, self.now);
+        while let Some(output) = self.people[who].call.poll_output() {
+            self.carry_out(who, output);
+        }
+        self.people[who].assert_invariants();
+    }
+
+    fn carry_out(&mut self, who: usize, output: Output) {
+        let now = self.now;
+        let partner = self.partner_of(who);
+        let person = &mut self.people[who];
+        let (peer, order) = match output {
+            Output::Send(message) => {
+                assert!(
+                    person.connection.is_some(),
+                    "{}: {message:?} to nobody",
+                    person.name
+                );
+                person.to_server.send(now, message);
+                return;
+            }
+            Output::OpenPeer { peer: id, role, .. } => {
+                assert!(
+                    person.peer.is_none(),
+                    "{}: two peer connections at once",
+                    person.name
+                );
+                assert!(
+                    id.0 > person.peers_opened,
+                    "{}: an old id is used again",
+                    person.name
+                );
+                person.peers_opened += 1;
+                if self.random.chance(self.open_failure_ratio) {
+                    person.report_later(now, id, PeerFact::OpenFailed);
+                }
+                person.peer = Some(FakePeer {
+                    id,
+                    role,
+                    opens_at: Some(now + self.random.duration(ms(100))),
+                    stack: StrictStack::new(format!("{} {}-", person.name, id.0)),
+                    has_path: false,
+                    reported: None,
+                    report_at: None,
+                    has_failed: false,
+                });
+                return;
+            }
+            Output::ClosePeer { peer: id, say_bye } => {
+                let peer = person.peer.take().expect("no peer connection to close");
+                assert_eq!(peer.id, id, "{}: closes another one", person.name);
+                let may_yield = peer.role == Role::Answerer || peer.has_failed;
+                assert!(
+                    may_yield || peer.stack.rollbacks == 0,
+                    "{}: impolite yields",
+                    person.name
+                );
+                person.peers_closed += 1;
+                for fact in [
+                    PeerFact::Opened,
+                    PeerFact::RemoteApplied,
+                    PeerFact::Connected,
+                ] {
+                    person.report_later(now + self.random.duration(ms(3_000)), id, fact);
+                }
+                if let Some(partner) = partner.filter(|_| say_bye)
+                    && let Some(peer) = &self.people[partner].peer
+                {
+                    let (id, at) = (peer.id, now + self.random.duration(ms(100)));
+                    self.people[partner].report_later(at, id, PeerFact::Bye);
+                }
+                return;
+            }
+            Output::CreateOffer { peer, ice_restart } => {
+                (peer, negotiation::Output::CreateOffer { ice_restart })
+            }
+            Output::CreateAnswer { peer } => (peer, negotiation::Output::CreateAnswer),
+            Output::ApplyRemote { peer, description } => {
+                (peer, negotiation::Output::ApplyRemote(description))
+            }
+            Output::Rollback { peer } => (peer, negotiation::Output::Rollback),
+            Output::AddCandidate { peer, candidate } => {
+                (peer, negotiation::Output::AddCandidate(candidate))
+            }
+        };
+        let present = person
+            .peer
+            .as_mut()
+            .expect("an order without a peer connection");
+        assert_eq!(
+            present.id, peer,
+            "{}: an order about another peer connection",
+            person.name
+        );
+        assert!(
+            present.opens_at.is_none(),
+            "{}: an order before it is open",
+            person.name
+        );
+        present.stack.carry_out(order, now, &mut self.random);
+    }
+
+    /// Two talk to each other; a third one waits.
+    pub(crate) fn assert_in_pairs(&self) {
+        let states: Vec<_> = self
+            .people
+            .iter()
+            .map(|person| person.call.state())
+            .collect();
+        let in_pairs: Vec<_> = (0..self.people.len())
+            .filter(|who| {
+                matches!(states[*who], State::Connected { .. }) && self.partner_of(*who).is_some()
+            })
+            .collect();
+        assert_eq!(in_pairs.len(), 2, "{states:?}");
+        for (who, state) in states.iter().enumerate() {
+            let waits = matches!(state, State::Searching { .. });
+            assert!(waits || in_pairs.contains(&who), "{states:?}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Everything that a button or a key can do, in one list: its words, its key, when it is possible and what it does.
+//!
+//! Buttons, tooltips and the keyboard all read this list, so they cannot disagree.
+
+use engine::{CallView, Command, Snapshot};
+
+use crate::state::WindowState;
+
+/// Something that a person can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Look for somebody.
+    Start,
+    /// On to the next stranger.
+    Next,
+    /// Stop the search or the call, back to the lobby.
+    Stop,
+    /// Mute or unmute.
+    ToggleMicrophone,
+    /// Camera off or on.
+    ToggleCamera,
+    /// Chat open or closed.
+    ToggleChat,
+    /// Own picture in or out of sight.
+    ToggleSelfView,
+    /// Figures about the connection open or closed.
+    ToggleStatistics,
+    /// The whole screen or a window.
+    ToggleFullScreen,
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Start,
+        Self::Next,
+        Self::Stop,
+        Self::ToggleMicrophone,
+        Self::ToggleCamera,
+        Self::ToggleChat,
+        Self::ToggleSelfView,
+        Self::ToggleStatistics,
+        Self::ToggleFullScreen,
+    ];
+
+    /// What it would do right now, in words.
+    pub fn name(self, snapshot: &Snapshot, state: &WindowState) -> &'static str {
+        let either = |is: bool, yes, no| if is { yes } else { no };
+        match self {
+            Self::Start => "Start",
+            Self::Next => "Next stranger",
+            Self::Stop => match snapshot.call {
+                CallView::Searching { .. } => "Stop searching",
+                CallView::Ended { .. } => "Back to the lobby",
+                _ => "End the call",
+            },
+            Self::ToggleMicrophone => {
+                either(snapshot.devices.is_microphone_on, "Mute microphone", "Unmute microphone")
+            }
+            Self::ToggleCamera => either(snapshot.devices.is_camera_on, "Turn camera off", "Turn camera on"),
+            Self::ToggleChat => either(state.is_chat_open, "Close chat", "Open chat"),
+            Self::ToggleSelfView => either(state.is_self_view_hidden, "Show my picture", "Hide my picture"),
+            Self::ToggleStatistics => {
+                either(state.is_statistics_open, "Hide connection details", "Show connection details")
+            }
+            Self::ToggleFullScreen => either(state.is_full_screen, "Leave full screen", "Full screen"),
+        }
+    }
+
+    /// The key that does it, as it is printed on the keyboard.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Start => "Enter",
+            Self::Next => "Esc",
+            Self::Stop => "Shift+Esc",
+            Self::ToggleMicrophone => "M",
+            Self::ToggleCamera => "V",
+            Self::ToggleChat => "T",
+            Self::ToggleSelfView => "H",
+            Self::ToggleStatistics => "Ctrl+I",
+            Self::ToggleFullScreen => "F11",
+        }
+    }
+
+    /// Words and key, for a tooltip.
+    pub fn hint(self, snapshot: &Snapshot, state: &WindowState) -> String {
+        format!("{}  ({})", self.name(snapshot, state), self.key())
+    }
+
+    /// Whether it makes sense right now.
+    pub fn is_possible(self, snapshot: &Snapshot) -> bool {
+        let has_partner = matches!(
+            snapshot.call,
+            CallView::Connecting { .. } | CallView::Connected { .. } | CallView::Reconnecting { .. }
+        );
+        let is_ended = matches!(snapshot.call, CallView::Ended { .. });
+        match self {
+            Self::Start => {
+                matches!(snapshot.call, CallView::Idle)
+                    && !matches!(snapshot.signalling, engine::SignallingView::Away { .. })
+            }
+            Self::Next => has_partner || is_ended,
+            Self::Stop | Self::ToggleSelfView => !matches!(snapshot.call, CallView::Idle),
+            Self::ToggleChat | Self::ToggleStatistics => has_partner,
+            Self::ToggleMicrophone | Self::ToggleCamera | Self::ToggleFullScreen => true,
+        }
+    }
+
+    /// Does it: changes what the window remembers, or asks the engine.
+    pub fn perform(self, snapshot: &Snapshot, state: &mut WindowState, out: &mut Vec<Command>) {
+        if !self.is_possible(snapshot) {
+            return;
+        }
+        match self {
+            Self::Start => {
+                crate::widgets::finish_interest(state);
+                state.searched_for.clone_from(&state.interests);
+                out.push(Command::Start { interests: state.interests.clone(), language: language() });
+            }
+            Self::Next => out.push(Command::Next),
+            Self::Stop => out.push(Command::Stop),
+            Self::ToggleMicrophone => out.push(Command::SetMicrophone(!snapshot.devices.is_microphone_on)),
+            Self::ToggleCamera => out.push(Command::SetCamera(!snapshot.devices.is_camera_on)),
+            Self::ToggleChat => {
+                state.is_chat_open = !state.is_chat_open;
+                state.wants_chat_focus = state.is_chat_open;
+            }
+            Self::ToggleSelfView => state.is_self_view_hidden = !state.is_self_view_hidden,
+            Self::ToggleStatistics => state.is_statistics_open = !state.is_statistics_open,
+            Self::ToggleFullScreen => state.is_full_screen = !state.is_full_screen,
+        }
+    }
+}
+
+/// The language of the system, as a BCP 47 tag: `de_AT.UTF-8` becomes `de-AT`.
+fn language() -> Option<String> {
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    })?;
+    language_tag(&locale)
+}
+
+fn language_tag(locale: &str) -> Option<String> {
+    let tag = locale.split(['.', '@']).next().unwrap_or_default().replace('_', "-");
+    let is_tag = tag.len() <= protocol::limits::LANGUAGE_BYTES
+        && tag.split('-').all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()));
+    (is_tag && tag.as_bytes()[0].is_ascii_alphabetic() && tag != "POSIX").then_some(tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locale_becomes_a_language_tag_or_nothing() {
+        assert_eq!(language_tag("de_AT.UTF-8").as_deref(), Some("de-AT"));
+        assert_eq!(language_tag("sr_RS@latin").as_deref(), Some("sr-RS"));
+        assert_eq!(language_tag("en").as_deref(), Some("en"));
+        for none in ["C", "C.UTF-8", "POSIX", "", "_", "12"] {
+            assert_eq!(language_tag(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn no_two_actions_share_a_key() {
+        for (index, action) in Action::ALL.into_iter().enumerate() {
+            assert!(Action::ALL[..index].iter().all(|other| other.key() != action.key()), "{action:?}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The window on the screen: carries snapshots and pictures from the engine to [`Window`], and wishes back.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use eframe::{CreationContext, Frame};
+use egui::{Context, Ui};
+use engine::{Command, Config, Engine, EngineError, Snapshot};
+
+use crate::actions::Action;
+use crate::settings::Settings;
+use crate::state::WindowState;
+use crate::theme;
+use crate::window::Window;
+
+/// What the window starts with.
+#[derive(Debug)]
+pub struct Launch {
+    /// What the engine starts with.
+    pub config: Config,
+    /// What the person likes to talk about.
+    pub interests: Vec<String>,
+    /// Whether to look for somebody at once.
+    pub is_searching: bool,
+    /// What is remembered so far.
+    pub settings: Settings,
+    /// Where it is remembered; nowhere if there is no such place.
+    pub settings_path: Option<PathBuf>,
+}
+
+/// The application, as eframe drives it.
+pub struct App {
+    engine: Engine,
+    snapshot: Arc<Snapshot>,
+    window: Window,
+    settings: Settings,
+    settings_path: Option<PathBuf>,
+}
+
+impl App {
+    /// Starts the engine and the window.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine cannot start.
+    pub fn new(creation: &CreationContext<'_>, launch: Launch) -> Result<Self, EngineError> {
+        theme::apply(&creation.egui_ctx);
+        let mut state = WindowState::new(launch.config.server.clone(), launch.interests);
+        let ctx = creation.egui_ctx.clone();
+        // `request_repaint` asks for two passes, which doubles the work of every picture; this asks for one.
+        let wake = move || ctx.request_repaint_after(Duration::from_nanos(1));
+        let engine = Engine::start(launch.config, wake)?;
+        let snapshot = engine.snapshot();
+        if launch.is_searching {
+            let mut commands = Vec::new();
+            Action::Start.perform(&snapshot, &mut state, &mut commands);
+            commands.into_iter().for_each(|command| engine.send(command));
+        }
+        let window = Window::new(state);
+        Ok(Self { engine, snapshot, window, settings: launch.settings, settings_path: launch.settings_path })
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        if self.settings.note(&command)
+            && let Some(path) = &self.settings_path
+            && let Err(error) = self.settings.save(path)
+        {
+            tracing::warn!(%error, "the settings cannot be saved");
+        }
+        self.engine.send(command);
+    }
+}
+
+impl eframe::App for App {
+    /// Runs for a hidden window too.
+    fn logic(&mut self, _: &Context, _: &mut Frame) {
+        self.snapshot = self.engine.snapshot();
+        self.window.observe(&self.snapshot, Instant::now());
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _: &mut Frame) {
+        // Pictures are taken here and not in `logic`: while nobody sees the window they need not be converted.
+        if let Some(frame) = self.engine.remote_video().take() {
+            self.window.show_remote(ui.ctx(), &self.snapshot, &frame);
+        }
+        if let Some(frame) = self.engine.local_video().take() {
+            self.window.show_local(ui.ctx(), &self.snapshot, &frame);
+        }
+        for command in self.window.ui(ui, &self.snapshot, Instant::now()) {
+            self.carry_out(command);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What the person sees and presses.
+//!
+//! ```text
+//!  engine ──▶ Snapshot ──▶ Window ─▶ screens ─▶ panels, widgets
+//!         ◀── Command  ◀──┘   └ WindowState: what is typed, what is open
+//! ```
+//!
+//! Screens draw plain state and push [`engine::Command`]s; they own no thread, no device and no socket. Only [`app`]
+//! holds an engine. [`text`] holds every sentence about what happened, [`actions`] everything that a key or button
+//! does, [`theme`] every colour.
+
+pub mod actions;
+pub mod app;
+pub mod icons;
+pub mod pictures;
+pub mod quality;
+pub mod screens;
+pub mod settings;
+pub mod shortcuts;
+pub mod state;
+pub mod text;
+pub mod theme;
+pub mod trouble;
+pub mod widgets;
+pub mod window;
+
+mod panels;

@@ -1,0 +1,145 @@
+//! `passerby`: flags, log and window.
+
+
+use anyhow::Context as _;
+use clap::Parser;
+use desktop::app::{App, Launch};
+use desktop::settings::{LoadProblem, Settings};
+use desktop::widgets::add_interest;
+use engine::{AudioSink, AudioSource, Config, VideoSource};
+use tracing_subscriber::EnvFilter;
+
+/// Random video calls, one stranger at a time.
+#[derive(Debug, Parser)]
+#[command(name = "passerby", version)]
+struct Flags {
+    /// The signalling server, a ws:// or wss:// URL
+    #[arg(long, env = "PASSERBY_SERVER", value_name = "URL")]
+    server: Option<String>,
+    /// Where pictures come from: camera, camera:N, camera:NAME, pattern, FILE.y4m or none
+    #[arg(long, value_name = "SOURCE")]
+    video: Option<VideoSource>,
+    /// Where sound comes from: device, device:NAME, tone, tone:HZ, FILE.wav or none
+    #[arg(long, value_name = "SOURCE")]
+    audio: Option<AudioSource>,
+    /// Where sound goes: device, device:NAME, FILE.wav or none
+    #[arg(long, value_name = "SINK")]
+    speaker: Option<AudioSink>,
+    /// What you like to talk about, separated by commas
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    interests: Vec<String>,
+    /// Look for somebody at once
+    #[arg(long)]
+    start: bool,
+    /// Neither read nor write remembered settings
+    #[arg(long)]
+    no_settings: bool,
+    /// What to log, in the words of tracing's env-filter: info, debug, engine=trace
+    #[arg(long, env = "PASSERBY_LOG", default_value = "info", value_name = "FILTER")]
+    log: String,
+}
+
+fn main() -> anyhow::Result<()> {
+    let flags = Flags::parse();
+    start_log(&flags.log)?;
+    let path = if flags.no_settings { None } else { Settings::path() };
+    let settings = path.as_deref().map(load).unwrap_or_default();
+    let launch = launch(flags, settings, path);
+    let options = eframe::NativeOptions {
+        viewport: egui::ViewportBuilder::default()
+            .with_app_id("passerby")
+            .with_title("Passerby")
+            .with_icon(icon()?)
+            .with_inner_size([1120.0, 720.0])
+            .with_min_inner_size([360.0, 480.0]),
+        // Lighter than wgpu where there is no graphics card, and as good where there is one.
+        renderer: eframe::Renderer::Glow,
+        dithering: false,
+        ..Default::default()
+    };
+    let create: eframe::AppCreator<'_> = Box::new(|creation| Ok(Box::new(App::new(creation, launch)?)));
+    eframe::run_native("Passerby", options, create)
+        .map_err(|error| anyhow::anyhow!("{error}"))
+        .context("there is no window; passerby-headless works without a screen")
+}
+
+fn start_log(filter: &str) -> anyhow::Result<()> {
+    let mut filter: EnvFilter = filter.parse().with_context(|| format!("--log {filter}"))?;
+    for directive in engine::NOISY_LOG_DIRECTIVES.split(',') {
+        filter = filter.add_directive(directive.parse().context("a log directive of ours")?);
+    }
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    Ok(())
+}
+
+fn load(path: &std::path::Path) -> Settings {
+    Settings::load(path).unwrap_or_else(|problem| {
+        match problem {
+            LoadProblem::Unreadable(error) => tracing::warn!(%error, "the settings cannot be read"),
+            LoadProblem::SetAside(aside) => tracing::warn!(?aside, "the settings were broken and are set aside"),
+        }
+        Settings::default()
+    })
+}
+
+/// Flags before settings before defaults.
+fn launch(flags: Flags, settings: Settings, settings_path: Option<std::path::PathBuf>) -> Launch {
+    let remembered = |text: &Option<String>| text.clone().unwrap_or_default();
+    let defaults = Config::default();
+    let config = Config {
+        server: flags.server.or_else(|| settings.server.clone()).unwrap_or(defaults.server),
+        // What was remembered in words that are no longer understood is forgotten.
+        video: flags.video.or_else(|| remembered(&settings.video).parse().ok()).unwrap_or(defaults.video),
+        audio: flags.audio.or_else(|| remembered(&settings.audio).parse().ok()).unwrap_or(defaults.audio),
+        speaker: flags.speaker.or_else(|| remembered(&settings.speaker).parse().ok()).unwrap_or(defaults.speaker),
+        ..Config::default()
+    };
+    let given = if flags.interests.is_empty() { settings.interests.clone() } else { flags.interests };
+    let mut interests = Vec::new();
+    given.iter().for_each(|word| add_interest(&mut interests, word));
+    Launch { config, interests, is_searching: flags.start, settings, settings_path }
+}
+
+fn icon() -> anyhow::Result<egui::IconData> {
+    let bytes = include_bytes!("../../../assets/icon/passerby-256.png");
+    eframe::icon_data::from_png_bytes(bytes).context("the icon")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn launched(arguments: &[&str], settings: Settings) -> Launch {
+        let flags = Flags::parse_from(std::iter::once("passerby").chain(arguments.iter().copied()));
+        launch(flags, settings, None)
+    }
+
+    #[test]
+    fn a_flag_outweighs_what_is_remembered_and_that_outweighs_the_default() {
+        let settings = Settings {
+            server: Some("wss://remembered.example".to_owned()),
+            video: Some("pattern".to_owned()),
+            interests: vec!["jazz".to_owned()],
+            ..Settings::default()
+        };
+        let launch = launched(&["--video", "none", "--interests", "chess, go,chess"], settings.clone());
+        assert_eq!(launch.config.server, "wss://remembered.example");
+        assert_eq!(launch.config.video, VideoSource::None);
+        assert_eq!(launch.interests, ["chess", "go"]);
+        let launch = launched(&[], settings);
+        assert_eq!(launch.config.video, VideoSource::Pattern);
+        assert_eq!(launch.config.audio, AudioSource::DefaultMicrophone);
+        assert_eq!(launch.interests, ["jazz"]);
+    }
+
+    #[test]
+    fn settings_of_another_time_do_no_harm() {
+        let settings = Settings { video: Some("hologram:9".to_owned()), ..Settings::default() };
+        assert_eq!(launched(&[], settings).config.video, VideoSource::DefaultCamera);
+    }
+
+    #[test]
+    fn the_icon_can_be_read() {
+        assert_eq!(icon().unwrap().width, 256);
+    }
+}

@@ -1,0 +1,150 @@
+//! The row of buttons at the bottom of the stage. It is the same row in every state, so that a hand finds it blindly.
+
+use egui::{Id, Rect, StrokeKind, Ui, pos2, vec2};
+use engine::{CallView, Command};
+
+use crate::actions::Action;
+use crate::icons::Icon;
+use crate::screens::View;
+use crate::state::WindowState;
+use crate::theme;
+use crate::widgets::{
+    Button, Look, camera_choices, device_menu, microphone_choices, speaker_choices, was_pressed,
+};
+
+const GAP: f32 = 8.0;
+const PADDING: f32 = 8.0;
+const CHEVRON: f32 = 24.0;
+/// Under this width of the stage the lists of devices are left to the lobby.
+const CHEVRONS_FROM: f32 = 480.0;
+/// From this width on the red button says in a word what it does.
+const WORDS_FROM: f32 = 600.0;
+
+/// One place in the dock.
+struct Slot<'a> {
+    button: Button<'a>,
+    width: f32,
+    role: Role,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Act(Action),
+    Microphones,
+    Cameras,
+}
+
+/// Draws the dock and returns its place.
+pub(crate) fn ui(ui: &mut Ui, stage: Rect, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) -> Rect {
+    let hints: Vec<String> = Action::ALL.iter().map(|action| action.hint(view.snapshot, state)).collect();
+    let hint = |action: Action| {
+        let index = Action::ALL.iter().position(|other| *other == action);
+        index.and_then(|index| hints.get(index)).cloned().unwrap_or_default()
+    };
+    let slots = slots(ui, stage, view, state, &hint);
+    let gap_after = |role: Role, next: Role| {
+        let is_chevron = matches!(next, Role::Microphones | Role::Cameras);
+        if is_chevron && matches!(role, Role::Act(_)) { 0.0 } else { GAP }
+    };
+    let gaps: f32 = slots.windows(2).map(|pair| gap_after(pair[0].role, pair[1].role)).sum();
+    let width: f32 = slots.iter().map(|slot| slot.width).sum::<f32>() + gaps + 2.0 * PADDING;
+    let height = theme::DOCK_CONTROL + 2.0 * PADDING;
+    let rect = Rect::from_center_size(pos2(stage.center().x, stage.bottom() - 14.0 - height / 2.0), vec2(width, height));
+    ui.painter().rect(rect, 20.0, theme::overlay(), theme::overlay_line(), StrokeKind::Inside);
+
+    let mut x = rect.left() + PADDING;
+    let mut last = None;
+    for (index, slot) in slots.into_iter().enumerate() {
+        if let Some(last) = last {
+            x += gap_after(last, slot.role);
+        }
+        last = Some(slot.role);
+        let place = Rect::from_min_size(pos2(x, rect.top() + PADDING), vec2(slot.width, theme::DOCK_CONTROL));
+        x += slot.width;
+        let response = slot.button.show_at(ui, Id::unique(("dock", index)), place);
+        match slot.role {
+            Role::Act(action) => {
+                if was_pressed(&response) {
+                    action.perform(view.snapshot, state, out);
+                }
+            }
+            Role::Microphones => {
+                let deck = &view.snapshot.devices;
+                let groups = vec![("Microphone", microphone_choices(deck)), ("Speaker", speaker_choices(deck))];
+                device_menu(&response, groups, out);
+            }
+            Role::Cameras => device_menu(&response, vec![("Camera", camera_choices(&view.snapshot.devices))], out),
+        }
+    }
+    rect
+}
+
+fn slots<'a>(
+    ui: &Ui,
+    stage: Rect,
+    view: View<'_>,
+    state: &WindowState,
+    hint: &dyn Fn(Action) -> String,
+) -> Vec<Slot<'a>> {
+    let snapshot = view.snapshot;
+    let deck = &snapshot.devices;
+    let is_searching = matches!(snapshot.call, CallView::Searching { .. });
+    let has_chevrons = stage.width() >= CHEVRONS_FROM;
+    let square = theme::DOCK_CONTROL;
+
+    let switch = |action: Action, is_on: bool, on: Icon, off: Icon| {
+        let (look, icon) = if is_on { (Look::Bare, on) } else { (Look::Danger, off) };
+        let button = Button::icon(look, icon, action.name(snapshot, state)).hint(hint(action)).on(is_on);
+        Slot { button, width: square, role: Role::Act(action) }
+    };
+    let chevron = |name: &'static str, role: Role| Slot {
+        button: Button::icon(Look::Bare, Icon::Up, name).icon_size(13.0),
+        width: CHEVRON,
+        role,
+    };
+    let mut slots = vec![switch(
+        Action::ToggleMicrophone,
+        deck.is_microphone_on,
+        Icon::Microphone,
+        Icon::MicrophoneOff,
+    )];
+    if has_chevrons {
+        slots.push(chevron("Choose microphone and speaker", Role::Microphones));
+    }
+    slots.push(switch(Action::ToggleCamera, deck.is_camera_on, Icon::Camera, Icon::CameraOff));
+    if has_chevrons {
+        slots.push(chevron("Choose camera", Role::Cameras));
+    }
+
+    let next = Button::new(Look::Primary, "Next")
+        .named(Action::Next.name(snapshot, state))
+        .with_icon(Icon::Next)
+        .font(theme::semibold(15.0))
+        .hint(hint(Action::Next))
+        .enabled(Action::Next.is_possible(snapshot));
+    let width = next.natural_width(ui.painter());
+    slots.push(Slot { button: next, width, role: Role::Act(Action::Next) });
+
+    // Giving up a search ends nothing that anybody would miss, so it is not red.
+    let (words, look, icon) =
+        if is_searching { ("Cancel", Look::Quiet, Icon::Close) } else { ("Stop", Look::Danger, Icon::Stop) };
+    let name = Action::Stop.name(snapshot, state);
+    let stop = if stage.width() >= WORDS_FROM {
+        Button::new(look, words).named(name).with_icon(icon).font(theme::semibold(15.0))
+    } else {
+        Button::icon(look, icon, name)
+    };
+    let stop = stop.hint(hint(Action::Stop));
+    let width = stop.natural_width(ui.painter()).max(square);
+    slots.push(Slot { button: stop, width, role: Role::Act(Action::Stop) });
+
+    if Action::ToggleChat.is_possible(snapshot) {
+        let look = if state.is_chat_open { Look::Quiet } else { Look::Bare };
+        let chat = Button::icon(look, Icon::Chat, Action::ToggleChat.name(snapshot, state))
+            .hint(hint(Action::ToggleChat))
+            .on(state.is_chat_open)
+            .badge(state.unread(snapshot));
+        slots.push(Slot { button: chat, width: square, role: Role::Act(Action::ToggleChat) });
+    }
+    slots
+}

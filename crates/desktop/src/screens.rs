@@ -1,0 +1,48 @@
+//! The screens. Each one draws plain state and writes down what the person wishes; none of them asks anybody anything.
+
+mod banner;
+mod call;
+mod ended;
+mod lobby;
+mod searching;
+mod stage;
+
+use std::time::{Duration, Instant};
+
+use egui::Ui;
+use engine::{CallView, Command, Snapshot};
+
+use crate::pictures::Pictures;
+use crate::state::WindowState;
+
+/// What a screen shows.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// What the engine says.
+    pub snapshot: &'a Snapshot,
+    /// The newest pictures.
+    pub pictures: &'a Pictures,
+    /// The time for clocks and countdowns.
+    pub now: Instant,
+}
+
+impl View<'_> {
+    /// How long ago `since` was.
+    pub fn age(&self, since: Instant) -> Duration {
+        self.now.saturating_duration_since(since)
+    }
+}
+
+/// Draws the screen for the state of the call over the whole of `ui`.
+pub fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
+    match &view.snapshot.call {
+        CallView::Idle => lobby::ui(ui, view, state, out),
+        _ => stage::ui(ui, view, state, out),
+    }
+}
+
+/// Draws again when the clock that shows `age` moves on.
+fn repaint_at_next_second(ui: &Ui, age: Duration) {
+    let rest = 1_000 - u64::from(age.subsec_millis());
+    ui.request_repaint_after(Duration::from_millis(rest));
+}

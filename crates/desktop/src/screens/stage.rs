@@ -1,0 +1,77 @@
+//! What every screen but the lobby has in common: the stage with a picture or a notice, the dock, one's own picture,
+//! and the chat beside or below it.
+
+use egui::{Rect, Stroke, StrokeKind, Ui, pos2};
+use engine::{CallView, Command};
+
+use super::{View, banner, call, ended, searching};
+use crate::actions::Action;
+use crate::panels::{chat, dock, self_view};
+use crate::state::WindowState;
+use crate::theme;
+use crate::widgets::within;
+
+const MARGIN: f32 = 12.0;
+const CHAT_WIDTH: f32 = 324.0;
+/// How much of a narrow window the chat takes.
+const CHAT_SHARE: f32 = 0.44;
+
+pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
+    let window = ui.max_rect();
+    let is_narrow = window.width() < theme::NARROW_BELOW;
+    let has_chat = state.is_chat_open && Action::ToggleChat.is_possible(view.snapshot);
+    let (stage, chat_rect) = split(window, is_narrow, has_chat);
+    let radius = if is_narrow { 0 } else { theme::RADIUS_CARD };
+    ui.painter().rect_filled(stage, radius, theme::SURFACE);
+
+    within(ui, "stage", stage, |ui| {
+        ui.set_clip_rect(stage.intersect(ui.clip_rect()));
+        match &view.snapshot.call {
+            CallView::Idle => {}
+            CallView::Searching { since } => searching::search_ui(ui, stage, view, state, *since),
+            CallView::Connecting { since, interests } => {
+                searching::connecting_ui(ui, stage, view, *since, interests);
+            }
+            CallView::Connected { .. } | CallView::Reconnecting { .. } => {
+                call::picture_ui(ui, stage, view, radius);
+            }
+            CallView::Ended { reason } => ended::ui(ui, stage, view, state, *reason, out),
+        }
+        let mut top = stage.top() + 16.0;
+        if let CallView::Connected { since, interests } | CallView::Reconnecting { since, interests, .. } =
+            &view.snapshot.call
+        {
+            top = call::top_ui(ui, stage, view, state, *since, interests, out);
+        }
+        top = banner::ui(ui, stage, top, view, state, out);
+        call::statistics_ui(ui, stage, top, view, state);
+        let dock_rect = if matches!(view.snapshot.call, CallView::Ended { .. }) {
+            Rect::from_min_max(pos2(stage.center().x, stage.bottom() - 16.0), pos2(stage.center().x, stage.bottom()))
+        } else {
+            dock::ui(ui, stage, view, state, out)
+        };
+        self_view::ui(ui, stage, dock_rect, view, state);
+    });
+    if !is_narrow {
+        let line = Stroke::new(1.0, theme::LINE);
+        ui.painter().rect_stroke(stage, radius, line, StrokeKind::Inside);
+    }
+    if has_chat {
+        within(ui, "chat", chat_rect, |ui| chat::ui(ui, chat_rect, is_narrow, view, state, out));
+    }
+}
+
+/// Divides the window between the stage and the chat.
+fn split(window: Rect, is_narrow: bool, has_chat: bool) -> (Rect, Rect) {
+    if is_narrow {
+        let share = if has_chat { CHAT_SHARE } else { 0.0 };
+        return window.split_top_bottom_at_fraction(1.0 - share);
+    }
+    let inner = window.shrink(MARGIN);
+    if !has_chat {
+        return (inner, Rect::NOTHING);
+    }
+    let edge = inner.right() - CHAT_WIDTH;
+    let stage = inner.with_max_x(edge - MARGIN);
+    (stage, inner.with_min_x(edge))
+}

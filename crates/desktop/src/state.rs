@@ -1,0 +1,222 @@
+//! What the window itself remembers: what is typed, what is open, what was last seen. Plain values, no engine, no egui.
+
+use std::time::{Duration, Instant};
+
+use engine::{CallView, Snapshot, Speaker, Statistics};
+
+use crate::trouble::Trouble;
+
+/// After so long without a key the stranger no longer reads that we are writing.
+const TYPING_LINGERS: Duration = Duration::from_secs(3);
+/// How many seconds of figures the statistics panel draws.
+pub const HISTORY_SECONDS: usize = 60;
+
+/// What the window remembers from one frame to the next.
+#[derive(Debug)]
+pub struct WindowState {
+    /// The signalling server that is in use.
+    pub server: String,
+    /// What the person likes to talk about.
+    pub interests: Vec<String>,
+    /// The interest that is being typed.
+    pub interest_draft: String,
+    /// The server address that is being typed.
+    pub server_draft: String,
+    /// The line of chat that is being typed.
+    pub chat_draft: String,
+    /// Whether the chat can be seen.
+    pub is_chat_open: bool,
+    /// Whether the statistics can be seen.
+    pub is_statistics_open: bool,
+    /// Whether one's own picture is out of sight during a call.
+    pub is_self_view_hidden: bool,
+    /// Whether the window fills the screen.
+    pub is_full_screen: bool,
+    /// The chat wants the keyboard in the next frame.
+    pub wants_chat_focus: bool,
+    /// Who had the keyboard when the last frame was done.
+    pub keyboard: KeyboardOwner,
+    /// Troubles that the person has put away.
+    pub put_away: Vec<Trouble>,
+    /// How long the last call was; set when one ends.
+    pub last_call: Option<Duration>,
+    /// Figures of the last minute.
+    pub history: History,
+    /// The words of the search that is on.
+    pub searched_for: Vec<String>,
+    read_lines: usize,
+    typing_since: Option<Instant>,
+    call_since: Option<Instant>,
+}
+
+/// Who gets what is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyboardOwner {
+    /// Nobody: letters are shortcuts.
+    #[default]
+    Nobody,
+    /// A button or the like: letters are shortcuts, Enter and Space belong to it.
+    Control,
+    /// A text field or an open menu: everything belongs to it.
+    Field,
+}
+
+/// Figures of the last minute, one per second.
+#[derive(Debug, Default)]
+pub struct History {
+    /// Round trips, in milliseconds.
+    pub round_trip_ms: Vec<f32>,
+    /// Received, in kilobits per second.
+    pub received_kbps: Vec<f32>,
+    last: Statistics,
+}
+
+impl WindowState {
+    /// A window that has just been opened.
+    pub fn new(server: String, interests: Vec<String>) -> Self {
+        Self {
+            server_draft: server.clone(),
+            server,
+            interests,
+            interest_draft: String::new(),
+            chat_draft: String::new(),
+            is_chat_open: false,
+            is_statistics_open: false,
+            is_self_view_hidden: false,
+            is_full_screen: false,
+            wants_chat_focus: false,
+            keyboard: KeyboardOwner::Nobody,
+            put_away: Vec::new(),
+            last_call: None,
+            history: History::default(),
+            searched_for: Vec::new(),
+            read_lines: 0,
+            typing_since: None,
+            call_since: None,
+        }
+    }
+
+    /// Takes note of what the engine says, before anything is drawn.
+    pub fn observe(&mut self, snapshot: &Snapshot, now: Instant) {
+        match &snapshot.call {
+            CallView::Connected { since, .. } | CallView::Reconnecting { since, .. } => {
+                self.call_since = Some(*since);
+                self.history.record(&snapshot.statistics);
+            }
+            CallView::Ended { .. } => {
+                if let Some(since) = self.call_since.take() {
+                    self.last_call = Some(now.saturating_duration_since(since));
+                }
+                self.forget_partner();
+            }
+            CallView::Idle | CallView::Searching { .. } | CallView::Connecting { .. } => {
+                self.call_since = None;
+                self.last_call = None;
+                self.forget_partner();
+            }
+        }
+        if self.is_chat_open || snapshot.chat.len() < self.read_lines {
+            self.read_lines = snapshot.chat.len();
+        }
+        let troubles = Trouble::all(snapshot);
+        self.put_away.retain(|trouble| troubles.contains(trouble));
+    }
+
+    /// How many lines of the stranger have come since the chat was last open.
+    pub fn unread(&self, snapshot: &Snapshot) -> usize {
+        snapshot.chat.iter().skip(self.read_lines).filter(|line| line.speaker == Speaker::Partner).count()
+    }
+
+    /// Tells whether the stranger has to hear that we are writing, or have stopped. `is_changed` says that a key was
+    /// pressed in the message field since the last call.
+    pub fn typing_notice(&mut self, is_changed: bool, now: Instant) -> Option<bool> {
+        if self.chat_draft.is_empty() {
+            return self.typing_since.take().map(|_| false);
+        }
+        if is_changed {
+            return self.typing_since.replace(now).is_none().then_some(true);
+        }
+        let has_lingered = self.typing_since.is_some_and(|since| now.saturating_duration_since(since) >= TYPING_LINGERS);
+        if has_lingered {
+            self.typing_since = None;
+        }
+        has_lingered.then_some(false)
+    }
+
+    /// When [`Self::typing_notice`] has to be asked again although nothing happens.
+    pub fn typing_ends_at(&self) -> Option<Instant> {
+        self.typing_since.map(|since| since + TYPING_LINGERS)
+    }
+
+    fn forget_partner(&mut self) {
+        self.chat_draft.clear();
+        self.typing_since = None;
+        self.read_lines = 0;
+        self.history = History::default();
+    }
+}
+
+impl History {
+    fn record(&mut self, statistics: &Statistics) {
+        // The engine renews the figures once a second; the window draws more often than that.
+        if *statistics == self.last {
+            return;
+        }
+        self.last = statistics.clone();
+        if let Some(round_trip) = statistics.round_trip {
+            push(&mut self.round_trip_ms, round_trip.as_secs_f32() * 1000.0);
+        }
+        push(&mut self.received_kbps, statistics.received_bps as f32 / 1000.0);
+    }
+}
+
+fn push(series: &mut Vec<f32>, value: f32) {
+    if series.len() == HISTORY_SECONDS {
+        series.remove(0);
+    }
+    series.push(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stranger_hears_once_that_we_write_and_once_that_we_stopped() {
+        let mut state = WindowState::new(String::new(), Vec::new());
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        assert_eq!(state.typing_notice(false, at(0)), None);
+        state.chat_draft.push('h');
+        assert_eq!(state.typing_notice(true, at(100)), Some(true));
+        state.chat_draft.push('i');
+        assert_eq!(state.typing_notice(true, at(2000)), None);
+        assert_eq!(state.typing_notice(false, at(4999)), None);
+        assert_eq!(state.typing_notice(false, at(5000)), Some(false));
+        assert_eq!(state.typing_notice(false, at(9000)), None);
+    }
+
+    #[test]
+    fn an_emptied_field_ends_the_writing_at_once() {
+        let mut state = WindowState::new(String::new(), Vec::new());
+        let start = Instant::now();
+        state.chat_draft.push('h');
+        assert_eq!(state.typing_notice(true, start), Some(true));
+        state.chat_draft.clear();
+        assert_eq!(state.typing_notice(true, start), Some(false));
+        assert_eq!(state.typing_notice(true, start), None);
+    }
+
+    #[test]
+    fn a_minute_of_figures_is_kept_and_no_more() {
+        let mut history = History::default();
+        for second in 0..200 {
+            let statistics = Statistics { received_bps: second * 1000, ..Statistics::default() };
+            history.record(&statistics);
+            history.record(&statistics);
+        }
+        assert_eq!(history.received_kbps.len(), HISTORY_SECONDS);
+        assert_eq!(history.received_kbps.last(), Some(&199.0));
+        assert_eq!(history.received_kbps.first(), Some(&140.0));
+    }
+}

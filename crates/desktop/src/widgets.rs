@@ -1,0 +1,40 @@
+//! The pieces that screens are made of. Each one has an accessible name and can be worked with the keyboard alone.
+
+mod button;
+mod device_picker;
+mod interest_field;
+mod level_meter;
+mod notice;
+mod pill;
+mod sparkline;
+mod video_view;
+
+pub use button::{Button, Look, was_pressed};
+pub use device_picker::{Choice, DevicePicker, camera_choices, microphone_choices, speaker_choices};
+pub(crate) use device_picker::device_menu;
+pub use interest_field::{add_interest, finish_interest, interest_field};
+pub use level_meter::{level_meter, paint_level};
+pub use notice::{Notice, Sign};
+pub use pill::Pill;
+pub use sparkline::sparkline;
+pub use video_view::{VideoView, visible_part};
+
+use egui::{Color32, FontId, Id, Rect, Response, RichText, Sense, Ui, UiBuilder, WidgetInfo, WidgetText, accesskit::Role};
+
+/// Text in one of the window's fonts.
+pub fn words(text: impl Into<String>, font: FontId, color: Color32) -> WidgetText {
+    RichText::new(text).font(font).color(color).into()
+}
+
+/// Draws into `rect` without moving the cursor of `ui`.
+pub fn within<R>(ui: &mut Ui, name: &'static str, rect: Rect, contents: impl FnOnce(&mut Ui) -> R) -> R {
+    ui.scope_builder(UiBuilder::new().id_salt(name).max_rect(rect), contents).inner
+}
+
+/// Makes a painted area known to screen readers.
+pub fn describe(ui: &Ui, id: Id, rect: Rect, role: Role, name: impl Into<String>) -> Response {
+    let name = name.into();
+    let response = ui.interact(rect, id, Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(role, true, &name));
+    response
+}

@@ -1,0 +1,110 @@
+//! A moving picture in a rectangle with round corners.
+
+use egui::{Color32, CornerRadius, Id, Rect, Response, Sense, TextureId, Ui, Vec2, WidgetInfo, accesskit::Role, epaint::RectShape, pos2};
+
+/// The largest part of a picture that may be cut off to fill a rectangle. Beyond that, bars are the lesser evil: a
+/// portrait picture in a wide window would show half a face.
+const MAX_CUT: f32 = 0.34;
+
+/// One picture and how it is shown.
+#[derive(Debug, Clone)]
+pub struct VideoView<'a> {
+    name: &'a str,
+    picture: (TextureId, Vec2),
+    is_mirrored: bool,
+    brightness: f32,
+    radius: u8,
+}
+
+impl<'a> VideoView<'a> {
+    /// Shows a texture of that many pixels. `name` is what a screen reader says.
+    pub fn new(name: &'a str, picture: (TextureId, Vec2)) -> Self {
+        Self { name, picture, is_mirrored: false, brightness: 1.0, radius: 0 }
+    }
+
+    /// Turns left and right round, as in a mirror: one's own picture is expected so.
+    pub fn mirrored(mut self) -> Self {
+        self.is_mirrored = true;
+        self
+    }
+
+    /// Darkens it; 1 is as it is, 0 is black.
+    pub fn brightness(mut self, brightness: f32) -> Self {
+        self.brightness = brightness;
+        self
+    }
+
+    /// Rounds the corners.
+    pub fn radius(mut self, radius: u8) -> Self {
+        self.radius = radius;
+        self
+    }
+
+    /// Draws it.
+    pub fn show_at(self, ui: &Ui, id: Id, rect: Rect) -> Response {
+        let response = ui.interact(rect, id, Sense::hover());
+        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, self.name));
+        let (texture, size) = self.picture;
+        let (place, mut uv) = visible_part(size, rect);
+        if self.is_mirrored {
+            (uv.min.x, uv.max.x) = (uv.max.x, uv.min.x);
+        }
+        let shade = (self.brightness.clamp(0.0, 1.0) * 255.0) as u8;
+        let corners = if place == rect { CornerRadius::same(self.radius) } else { CornerRadius::ZERO };
+        ui.painter().add(RectShape::filled(place, corners, Color32::from_gray(shade)).with_texture(texture, uv));
+        response
+    }
+}
+
+/// Where in `rect` a picture of `size` pixels is shown, and which part of it.
+///
+/// The picture fills the rectangle as long as no more than [`MAX_CUT`] of it is cut off; otherwise it is shown whole.
+pub fn visible_part(size: Vec2, rect: Rect) -> (Rect, Rect) {
+    let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+    if size.x <= 0.0 || size.y <= 0.0 || !rect.is_positive() {
+        return (rect, whole);
+    }
+    let cover = (rect.width() / size.x).max(rect.height() / size.y);
+    let shown = rect.size() / (size * cover);
+    if shown.x * shown.y < 1.0 - MAX_CUT {
+        let contain = (rect.width() / size.x).min(rect.height() / size.y);
+        return (Rect::from_center_size(rect.center(), size * contain), whole);
+    }
+    (rect, Rect::from_center_size(pos2(0.5, 0.5), shown))
+}
+
+#[cfg(test)]
+mod tests {
+    use egui::vec2;
+
+    use super::*;
+
+    fn stage(width: f32, height: f32) -> Rect {
+        Rect::from_min_size(pos2(0.0, 0.0), vec2(width, height))
+    }
+
+    #[test]
+    fn a_picture_of_nearly_the_same_shape_fills_the_stage() {
+        let (place, uv) = visible_part(vec2(640.0, 480.0), stage(1600.0, 1000.0));
+        assert_eq!(place, stage(1600.0, 1000.0));
+        assert!(uv.width() > 0.999 && uv.height() < 1.0, "top and bottom are cut: {uv:?}");
+        let seen = vec2(640.0 * uv.width(), 480.0 * uv.height());
+        assert!((seen.x / seen.y - 1.6).abs() < 0.001, "nothing is stretched: {seen:?}");
+    }
+
+    #[test]
+    fn a_portrait_in_a_wide_stage_is_shown_whole() {
+        let (place, uv) = visible_part(vec2(480.0, 640.0), stage(1280.0, 640.0));
+        assert_eq!(uv, Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0)));
+        assert_eq!(place.size(), vec2(480.0, 640.0));
+        assert_eq!(place.center(), stage(1280.0, 640.0).center());
+    }
+
+    #[test]
+    fn an_empty_picture_or_stage_is_no_reason_to_divide_by_zero() {
+        for (size, rect) in [(vec2(0.0, 0.0), stage(10.0, 10.0)), (vec2(8.0, 8.0), stage(0.0, 0.0))] {
+            let (place, uv) = visible_part(size, rect);
+            assert!(place.is_finite() && uv.is_finite());
+        }
+    }
+}

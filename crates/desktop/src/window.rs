@@ -1,0 +1,91 @@
+//! The whole window: keys, then the screen. It knows no engine, so that tests and the gallery can show it any state.
+
+use std::time::Instant;
+
+use egui::{Context, Popup, Ui, ViewportCommand};
+use engine::{CallView, Command, DeviceState, Snapshot};
+use media::video::VideoFrame;
+
+use crate::pictures::Pictures;
+use crate::screens::{self, View};
+use crate::shortcuts;
+use crate::state::{KeyboardOwner, WindowState};
+use crate::theme;
+
+/// What there is of a window from one frame to the next.
+pub struct Window {
+    /// What is typed and what is open.
+    pub state: WindowState,
+    /// The newest pictures.
+    pub pictures: Pictures,
+}
+
+impl Window {
+    /// A window that has just been opened.
+    pub fn new(state: WindowState) -> Self {
+        Self { state, pictures: Pictures::default() }
+    }
+
+    /// Takes note of a new snapshot: nothing of the last stranger may be seen when the call is over.
+    pub fn observe(&mut self, snapshot: &Snapshot, now: Instant) {
+        self.state.observe(snapshot, now);
+        if !has_partner_picture(snapshot) {
+            self.pictures.remote.clear();
+        }
+        if !has_own_picture(snapshot) {
+            self.pictures.local.clear();
+        }
+    }
+
+    /// Shows a picture of the stranger, unless it is late and belongs to a call that is over.
+    pub fn show_remote(&mut self, ctx: &Context, snapshot: &Snapshot, frame: &VideoFrame) {
+        if has_partner_picture(snapshot) {
+            self.pictures.remote.set(ctx, frame);
+        }
+    }
+
+    /// Shows one's own picture, unless it is late and the camera is off.
+    pub fn show_local(&mut self, ctx: &Context, snapshot: &Snapshot, frame: &VideoFrame) {
+        if has_own_picture(snapshot) {
+            self.pictures.local.set(ctx, frame);
+        }
+    }
+
+    /// Draws everything over the whole of `ui` and returns what the person wishes.
+    pub fn ui(&mut self, ui: &mut Ui, snapshot: &Snapshot, now: Instant) -> Vec<Command> {
+        let mut out = Vec::new();
+        let was_full_screen = self.state.is_full_screen;
+        for action in shortcuts::actions(ui.ctx(), snapshot, self.state.keyboard, now) {
+            action.perform(snapshot, &mut self.state, &mut out);
+        }
+        ui.painter().rect_filled(ui.max_rect(), 0.0, theme::BACKGROUND);
+        let view = View { snapshot, pictures: &self.pictures, now };
+        screens::ui(ui, view, &mut self.state, &mut out);
+        if self.state.is_full_screen != was_full_screen {
+            ui.ctx().send_viewport_cmd(ViewportCommand::Fullscreen(self.state.is_full_screen));
+        }
+        self.state.keyboard = keyboard_owner(ui);
+        out
+    }
+}
+
+fn has_partner_picture(snapshot: &Snapshot) -> bool {
+    matches!(snapshot.call, CallView::Connected { .. } | CallView::Reconnecting { .. })
+}
+
+fn has_own_picture(snapshot: &Snapshot) -> bool {
+    let deck = &snapshot.devices;
+    deck.is_camera_on && matches!(deck.camera, DeviceState::Working { .. })
+}
+
+/// egui takes the focus from a text field on Esc before anybody sees the key, so the owner is noted at the end of each
+/// frame for the keys of the next one.
+fn keyboard_owner(ui: &Ui) -> KeyboardOwner {
+    if ui.ctx().text_edit_focused() || Popup::is_any_open(ui.ctx()) {
+        KeyboardOwner::Field
+    } else if ui.memory(|memory| memory.focused().is_some()) {
+        KeyboardOwner::Control
+    } else {
+        KeyboardOwner::Nobody
+    }
+}

@@ -1,0 +1,297 @@
+//! Made-up states of the window, for the pictures in the tests and for the gallery. No camera, no network.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use desktop::state::WindowState;
+use desktop::window::Window;
+use engine::{
+    AudioSink, AudioSource, CallView, CandidateKind, ChatLine, Deck, DeviceProblem, DeviceState, EndReason,
+    PartnerView, PathView, SignallingProblem, SignallingView, Snapshot, Speaker, Statistics, VideoSource,
+};
+use media::video::VideoFrame;
+
+/// A state of the window, with a name.
+pub(crate) struct Scene {
+    /// File name of its picture.
+    pub(crate) name: &'static str,
+    make: fn(Instant) -> Snapshot,
+    prepare: fn(&mut WindowState),
+}
+
+/// Every scene. A picture of each is kept.
+pub(crate) const SCENES: [Scene; 16] = [
+    Scene { name: "lobby", make: lobby, prepare: likes_things },
+    Scene { name: "lobby-first-time", make: lobby_alone, prepare: nothing },
+    Scene { name: "lobby-devices-in-trouble", make: lobby_devices_in_trouble, prepare: nothing },
+    Scene { name: "lobby-no-server", make: lobby_no_server, prepare: likes_things },
+    Scene { name: "searching", make: searching, prepare: searched_for_things },
+    Scene { name: "searching-alone", make: searching_alone, prepare: nothing },
+    Scene { name: "connecting", make: connecting, prepare: nothing },
+    Scene { name: "call", make: call, prepare: nothing },
+    Scene { name: "call-chat", make: call_chat, prepare: with_chat },
+    Scene { name: "call-statistics", make: call, prepare: with_statistics },
+    Scene { name: "call-partner-hidden", make: call_partner_hidden, prepare: nothing },
+    Scene { name: "call-unread", make: call_chat, prepare: nothing },
+    Scene { name: "call-troubles", make: call_troubles, prepare: nothing },
+    Scene { name: "reconnecting", make: reconnecting, prepare: nothing },
+    Scene { name: "ended-partner-left", make: ended_partner_left, prepare: nothing },
+    Scene { name: "ended-connection-lost", make: ended_connection_lost, prepare: nothing },
+];
+
+impl Scene {
+    /// The snapshot that the engine would give at `now`.
+    pub(crate) fn snapshot(&self, now: Instant) -> Snapshot {
+        (self.make)(now)
+    }
+
+    /// A window in this state, with pictures where there would be some.
+    pub(crate) fn window(&self, ctx: &egui::Context, now: Instant) -> Window {
+        let mut state = WindowState::new("wss://passerby.example".to_owned(), Vec::new());
+        (self.prepare)(&mut state);
+        let mut window = Window::new(state);
+        window.pictures.remote.set(ctx, &portrait(REMOTE, now));
+        window.pictures.local.set(ctx, &portrait(LOCAL, now));
+        if matches!(self.snapshot(now).call, CallView::Ended { .. }) {
+            // A call came before.
+            window.observe(&call(now), now);
+        }
+        if window.state.is_statistics_open {
+            feed_history(&mut window, now);
+        }
+        window
+    }
+}
+
+fn nothing(_: &mut WindowState) {}
+
+fn likes_things(state: &mut WindowState) {
+    state.interests = strings(&["climbing", "jazz"]).to_vec();
+}
+
+fn searched_for_things(state: &mut WindowState) {
+    state.searched_for = strings(&["climbing", "jazz"]).to_vec();
+}
+
+fn with_chat(state: &mut WindowState) {
+    state.is_chat_open = true;
+}
+
+fn with_statistics(state: &mut WindowState) {
+    state.is_statistics_open = true;
+}
+
+fn feed_history(window: &mut Window, now: Instant) {
+    for second in 0..60_u64 {
+        let mut snapshot = call(now);
+        let wobble = (second * 7919) % 13;
+        snapshot.statistics.round_trip = Some(Duration::from_millis(38 + wobble));
+        snapshot.statistics.received_bps = 1_650_000 + wobble * 21_000;
+        window.observe(&snapshot, now);
+    }
+}
+
+fn strings(words: &[&str]) -> Arc<[String]> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn ago(now: Instant, seconds: f32) -> Instant {
+    // A machine that has just started has little past to point to.
+    now.checked_sub(Duration::from_secs_f32(seconds)).unwrap_or(now)
+}
+
+/// The window in the lobby, everything well.
+pub(crate) fn lobby(_: Instant) -> Snapshot {
+    let working = |name: &str| DeviceState::Working { name: name.to_owned() };
+    Snapshot {
+        signalling: SignallingView::Connected { online: 1284 },
+        call: CallView::Idle,
+        partner: PartnerView::default(),
+        chat: Arc::new([]),
+        devices: Deck {
+            video_source: VideoSource::CameraNamed("Integrated Camera".to_owned()),
+            audio_source: AudioSource::DefaultMicrophone,
+            audio_sink: AudioSink::Speaker("Headphones (USB Audio)".to_owned()),
+            camera: working("Integrated Camera"),
+            microphone: working("Built-in microphone"),
+            speaker: working("Headphones (USB Audio)"),
+            is_camera_on: true,
+            is_microphone_on: true,
+            microphone_level: 0.46,
+            cameras: strings(&["Integrated Camera", "Logitech BRIO"]),
+            microphones: strings(&["Built-in microphone", "USB Audio"]),
+            speakers: strings(&["Built-in speakers", "Headphones (USB Audio)"]),
+        },
+        statistics: Statistics::default(),
+    }
+}
+
+fn lobby_alone(now: Instant) -> Snapshot {
+    let mut snapshot = lobby(now);
+    snapshot.signalling = SignallingView::Connected { online: 1 };
+    snapshot.devices.is_camera_on = false;
+    snapshot.devices.camera = DeviceState::Off;
+    snapshot
+}
+
+fn lobby_devices_in_trouble(now: Instant) -> Snapshot {
+    let mut snapshot = lobby(now);
+    snapshot.devices.camera = DeviceState::Failed(DeviceProblem::Busy);
+    snapshot.devices.microphone = DeviceState::Failed(DeviceProblem::NotFound);
+    snapshot
+}
+
+fn lobby_no_server(now: Instant) -> Snapshot {
+    let mut snapshot = lobby(now);
+    snapshot.signalling = SignallingView::Away {
+        problem: SignallingProblem::Unreachable("connection refused".to_owned()),
+        retry_at: now + Duration::from_millis(3400),
+    };
+    snapshot
+}
+
+/// A search that has lasted seven seconds.
+pub(crate) fn searching(now: Instant) -> Snapshot {
+    Snapshot { call: CallView::Searching { since: ago(now, 7.3) }, ..lobby(now) }
+}
+
+fn searching_alone(now: Instant) -> Snapshot {
+    let signalling = SignallingView::Connected { online: 1 };
+    Snapshot { signalling, call: CallView::Searching { since: ago(now, 62.8) }, ..lobby(now) }
+}
+
+fn connecting(now: Instant) -> Snapshot {
+    let interests = strings(&["jazz"]);
+    Snapshot { call: CallView::Connecting { since: ago(now, 0.7), interests }, ..lobby(now) }
+}
+
+/// A call that goes well.
+pub(crate) fn call(now: Instant) -> Snapshot {
+    Snapshot {
+        call: CallView::Connected { since: ago(now, 161.2), interests: strings(&["climbing", "jazz"]) },
+        partner: PartnerView {
+            is_sending_audio: true,
+            is_sending_video: true,
+            is_typing: false,
+            is_chat_open: true,
+        },
+        statistics: Statistics {
+            time_to_connected: Some(Duration::from_millis(412)),
+            path: Some(PathView { local: CandidateKind::ServerReflexive, remote: CandidateKind::Host }),
+            round_trip: Some(Duration::from_millis(43)),
+            loss_ratio: Some(0.002),
+            sent_bps: 1_620_000,
+            received_bps: 1_755_000,
+            video_codec: Some("H.264"),
+            received_size_px: Some((1280, 720)),
+            received_fps: 30,
+            picture_latency: Some(Duration::from_millis(96)),
+            video_jitter_buffer: Some(Duration::from_millis(31)),
+            audio_jitter_buffer: Some(Duration::from_millis(38)),
+            ..Statistics::default()
+        },
+        ..lobby(now)
+    }
+}
+
+/// A call in which people write to each other.
+pub(crate) fn call_chat(now: Instant) -> Snapshot {
+    let line = |speaker, text: &str| ChatLine { speaker, text: text.to_owned() };
+    let mut snapshot = call(now);
+    snapshot.chat = [
+        line(Speaker::Partner, "hey! you like jazz too?"),
+        line(Speaker::Me, "Yes, mostly the sixties. Blue Note records on repeat"),
+        line(Speaker::Me, "What do you listen to?"),
+        line(Speaker::Partner, "Alice Coltrane, all week. Journey in Satchidananda is perfect for rainy mornings 😊"),
+        line(Speaker::Me, "Great pick. Do you play anything?"),
+        line(Speaker::Partner, "a bit of upright bass, badly"),
+    ]
+    .into();
+    snapshot.partner.is_typing = true;
+    snapshot
+}
+
+fn call_partner_hidden(now: Instant) -> Snapshot {
+    let mut snapshot = call(now);
+    snapshot.partner.is_sending_video = false;
+    snapshot.partner.is_sending_audio = false;
+    snapshot.devices.is_microphone_on = false;
+    snapshot.devices.is_camera_on = false;
+    snapshot.devices.camera = DeviceState::Off;
+    snapshot.statistics.loss_ratio = Some(0.12);
+    snapshot
+}
+
+fn call_troubles(now: Instant) -> Snapshot {
+    let mut snapshot = call(now);
+    snapshot.signalling = SignallingView::Away {
+        problem: SignallingProblem::Lost("reset".to_owned()),
+        retry_at: now + Duration::from_secs(2),
+    };
+    snapshot.devices.camera = DeviceState::Failed(DeviceProblem::Unplugged);
+    snapshot
+}
+
+fn reconnecting(now: Instant) -> Snapshot {
+    let call_view = CallView::Reconnecting {
+        since: ago(now, 161.2),
+        lost_at: ago(now, 3.4),
+        interests: strings(&["climbing", "jazz"]),
+    };
+    Snapshot { call: call_view, ..call(now) }
+}
+
+fn ended_partner_left(now: Instant) -> Snapshot {
+    Snapshot { call: CallView::Ended { reason: EndReason::PartnerLeft }, ..lobby(now) }
+}
+
+fn ended_connection_lost(now: Instant) -> Snapshot {
+    Snapshot { call: CallView::Ended { reason: EndReason::ConnectionLost }, ..lobby(now) }
+}
+
+/// Colours of a drawn person: wall, window, hair, skin, clothes.
+type Palette = [[u8; 3]; 5];
+
+const REMOTE: Palette = [[0x6E, 0x7F, 0x86], [0xB9, 0xC8, 0xC4], [0x2B, 0x21, 0x1E], [0xD9, 0xA0, 0x7E], [0x2F, 0x5D, 0x62]];
+const LOCAL: Palette = [[0x8A, 0x74, 0x60], [0xD8, 0xC3, 0x9A], [0x5A, 0x33, 0x22], [0xEC, 0xBE, 0x9C], [0xB2, 0x55, 0x3E]];
+
+/// A person as flat shapes, so that the pictures in the tests stay small.
+fn portrait(palette: Palette, now: Instant) -> VideoFrame {
+    let (width, height) = (960_usize, 540_usize);
+    let color_at = |x: usize, y: usize| {
+        let (x, y) = (x as f32 / 1.5 - 300.0, y as f32 / 1.5);
+        let is_within = |cx: f32, cy: f32, rx: f32, ry: f32| ((x - cx) / rx).powi(2) + ((y - cy) / ry).powi(2) <= 1.0;
+        if is_within(0.0, 168.0, 58.0, 76.0) && y > 120.0 {
+            palette[3]
+        } else if is_within(0.0, 150.0, 76.0, 92.0) {
+            palette[2]
+        } else if is_within(0.0, 262.0, 26.0, 46.0) && y < 296.0 {
+            palette[3]
+        } else if is_within(0.0, 400.0, 170.0, 128.0) {
+            palette[4]
+        } else if (120.0..300.0).contains(&x) && (30.0..190.0).contains(&y) {
+            palette[1]
+        } else {
+            palette[0]
+        }
+    };
+    let mut planes = Vec::with_capacity(VideoFrame::len_bytes(width as u32, height as u32));
+    for y in 0..height {
+        planes.extend((0..width).map(|x| yuv(color_at(x, y))[0]));
+    }
+    for plane in [1, 2] {
+        for y in (0..height).step_by(2) {
+            planes.extend((0..width).step_by(2).map(|x| yuv(color_at(x, y))[plane]));
+        }
+    }
+    VideoFrame::from_planes(width as u32, height as u32, planes, now).unwrap()
+}
+
+/// BT.601, limited range.
+fn yuv([r, g, b]: [u8; 3]) -> [u8; 3] {
+    let (r, g, b) = (f32::from(r), f32::from(g), f32::from(b));
+    let y = 16.0 + 0.257 * r + 0.504 * g + 0.098 * b;
+    let u = 128.0 - 0.148 * r - 0.291 * g + 0.439 * b;
+    let v = 128.0 + 0.439 * r - 0.368 * g - 0.071 * b;
+    [y as u8, u as u8, v as u8]
+}

@@ -1,0 +1,55 @@
+//! What every screen looks like.
+//!
+//! The pictures are kept in `tests/snapshots`. After a wanted change, renew them with
+//! `UPDATE_SNAPSHOTS=1 cargo test -p desktop --test screens` and look at each one before it is committed.
+//!
+//! They are drawn by Mesa's software Vulkan (Debian: `mesa-vulkan-drivers`), so that every machine draws the same. Other
+//! systems have other drivers and are not compared.
+#![cfg(target_os = "linux")]
+
+#[path = "made_up/scenes.rs"]
+mod scenes;
+
+use std::time::Instant;
+
+use egui::Vec2;
+use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
+use scenes::{SCENES, Scene};
+
+const WIDE: Vec2 = Vec2::new(960.0, 600.0);
+const NARROW: Vec2 = Vec2::new(400.0, 720.0);
+
+#[test]
+fn every_screen_looks_as_it_did() {
+    let mut results = SnapshotResults::new();
+    for scene in &SCENES {
+        results.add(picture(scene, WIDE, scene.name.to_owned()));
+    }
+    results.unwrap();
+}
+
+#[test]
+fn every_screen_looks_as_it_did_in_a_narrow_window() {
+    let mut results = SnapshotResults::new();
+    for scene in SCENES.iter().filter(|scene| !scene.name.contains("alone")) {
+        results.add(picture(scene, NARROW, format!("{}-narrow", scene.name)));
+    }
+    results.unwrap();
+}
+
+fn picture(scene: &Scene, size: Vec2, name: String) -> Result<(), egui_kittest::SnapshotError> {
+    let now = Instant::now();
+    let snapshot = scene.snapshot(now);
+    let mut window = None;
+    let mut harness = Harness::builder().with_size(size).with_context_setup(desktop::theme::apply).wgpu().build_ui(
+        |ui| {
+            let window = window.get_or_insert_with(|| scene.window(ui.ctx(), now));
+            window.observe(&snapshot, now);
+            window.ui(ui, &snapshot, now);
+        },
+    );
+    harness.run();
+    // A few pixels for the rounding of other versions of the driver; a word or an icon that moves is far more.
+    let options = SnapshotOptions::new().threshold(1.0).max_failed_pixels(40);
+    harness.try_snapshot_options(name, &options)
+}

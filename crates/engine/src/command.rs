@@ -1,0 +1,37 @@
+//! What a person can ask for.
+
+use devices::{AudioSink, AudioSource, VideoSource};
+
+/// A wish of the person. None of them ever waits or fails; what came of it shows in the next [`crate::Snapshot`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Look for a partner.
+    Start {
+        /// What the person likes to talk about.
+        interests: Vec<String>,
+        /// A BCP 47 tag.
+        language: Option<String>,
+    },
+    /// Leave this partner and look for another one. Does nothing while a search is on.
+    Next,
+    /// Leave this partner, or stop searching.
+    Stop,
+    /// Mute or unmute the microphone.
+    SetMicrophone(bool),
+    /// Switch the camera off or on. Off releases the device.
+    SetCamera(bool),
+    /// Use this source of pictures from now on, in a running call too.
+    ChooseVideo(VideoSource),
+    /// Use this source of sound from now on.
+    ChooseAudio(AudioSource),
+    /// Play sound here from now on.
+    ChooseSpeaker(AudioSink),
+    /// Look again which devices there are.
+    ListDevices,
+    /// Send a line of chat. Longer text than the protocol allows is cut.
+    SendChat(String),
+    /// Tell the partner whether the person is writing.
+    SetTyping(bool),
+    /// Use this signalling server from now on.
+    SetServer(String),
+}

@@ -1,0 +1,82 @@
+//! How an engine is set up.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use devices::{AudioSink, AudioSource, CameraSettings, VideoSource};
+
+/// What an [`crate::Engine`] starts with. Commands change the first four later.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The signalling server: a `ws://` or `wss://` URL.
+    pub server: String,
+    /// Where pictures come from.
+    pub video: VideoSource,
+    /// Where sound comes from.
+    pub audio: AudioSource,
+    /// Where sound goes.
+    pub speaker: AudioSink,
+    /// The size and rate asked of a camera or test pattern.
+    pub picture: CameraSettings,
+    /// The bitrate at which pictures are encoded, in bits per second. Too high fills a thin link's queues, too low shows blocks.
+    pub video_bps: u32,
+    /// The bitrate at which sound is encoded, in bits per second. Opus speaks clearly from about 24,000 on.
+    pub audio_bps: u32,
+    /// Use relayed candidates only, so that the partner does not learn this machine's address.
+    pub relay_only: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            server: "ws://127.0.0.1:8080/".to_owned(),
+            video: VideoSource::default(),
+            audio: AudioSource::default(),
+            speaker: AudioSink::default(),
+            picture: CameraSettings::default(),
+            video_bps: 1_000_000,
+            audio_bps: 32_000,
+            relay_only: false,
+        }
+    }
+}
+
+/// The local addresses for a call that `server` arranges: every interface, in both address families.
+///
+/// The wildcard leaves loopback out. A server on loopback means that the partner is on this machine too, which may have no
+/// other interface, so loopback is added there and only there.
+pub(crate) fn bind_addresses(server: &str) -> Vec<SocketAddr> {
+    let mut addresses = vec![
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+        SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
+    ];
+    if is_loopback(server) {
+        addresses.push(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
+    }
+    addresses
+}
+
+fn is_loopback(server: &str) -> bool {
+    let Ok(uri) = server.parse::<tokio_tungstenite::tungstenite::http::Uri>() else {
+        return false;
+    };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost"
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_bound_only_for_a_server_on_loopback() {
+        let binds_loopback = |server| bind_addresses(server).iter().any(|a| a.ip().is_loopback());
+        assert!(binds_loopback("ws://127.0.0.1:8080/"));
+        assert!(binds_loopback("ws://localhost:8080"));
+        assert!(binds_loopback("ws://[::1]:8080/"));
+        assert!(!binds_loopback("wss://passerby.example/"));
+        assert!(!binds_loopback("not a url"));
+    }
+}

@@ -1,0 +1,306 @@
+//! Our devices and the media paths that hang on them.
+//!
+//! Devices outlive calls: the preview and the level run in the lobby. A call links its peer to the paths and unlinks it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use devices::{
+    AudioSink, AudioSource, Camera, CameraSettings, DeviceState, Microphone, Speaker, VideoSource,
+};
+use media::video::VideoFrame;
+use media::{Newest, RtpPacket};
+use tokio::sync::{mpsc, watch};
+use transport::Peer;
+
+use crate::lip_sync::LipSync;
+use crate::peer_task::MediaTaps;
+use crate::pipeline::{Playback, ReceiveAudio, ReceiveVideo, SendAudio, SendVideo, Wake};
+use crate::{Config, Deck, EngineError};
+
+/// Where pictures lie for the window: always the newest one.
+pub(crate) type PictureSlot = Arc<Newest<Arc<VideoFrame>>>;
+
+/// What the devices' threads report.
+#[derive(Debug, Clone, Default)]
+struct Reports {
+    camera: Report,
+    microphone: Report,
+    speaker: Report,
+    cameras: Arc<[String]>,
+    microphones: Arc<[String]>,
+    speakers: Arc<[String]>,
+}
+
+/// How one device is doing. A thread of an earlier device that is slow to end must not speak for the present one.
+#[derive(Debug, Clone, Default)]
+struct Report {
+    generation: u64,
+    state: DeviceState,
+}
+
+/// Picks one device's report out of all.
+type Which = fn(&mut Reports) -> &mut Report;
+
+pub(crate) struct DeviceDeck {
+    settings: CameraSettings,
+    reports: watch::Sender<Reports>,
+    is_listing: Arc<AtomicBool>,
+    video_source: VideoSource,
+    audio_source: AudioSource,
+    audio_sink: AudioSink,
+    is_camera_on: bool,
+    is_microphone_on: bool,
+    camera: Option<Camera>,
+    microphone: Option<Microphone>,
+    speaker: Option<Speaker>,
+    camera_slot: PictureSlot,
+    remote: PictureSlot,
+    send_video: SendVideo,
+    send_audio: SendAudio,
+    playback: Playback,
+    wake: Wake,
+}
+
+impl DeviceDeck {
+    /// Opens the devices that `config` names. They report when they are there; nothing here waits for them.
+    pub(crate) fn new(
+        config: &Config,
+        preview: PictureSlot,
+        remote: PictureSlot,
+        wake: Wake,
+    ) -> Result<Self, EngineError> {
+        let camera_slot = PictureSlot::default();
+        let send_video = SendVideo::start(
+            Arc::clone(&camera_slot),
+            preview,
+            config.video_bps,
+            config.picture.fps,
+            Arc::clone(&wake),
+        )
+        .map_err(EngineError::Thread)?;
+        let mut deck = Self {
+            settings: config.picture,
+            reports: watch::Sender::default(),
+            is_listing: Arc::default(),
+            video_source: config.video.clone(),
+            audio_source: config.audio.clone(),
+            audio_sink: config.speaker.clone(),
+            is_camera_on: true,
+            is_microphone_on: true,
+            camera: None,
+            microphone: None,
+            speaker: None,
+            camera_slot,
+            remote,
+            send_video,
+            send_audio: SendAudio::new(config.audio_bps),
+            playback: Playback::default(),
+            wake,
+        };
+        deck.open_camera();
+        deck.open_microphone();
+        deck.open_speaker();
+        deck.list();
+        Ok(deck)
+    }
+
+    /// Fires whenever a device has something to report.
+    pub(crate) fn changes(&self) -> watch::Receiver<impl Sized + use<>> {
+        self.reports.subscribe()
+    }
+
+    pub(crate) fn set_camera(&mut self, is_on: bool) {
+        if std::mem::replace(&mut self.is_camera_on, is_on) != is_on {
+            self.open_camera();
+        }
+    }
+
+    pub(crate) fn set_microphone(&mut self, is_on: bool) {
+        self.is_microphone_on = is_on;
+        self.send_audio.set_muted(!is_on);
+    }
+
+    pub(crate) fn choose_video(&mut self, source: VideoSource) {
+        self.video_source = source;
+        self.open_camera();
+    }
+
+    pub(crate) fn choose_audio(&mut self, source: AudioSource) {
+        self.audio_source = source;
+        self.open_microphone();
+    }
+
+    pub(crate) fn choose_speaker(&mut self, sink: AudioSink) {
+        self.audio_sink = sink;
+        self.open_speaker();
+    }
+
+    /// Looks which devices there are. That can take seconds, so a thread does it.
+    pub(crate) fn list(&self) {
+        if self.is_listing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (reports, is_listing) = (self.reports.clone(), Arc::clone(&self.is_listing));
+        let spawned = std::thread::Builder::new()
+            .name("list-devices".to_owned())
+            .spawn(move || {
+                let cameras = devices::list_cameras();
+                let microphones = devices::list_microphones();
+                let speakers = devices::list_speakers();
+                reports.send_modify(|reports| {
+                    reports.cameras = cameras.into();
+                    reports.microphones = microphones.into();
+                    reports.speakers = speakers.into();
+                });
+                is_listing.store(false, Ordering::Release);
+            });
+        if let Err(error) = spawned {
+            tracing::error!(%error, "no thread to list the devices");
+            self.is_listing.store(false, Ordering::Release);
+        }
+    }
+
+    /// Whether sound and pictures are being sent, as far as our devices are concerned.
+    pub(crate) fn is_sending(&self) -> (bool, bool) {
+        let reports = self.reports.borrow();
+        let works = |report: &Report| matches!(report.state, DeviceState::Working { .. });
+        (
+            self.is_microphone_on && works(&reports.microphone),
+            self.is_camera_on && works(&reports.camera),
+        )
+    }
+
+    /// Acts on what the devices have reported.
+    pub(crate) fn refresh(&mut self) {
+        let reports = self.reports.borrow();
+        if !matches!(reports.microphone.state, DeviceState::Working { .. }) {
+            self.send_audio.reset_level();
+        }
+    }
+
+    pub(crate) fn media_taps(&self) -> MediaTaps {
+        MediaTaps {
+            keyframe_wanted: Arc::new(self.send_video.keyframe_requests()),
+            lip_sync: Arc::new(LipSync::default()),
+        }
+    }
+
+    /// Begins to take in what the partner sends.
+    pub(crate) fn receive(
+        &self,
+        peer: &Peer,
+        video: mpsc::Receiver<RtpPacket>,
+        audio: mpsc::Receiver<RtpPacket>,
+        lip_sync: &Arc<LipSync>,
+    ) -> (ReceiveVideo, ReceiveAudio) {
+        let pictures = ReceiveVideo::start(
+            video,
+            peer.clone(),
+            Arc::clone(&self.remote),
+            Arc::clone(lip_sync),
+            Arc::clone(&self.wake),
+        );
+        (pictures, self.playback.receive(audio, Arc::clone(lip_sync)))
+    }
+
+    /// Begins to send to `peer`.
+    pub(crate) fn send_to(&self, peer: &Peer) {
+        self.send_video.link(peer.clone());
+        self.send_audio.link(peer.clone());
+    }
+
+    pub(crate) fn stop_sending(&self) {
+        self.send_video.unlink();
+        self.send_audio.unlink();
+    }
+
+    /// Takes away the last partner's picture, so that nobody else is ever shown in its place.
+    pub(crate) fn clear_remote(&self) {
+        self.remote.take();
+        (self.wake)();
+    }
+
+    /// Renews what changes slowly and without a word: how long sound takes to the ear.
+    pub(crate) fn on_second(&self) {
+        if let Some(speaker) = &self.speaker {
+            self.playback.set_output_latency(speaker.latency());
+        }
+    }
+
+    pub(crate) fn frames_sent(&self) -> u64 {
+        self.send_video.frames_sent()
+    }
+
+    pub(crate) fn view(&self) -> Deck {
+        let reports = self.reports.borrow();
+        Deck {
+            video_source: self.video_source.clone(),
+            audio_source: self.audio_source.clone(),
+            audio_sink: self.audio_sink.clone(),
+            camera: reports.camera.state.clone(),
+            microphone: reports.microphone.state.clone(),
+            speaker: reports.speaker.state.clone(),
+            is_camera_on: self.is_camera_on,
+            is_microphone_on: self.is_microphone_on,
+            microphone_level: self.send_audio.level(),
+            cameras: Arc::clone(&reports.cameras),
+            microphones: Arc::clone(&reports.microphones),
+            speakers: Arc::clone(&reports.speakers),
+        }
+    }
+
+    fn open_camera(&mut self) {
+        self.camera = None;
+        let notify = self.notifier(|reports| &mut reports.camera);
+        if self.is_camera_on && self.video_source != VideoSource::None {
+            let slot = Arc::clone(&self.camera_slot);
+            self.camera = Some(Camera::start(
+                self.video_source.clone(),
+                self.settings,
+                slot,
+                notify,
+            ));
+        }
+    }
+
+    fn open_microphone(&mut self) {
+        self.microphone = None;
+        let notify = self.notifier(|reports| &mut reports.microphone);
+        if self.audio_source != AudioSource::None {
+            let intake = self.send_audio.intake();
+            self.microphone = Some(Microphone::start(self.audio_source.clone(), intake, notify));
+        }
+    }
+
+    fn open_speaker(&mut self) {
+        // First the old one: two must not pull from one playback.
+        self.speaker = None;
+        let notify = self.notifier(|reports| &mut reports.speaker);
+        let speaker = Speaker::start(self.audio_sink.clone(), self.playback.outlet(), notify);
+        self.speaker = Some(speaker);
+        self.on_second();
+    }
+
+    /// A way for the next device of one kind to report; it silences all earlier ones of that kind.
+    fn notifier(&self, which: Which) -> impl Fn(DeviceState) + Send + Sync + 'static {
+        let mut generation = 0;
+        self.reports.send_modify(|reports| {
+            let report = which(reports);
+            report.generation += 1;
+            report.state = DeviceState::Off;
+            generation = report.generation;
+        });
+        let reports = self.reports.clone();
+        move |state| {
+            reports.send_if_modified(|reports| {
+                let report = which(reports);
+                let is_news = report.generation == generation && report.state != state;
+                if is_news {
+                    report.state = state.clone();
+                }
+                is_news
+            });
+        }
+    }
+}

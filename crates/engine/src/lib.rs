@@ -1,0 +1,41 @@
+//! How all of these run together, without a window.
+//!
+//! [`Engine`] is the whole program behind a window: [`Command`]s go in, [`Snapshot`]s and pictures come out. Inside, one task owns the
+//! [`call::Call`] (`session.rs`), four loops carry media (`pipeline/`), and everything that can take time has a task or thread of
+//! its own. Decisions are not made here: they come from the pure crates.
+
+mod chat;
+mod command;
+mod config;
+mod deck;
+mod engine;
+mod lip_sync;
+mod peer_task;
+mod pipeline;
+mod publisher;
+mod session;
+mod signalling;
+mod snapshot;
+mod statistics;
+mod transport_figures;
+
+pub use command::Command;
+pub use config::Config;
+pub use devices::{
+    AudioSink, AudioSource, CameraSettings, DeviceProblem, DeviceState, VideoSource,
+};
+pub use engine::{Engine, EngineError};
+pub use snapshot::{
+    CallView, CandidateKind, ChatLine, Deck, EndReason, PartnerView, PathView, SignallingProblem,
+    SignallingView, Snapshot, Speaker, Statistics,
+};
+/// What programs must keep out of their logs: see [`transport::NOISY_LOG_DIRECTIVES`].
+pub use transport::NOISY_LOG_DIRECTIVES;
+
+/// Waits for `deadline`, or for ever if there is none.
+async fn at(deadline: Option<std::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}

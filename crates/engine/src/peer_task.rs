@@ -1,0 +1,211 @@
+//! One peer connection at work: carries out the session's orders, one after the other, and reports what happens.
+//!
+//! Two tasks, so that a slow order never keeps an event waiting: one carries out orders, one hands events on. Whatever
+//! happens to the session, the connection is closed: a connection that is merely dropped leaks (about 1.5 MB each).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use call::{PeerFact, PeerId};
+use media::RtpPacket;
+use protocol::{Candidate, Description, PeerMessage};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use transport::{Opened, Peer, PeerConfig, PeerEvent};
+
+use crate::lip_sync::LipSync;
+
+/// How many orders may wait. The longest run is a description with all candidates that were held back for it.
+const ORDERS_LIMIT: usize = 256;
+/// How long a goodbye may take to leave before the connection is closed under it.
+const GOODBYE_TIME: Duration = Duration::from_millis(150);
+
+/// What the session wants done to the connection.
+#[derive(Debug)]
+pub(crate) enum Order {
+    CreateOffer { ice_restart: bool },
+    CreateAnswer,
+    ApplyRemote(Description),
+    Rollback,
+    AddCandidate(Option<Candidate>),
+    Close { say_bye: bool },
+}
+
+/// What the session hears of the connection.
+pub(crate) enum News {
+    /// It is there. The receivers deliver what arrives.
+    Opened {
+        peer: Peer,
+        video: mpsc::Receiver<RtpPacket>,
+        audio: mpsc::Receiver<RtpPacket>,
+    },
+    /// Something that the call has to know.
+    Fact(PeerFact),
+    /// Messages can be sent.
+    MessageChannelOpen,
+    /// The partner sent a message.
+    Message(String),
+}
+
+/// What the tasks tell somebody else than the session, because it is media's business.
+#[derive(Clone)]
+pub(crate) struct MediaTaps {
+    /// Called when the partner needs a keyframe.
+    pub(crate) keyframe_wanted: Arc<dyn Fn() + Send + Sync>,
+    /// Hears the sender reports.
+    pub(crate) lip_sync: Arc<LipSync>,
+}
+
+/// The session's end of the tasks. Dropping it closes the connection.
+#[derive(Debug)]
+pub(crate) struct PeerTask {
+    orders: mpsc::Sender<Order>,
+}
+
+impl PeerTask {
+    /// Begins to open a connection. News carry `id`.
+    pub(crate) fn open(
+        id: PeerId,
+        config: PeerConfig,
+        taps: MediaTaps,
+        news: mpsc::Sender<(PeerId, News)>,
+    ) -> Self {
+        let (orders, queue) = mpsc::channel(ORDERS_LIMIT);
+        tokio::spawn(run(id, config, taps, queue, news));
+        Self { orders }
+    }
+
+    /// Queues an order.
+    ///
+    /// # Errors
+    /// When the queue is full or the connection is gone: the call cannot go on.
+    pub(crate) fn order(&self, order: Order) -> Result<(), ()> {
+        self.orders.try_send(order).map_err(|_| ())
+    }
+}
+
+async fn run(
+    id: PeerId,
+    config: PeerConfig,
+    taps: MediaTaps,
+    mut orders: mpsc::Receiver<Order>,
+    news: mpsc::Sender<(PeerId, News)>,
+) {
+    let Opened {
+        peer,
+        events,
+        video,
+        audio,
+    } = match Peer::open(config).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            tracing::warn!(%error, "no peer connection");
+            report(&news, id, News::Fact(PeerFact::OpenFailed)).await;
+            return;
+        }
+    };
+    report(
+        &news,
+        id,
+        News::Opened {
+            peer: peer.clone(),
+            video,
+            audio,
+        },
+    )
+    .await;
+    report(&news, id, News::Fact(PeerFact::Opened)).await;
+    let events = tokio::spawn(hand_on(id, events, taps, news.clone()));
+    let mut say_bye = false;
+    while let Some(order) = orders.recv().await {
+        if let Order::Close { say_bye: bye } = order {
+            say_bye = bye;
+            break;
+        }
+        if let Some(fact) = carry_out(&peer, order).await {
+            report(&news, id, News::Fact(fact)).await;
+        }
+    }
+    if say_bye
+        && peer
+            .send_message(protocol::encode(&PeerMessage::Bye))
+            .is_ok()
+    {
+        sleep(GOODBYE_TIME).await;
+    }
+    peer.close().await;
+    events.abort();
+}
+
+async fn carry_out(peer: &Peer, order: Order) -> Option<PeerFact> {
+    let result = match order {
+        Order::CreateOffer { ice_restart } => peer
+            .create_offer(ice_restart)
+            .await
+            .map(|offer| Some(PeerFact::OfferCreated(offer))),
+        Order::CreateAnswer => peer
+            .create_answer()
+            .await
+            .map(|answer| Some(PeerFact::AnswerCreated(answer))),
+        Order::ApplyRemote(description) => peer
+            .apply_remote(description)
+            .await
+            .map(|()| Some(PeerFact::RemoteApplied)),
+        Order::Rollback => {
+            // Nothing is reported: where it fails, so does what comes next, and that says so.
+            if let Err(error) = peer.rollback().await {
+                tracing::warn!(%error, "a rollback failed");
+            }
+            Ok(None)
+        }
+        Order::AddCandidate(candidate) => {
+            // One bad candidate of many harms nothing: the others may well do.
+            if let Err(error) = peer.add_candidate(candidate).await {
+                tracing::debug!(%error, "a candidate was refused");
+            }
+            Ok(None)
+        }
+        Order::Close { .. } => Ok(None),
+    };
+    result.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the negotiation failed");
+        Some(PeerFact::NegotiationFailed)
+    })
+}
+
+async fn hand_on(
+    id: PeerId,
+    mut events: mpsc::Receiver<PeerEvent>,
+    taps: MediaTaps,
+    news: mpsc::Sender<(PeerId, News)>,
+) {
+    while let Some(event) = events.recv().await {
+        let item = match event {
+            PeerEvent::LocalCandidate(candidate) => News::Fact(PeerFact::LocalCandidate(candidate)),
+            PeerEvent::Connected => News::Fact(PeerFact::Connected),
+            PeerEvent::Disconnected => News::Fact(PeerFact::Disconnected),
+            PeerEvent::Failed => News::Fact(PeerFact::Failed),
+            PeerEvent::NegotiationNeeded => News::Fact(PeerFact::NegotiationNeeded),
+            PeerEvent::MessageChannelOpen => News::MessageChannelOpen,
+            PeerEvent::Message(text) => News::Message(text),
+            PeerEvent::KeyframeRequested => {
+                (taps.keyframe_wanted)();
+                continue;
+            }
+            PeerEvent::SenderReport {
+                kind,
+                ntp,
+                rtp_timestamp,
+            } => {
+                taps.lip_sync.on_sender_report(kind, ntp, rtp_timestamp);
+                continue;
+            }
+        };
+        report(&news, id, item).await;
+    }
+}
+
+/// A session that is gone needs no news.
+async fn report(news: &mpsc::Sender<(PeerId, News)>, id: PeerId, item: News) {
+    drop(news.send((id, item)).await);
+}

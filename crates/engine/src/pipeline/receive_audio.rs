@@ -1,0 +1,153 @@
+//! The way of sound in: packets → jitter buffer → decoder → speaker.
+//!
+//! A task fills the jitter buffer, the speaker's thread empties it, 20 ms at a time. Between calls the speaker plays silence.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use codecs::{CodecError, OpusDecoder};
+use media::RtpPacket;
+use media::audio::{self, FRAME_SAMPLES, JitterBuffer, Pull};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::lock;
+use crate::lip_sync::LipSync;
+use crate::statistics::AudioFigures;
+
+/// What the speaker plays from. Outlives calls.
+#[derive(Clone, Default)]
+pub(crate) struct Playback {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    receiver: Mutex<Option<Receiver>>,
+    /// From being asked for a frame to its being audible, in microseconds.
+    output_latency_us: AtomicU64,
+}
+
+/// What one partner's sound needs.
+struct Receiver {
+    buffer: JitterBuffer,
+    decoder: OpusDecoder,
+    lip_sync: Arc<LipSync>,
+    /// Decoded samples of a packet that held more than 20 ms.
+    rest: Vec<f32>,
+}
+
+/// The receiving half of the sound path, for one call. Dropping it ends it.
+pub(crate) struct ReceiveAudio {
+    shared: Arc<Shared>,
+    intake: JoinHandle<()>,
+}
+
+impl Playback {
+    /// Begins to play what comes in `packets`.
+    pub(crate) fn receive(
+        &self,
+        mut packets: mpsc::Receiver<RtpPacket>,
+        lip_sync: Arc<LipSync>,
+    ) -> ReceiveAudio {
+        match OpusDecoder::new() {
+            Ok(decoder) => {
+                let buffer = JitterBuffer::new(audio::Config::default());
+                *lock(&self.shared.receiver) = Some(Receiver {
+                    buffer,
+                    decoder,
+                    lip_sync,
+                    rest: Vec::new(),
+                });
+            }
+            Err(error) => tracing::error!(%error, "no decoder: the partner stays unheard"),
+        }
+        let shared = Arc::clone(&self.shared);
+        let intake = tokio::spawn({
+            let shared = Arc::clone(&shared);
+            async move {
+                while let Some(packet) = packets.recv().await {
+                    if let Some(receiver) = &mut *lock(&shared.receiver) {
+                        receiver.buffer.insert(packet);
+                    }
+                }
+            }
+        });
+        ReceiveAudio { shared, intake }
+    }
+
+    /// What a speaker calls for each 20 ms.
+    pub(crate) fn outlet(&self) -> impl FnMut(&mut [f32; FRAME_SAMPLES]) + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        move |samples| {
+            let latency = Duration::from_micros(shared.output_latency_us.load(Ordering::Relaxed));
+            match &mut *lock(&shared.receiver) {
+                Some(receiver) => receiver.fill(samples, latency),
+                None => samples.fill(0.0),
+            }
+        }
+    }
+
+    /// Tells how long sound takes from here to the ear.
+    pub(crate) fn set_output_latency(&self, latency: Duration) {
+        self.shared
+            .output_latency_us
+            .store(latency.as_micros() as u64, Ordering::Relaxed);
+    }
+}
+
+impl Receiver {
+    fn fill(&mut self, samples: &mut [f32; FRAME_SAMPLES], output_latency: Duration) {
+        if self.rest.len() < FRAME_SAMPLES {
+            let now = Instant::now();
+            match self.pull(now, output_latency) {
+                Ok(decoded) => self.rest.extend(decoded),
+                // A packet that is no Opus sounds like a lost one.
+                Err(error) => {
+                    tracing::debug!(%error, "sound could not be decoded");
+                    self.rest.extend(self.decoder.conceal().unwrap_or_default());
+                }
+            }
+        }
+        let available = self.rest.len().min(FRAME_SAMPLES);
+        samples[..available].copy_from_slice(&self.rest[..available]);
+        samples[available..].fill(0.0);
+        self.rest.drain(..available);
+    }
+
+    fn pull(&mut self, now: Instant, output_latency: Duration) -> Result<Vec<f32>, CodecError> {
+        match self.buffer.pull(now) {
+            Pull::Decode(packet) => {
+                if let Some(timestamp) = self.buffer.last_timestamp() {
+                    let audible_at = now + output_latency;
+                    let wanted_delay = self.lip_sync.on_sound(timestamp, audible_at);
+                    self.buffer.set_wanted_delay(wanted_delay);
+                }
+                self.decoder.decode(&packet)
+            }
+            Pull::Recover(packet) => self.decoder.decode_fec(&packet),
+            Pull::Conceal => self.decoder.conceal(),
+            Pull::Silence => Ok(vec![0.0; FRAME_SAMPLES]),
+        }
+    }
+}
+
+impl ReceiveAudio {
+    /// What was counted so far.
+    pub(crate) fn figures(&self) -> AudioFigures {
+        lock(&self.shared.receiver)
+            .as_ref()
+            .map_or_else(AudioFigures::default, |receiver| AudioFigures {
+                concealed: receiver.buffer.counters().frames_concealed,
+                delay: Some(receiver.buffer.delay()),
+            })
+    }
+}
+
+impl Drop for ReceiveAudio {
+    fn drop(&mut self) {
+        self.intake.abort();
+        lock(&self.shared.receiver).take();
+    }
+}

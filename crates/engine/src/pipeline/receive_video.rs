@@ -1,0 +1,253 @@
+//! The way of a picture in: packets → jitter buffer → decoder → playout → window.
+//!
+//! A task puts frames together; a thread decodes and shows them. Between the two is a short queue: a decoder that does not keep
+//! up loses frames there, asks for a keyframe and goes on from it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use codecs::{H264Decoder, VideoDecoder};
+use media::RtpPacket;
+use media::video::jitter_buffer::{Config, Input, Output};
+use media::video::{AssembledFrame, JitterBuffer, Playout, VideoFrame, read_mark};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use transport::Peer;
+
+use super::{Wake, lock};
+use crate::deck::PictureSlot;
+use crate::lip_sync::LipSync;
+use crate::statistics::VideoFigures;
+
+/// How many frames may wait for the decoder: a quarter of a second.
+const DECODE_QUEUE: usize = 8;
+/// How often the thread looks whether it is to end while no frames come.
+const IDLE_CHECK: Duration = Duration::from_millis(100);
+/// How many latencies of one second are kept.
+const LATENCIES_LIMIT: usize = 120;
+
+/// The receiving half of the picture path, for one call. Dropping it ends it; no picture is shown afterwards.
+pub(crate) struct ReceiveVideo {
+    shared: Arc<Shared>,
+    assembly: JoinHandle<()>,
+}
+
+struct Shared {
+    peer: Peer,
+    remote: PictureSlot,
+    lip_sync: Arc<LipSync>,
+    is_over: AtomicBool,
+    /// Rung by the decoder for the jitter buffer.
+    decode_failed: Notify,
+    figures: Mutex<Running>,
+    wake: Wake,
+}
+
+/// Figures as they come together.
+#[derive(Default)]
+struct Running {
+    totals: VideoFigures,
+    dropped_in_assembly: u64,
+    dropped_in_decoding: u64,
+    held_back: Duration,
+    held_back_count: u32,
+    latencies: Vec<Duration>,
+}
+
+impl ReceiveVideo {
+    /// Begins to show what comes in `packets`.
+    pub(crate) fn start(
+        packets: mpsc::Receiver<RtpPacket>,
+        peer: Peer,
+        remote: PictureSlot,
+        lip_sync: Arc<LipSync>,
+        wake: Wake,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            peer,
+            remote,
+            lip_sync,
+            is_over: AtomicBool::new(false),
+            decode_failed: Notify::new(),
+            figures: Mutex::default(),
+            wake,
+        });
+        let (frames, queue) = sync_channel(DECODE_QUEUE);
+        let decoding = std::thread::Builder::new()
+            .name("decode-video".to_owned())
+            .spawn({
+                let shared = Arc::clone(&shared);
+                move || Decoding::new(&shared).run(&queue)
+            });
+        if let Err(error) = decoding {
+            tracing::error!(%error, "no thread to decode: the partner stays unseen");
+        }
+        let assembly = tokio::spawn(assemble(packets, frames, Arc::clone(&shared)));
+        Self { shared, assembly }
+    }
+
+    /// What was counted so far. What is an average or a median is of the time since the last call.
+    pub(crate) fn figures(&self) -> VideoFigures {
+        let mut running = lock(&self.shared.figures);
+        let mut figures = running.totals.clone();
+        figures.frames_dropped = running.dropped_in_assembly + running.dropped_in_decoding;
+        let held_back = std::mem::take(&mut running.held_back);
+        figures.held_back = held_back.checked_div(std::mem::take(&mut running.held_back_count));
+        let mut latencies = std::mem::take(&mut running.latencies);
+        latencies.sort_unstable();
+        figures.latency = latencies.get(latencies.len() / 2).copied();
+        figures
+    }
+}
+
+impl Drop for ReceiveVideo {
+    fn drop(&mut self) {
+        // With the lock that a picture is shown under: none comes after this.
+        let _figures = lock(&self.shared.figures);
+        self.shared.is_over.store(true, Ordering::Release);
+        // The task owns the queue's sender, so the thread ends with it.
+        self.assembly.abort();
+    }
+}
+
+/// Puts frames together and hands them to the decoder.
+async fn assemble(
+    mut packets: mpsc::Receiver<RtpPacket>,
+    frames: SyncSender<AssembledFrame>,
+    shared: Arc<Shared>,
+) {
+    let mut buffer = JitterBuffer::new(Config::default());
+    loop {
+        let deadline = buffer.poll_timeout();
+        let input = tokio::select! {
+            packet = packets.recv() => match packet {
+                Some(packet) => Input::Packet(packet),
+                None => return,
+            },
+            () = crate::at(deadline) => Input::Timeout,
+            () = shared.decode_failed.notified() => Input::DecodeFailed,
+        };
+        let now = Instant::now();
+        buffer.handle(input, now);
+        while let Some(output) = buffer.poll_output() {
+            match output {
+                Output::Frame(frame) => {
+                    {
+                        let mut running = lock(&shared.figures);
+                        running.totals.frames_received += 1;
+                        running.held_back += now.saturating_duration_since(frame.first_packet_at);
+                        running.held_back_count += 1;
+                    }
+                    match frames.try_send(frame) {
+                        Ok(()) => {}
+                        Err(TrySendError::Full(_)) => {
+                            lock(&shared.figures).dropped_in_decoding += 1;
+                            buffer.handle(Input::DecodeFailed, now);
+                        }
+                        Err(TrySendError::Disconnected(_)) => return,
+                    }
+                }
+                Output::KeyframeRequest => shared.peer.request_keyframe(),
+            }
+        }
+        lock(&shared.figures).dropped_in_assembly = buffer.counters().frames_dropped;
+    }
+}
+
+/// The thread's own state.
+struct Decoding<'a> {
+    shared: &'a Shared,
+    decoder: Option<Box<dyn VideoDecoder>>,
+    playout: Playout<Arc<VideoFrame>>,
+    /// Frames that were queued behind a broken one are worth nothing until a keyframe.
+    needs_keyframe: bool,
+}
+
+impl<'a> Decoding<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        let decoder = H264Decoder::new()
+            .inspect_err(|error| tracing::error!(%error, "no decoder: the partner stays unseen"))
+            .ok()
+            .map(|decoder| Box::new(decoder) as Box<dyn VideoDecoder>);
+        Self {
+            shared,
+            decoder,
+            playout: Playout::new(),
+            needs_keyframe: false,
+        }
+    }
+
+    fn run(&mut self, queue: &Receiver<AssembledFrame>) {
+        while !self.shared.is_over.load(Ordering::Acquire) {
+            let now = Instant::now();
+            let due = self.playout.poll_timeout();
+            let wait = due.map_or(IDLE_CHECK, |due| due.saturating_duration_since(now));
+            match queue.recv_timeout(wait.min(IDLE_CHECK)) {
+                Ok(frame) => self.decode(&frame),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if let Some(picture) = self.playout.poll_output(Instant::now()) {
+                self.show(picture);
+            }
+        }
+    }
+
+    fn decode(&mut self, frame: &AssembledFrame) {
+        if self.needs_keyframe && !frame.is_keyframe {
+            lock(&self.shared.figures).dropped_in_decoding += 1;
+            return;
+        }
+        let Some(decoder) = &mut self.decoder else {
+            return;
+        };
+        match decoder.decode(&frame.data) {
+            Ok(Some(picture)) => {
+                self.needs_keyframe = false;
+                let now = Instant::now();
+                let play_at = self.shared.lip_sync.picture_play_at(frame.timestamp, now);
+                self.playout.insert(Arc::new(picture), play_at, now);
+                lock(&self.shared.figures).totals.frames_decoded += 1;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::debug!(%error, "a frame could not be decoded");
+                self.needs_keyframe = true;
+                lock(&self.shared.figures).dropped_in_decoding += 1;
+                self.shared.decode_failed.notify_one();
+            }
+        }
+    }
+
+    fn show(&self, picture: Arc<VideoFrame>) {
+        let latency = latency(&picture);
+        {
+            let mut running = lock(&self.shared.figures);
+            if self.shared.is_over.load(Ordering::Acquire) {
+                return;
+            }
+            let size = (picture.width_px(), picture.height_px());
+            running
+                .totals
+                .first_frame_at
+                .get_or_insert_with(Instant::now);
+            running.totals.size_px = Some(size);
+            if let Some(latency) = latency
+                && running.latencies.len() < LATENCIES_LIMIT
+            {
+                running.latencies.push(latency);
+            }
+            self.shared.remote.put(picture);
+        }
+        (self.shared.wake)();
+    }
+}
+
+/// How old a picture is that carries its capture time. Means something only if both sides have the same clock.
+fn latency(picture: &VideoFrame) -> Option<Duration> {
+    let mark = read_mark(picture)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    now.checked_sub(Duration::from_micros(mark.capture_time_us))
+}

@@ -1,0 +1,221 @@
+//! The way of sound out: microphone frame → level → encoder → peer.
+//!
+//! Runs on the microphone's own thread. A muted microphone goes on metering and sends nothing.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use codecs::OpusEncoder;
+use media::audio::{AudioFrame, FRAME_SAMPLES, LevelMeter, SAMPLE_RATE_HZ};
+use transport::Peer;
+
+use super::lock;
+
+/// The sending half of the sound path.
+#[derive(Clone)]
+pub(crate) struct SendAudio {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    link: Mutex<Option<Arc<Link>>>,
+    is_muted: AtomicBool,
+    /// The bits of an `f32`.
+    level: AtomicU32,
+    bitrate_bps: u32,
+}
+
+struct Link {
+    peer: Peer,
+}
+
+impl SendAudio {
+    pub(crate) fn new(bitrate_bps: u32) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                link: Mutex::new(None),
+                is_muted: AtomicBool::new(false),
+                level: AtomicU32::new(0),
+                bitrate_bps,
+            }),
+        }
+    }
+
+    /// From the next frame on, encodes for `peer`.
+    pub(crate) fn link(&self, peer: Peer) {
+        *lock(&self.shared.link) = Some(Arc::new(Link { peer }));
+    }
+
+    /// Stops encoding.
+    pub(crate) fn unlink(&self) {
+        lock(&self.shared.link).take();
+    }
+
+    /// Mutes or unmutes, from the next frame on.
+    pub(crate) fn set_muted(&self, is_muted: bool) {
+        self.shared.is_muted.store(is_muted, Ordering::Relaxed);
+    }
+
+    /// How loud the microphone is, from 0 to 1.
+    pub(crate) fn level(&self) -> f32 {
+        f32::from_bits(self.shared.level.load(Ordering::Relaxed))
+    }
+
+    /// Forgets the level of a microphone that delivers no more.
+    pub(crate) fn reset_level(&self) {
+        self.shared.level.store(0, Ordering::Relaxed);
+    }
+
+    /// What a microphone calls with each frame.
+    pub(crate) fn intake(&self) -> impl FnMut(AudioFrame) + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        let mut meter = LevelMeter::default();
+        let mut encoding: Option<Encoding> = None;
+        move |frame| {
+            let level = meter.push(&frame.samples[..]);
+            shared.level.store(level.to_bits(), Ordering::Relaxed);
+            let link = lock(&shared.link).clone();
+            let Some(link) = link else {
+                encoding = None;
+                return;
+            };
+            if encoding
+                .as_ref()
+                .is_none_or(|encoding| !Arc::ptr_eq(&encoding.link, &link))
+            {
+                encoding = Encoding::new(link, shared.bitrate_bps);
+            }
+            if let Some(encoding) = &mut encoding
+                && !shared.is_muted.load(Ordering::Relaxed)
+            {
+                encoding.encode_and_send(&frame);
+            }
+        }
+    }
+}
+
+/// An encoder and the peer that it works for.
+struct Encoding {
+    link: Arc<Link>,
+    encoder: OpusEncoder,
+    clock: StreamClock,
+    is_broken: bool,
+}
+
+impl Encoding {
+    fn new(link: Arc<Link>, bitrate_bps: u32) -> Option<Self> {
+        let encoder = OpusEncoder::new().and_then(|mut encoder| {
+            encoder.set_target_bitrate(bitrate_bps)?;
+            Ok(encoder)
+        });
+        match encoder {
+            Ok(encoder) => {
+                // RTP timestamps begin at a random value (RFC 3550 section 5.1).
+                let clock = StreamClock::new(getrandom::u32().unwrap_or_default());
+                Some(Self {
+                    link,
+                    encoder,
+                    clock,
+                    is_broken: false,
+                })
+            }
+            Err(error) => {
+                tracing::error!(%error, "no encoder: the partner hears nothing");
+                None
+            }
+        }
+    }
+
+    fn encode_and_send(&mut self, frame: &AudioFrame) {
+        let timestamp = self.clock.stamp(frame.captured_at);
+        match self.encoder.encode(&frame.samples) {
+            // A frame that finds the queue full is late already: the partner conceals it.
+            Ok(payload) => drop(self.link.peer.send_audio(payload, timestamp)),
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_broken, true) {
+                    tracing::error!(%error, "sound could not be encoded");
+                }
+            }
+        }
+    }
+}
+
+/// How far a frame's capture time may be from its place in the stream before the stream jumps to it. Below this it is the
+/// jitter of the device's thread; above it sound is missing, because the microphone was muted or changed.
+const LARGEST_JITTER: Duration = Duration::from_millis(100);
+
+/// Gives frames RTP timestamps that count samples, and jump only where sound is missing.
+struct StreamClock {
+    /// The timestamp and capture time that the next frame has if nothing is missing.
+    next: u32,
+    expected_at: Option<Instant>,
+}
+
+impl StreamClock {
+    const fn new(first: u32) -> Self {
+        Self {
+            next: first,
+            expected_at: None,
+        }
+    }
+
+    fn stamp(&mut self, captured_at: Instant) -> u32 {
+        let frame = samples_to_duration(FRAME_SAMPLES as u128);
+        let expected_at = self.expected_at.unwrap_or(captured_at);
+        let ahead = captured_at.saturating_duration_since(expected_at);
+        let behind = expected_at.saturating_duration_since(captured_at);
+        if ahead > LARGEST_JITTER {
+            let missing = ahead.as_micros() * u128::from(SAMPLE_RATE_HZ) / 1_000_000;
+            self.next = self.next.wrapping_add(missing as u32);
+        }
+        let is_in_place = ahead <= LARGEST_JITTER && behind <= LARGEST_JITTER;
+        self.expected_at = Some(
+            if is_in_place {
+                expected_at
+            } else {
+                captured_at
+            } + frame,
+        );
+        let timestamp = self.next;
+        self.next = self.next.wrapping_add(FRAME_SAMPLES as u32);
+        timestamp
+    }
+}
+
+const fn samples_to_duration(samples: u128) -> Duration {
+    Duration::from_micros((samples * 1_000_000 / SAMPLE_RATE_HZ as u128) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAME: u32 = FRAME_SAMPLES as u32;
+
+    #[test]
+    fn timestamps_count_samples_whatever_the_jitter_of_the_capture_times() {
+        let start = Instant::now();
+        let mut clock = StreamClock::new(u32::MAX - 1000);
+        for (i, jitter_ms) in [0_u64, 7, 0, 15, 3, 19, 0, 11].into_iter().enumerate() {
+            let captured_at = start + Duration::from_millis(20 * i as u64 + jitter_ms);
+            assert_eq!(
+                clock.stamp(captured_at),
+                (u32::MAX - 1000).wrapping_add(i as u32 * FRAME)
+            );
+        }
+    }
+
+    #[test]
+    fn timestamps_jump_by_the_time_that_the_microphone_was_muted() {
+        let start = Instant::now();
+        let mut clock = StreamClock::new(0);
+        assert_eq!(clock.stamp(start), 0);
+        let later = start + Duration::from_millis(2020);
+        assert_eq!(clock.stamp(later), FRAME + 2000 * 48);
+        assert_eq!(
+            clock.stamp(later + Duration::from_millis(20)),
+            2 * FRAME + 2000 * 48
+        );
+    }
+}

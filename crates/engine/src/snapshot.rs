@@ -1,0 +1,299 @@
+//! Everything that a window may show, cheap to clone.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use devices::{AudioSink, AudioSource, DeviceState, VideoSource};
+
+/// The state of the whole engine at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// The connection to the signalling server.
+    pub signalling: SignallingView,
+    /// The call.
+    pub call: CallView,
+    /// What is known of the partner.
+    pub partner: PartnerView,
+    /// The lines of chat of this call, oldest first.
+    pub chat: Arc<[ChatLine]>,
+    /// Our own devices.
+    pub devices: Deck,
+    /// Figures about the running call; renewed once a second.
+    pub statistics: Statistics,
+}
+
+impl Snapshot {
+    /// What can be said before anything has happened.
+    pub(crate) fn initial(devices: Deck) -> Self {
+        Self {
+            signalling: SignallingView::Connecting,
+            call: CallView::Idle,
+            partner: PartnerView::default(),
+            chat: Arc::new([]),
+            devices,
+            statistics: Statistics::default(),
+        }
+    }
+}
+
+/// The connection to the signalling server.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SignallingView {
+    /// The first attempt is under way.
+    Connecting,
+    /// Greeted.
+    Connected {
+        /// How many people are connected, this one included.
+        online: u32,
+    },
+    /// Lost or never had. Tried again by itself.
+    Away {
+        /// Why.
+        problem: SignallingProblem,
+        /// When the next attempt begins.
+        retry_at: Instant,
+    },
+}
+
+/// Why the signalling server cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignallingProblem {
+    /// The URL is no `ws://` or `wss://` URL.
+    BadUrl(String),
+    /// Nothing answers there.
+    Unreachable(String),
+    /// It answers, but not as a Passerby server.
+    NotAServer(String),
+    /// It speaks another version of the protocol.
+    WrongVersion,
+    /// It has no room for more people.
+    Full,
+    /// The connection was there and broke.
+    Lost(String),
+    /// The server said that it shuts down.
+    ShutDown,
+}
+
+/// The call, as far as a person is concerned.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallView {
+    /// In the lobby.
+    Idle,
+    /// Waiting for a partner.
+    Searching {
+        /// When the search began.
+        since: Instant,
+    },
+    /// A partner was found; the two are connecting.
+    Connecting {
+        /// When the pair was made.
+        since: Instant,
+        /// What both like to talk about.
+        interests: Arc<[String]>,
+    },
+    /// In a call.
+    Connected {
+        /// When the call was first up.
+        since: Instant,
+        /// What both like to talk about.
+        interests: Arc<[String]>,
+    },
+    /// The path is gone and is being looked for again.
+    Reconnecting {
+        /// When the call was first up.
+        since: Instant,
+        /// When the path was lost.
+        lost_at: Instant,
+        /// What both like to talk about.
+        interests: Arc<[String]>,
+    },
+    /// The call is over and the person did not end it.
+    Ended {
+        /// Why.
+        reason: EndReason,
+    },
+}
+
+/// Why a call ended that the person did not end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndReason {
+    /// The partner pressed Next or Stop.
+    PartnerLeft,
+    /// The partner vanished without a word.
+    PartnerVanished,
+    /// The two could not reach each other.
+    CouldNotConnect,
+    /// The path was lost and not found again.
+    ConnectionLost,
+}
+
+/// What is known of the partner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four things that are each so or not, in any combination"
+)]
+pub struct PartnerView {
+    /// False while the partner's microphone is muted or absent.
+    pub is_sending_audio: bool,
+    /// False while the partner's camera is off or absent.
+    pub is_sending_video: bool,
+    /// The partner is writing.
+    pub is_typing: bool,
+    /// Chat can be sent.
+    pub is_chat_open: bool,
+}
+
+/// Who wrote a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaker {
+    /// This side.
+    Me,
+    /// The other side.
+    Partner,
+}
+
+/// One line of chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatLine {
+    /// Who wrote it.
+    pub speaker: Speaker,
+    /// What was written; untrusted when the partner wrote it.
+    pub text: String,
+}
+
+/// Our own devices.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deck {
+    /// The chosen source of pictures.
+    pub video_source: VideoSource,
+    /// The chosen source of sound.
+    pub audio_source: AudioSource,
+    /// The chosen place for sound.
+    pub audio_sink: AudioSink,
+    /// How the camera is doing.
+    pub camera: DeviceState,
+    /// How the microphone is doing.
+    pub microphone: DeviceState,
+    /// How the speaker is doing.
+    pub speaker: DeviceState,
+    /// False while the person has switched the camera off.
+    pub is_camera_on: bool,
+    /// False while the person has muted the microphone.
+    pub is_microphone_on: bool,
+    /// How loud the microphone is, from 0 (silence, -60 dBFS or less) to 1 (full scale); renewed 15 times a second.
+    pub microphone_level: f32,
+    /// Names of the cameras that are there.
+    pub cameras: Arc<[String]>,
+    /// Names of the microphones that are there.
+    pub microphones: Arc<[String]>,
+    /// Names of the speakers that are there.
+    pub speakers: Arc<[String]>,
+}
+
+/// Where a candidate's address comes from (RFC 8445 section 5.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CandidateKind {
+    /// An address of this machine.
+    Host,
+    /// Seen by a STUN server.
+    ServerReflexive,
+    /// Seen by the partner.
+    PeerReflexive,
+    /// On a TURN server.
+    Relay,
+}
+
+/// The selected candidate pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathView {
+    /// Our end.
+    pub local: CandidateKind,
+    /// The partner's end.
+    pub remote: CandidateKind,
+}
+
+/// Figures about the running call. `None` means "not known yet".
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Statistics {
+    /// From the match to both directions being open.
+    pub time_to_connected: Option<Duration>,
+    /// From the match to the partner's first picture.
+    pub time_to_first_frame: Option<Duration>,
+    /// From Next (or Start) to the partner's first picture.
+    pub next_to_first_frame: Option<Duration>,
+    /// The selected candidate pair.
+    pub path: Option<PathView>,
+    /// To the partner and back.
+    pub round_trip: Option<Duration>,
+    /// Packets lost of those that the partner sent in the last second, from 0 to 1.
+    pub loss_ratio: Option<f32>,
+    /// Sent in the last second, sound and picture, in bits per second.
+    pub sent_bps: u64,
+    /// Received in the last second, sound and picture, in bits per second.
+    pub received_bps: u64,
+    /// The codec of the pictures that arrive.
+    pub video_codec: Option<&'static str>,
+    /// Size of the pictures that arrive, in pixels.
+    pub received_size_px: Option<(u32, u32)>,
+    /// Pictures shown in the last second.
+    pub received_fps: u32,
+    /// Pictures sent in the last second.
+    pub sent_fps: u32,
+    /// Pictures encoded and sent since the call began.
+    pub frames_sent: u64,
+    /// Whole pictures received since the call began.
+    pub frames_received: u64,
+    /// Pictures decoded since the call began.
+    pub frames_decoded: u64,
+    /// Pictures given up (incomplete, undecodable or too late) since the call began.
+    pub frames_dropped: u64,
+    /// How long pictures wait in the jitter buffer, on average over the last second.
+    pub video_jitter_buffer: Option<Duration>,
+    /// How long sound waits in the jitter buffer, on average over the last second.
+    pub audio_jitter_buffer: Option<Duration>,
+    /// 20 ms pieces of sound made up for lost ones since the call began.
+    pub audio_concealed: u64,
+    /// From capture to display, where the picture carries its capture time: the median over the last second.
+    pub picture_latency: Option<Duration>,
+}
+
+impl From<&call::State> for CallView {
+    fn from(state: &call::State) -> Self {
+        match state {
+            call::State::Idle => Self::Idle,
+            call::State::Searching { since } => Self::Searching { since: *since },
+            call::State::Connecting { since, interests } => Self::Connecting {
+                since: *since,
+                interests: Arc::clone(interests),
+            },
+            call::State::Connected { since, interests } => Self::Connected {
+                since: *since,
+                interests: Arc::clone(interests),
+            },
+            call::State::Reconnecting {
+                since,
+                lost_at,
+                interests,
+            } => Self::Reconnecting {
+                since: *since,
+                lost_at: *lost_at,
+                interests: Arc::clone(interests),
+            },
+            call::State::Ended { reason } => Self::Ended {
+                reason: (*reason).into(),
+            },
+        }
+    }
+}
+
+impl From<call::EndReason> for EndReason {
+    fn from(reason: call::EndReason) -> Self {
+        match reason {
+            call::EndReason::PartnerLeft => Self::PartnerLeft,
+            call::EndReason::PartnerVanished => Self::PartnerVanished,
+            call::EndReason::CouldNotConnect => Self::CouldNotConnect,
+            call::EndReason::ConnectionLost => Self::ConnectionLost,
+        }
+    }
+}

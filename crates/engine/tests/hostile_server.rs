@@ -1,0 +1,167 @@
+//! A server that lies, babbles or falls silent harms nobody: the client says what is wrong and goes on.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers are a test too")]
+
+mod support;
+
+use std::time::Duration;
+
+use engine::{CallView, Command, SignallingProblem, SignallingView};
+use futures_util::{SinkExt as _, StreamExt as _};
+use support::{Stranger, synthetic};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio_tungstenite::tungstenite::Message;
+
+/// A server that greets and then says `words` to everybody, whatever they say.
+fn start(words: &[&str]) -> (Runtime, String) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    runtime.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let words = words.clone();
+            tokio::spawn(async move {
+                let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else {
+                    return;
+                };
+                socket.next().await;
+                for word in words {
+                    if socket.send(Message::text(word)).await.is_err() {
+                        return;
+                    }
+                }
+                while socket.next().await.is_some() {}
+            });
+        }
+    });
+    (runtime, url)
+}
+
+const WELCOME: &str = r#"{"type":"welcome","version":1,"online":2}"#;
+
+#[test]
+fn garbage_and_foreign_rooms_change_nothing() {
+    let foreign = "0123456789abcdef0123456789abcdef";
+    let room = format!(r#"{{"type":"partner_left","room":"{foreign}","reason":"next"}}"#);
+    let offer = format!(
+        r#"{{"type":"description","room":"{foreign}","description":{{"type":"offer","sdp":"v=0"}}}}"#
+    );
+    let candidate = format!(r#"{{"type":"candidate","room":"{foreign}","candidate":null}}"#);
+    let (_server, url) = start(&[
+        WELCOME,
+        "garbage",
+        "{}",
+        r#"{"type":"nonsense"}"#,
+        r#"{"type":"matched","room":"short","role":"offerer"}"#,
+        r#"{"type":"matched"}"#,
+        &room,
+        &offer,
+        &candidate,
+        r#"{"type":"waiting","online":7}"#,
+    ]);
+    let stranger = Stranger::new(&url);
+    stranger.wait("the last word", |s| {
+        s.signalling == SignallingView::Connected { online: 7 }
+    });
+    assert_eq!(stranger.engine.snapshot().call, CallView::Idle);
+    stranger.start_searching();
+    stranger.wait("the search", |s| {
+        matches!(s.call, CallView::Searching { .. })
+    });
+}
+
+#[test]
+fn a_partner_who_never_answers_is_given_up_and_the_next_search_works() {
+    let room = "0123456789abcdef0123456789abcdef";
+    let matched = format!(r#"{{"type":"matched","room":"{room}","role":"answerer"}}"#);
+    let offer = format!(
+        r#"{{"type":"description","room":"{room}","description":{{"type":"offer","sdp":"this is no SDP"}}}}"#
+    );
+    let (_server, url) = start(&[
+        WELCOME,
+        r#"{"type":"waiting","online":2}"#,
+        &matched,
+        &offer,
+    ]);
+    let stranger = Stranger::new(&url);
+    // The match comes before the search is asked for, or after: both end well.
+    stranger.start_searching();
+    stranger.wait("the search or its end", |s| {
+        matches!(s.call, CallView::Ended { .. } | CallView::Searching { .. })
+    });
+    stranger.engine.send(Command::Stop);
+    stranger.wait("the lobby", |s| s.call == CallView::Idle);
+}
+
+#[test]
+fn a_server_of_another_kind_is_named_as_such() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 1024];
+        let _bytes = stream.read(&mut request).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+            .unwrap();
+    });
+    let stranger = Stranger::with(synthetic(&url));
+    stranger.wait("the verdict", |s| {
+        matches!(
+            &s.signalling,
+            SignallingView::Away {
+                problem: SignallingProblem::NotAServer(_),
+                ..
+            }
+        )
+    });
+    server.join().unwrap();
+}
+
+#[test]
+fn an_address_where_nobody_listens_and_one_that_is_none_are_told_apart() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let stranger = Stranger::with(synthetic(&format!("ws://{free}/")));
+    stranger.wait("unreachable", |s| {
+        matches!(
+            &s.signalling,
+            SignallingView::Away {
+                problem: SignallingProblem::Unreachable(_),
+                ..
+            }
+        )
+    });
+    stranger
+        .engine
+        .send(Command::SetServer("http://example.invalid/".to_owned()));
+    stranger.wait("no URL", |s| {
+        matches!(
+            &s.signalling,
+            SignallingView::Away {
+                problem: SignallingProblem::BadUrl(_),
+                ..
+            }
+        )
+    });
+}
+
+#[test]
+fn an_engine_ends_at_once_whatever_it_is_waiting_for() {
+    let (_server, url) = start(&[]);
+    let stranger = Stranger::new(&url);
+    stranger.start_searching();
+    std::thread::sleep(Duration::from_millis(300));
+    let began = std::time::Instant::now();
+    drop(stranger);
+    assert!(began.elapsed() < Duration::from_secs(5));
+}

@@ -1,0 +1,150 @@
+//! What a headless peer is told on its command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use engine::{AudioSink, AudioSource, VideoSource};
+
+/// A stranger without a window: joins, talks, answers chat and reports in figures.
+///
+/// Exits with 0 if every call that was asked for came about, with 1 if one did not, and with 2 if the request makes no sense.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "passerby-headless", version)]
+pub struct Args {
+    /// The signalling server.
+    #[arg(long, value_name = "URL", env = "PASSERBY_SERVER")]
+    pub server: String,
+    /// Pictures: pattern, FILE.y4m, camera:N, camera:NAME or none.
+    #[arg(long, value_name = "SOURCE", default_value = "pattern")]
+    pub video: VideoSource,
+    /// Sound: tone, tone:HZ, FILE.wav, device, device:NAME or none.
+    #[arg(long, value_name = "SOURCE", default_value = "tone")]
+    pub audio: AudioSource,
+    /// Where the partner's sound is played: device, device:NAME or none.
+    #[arg(
+        long,
+        value_name = "SINK",
+        default_value = "none",
+        conflicts_with = "record_audio"
+    )]
+    pub speaker: AudioSink,
+    /// The size of pattern or camera pictures.
+    #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "640x480", value_parser = parse_size)]
+    pub size: (u32, u32),
+    /// The rate of pattern or camera pictures, per second.
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub fps: u32,
+    /// The bitrate of the pictures, in kbit/s.
+    #[arg(long, value_name = "KBPS", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(50..=20_000))]
+    pub video_kbps: u32,
+    /// Records the partner's pictures as they are shown.
+    #[arg(long, value_name = "FILE.y4m")]
+    pub record_video: Option<PathBuf>,
+    /// Records the partner's sound as it is played.
+    #[arg(long, value_name = "FILE.wav")]
+    pub record_audio: Option<PathBuf>,
+    /// What this stranger likes to talk about, separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub interests: Vec<String>,
+    /// The language that this stranger speaks (BCP 47).
+    #[arg(long, value_name = "TAG")]
+    pub language: Option<String>,
+    /// How many calls to make, one after the other; 0 means without end.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub calls: u32,
+    /// How long each call lasts before Next; without it, until the partner leaves.
+    #[arg(long, value_name = "N")]
+    pub seconds: Option<f64>,
+    /// How long to wait for a partner and for the connection, in seconds. Waits without end for a partner if 0.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub patience: u32,
+    /// Writes a line of JSON a second.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub stats: Option<PathBuf>,
+    /// Uses relayed candidates only.
+    #[arg(long)]
+    pub relay_only: bool,
+    /// Prints no line a second.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+impl Args {
+    /// The engine that these arguments describe.
+    pub fn engine_config(&self) -> engine::Config {
+        let (width_px, height_px) = self.size;
+        engine::Config {
+            server: self.server.clone(),
+            video: self.video.clone(),
+            audio: self.audio.clone(),
+            speaker: self
+                .record_audio
+                .clone()
+                .map_or(self.speaker.clone(), AudioSink::File),
+            picture: engine::CameraSettings {
+                width_px,
+                height_px,
+                fps: self.fps,
+            },
+            video_bps: self.video_kbps * 1000,
+            relay_only: self.relay_only,
+            ..engine::Config::default()
+        }
+    }
+}
+
+fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    let words = || format!("{text:?} is no size like 640x480");
+    let (width, height) = text.split_once('x').ok_or_else(words)?;
+    let side = |text: &str| {
+        let side: u32 = text.parse().map_err(|_| words())?;
+        if side % 2 == 0 && (64..=media::video::VideoFrame::MAX_SIDE_PX).contains(&side) {
+            Ok(side)
+        } else {
+            Err(format!("{side} is not an even number from 64 to 4096"))
+        }
+    };
+    Ok((side(width)?, side(height)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_the_manual_are_understood() {
+        let args = Args::parse_from([
+            "passerby-headless",
+            "--server",
+            "ws://h:1/",
+            "--video",
+            "clip.y4m",
+            "--audio",
+            "tone:220",
+            "--record-audio",
+            "out.wav",
+            "--interests",
+            "a,b",
+            "--calls",
+            "3",
+            "--seconds",
+            "1.5",
+            "--size",
+            "1280x720",
+        ]);
+        assert_eq!(args.interests, ["a", "b"]);
+        let config = args.engine_config();
+        assert_eq!(config.speaker, AudioSink::File("out.wav".into()));
+        assert_eq!(
+            (config.picture.width_px, config.picture.height_px),
+            (1280, 720)
+        );
+    }
+
+    #[test]
+    fn sizes_that_no_codec_takes_are_refused() {
+        for size in ["641x480", "0x0", "640", "99999x2", "ax480"] {
+            assert!(parse_size(size).is_err(), "{size}");
+        }
+    }
+}

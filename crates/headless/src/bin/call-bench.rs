@@ -1,0 +1,334 @@
+//! Measures calls between real processes on this machine and prints tables: `cargo xtask bench`.
+//!
+//! Every figure stands beside one from the same run that it can be compared with. The two sides of a call are two processes, as in
+//! life; the server is a third. On Linux only: it reads `/proc`.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Parser;
+use headless::ReportLine;
+use headless::measure::{pictures, process, quantile, speech};
+
+/// Measures calls between real processes on this machine.
+#[derive(Debug, Parser)]
+struct Args {
+    /// How long each measured call lasts, in seconds.
+    #[arg(long, default_value_t = 15)]
+    seconds: u32,
+    /// How many calls in a row are made to measure Next, and to look for leaks.
+    #[arg(long, default_value_t = 20)]
+    calls: u32,
+    /// A clip to send through a call and compare with what arrives.
+    #[arg(long, value_name = "FILE.y4m")]
+    clip: Option<PathBuf>,
+    /// Speech to send through a call and compare with what arrives; 8 seconds or more.
+    #[arg(long, value_name = "FILE.wav")]
+    speech: Option<PathBuf>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let folder = Folder::new()?;
+    let (_server, url) = start_server()?;
+    println!("Next, {} calls in a row, 640x480:", args.calls);
+    next_to_first_frame(&args, &folder, &url)?;
+    println!("\nA call of {} s, each side a process:", args.seconds);
+    cost_of_a_call(&args, &folder, &url)?;
+    if args.clip.is_some() || args.speech.is_some() {
+        println!("\nA recording against its source:");
+        recording(&args, &folder, &url)?;
+    }
+    Ok(())
+}
+
+/// A folder for statistics and recordings that goes when it is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("call-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&path).context("no folder for the recordings")?;
+        Ok(Self(path))
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// A process that is killed when it is dropped.
+struct Process(Child);
+
+impl Process {
+    fn start(command: &mut Command) -> anyhow::Result<Self> {
+        Ok(Self(command.spawn().with_context(|| {
+            format!("{:?} cannot be started", command.get_program())
+        })?))
+    }
+
+    fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Waits for the end.
+    fn finish(mut self, longest: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + longest;
+        loop {
+            if let Some(status) = self.0.try_wait()? {
+                ensure!(status.success(), "a peer failed: {status}");
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "a peer did not end in time");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn beside_us(name: &str) -> anyhow::Result<Command> {
+    let here = std::env::current_exe()?;
+    let folder = here.parent().context("the bench lies in no folder")?;
+    Ok(Command::new(
+        folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX)),
+    ))
+}
+
+fn start_server() -> anyhow::Result<(Process, String)> {
+    let mut command = beside_us("passerby-server")?;
+    command
+        .args(["--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut server = Process::start(&mut command)?;
+    let output = server.0.stdout.take().context("the server has no output")?;
+    for line in BufReader::new(output).lines() {
+        if let Some(url) = line?.strip_prefix("listening on ") {
+            return Ok((server, url.trim().to_owned()));
+        }
+    }
+    bail!("the server did not say where it listens")
+}
+
+fn peer(url: &str, stats: &Path) -> anyhow::Result<Command> {
+    let mut command = beside_us("passerby-headless")?;
+    command
+        .args(["--server", url, "--quiet", "--patience", "20", "--stats"])
+        .arg(stats);
+    command.stdout(Stdio::null());
+    Ok(command)
+}
+
+fn lines(stats: &Path) -> anyhow::Result<Vec<ReportLine>> {
+    let text = std::fs::read_to_string(stats).context("there are no statistics")?;
+    text.lines()
+        .map(|line| Ok(serde_json::from_str(line)?))
+        .collect()
+}
+
+/// The last line of every call that was connected.
+fn last_of_each_call(lines: &[ReportLine]) -> Vec<&ReportLine> {
+    let is_last = |i: usize| {
+        lines
+            .get(i + 1)
+            .is_none_or(|next| next.call != lines[i].call)
+    };
+    (0..lines.len())
+        .filter(|i| is_last(*i))
+        .map(|i| &lines[i])
+        .collect()
+}
+
+fn next_to_first_frame(args: &Args, folder: &Folder, url: &str) -> anyhow::Result<()> {
+    let (a, b) = (folder.file("next-a.jsonl"), folder.file("next-b.jsonl"));
+    let calls = args.calls.to_string();
+    // One presses Next, the other one stays and is pressed away.
+    let waiting = Process::start(peer(url, &b)?.args(["--calls", &calls, "--patience", "60"]))?;
+    let pressing = Process::start(peer(url, &a)?.args(["--calls", &calls, "--seconds", "2.2"]))?;
+    let mut sizes = Vec::new();
+    let mut files = Vec::new();
+    let end = Instant::now() + Duration::from_secs(u64::from(args.calls) * 8 + 30);
+    let mut pressing = pressing;
+    while pressing.0.try_wait()?.is_none() {
+        ensure!(Instant::now() < end, "the calls do not come to an end");
+        sizes.extend(process::resident_bytes(pressing.pid()));
+        files.extend(process::open_files(pressing.pid()));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    pressing.finish(Duration::from_secs(5))?;
+    drop(waiting);
+    let lines = lines(&a)?;
+    let ends = last_of_each_call(&lines);
+    let all = |pick: fn(&ReportLine) -> Option<f64>| {
+        ends.iter()
+            .filter_map(|line| pick(line))
+            .collect::<Vec<_>>()
+    };
+    let connected = all(|line| line.time_to_connected_ms);
+    let frame = all(|line| line.time_to_first_frame_ms);
+    let next = all(|line| line.next_to_first_frame_ms);
+    println!("  connected {} of {}", connected.len(), args.calls);
+    print_quantiles("match → connected", "ms", &connected);
+    print_quantiles("match → first picture", "ms", &frame);
+    print_quantiles("Next → first picture", "ms", &next);
+    let megabytes: Vec<f64> = sizes.iter().map(|bytes| *bytes as f64 / 1e6).collect();
+    let third = megabytes.len() / 3;
+    if third > 0 {
+        let (early, late) = (
+            quantile(&megabytes[third..2 * third], 0.9),
+            quantile(&megabytes[2 * third..], 0.9),
+        );
+        if let (Some(early), Some(late)) = (early, late) {
+            println!(
+                "  memory, middle third → last third of the calls: {early:.1} → {late:.1} MB (ratio {:.2})",
+                late / early
+            );
+        }
+        let most = |part: &[u64]| part.iter().max().copied().unwrap_or_default();
+        println!(
+            "  open files, most in the same thirds: {} → {}",
+            most(&files[third..2 * third]),
+            most(&files[2 * third..])
+        );
+    }
+    Ok(())
+}
+
+fn print_quantiles(name: &str, unit: &str, values: &[f64]) {
+    if let (Some(p50), Some(p95)) = (quantile(values, 0.5), quantile(values, 0.95)) {
+        println!("  {name}: median {p50:.0} {unit}, p95 {p95:.0} {unit}");
+    }
+}
+
+fn cost_of_a_call(args: &Args, folder: &Folder, url: &str) -> anyhow::Result<()> {
+    println!(
+        "  {:<10} {:>8} {:>11} {:>11} {:>12} {:>12} {:>9} {:>10}",
+        "size",
+        "shown/s",
+        "latency p50",
+        "latency p95",
+        "CPU-s/s A",
+        "CPU-s/s B",
+        "memory",
+        "kbit/s"
+    );
+    let mut costs = Vec::new();
+    for (size, kbps) in [("640x480", "1000"), ("1280x720", "2000")] {
+        let (a, b) = (folder.file("cost-a.jsonl"), folder.file("cost-b.jsonl"));
+        let seconds = (args.seconds + 4).to_string();
+        let options = ["--size", size, "--video-kbps", kbps, "--seconds", &seconds];
+        let one = Process::start(peer(url, &a)?.args(options))?;
+        let two = Process::start(peer(url, &b)?.args(options))?;
+        // The start, with its keyframe and handshakes, is a cost of the call and not of its seconds.
+        std::thread::sleep(Duration::from_secs(3));
+        let cpu = || (process::cpu_time(one.pid()), process::cpu_time(two.pid()));
+        let (before, began) = (cpu(), Instant::now());
+        std::thread::sleep(Duration::from_secs(u64::from(args.seconds) - 1));
+        let (after, wall) = (cpu(), began.elapsed().as_secs_f64());
+        let memory = process::resident_bytes(one.pid()).unwrap_or_default() as f64 / 1e6;
+        one.finish(Duration::from_secs(20))?;
+        drop(two);
+        let share = |before: Option<Duration>, after: Option<Duration>| {
+            let used = after.zip(before).context("there is no /proc here")?;
+            anyhow::Ok((used.0 - used.1).as_secs_f64() / wall)
+        };
+        let (cpu_a, cpu_b) = (share(before.0, after.0)?, share(before.1, after.1)?);
+        costs.push(cpu_a + cpu_b);
+        let lines = lines(&a)?;
+        let steady: Vec<&ReportLine> = lines
+            .iter()
+            .skip(2)
+            .filter(|line| line.state == "connected")
+            .collect();
+        let median = |values: Vec<f64>, share| quantile(&values, share).unwrap_or(f64::NAN);
+        let latencies: Vec<f64> = steady
+            .iter()
+            .filter_map(|line| line.picture_latency_ms)
+            .collect();
+        println!(
+            "  {size:<10} {:>8.1} {:>8.0} ms {:>8.0} ms {cpu_a:>12.3} {cpu_b:>12.3} {memory:>6.0} MB {:>10.0}",
+            median(
+                steady
+                    .iter()
+                    .map(|line| f64::from(line.received_fps))
+                    .collect(),
+                0.5
+            ),
+            median(latencies.clone(), 0.5),
+            median(latencies, 0.95),
+            median(
+                steady
+                    .iter()
+                    .map(|line| line.received_bps as f64 / 1e3)
+                    .collect(),
+                0.5
+            ),
+        );
+    }
+    if let [small, large] = costs[..] {
+        println!(
+            "  cost of 1280x720 against 640x480: {:.2} times",
+            large / small
+        );
+    }
+    Ok(())
+}
+
+fn recording(args: &Args, folder: &Folder, url: &str) -> anyhow::Result<()> {
+    let (a, b) = (folder.file("rec-a.jsonl"), folder.file("rec-b.jsonl"));
+    let (pictures_file, sound_file) = (folder.file("rec.y4m"), folder.file("rec.wav"));
+    let seconds = args.seconds.max(12).to_string();
+    let mut sender = peer(url, &a)?;
+    if let Some(clip) = &args.clip {
+        sender.arg("--video").arg(clip);
+    }
+    if let Some(wav) = &args.speech {
+        sender.arg("--audio").arg(wav);
+    }
+    let mut receiver = peer(url, &b)?;
+    receiver
+        .args(["--seconds", &seconds, "--record-video"])
+        .arg(&pictures_file)
+        .arg("--record-audio")
+        .arg(&sound_file);
+    let sender = Process::start(&mut sender)?;
+    Process::start(&mut receiver)?.finish(Duration::from_secs(60))?;
+    drop(sender);
+    if let Some(clip) = &args.clip {
+        let source = pictures::Clip::read(clip, 600)?;
+        let shown = pictures::Clip::read(&pictures_file, 600)?;
+        let likeness = pictures::likeness(&source, &shown)?;
+        println!(
+            "  pictures: {} recorded, PSNR mean {:.1} dB, worst 1 % {:.1} dB, {:.0} % of the played ones seen",
+            shown.len(),
+            likeness.psnr_db,
+            likeness.worst_psnr_db,
+            100.0 * likeness.seen_ratio
+        );
+    }
+    if let Some(wav) = &args.speech {
+        let source = speech::Speech::read(wav)?;
+        let score = speech::opinion_score(&source, &speech::Speech::read(&sound_file)?)?;
+        let ideal = speech::opinion_score(&source, &source.repeated())?;
+        println!(
+            "  speech: PESQ {score:.2} of {ideal:.2} for the source against itself (ratio {:.2})",
+            score / ideal
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! A stranger without a window: bot, benchmark and test peer.
+//!
+//! It drives the same engine as the desktop window, with files or patterns for devices, and says in figures what it saw.
+
+pub mod args;
+pub mod measure;
+mod record;
+mod report;
+mod stranger;
+
+pub use record::VideoRecorder;
+pub use report::{Report, ReportLine};
+pub use stranger::{Outcome, run};

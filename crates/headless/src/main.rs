@@ -1,0 +1,49 @@
+//! `passerby-headless`: a stranger without a window.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use headless::args::Args;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    log_to_stderr();
+    match try_main(&args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("passerby-headless: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Warnings by default, more by `RUST_LOG`; never what the WebRTC stack says of each packet.
+fn log_to_stderr() {
+    let wanted = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
+    let filter = EnvFilter::new(format!("{wanted},{}", engine::NOISY_LOG_DIRECTIVES));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+fn try_main(args: &Args) -> anyhow::Result<ExitCode> {
+    let is_over = Arc::new(AtomicBool::new(false));
+    ctrlc::set_handler({
+        let is_over = Arc::clone(&is_over);
+        move || is_over.store(true, Ordering::Relaxed)
+    })
+    .context("interrupts cannot be caught")?;
+    let outcome = headless::run(args, &is_over)?;
+    println!("calls made: {}, failed: {}", outcome.made, outcome.failed);
+    let is_done = outcome.failed == 0 && (args.calls == 0 || outcome.made == args.calls);
+    Ok(if is_done {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

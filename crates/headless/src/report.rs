@@ -1,0 +1,186 @@
+//! Statistics as lines of JSON, and as lines for people.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use engine::{CallView, CandidateKind, Snapshot};
+use serde::{Deserialize, Serialize};
+
+/// One second of one call. Durations are in milliseconds; a field that is not known yet is `null`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReportLine {
+    /// Which call, counted from 1.
+    pub call: u32,
+    /// idle, searching, connecting, connected, reconnecting or ended.
+    pub state: String,
+    /// From the match to both directions being open.
+    pub time_to_connected_ms: Option<f64>,
+    /// From the match to the partner's first picture.
+    pub time_to_first_frame_ms: Option<f64>,
+    /// From Next (or Start) to the partner's first picture.
+    pub next_to_first_frame_ms: Option<f64>,
+    /// Pictures sent in this call.
+    pub frames_sent: u64,
+    /// Whole pictures received in this call.
+    pub frames_received: u64,
+    /// Pictures decoded in this call.
+    pub frames_decoded: u64,
+    /// Pictures given up in this call.
+    pub frames_dropped: u64,
+    /// Pictures decoded in the last second.
+    pub received_fps: u32,
+    /// Pictures sent in the last second.
+    pub sent_fps: u32,
+    /// Sent in the last second, in bits per second.
+    pub sent_bps: u64,
+    /// Received in the last second, in bits per second.
+    pub received_bps: u64,
+    /// To the partner and back.
+    pub round_trip_ms: Option<f64>,
+    /// Share of packets lost in the last second, from 0 to 1.
+    pub loss_ratio: Option<f32>,
+    /// How long pictures wait in the jitter buffer.
+    pub video_jitter_buffer_ms: Option<f64>,
+    /// How long sound waits in the jitter buffer.
+    pub audio_jitter_buffer_ms: Option<f64>,
+    /// Pieces of 20 ms of sound made up for lost ones.
+    pub audio_concealed: u64,
+    /// host, srflx, prflx or relay.
+    pub local_candidate: Option<String>,
+    /// host, srflx, prflx or relay.
+    pub remote_candidate: Option<String>,
+    /// The codec of the pictures that arrive.
+    pub codec: Option<String>,
+    /// Width and height of the pictures that arrive, in pixels.
+    pub received_size: Option<(u32, u32)>,
+    /// From capture to display, where the picture carries its capture time.
+    pub picture_latency_ms: Option<f64>,
+    /// Whether the partner says that sound comes.
+    pub partner_sends_audio: bool,
+    /// Whether the partner says that pictures come.
+    pub partner_sends_video: bool,
+}
+
+impl ReportLine {
+    /// What a snapshot says, as a line.
+    pub fn new(call: u32, snapshot: &Snapshot) -> Self {
+        let figures = &snapshot.statistics;
+        Self {
+            call,
+            state: state_name(&snapshot.call).to_owned(),
+            time_to_connected_ms: figures.time_to_connected.map(milliseconds),
+            time_to_first_frame_ms: figures.time_to_first_frame.map(milliseconds),
+            next_to_first_frame_ms: figures.next_to_first_frame.map(milliseconds),
+            frames_sent: figures.frames_sent,
+            frames_received: figures.frames_received,
+            frames_decoded: figures.frames_decoded,
+            frames_dropped: figures.frames_dropped,
+            received_fps: figures.received_fps,
+            sent_fps: figures.sent_fps,
+            sent_bps: figures.sent_bps,
+            received_bps: figures.received_bps,
+            round_trip_ms: figures.round_trip.map(milliseconds),
+            loss_ratio: figures.loss_ratio,
+            video_jitter_buffer_ms: figures.video_jitter_buffer.map(milliseconds),
+            audio_jitter_buffer_ms: figures.audio_jitter_buffer.map(milliseconds),
+            audio_concealed: figures.audio_concealed,
+            local_candidate: figures.path.map(|path| kind_name(path.local).to_owned()),
+            remote_candidate: figures.path.map(|path| kind_name(path.remote).to_owned()),
+            codec: figures.video_codec.map(str::to_owned),
+            received_size: figures.received_size_px,
+            picture_latency_ms: figures.picture_latency.map(milliseconds),
+            partner_sends_audio: snapshot.partner.is_sending_audio,
+            partner_sends_video: snapshot.partner.is_sending_video,
+        }
+    }
+
+    fn for_people(&self) -> String {
+        let ms =
+            |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0} ms"));
+        format!(
+            "call {} {:<12} in {:>2}/s {:>5} kbit/s, out {:>2}/s {:>5} kbit/s, lost {:>4.1} %, round trip {}, \
+             connected in {}, first picture in {}, latency {}, sound buffer {}",
+            self.call,
+            self.state,
+            self.received_fps,
+            self.received_bps / 1000,
+            self.sent_fps,
+            self.sent_bps / 1000,
+            100.0 * self.loss_ratio.unwrap_or_default(),
+            ms(self.round_trip_ms),
+            ms(self.time_to_connected_ms),
+            ms(self.time_to_first_frame_ms),
+            ms(self.picture_latency_ms),
+            ms(self.audio_jitter_buffer_ms),
+        )
+    }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+const fn state_name(call: &CallView) -> &'static str {
+    match call {
+        CallView::Idle => "idle",
+        CallView::Searching { .. } => "searching",
+        CallView::Connecting { .. } => "connecting",
+        CallView::Connected { .. } => "connected",
+        CallView::Reconnecting { .. } => "reconnecting",
+        CallView::Ended { .. } => "ended",
+    }
+}
+
+const fn kind_name(kind: CandidateKind) -> &'static str {
+    match kind {
+        CandidateKind::Host => "host",
+        CandidateKind::ServerReflexive => "srflx",
+        CandidateKind::PeerReflexive => "prflx",
+        CandidateKind::Relay => "relay",
+    }
+}
+
+/// Where the lines go.
+#[derive(Debug)]
+pub struct Report {
+    file: Option<BufWriter<File>>,
+    is_quiet: bool,
+}
+
+impl Report {
+    /// Writes JSON to `path` if there is one, and words to the standard output unless it is to be quiet.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn create(path: Option<&Path>, is_quiet: bool) -> anyhow::Result<Self> {
+        let file = match path {
+            Some(path) => {
+                let file = File::create(path)
+                    .with_context(|| format!("{} cannot be made", path.display()))?;
+                Some(BufWriter::new(file))
+            }
+            None => None,
+        };
+        Ok(Self { file, is_quiet })
+    }
+
+    /// Writes one line.
+    ///
+    /// # Errors
+    /// When the disk is full or gone.
+    pub fn line(&mut self, line: &ReportLine) -> anyhow::Result<()> {
+        if let Some(file) = &mut self.file {
+            serde_json::to_writer(&mut *file, line).context("the statistics cannot be written")?;
+            file.write_all(b"\n")?;
+            // Whoever follows the file sees each second when it is over.
+            file.flush()?;
+        }
+        if !self.is_quiet {
+            println!("{}", line.for_people());
+        }
+        Ok(())
+    }
+}

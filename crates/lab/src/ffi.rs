@@ -1,0 +1,146 @@
+//! The system calls that the standard library does not offer. All of the lab's unsafe code is here.
+
+#![expect(
+    unsafe_code,
+    reason = "mount, ioctl and signals have no safe interface in the standard library"
+)]
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// `_IOW(229, 1, struct fuse_backing_map)` of linux/fuse.h.
+const FUSE_DEV_IOC_BACKING_OPEN: libc::c_ulong = 0x4010_e501;
+
+/// `struct fuse_backing_map` of linux/fuse.h.
+#[repr(C)]
+struct BackingMap {
+    fd: i32,
+    flags: u32,
+    padding: u64,
+}
+
+static STOP_REQUESTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether mounting is allowed at all.
+pub(crate) fn is_root() -> bool {
+    // SAFETY: takes nothing, only reads the process's own identity.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// Mounts a one-file FUSE file system over the file `node`, served through `fuse` (an open /dev/fuse).
+pub(crate) fn mount_fuse(node: &Path, fuse: &File) -> io::Result<()> {
+    let target = c_string(node)?;
+    let options = format!(
+        "fd={},rootmode=100000,user_id=0,group_id=0,allow_other",
+        fuse.as_raw_fd()
+    );
+    let options = CString::new(options)?;
+    // SAFETY: all pointers are to NUL-terminated strings that live until the call returns.
+    check(unsafe {
+        libc::mount(
+            c"lab-camera".as_ptr(),
+            target.as_ptr(),
+            c"fuse".as_ptr(),
+            0,
+            options.as_ptr().cast(),
+        )
+    })
+    .map(drop)
+}
+
+/// Takes the mount away from the tree at once; programs that have the file open keep it.
+pub(crate) fn unmount(node: &Path) -> io::Result<()> {
+    let target = c_string(node)?;
+    // SAFETY: the pointer is to a NUL-terminated string that lives until the call returns.
+    check(unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) }).map(drop)
+}
+
+/// Lets the kernel map pages of `memory` for files of this FUSE connection; returns the number of the backing file.
+pub(crate) fn register_backing(fuse: &File, memory: &File) -> io::Result<i32> {
+    let map = BackingMap {
+        fd: memory.as_raw_fd(),
+        flags: 0,
+        padding: 0,
+    };
+    // SAFETY: the request reads one `fuse_backing_map` from the pointer, which lives until the call returns.
+    check(unsafe { libc::ioctl(fuse.as_raw_fd(), FUSE_DEV_IOC_BACKING_OPEN, &raw const map) })
+}
+
+/// The kernel's monotonic clock, by which drivers stamp their frames.
+pub(crate) fn monotonic_time() -> Duration {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is to a `timespec` of ours that the call fills.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    Duration::new(
+        now.tv_sec.cast_unsigned(),
+        u32::try_from(now.tv_nsec).unwrap_or(0),
+    )
+}
+
+/// Makes a named pipe that only its owner can use.
+pub(crate) fn make_fifo(path: &Path) -> io::Result<()> {
+    let path = c_string(path)?;
+    // SAFETY: the pointer is to a NUL-terminated string that lives until the call returns.
+    check(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }).map(drop)
+}
+
+/// From now on SIGINT, SIGTERM and SIGHUP only make [`is_stop_requested`] true.
+pub(crate) fn catch_signals() -> io::Result<()> {
+    extern "C" fn on_signal(_: libc::c_int) {
+        STOP_REQUESTED.store(true, Ordering::Relaxed);
+    }
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: an all-zero `sigaction` is valid, and the handler only stores to an atomic, which is allowed in
+        // a signal handler (signal-safety(7)).
+        check(unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = on_signal as *const () as usize;
+            libc::sigaction(signal, &raw const action, std::ptr::null_mut())
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether a caught signal asked the process to end.
+pub(crate) fn is_stop_requested() -> bool {
+    STOP_REQUESTED.load(Ordering::Relaxed)
+}
+
+/// Asks a child process to end.
+pub(crate) fn terminate(child: &std::process::Child) {
+    // SAFETY: only sends a signal. The child has not been waited for, so its number is not given to another process.
+    unsafe { libc::kill(child.id().cast_signed(), libc::SIGTERM) };
+}
+
+/// Has the kernel end the command's process when this one ends without a chance to clean up.
+pub(crate) fn die_with_parent(command: &mut Command) -> &mut Command {
+    let set = || {
+        // SAFETY: sets a flag of the calling process; passes no pointers.
+        check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) }).map(drop)
+    };
+    // SAFETY: between fork and exec `set` makes one system call and neither allocates nor locks.
+    unsafe { command.pre_exec(set) }
+}
+
+fn c_string(path: &Path) -> io::Result<CString> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
+}
+
+fn check(result: libc::c_int) -> io::Result<i32> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}

@@ -1,0 +1,19 @@
+//! Virtual cameras, sound and displays, for tests on a machine that has none.
+//!
+//! Each of the three brings something up, runs a command inside it, and takes everything down again. They nest:
+//!
+//! ```text
+//! lab display -- lab sound --users a,b -- lab camera --clip clip.y4m -- COMMAND
+//! ```
+//!
+//! The programs under test use their ordinary system calls; nothing is preloaded or replaced in them. Linux only.
+
+#![cfg(target_os = "linux")]
+
+pub mod camera;
+mod command;
+pub mod display;
+mod ffi;
+pub mod sound;
+
+pub use command::{CANNOT_RUN_HERE, Unavailable, catch_signals, run_inside};

@@ -1,0 +1,160 @@
+//! Whatever happens, in whatever order: nobody is lost, nobody is in two rooms, everybody is told what is true.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use matchmaker::{Config, Input, Matchmaker, Output, PeerId, Wishes};
+use proptest::prelude::*;
+use protocol::RoomId;
+
+/// What one of a few people does next.
+#[derive(Debug, Clone)]
+enum Step {
+    Join {
+        interests: Vec<String>,
+        language: Option<&'static str>,
+    },
+    Next {
+        names_room: bool,
+    },
+    Leave {
+        names_room: bool,
+    },
+    Vanish,
+    Wait {
+        ms: u64,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let interests = proptest::collection::vec(
+        prop_oneof![Just("tea"), Just("chess"), Just("jazz")].prop_map(str::to_owned),
+        0..3,
+    );
+    let language = prop_oneof![Just(None), Just(Some("fr")), Just(Some("de"))];
+    prop_oneof![
+        4 => (interests, language)
+            .prop_map(|(interests, language)| Step::Join { interests, language }),
+        4 => any::<bool>().prop_map(|names_room| Step::Next { names_room }),
+        1 => any::<bool>().prop_map(|names_room| Step::Leave { names_room }),
+        1 => Just(Step::Vanish),
+        3 => (0..4_000_u64).prop_map(|ms| Step::Wait { ms }),
+    ]
+}
+
+/// What the people have been told, and nothing else.
+#[derive(Default)]
+struct Told {
+    waiting: BTreeSet<PeerId>,
+    rooms: BTreeMap<PeerId, (RoomId, PeerId)>,
+    names: BTreeSet<RoomId>,
+}
+
+impl Told {
+    fn note(&mut self, output: &Output) {
+        match *output {
+            Output::TellWaiting { peer } => {
+                assert!(
+                    !self.rooms.contains_key(&peer),
+                    "told to wait while in a room"
+                );
+                self.waiting.insert(peer);
+            }
+            Output::TellMatched {
+                room,
+                offerer,
+                answerer,
+                ..
+            } => {
+                assert_ne!(offerer, answerer);
+                assert!(self.names.insert(room), "a room is named once");
+                for (peer, partner) in [(offerer, answerer), (answerer, offerer)] {
+                    self.waiting.remove(&peer);
+                    let before = self.rooms.insert(peer, (room, partner));
+                    assert_eq!(before, None, "matched while in a room");
+                }
+            }
+            Output::TellPartnerLeft { peer, room, .. } => {
+                let (known, _) = self
+                    .rooms
+                    .remove(&peer)
+                    .expect("told of a room that it was in");
+                assert_eq!(known, room);
+            }
+            Output::RefuseRoom { .. } => {}
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn everybody_is_where_he_was_told(
+        recent_partners in 0..4_usize,
+        steps in proptest::collection::vec((0..7_u64, step()), 1..120),
+    ) {
+        let mut last_name = 0_u128;
+        let names = || {
+            last_name += 1;
+            RoomId::from_bytes(last_name.to_be_bytes())
+        };
+        let config = Config { recent_partners, ..Config::default() };
+        let mut matchmaker = Matchmaker::new(config, names);
+        let mut now = Instant::now();
+        let mut told = Told::default();
+        let mut last_rooms: BTreeMap<PeerId, RoomId> = BTreeMap::new();
+
+        for (peer, step) in steps {
+            let peer = PeerId(peer);
+            let named = |names_room: bool| last_rooms.get(&peer).copied().filter(|_| names_room);
+            let input = match step {
+                Step::Join { interests, language } => {
+                    told.rooms.remove(&peer);
+                    Input::JoinAsked { peer, wishes: Wishes::new(&interests, language) }
+                }
+                Step::Next { names_room } => {
+                    told.rooms.remove(&peer);
+                    Input::NextAsked { peer, room: named(names_room) }
+                }
+                Step::Leave { names_room } => {
+                    told.rooms.remove(&peer);
+                    told.waiting.remove(&peer);
+                    Input::LeaveAsked { peer, room: named(names_room) }
+                }
+                Step::Vanish => {
+                    told.rooms.remove(&peer);
+                    told.waiting.remove(&peer);
+                    Input::Disconnected { peer }
+                }
+                Step::Wait { ms } => {
+                    now += Duration::from_millis(ms);
+                    Input::Timeout
+                }
+            };
+            matchmaker.handle(input, now);
+            while let Some(output) = matchmaker.poll_output() {
+                told.note(&output);
+            }
+            matchmaker.assert_invariants(now);
+            for (peer, (room, partner)) in &told.rooms {
+                last_rooms.insert(*peer, *room);
+                prop_assert_eq!(matchmaker.room_of(*peer), Some((*room, *partner)));
+            }
+            prop_assert_eq!(told.rooms.len(), 2 * matchmaker.room_count());
+            prop_assert_eq!(told.waiting.len(), matchmaker.waiting_count());
+        }
+
+        now += config.hold_for_interest + config.hold_for_new;
+        matchmaker.handle(Input::Timeout, now);
+        prop_assert!(matchmaker.waiting_count() <= 1, "in the end at most the odd one out waits");
+        for peer in 0..7 {
+            matchmaker.handle(Input::Disconnected { peer: PeerId(peer) }, now);
+        }
+        matchmaker.assert_invariants(now);
+        prop_assert_eq!((matchmaker.waiting_count(), matchmaker.room_count()), (0, 0));
+        prop_assert_eq!(matchmaker.poll_timeout(), None);
+    }
+}

@@ -1,0 +1,21 @@
+//! Sound: frames, levels, resampling and the jitter buffer.
+
+mod downmix;
+mod frame;
+mod framer;
+pub mod jitter_buffer;
+mod level;
+mod opus_packet;
+mod pitch;
+mod resample;
+mod tone;
+
+pub use downmix::downmix;
+pub use frame::{AudioFrame, FRAME_DURATION, FRAME_SAMPLES, SAMPLE_RATE_HZ};
+pub use framer::Framer;
+pub use jitter_buffer::{Config, Counters, JitterBuffer, Pull};
+pub use level::{LevelMeter, level};
+pub use opus_packet::opus_packet_samples;
+pub use pitch::fundamental_hz;
+pub use resample::{Resampler, UnsupportedRate};
+pub use tone::Tone;

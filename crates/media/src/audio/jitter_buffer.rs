@@ -1,0 +1,456 @@
+//! Opus packets, in whatever order they come, to a steady sequence of things to play.
+//!
+//! The buffer holds back as much sound as the network's jitter asks for, and no more: the target follows the transit times
+//! of the last two seconds. Playout never stops. What is missing is recovered from the packet after it (in-band FEC) or
+//! concealed; when too much piles up, a packet is left out; when there is too little, concealment stretches the sound.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::{FRAME_DURATION, FRAME_SAMPLES, SAMPLE_RATE_HZ, opus_packet_samples};
+use crate::RtpPacket;
+use crate::time::{SequenceUnwrapper, TimestampUnwrapper};
+
+mod delay;
+
+use delay::DelayEstimator;
+
+/// Samples in one frame, as timestamps count them.
+const FRAME: u64 = FRAME_SAMPLES as u64;
+
+/// How much delay is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// The least delay the buffer aims at. One frame: below it every hiccup of a thread would be heard.
+    pub min_delay: Duration,
+    /// The most delay it aims at and keeps. Beyond half a second people interrupt each other.
+    pub max_delay: Duration,
+    /// How long sound is made up when nothing comes, before there is silence. Longer, and it sounds like a machine.
+    pub max_conceal: Duration,
+    /// How long the buffer must hold too much or too little before it corrects that by a packet, and how long it then waits
+    /// until the next time: each correction can be heard. Large errors make it less patient, in proportion.
+    pub patience: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            min_delay: FRAME_DURATION,
+            max_delay: Duration::from_millis(500),
+            max_conceal: Duration::from_millis(100),
+            patience: Duration::from_millis(300),
+        }
+    }
+}
+
+/// What to play next. "Decode" means: play all samples that come out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pull {
+    /// Decode this packet.
+    Decode(Bytes),
+    /// A packet is lost, this one came after it: reconstruct 20 ms from its in-band FEC. It will be given again to decode.
+    Recover(Bytes),
+    /// Let the decoder make 20 ms up.
+    Conceal,
+    /// Play 20 ms of silence: nothing has come yet, or nothing has come for long (muted, DTX).
+    Silence,
+}
+
+/// What has happened since the beginning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Packets given out to decode.
+    pub packets_decoded: u64,
+    /// Frames reconstructed from FEC.
+    pub frames_recovered: u64,
+    /// Frames made up.
+    pub frames_concealed: u64,
+    /// Packets left out to shorten the delay.
+    pub packets_dropped: u64,
+    /// Packets that came after their turn.
+    pub packets_late: u64,
+    /// Packets that were there already.
+    pub packets_duplicate: u64,
+}
+
+/// The jitter buffer of one inbound Opus stream.
+#[derive(Debug)]
+pub struct JitterBuffer {
+    config: Config,
+    packets: BTreeMap<u64, Stored>,
+    sequence_numbers: SequenceUnwrapper,
+    media_times: TimestampUnwrapper,
+    first_media_time: Option<u64>,
+    delay_estimator: DelayEstimator,
+    /// Delay wanted from outside, so that the picture can keep up.
+    wanted_delay: Duration,
+    state: State,
+    /// Since when there is too much or too little in the buffer.
+    off_target_since: Option<Instant>,
+    last_timestamp: Option<u32>,
+    stray: Option<RtpPacket>,
+    counters: Counters,
+}
+
+#[derive(Debug)]
+struct Stored {
+    timestamp: u32,
+    media_time: u64,
+    samples: u64,
+    payload: Bytes,
+    arrived_at: Instant,
+}
+
+/// What comes next in the stream.
+#[derive(Debug, Clone, Copy)]
+struct Position {
+    sequence_number: u64,
+    media_time: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    /// Collects packets until there is enough delay. What was played before, if anything.
+    Filling {
+        after: Option<Position>,
+    },
+    Playing {
+        next: Position,
+        concealed: Duration,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Correction {
+    Shorten,
+    Lengthen,
+}
+
+impl JitterBuffer {
+    /// A jump of sequence numbers beyond this: the sender began anew.
+    const MAX_JUMP: u64 = 1000;
+    /// How near a second far packet must be to confirm it.
+    const NEIGHBOURHOOD: u16 = 16;
+    /// More packets than this are never kept; the oldest go.
+    const MAX_PACKETS: usize = 256;
+    /// A gap in media time without a gap in sequence numbers is played as silence up to this length, and skipped beyond.
+    const MAX_GAP: u64 = SAMPLE_RATE_HZ as u64 / 2;
+    /// Tolerance around the target, so that jitter alone corrects nothing.
+    const TOLERANCE: Duration = Duration::from_millis(30);
+    /// Up to this error [`Config::patience`] is as configured.
+    const SMALL_ERROR: Duration = Duration::from_millis(60);
+
+    /// Makes an empty buffer.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            packets: BTreeMap::new(),
+            sequence_numbers: SequenceUnwrapper::new(),
+            media_times: TimestampUnwrapper::new(),
+            first_media_time: None,
+            delay_estimator: DelayEstimator::new(),
+            wanted_delay: Duration::ZERO,
+            state: State::Filling { after: None },
+            off_target_since: None,
+            last_timestamp: None,
+            stray: None,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Aims at no less than `delay`, for instance because the picture takes longer than the sound. Bounded by
+    /// [`Config::max_delay`].
+    pub const fn set_wanted_delay(&mut self, delay: Duration) {
+        self.wanted_delay = delay;
+    }
+
+    /// How much delay the buffer aims at.
+    pub fn target_delay(&self) -> Duration {
+        // One frame on top: a packet is pulled up to a frame after it was needed.
+        let needed = self.delay_estimator.spread() + FRAME_DURATION;
+        needed
+            .max(self.wanted_delay)
+            .clamp(self.config.min_delay, self.config.max_delay)
+    }
+
+    /// How much sound is in the buffer, gaps included.
+    pub fn delay(&self) -> Duration {
+        let Some((_, newest)) = self.packets.last_key_value() else {
+            return Duration::ZERO;
+        };
+        let end = newest.media_time + newest.samples;
+        let begin = match self.state {
+            State::Playing { next, .. } => next.media_time,
+            State::Filling { .. } => self
+                .packets
+                .values()
+                .next()
+                .map_or(end, |oldest| oldest.media_time),
+        };
+        duration(end.saturating_sub(begin))
+    }
+
+    /// The RTP timestamp of the sound that the latest pull gave out. `None` before the first packet.
+    pub const fn last_timestamp(&self) -> Option<u32> {
+        self.last_timestamp
+    }
+
+    /// What has happened so far.
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Takes in a packet. What is no Opus packet is ignored.
+    pub fn insert(&mut self, packet: RtpPacket) {
+        let Some(samples) = opus_packet_samples(&packet.payload) else {
+            return;
+        };
+        let sequence_number = self.sequence_numbers.peek(packet.sequence_number.into());
+        let newest = self.packets.last_key_value().map(|(newest, _)| *newest);
+        let played = match self.state {
+            State::Playing { next, .. } => Some(next.sequence_number),
+            State::Filling { after } => after.map(|after| after.sequence_number),
+        };
+        let is_far = newest
+            .or(played)
+            .is_some_and(|near| near.abs_diff(sequence_number) > Self::MAX_JUMP);
+        if is_far {
+            self.on_far_packet(packet);
+            return;
+        }
+        self.stray = None;
+        let media_time = self.media_times.unwrap(packet.timestamp);
+        self.sequence_numbers.unwrap(packet.sequence_number.into());
+        let first_media_time = *self.first_media_time.get_or_insert(media_time);
+        // Also those that come too late: they are why the target must rise.
+        self.delay_estimator
+            .push(micros(media_time, first_media_time), packet.arrived_at);
+
+        if played.is_some_and(|next| sequence_number < next) {
+            self.counters.packets_late += 1;
+        } else if self.packets.contains_key(&sequence_number) {
+            self.counters.packets_duplicate += 1;
+        } else {
+            self.packets.insert(
+                sequence_number,
+                Stored {
+                    timestamp: packet.timestamp,
+                    media_time,
+                    samples: samples.into(),
+                    payload: packet.payload,
+                    arrived_at: packet.arrived_at,
+                },
+            );
+            if self.packets.len() > Self::MAX_PACKETS {
+                self.drop_oldest();
+            }
+        }
+    }
+
+    /// The next thing to play. Called whenever what the last call gave has been decoded and is about to run out.
+    pub fn pull(&mut self, now: Instant) -> Pull {
+        self.enforce_max_delay();
+        match self.state {
+            State::Filling { .. } => self.pull_filling(now),
+            State::Playing { next, concealed } => self.pull_playing(next, concealed, now),
+        }
+    }
+
+    fn pull_filling(&mut self, now: Instant) -> Pull {
+        let oldest = self.packets.first_key_value();
+        let Some((&sequence_number, oldest)) = oldest else {
+            return Pull::Silence;
+        };
+        let (media_time, arrived_at) = (oldest.media_time, oldest.arrived_at);
+        let target = self.target_delay();
+        // The packet that comes next may not come: the clock decides as well as the fill.
+        let is_enough = self.delay() >= target || now >= arrived_at + target;
+        if !is_enough {
+            return Pull::Silence;
+        }
+        self.off_target_since = None;
+        let next = Position {
+            sequence_number,
+            media_time,
+        };
+        self.state = State::Playing {
+            next,
+            concealed: Duration::ZERO,
+        };
+        self.pull_playing(next, Duration::ZERO, now)
+    }
+
+    fn pull_playing(&mut self, next: Position, concealed: Duration, now: Instant) -> Pull {
+        let Some((&sequence_number, oldest)) = self.packets.first_key_value() else {
+            return self.run_dry(next, concealed);
+        };
+        let gap = oldest.media_time.saturating_sub(next.media_time);
+        // Time that jumps back, or far ahead, belongs to a sender that began anew or paused: go on from there.
+        if oldest.media_time < next.media_time || gap > Self::MAX_GAP {
+            let next = Position {
+                sequence_number,
+                media_time: oldest.media_time,
+            };
+            return self.decode(next, now);
+        }
+        if gap == 0 {
+            return self.decode(
+                Position {
+                    sequence_number,
+                    ..next
+                },
+                now,
+            );
+        }
+        let is_lost = sequence_number > next.sequence_number;
+        let after = Position {
+            sequence_number: (next.sequence_number + 1).min(sequence_number),
+            media_time: next.media_time + FRAME.min(gap),
+        };
+        self.state = State::Playing {
+            next: after,
+            concealed: Duration::ZERO,
+        };
+        if is_lost && gap <= FRAME {
+            self.counters.frames_recovered += 1;
+            Pull::Recover(oldest.payload.clone())
+        } else if is_lost {
+            self.counters.frames_concealed += 1;
+            Pull::Conceal
+        } else {
+            // The sender left silence out (DTX).
+            Pull::Silence
+        }
+    }
+
+    /// Nothing is there. Time stands still meanwhile: what is late will be played late, and the delay grows.
+    fn run_dry(&mut self, next: Position, concealed: Duration) -> Pull {
+        if concealed >= self.config.max_conceal {
+            self.state = State::Filling { after: Some(next) };
+            return Pull::Silence;
+        }
+        self.state = State::Playing {
+            next,
+            concealed: concealed + FRAME_DURATION,
+        };
+        self.counters.frames_concealed += 1;
+        Pull::Conceal
+    }
+
+    /// Gives out the packet at `next`, which is there, unless the delay wants a correction.
+    fn decode(&mut self, next: Position, now: Instant) -> Pull {
+        match self.correction(next, now) {
+            Some(Correction::Lengthen) => {
+                self.state = State::Playing {
+                    next,
+                    concealed: Duration::ZERO,
+                };
+                self.counters.frames_concealed += 1;
+                return Pull::Conceal;
+            }
+            Some(Correction::Shorten) => self.drop_oldest(),
+            None => {}
+        }
+        let (sequence_number, stored) = self
+            .packets
+            .pop_first()
+            .expect("the packet is there, and the last one is never dropped");
+        self.last_timestamp = Some(stored.timestamp);
+        let next = Position {
+            sequence_number: sequence_number + 1,
+            media_time: stored.media_time + stored.samples,
+        };
+        self.state = State::Playing {
+            next,
+            concealed: Duration::ZERO,
+        };
+        self.counters.packets_decoded += 1;
+        Pull::Decode(stored.payload)
+    }
+
+    /// What the delay needs before the packet at `next` is played, if it has been off the target for long enough.
+    fn correction(&mut self, next: Position, now: Instant) -> Option<Correction> {
+        let media_time_us = micros(next.media_time, self.first_media_time.unwrap_or_default());
+        let delay = self.delay_estimator.behind_fastest(media_time_us, now);
+        let target = self.target_delay();
+        let (_, oldest) = self.packets.first_key_value()?;
+        // Leaving a packet out must not make the delay too short.
+        let tolerance = Self::TOLERANCE.max(duration(oldest.samples) + FRAME_DURATION / 2);
+        let correction = if delay > target + tolerance && self.packets.len() > 1 {
+            Correction::Shorten
+        } else if delay + Self::TOLERANCE < target {
+            Correction::Lengthen
+        } else {
+            self.off_target_since = None;
+            return None;
+        };
+        let error = delay.abs_diff(target);
+        let patience = self
+            .config
+            .patience
+            .div_duration_f64(error.max(Self::SMALL_ERROR));
+        let since = *self.off_target_since.get_or_insert(now);
+        if now < since + Self::SMALL_ERROR.mul_f64(patience) {
+            return None;
+        }
+        self.off_target_since = Some(now);
+        Some(correction)
+    }
+
+    /// What exceeds the limit goes at once: it arrived in a burst after an outage.
+    fn enforce_max_delay(&mut self) {
+        while self.packets.len() > 1 && self.delay() > self.config.max_delay + FRAME_DURATION {
+            self.drop_oldest();
+        }
+    }
+
+    /// Leaves out the oldest packet.
+    fn drop_oldest(&mut self) {
+        let Some((sequence_number, stored)) = self.packets.pop_first() else {
+            return;
+        };
+        self.counters.packets_dropped += 1;
+        let after = Position {
+            sequence_number: sequence_number + 1,
+            media_time: stored.media_time + stored.samples,
+        };
+        match &mut self.state {
+            State::Filling { after: played } => *played = Some(after),
+            State::Playing { next, .. } => *next = after,
+        }
+    }
+
+    fn on_far_packet(&mut self, packet: RtpPacket) {
+        let Some(stray) = self.stray.take() else {
+            self.stray = Some(packet);
+            return;
+        };
+        let distance = packet.sequence_number.wrapping_sub(stray.sequence_number);
+        if distance == 0 || distance.min(distance.wrapping_neg()) > Self::NEIGHBOURHOOD {
+            self.stray = Some(packet);
+            return;
+        }
+        *self = Self {
+            counters: self.counters,
+            wanted_delay: self.wanted_delay,
+            last_timestamp: self.last_timestamp,
+            ..Self::new(self.config)
+        };
+        self.insert(stray);
+        self.insert(packet);
+    }
+}
+
+fn duration(samples: u64) -> Duration {
+    Duration::from_micros(samples * 1_000_000 / u64::from(SAMPLE_RATE_HZ))
+}
+
+/// Media time since the first packet, in microseconds.
+fn micros(media_time: u64, first: u64) -> i64 {
+    media_time.wrapping_sub(first) as i64 * 1000 / (i64::from(SAMPLE_RATE_HZ) / 1000)
+}
+
+#[cfg(test)]
+mod tests;

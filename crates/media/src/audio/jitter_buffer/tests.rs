@@ -1,0 +1,456 @@
+use super::*;
+
+const fn ms(value: u64) -> Duration {
+    Duration::from_millis(value)
+}
+
+const TOC_20_MS: u8 = 0x78;
+
+/// Packet `number` of a stream of 20 ms packets, sent on time and arriving `delay_ms` later.
+fn packet(start: Instant, number: u32, delay_ms: u64) -> RtpPacket {
+    RtpPacket {
+        sequence_number: number as u16,
+        timestamp: number.wrapping_mul(960),
+        marker: false,
+        payload: payload(number),
+        arrived_at: start + FRAME_DURATION * number + ms(delay_ms),
+    }
+}
+
+fn payload(number: u32) -> Bytes {
+    Bytes::from([&[TOC_20_MS][..], &number.to_be_bytes()].concat())
+}
+
+/// What a pull gave, short enough to compare: the packet's number, or what was done instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Played {
+    Packet(u32),
+    RecoveredFrom(u32),
+    Concealed,
+    Silence,
+}
+
+use Played::{Concealed, Packet, RecoveredFrom, Silence};
+
+fn pull(buffer: &mut JitterBuffer, now: Instant) -> Played {
+    let number = |payload: &Bytes| u32::from_be_bytes(payload[1..5].try_into().unwrap());
+    match buffer.pull(now) {
+        Pull::Decode(payload) => Packet(number(&payload)),
+        Pull::Recover(payload) => RecoveredFrom(number(&payload)),
+        Pull::Conceal => Concealed,
+        Pull::Silence => Silence,
+    }
+}
+
+/// Delivers packets by their arrival and pulls every 20 ms until `until`.
+fn play(
+    buffer: &mut JitterBuffer,
+    start: Instant,
+    mut packets: Vec<RtpPacket>,
+    from: Duration,
+    until: Duration,
+) -> Vec<Played> {
+    packets.sort_by_key(|packet| packet.arrived_at);
+    let mut packets = packets.into_iter().peekable();
+    let mut now = start + from;
+    let mut played = Vec::new();
+    while now < start + until {
+        while let Some(packet) = packets.next_if(|packet| packet.arrived_at <= now) {
+            buffer.insert(packet);
+        }
+        played.push(pull(buffer, now));
+        assert!(buffer.packets.len() <= JitterBuffer::MAX_PACKETS);
+        now += FRAME_DURATION;
+    }
+    played
+}
+
+fn play_all(delays_ms: impl IntoIterator<Item = u64>, lost: &[u32]) -> (Vec<Played>, JitterBuffer) {
+    let start = simulation::start();
+    let packets: Vec<_> = (0..)
+        .zip(delays_ms)
+        .map(|(number, delay)| packet(start, number, delay))
+        .collect();
+    let until = FRAME_DURATION * packets.len() as u32;
+    let packets = packets
+        .into_iter()
+        .filter(|packet| !lost.contains(&packet.sequence_number.into()))
+        .collect();
+    let mut buffer = JitterBuffer::new(Config::default());
+    let played = play(&mut buffer, start, packets, Duration::ZERO, until);
+    (played, buffer)
+}
+
+fn packets_in(played: &[Played]) -> Vec<u32> {
+    played
+        .iter()
+        .filter_map(|played| match played {
+            Packet(number) => Some(*number),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_steady_stream_is_played_whole_and_soon() {
+    let (played, buffer) = play_all([30; 100], &[]);
+    assert_eq!(played[..2], [Silence, Silence]);
+    assert_eq!(
+        packets_in(&played),
+        (0..packets_in(&played).len() as u32).collect::<Vec<_>>()
+    );
+    assert!(packets_in(&played).len() >= 97, "{played:?}");
+    assert_eq!(buffer.counters().frames_concealed, 0);
+    assert!(buffer.delay() <= ms(40));
+    assert_eq!(
+        buffer.last_timestamp(),
+        Some(packets_in(&played).last().unwrap() * 960)
+    );
+}
+
+#[test]
+fn nothing_that_came_is_silence() {
+    let mut buffer = JitterBuffer::new(Config::default());
+    assert_eq!(buffer.pull(simulation::start()), Pull::Silence);
+    assert_eq!(buffer.delay(), Duration::ZERO);
+    assert_eq!(buffer.counters(), Counters::default());
+}
+
+#[test]
+fn a_single_loss_is_recovered_from_the_packet_after_it() {
+    let (played, buffer) = play_all([30; 50], &[20]);
+    let at = played
+        .iter()
+        .position(|played| *played == Packet(19))
+        .unwrap();
+    // When 20 is due, 21 may not be there yet: concealment fills the time, and 21 still brings 20 back.
+    let rest: Vec<_> = played[at + 1..]
+        .iter()
+        .copied()
+        .filter(|played| *played != Concealed)
+        .take(3)
+        .collect();
+    assert_eq!(rest, [RecoveredFrom(21), Packet(21), Packet(22)]);
+    assert_eq!(buffer.counters().frames_recovered, 1);
+}
+
+#[test]
+fn a_burst_of_losses_is_concealed_and_its_last_frame_recovered() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    buffer.set_wanted_delay(ms(200));
+    let packets = (0..60)
+        .filter(|number| !(20..23).contains(number))
+        .map(|number| packet(start, number, 30));
+    let played = play(
+        &mut buffer,
+        start,
+        packets.collect(),
+        Duration::ZERO,
+        ms(1200),
+    );
+    let at = played
+        .iter()
+        .position(|played| *played == Packet(19))
+        .unwrap();
+    assert_eq!(
+        played[at + 1..at + 6],
+        [
+            Concealed,
+            Concealed,
+            RecoveredFrom(23),
+            Packet(23),
+            Packet(24)
+        ]
+    );
+}
+
+#[test]
+fn reordered_packets_are_played_in_order() {
+    let delays = (0..100).map(|number| if number % 7 == 3 { 75 } else { 30 });
+    let (played, buffer) = play_all(delays, &[]);
+    let numbers = packets_in(&played);
+    assert!(numbers.is_sorted(), "{numbers:?}");
+    assert_eq!(
+        numbers[20..],
+        (numbers[20]..numbers[20] + numbers.len() as u32 - 20).collect::<Vec<_>>()
+    );
+    assert!(
+        buffer.counters().packets_late <= 4,
+        "{:?}",
+        buffer.counters()
+    );
+}
+
+#[test]
+fn the_delay_follows_the_jitter_up_and_down() {
+    let jittery = (0..200).map(|number| 30 + number * 37 % 100);
+    let (played, buffer) = play_all(jittery.clone(), &[]);
+    assert!(
+        (ms(100)..=ms(140)).contains(&buffer.target_delay()),
+        "{:?}",
+        buffer.target_delay()
+    );
+    let late_half = &played[100..];
+    let concealed = late_half
+        .iter()
+        .filter(|played| **played == Concealed)
+        .count();
+    assert!(
+        concealed <= 2,
+        "{concealed} of 100 are concealed: {late_half:?}"
+    );
+
+    let (_, buffer) = play_all(jittery.chain([30; 300]), &[]);
+    assert_eq!(buffer.target_delay(), FRAME_DURATION);
+    assert!(buffer.delay() <= ms(80), "{:?}", buffer.delay());
+    assert!(buffer.counters().packets_dropped > 0);
+}
+
+#[test]
+fn a_stall_grows_the_delay_and_then_it_is_worked_off() {
+    // Everything sent within half a second arrives at its end.
+    let delays = (0..400_u64).map(|number| {
+        if (100..125).contains(&number) {
+            30 + (125 - number) * 20
+        } else {
+            30
+        }
+    });
+    let (played, buffer) = play_all(delays, &[]);
+    let numbers = packets_in(&played);
+    assert!(numbers.is_sorted());
+    assert!(
+        played[100..130].contains(&Silence),
+        "concealment does not last for half a second"
+    );
+    assert!(buffer.delay() <= ms(100), "{:?}", buffer.delay());
+    assert!(*numbers.last().unwrap() >= 394, "{numbers:?}");
+}
+
+#[test]
+fn the_delay_never_exceeds_its_limit() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    for number in 0..200 {
+        buffer.insert(RtpPacket {
+            arrived_at: start + ms(4000),
+            ..packet(start, number, 0)
+        });
+    }
+    pull(&mut buffer, start + ms(4000));
+    assert!(buffer.delay() <= ms(520), "{:?}", buffer.delay());
+    assert!(buffer.counters().packets_dropped >= 170);
+}
+
+#[test]
+fn a_wanted_delay_is_reached_and_given_up_again() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    let stream = |from, to| (from..to).map(|number| packet(start, number, 30)).collect();
+    play(&mut buffer, start, stream(0, 100), Duration::ZERO, ms(2000));
+    buffer.set_wanted_delay(ms(160));
+    play(&mut buffer, start, stream(100, 300), ms(2000), ms(6000));
+    assert!(
+        (ms(100)..=ms(180)).contains(&buffer.delay()),
+        "{:?}",
+        buffer.delay()
+    );
+    buffer.set_wanted_delay(Duration::ZERO);
+    play(&mut buffer, start, stream(300, 600), ms(6000), ms(12_000));
+    assert!(buffer.delay() <= ms(60), "{:?}", buffer.delay());
+}
+
+#[test]
+fn silence_left_out_by_the_sender_passes_in_silence() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    buffer.set_wanted_delay(ms(200));
+    // The numbers go on, the time jumps by 100 ms (five frames).
+    let packets = (0..60).map(|number| {
+        let skipped = if number >= 20 { 5 } else { 0 };
+        RtpPacket {
+            sequence_number: number as u16,
+            payload: payload(number),
+            ..packet(start, number + skipped, 30)
+        }
+    });
+    let played = play(
+        &mut buffer,
+        start,
+        packets.collect(),
+        Duration::ZERO,
+        ms(1200),
+    );
+    let at = played
+        .iter()
+        .position(|played| *played == Packet(19))
+        .unwrap();
+    assert_eq!(
+        played[at + 1..at + 7],
+        [Silence, Silence, Silence, Silence, Silence, Packet(20)]
+    );
+    assert_eq!(buffer.counters().frames_concealed, 0);
+}
+
+#[test]
+fn a_long_pause_ends_in_silence_and_then_sound_comes_back_at_once() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    let packets = (0..100).map(|number| {
+        let paused = if number >= 50 { 500 } else { 0 };
+        RtpPacket {
+            sequence_number: number as u16,
+            payload: payload(number),
+            ..packet(start, number + paused, 30)
+        }
+    });
+    let played = play(
+        &mut buffer,
+        start,
+        packets.collect(),
+        Duration::ZERO,
+        ms(12_000),
+    );
+    let numbers = packets_in(&played);
+    assert_eq!(numbers, (0..numbers.len() as u32).collect::<Vec<_>>());
+    let concealed = played.iter().filter(|played| **played == Concealed).count();
+    assert!(concealed <= 10, "{concealed}");
+    let resumed = played
+        .iter()
+        .position(|played| *played == Packet(50))
+        .unwrap();
+    assert!((551..=555).contains(&resumed), "{resumed}");
+}
+
+#[test]
+fn late_and_doubled_packets_are_counted_and_not_played() {
+    let start = simulation::start();
+    let mut packets: Vec<_> = (0..50).map(|number| packet(start, number, 30)).collect();
+    packets.push(packet(start, 30, 31));
+    packets.push(packet(start, 20, 400));
+    let mut buffer = JitterBuffer::new(Config::default());
+    let numbers = packets_in(&play(&mut buffer, start, packets, Duration::ZERO, ms(1000)));
+    assert!(
+        numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]),
+        "{numbers:?}"
+    );
+    assert_eq!(
+        buffer.counters().packets_late + buffer.counters().packets_duplicate,
+        2
+    );
+}
+
+#[test]
+fn numbers_and_timestamps_may_wrap() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    let packets = (0..200_u32).map(|number| RtpPacket {
+        sequence_number: (number as u16).wrapping_sub(100),
+        timestamp: (number * 960).wrapping_sub(50_000),
+        ..packet(start, number, 30)
+    });
+    let played = play(
+        &mut buffer,
+        start,
+        packets.collect(),
+        Duration::ZERO,
+        ms(4000),
+    );
+    assert!(packets_in(&played).len() >= 197);
+    assert_eq!(buffer.counters().frames_concealed, 0);
+}
+
+#[test]
+fn a_sender_that_begins_anew_is_followed() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    let packets = (0..100).map(|number| {
+        let (sequence, timestamp) = if number < 50 {
+            (0, 0)
+        } else {
+            (20_000, 3_000_000_000)
+        };
+        let packet = packet(start, number, 30);
+        RtpPacket {
+            sequence_number: packet.sequence_number + sequence,
+            timestamp: packet.timestamp.wrapping_add(timestamp),
+            ..packet
+        }
+    });
+    let played = play(
+        &mut buffer,
+        start,
+        packets.collect(),
+        Duration::ZERO,
+        ms(2000),
+    );
+    assert!(packets_in(&played).len() >= 95, "{played:?}");
+    assert!(packets_in(&played).last() >= Some(&96), "{played:?}");
+}
+
+#[test]
+fn packets_of_other_lengths_keep_the_time() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    // 60 ms in each packet: one pull in three is needed.
+    for number in 0..50_u32 {
+        let payload = Bytes::from([&[0x18][..], &number.to_be_bytes()].concat());
+        let at = start + ms(60) * number;
+        buffer.insert(RtpPacket {
+            timestamp: number * 2880,
+            payload,
+            arrived_at: at,
+            ..packet(start, number, 0)
+        });
+        if number >= 1 {
+            assert_eq!(pull(&mut buffer, at), Packet(number - 1));
+        }
+    }
+    assert_eq!(buffer.delay(), ms(60));
+    assert_eq!(buffer.counters().frames_concealed, 0);
+}
+
+#[test]
+fn what_is_no_opus_is_ignored() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    buffer.insert(RtpPacket {
+        payload: Bytes::new(),
+        ..packet(start, 1, 0)
+    });
+    buffer.insert(RtpPacket {
+        payload: Bytes::from_static(&[0xff]),
+        ..packet(start, 2, 0)
+    });
+    assert!(buffer.packets.is_empty());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_packets_break_it(
+        packets in proptest::collection::vec((0_u16..200, 0_u32..300_000, 0_u64..3000, proptest::bool::ANY), 0..300),
+        far in proptest::collection::vec(proptest::num::u32::ANY, 0..20),
+    ) {
+        let start = simulation::start();
+        let mut buffer = JitterBuffer::new(Config::default());
+        let mut now = start;
+        let strays = far.into_iter().map(|far| (far as u16, far, 0, false));
+        for (sequence_number, timestamp, at, then_pull) in packets.into_iter().chain(strays) {
+            let arrived_at = start + ms(at);
+            now = now.max(arrived_at);
+            buffer.insert(RtpPacket { sequence_number, timestamp, arrived_at, ..packet(start, 0, 0) });
+            if then_pull {
+                pull(&mut buffer, now);
+            }
+            proptest::prop_assert!(buffer.packets.len() <= JitterBuffer::MAX_PACKETS);
+            proptest::prop_assert!(buffer.target_delay() <= buffer.config.max_delay);
+        }
+        // And it comes to rest: nothing is kept for ever.
+        for _ in 0..2000 {
+            now += FRAME_DURATION;
+            pull(&mut buffer, now);
+        }
+        proptest::prop_assert!(buffer.packets.is_empty());
+    }
+}

@@ -1,0 +1,20 @@
+//! RTP packets as the media path sees them (RFC 3550 section 5.1), free of any WebRTC stack's types.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+/// One RTP packet that arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RtpPacket {
+    /// Counts packets; wraps at 65,535.
+    pub sequence_number: u16,
+    /// Sampling instant in units of the clock rate: 90 kHz for video, 48 kHz for Opus. Wraps.
+    pub timestamp: u32,
+    /// For video: the last packet of a frame.
+    pub marker: bool,
+    /// What follows the header and its extensions, padding removed.
+    pub payload: Bytes,
+    /// When it came off the socket, in local time.
+    pub arrived_at: Instant,
+}

@@ -1,0 +1,13 @@
+//! Pictures: frames, colour conversion, the test pattern, RTP payload formats, the jitter buffer and playout.
+
+pub mod convert;
+mod frame;
+pub mod h264;
+pub mod jitter_buffer;
+mod playout;
+mod test_pattern;
+
+pub use frame::{EncodedFrame, InvalidFrame, VideoFrame};
+pub use jitter_buffer::{AssembledFrame, Config, Counters, Input, JitterBuffer, Output};
+pub use playout::Playout;
+pub use test_pattern::{Mark, TestPattern, read_mark};

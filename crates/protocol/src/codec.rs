@@ -1,0 +1,186 @@
+//! One JSON text in, one JSON text out, and no more than the limits allow.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Candidate, ClientMessage, Description, PeerMessage, ServerMessage, limits};
+
+/// Why a text is not a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The text is not JSON, or a field is missing or of the wrong kind. Says which, without quoting the text.
+    #[error("not a valid message: {0}")]
+    Malformed(String),
+    /// The text is JSON with a `type` that this version does not know.
+    #[error("messages of type {0:?} are not known")]
+    UnknownType(String),
+    /// A part of the message is over its limit.
+    #[error("{what} is over the limit of {limit}")]
+    TooLarge {
+        /// Which part.
+        what: &'static str,
+        /// The limit, in the unit of that part (see [`limits`]).
+        limit: usize,
+    },
+}
+
+/// A message that travels as JSON text.
+pub trait Wire: Serialize + DeserializeOwned {
+    /// The values of `type` that this version knows.
+    const TYPES: &'static [&'static str];
+    /// The longest text, in bytes.
+    const MAX_BYTES: usize;
+
+    /// Checks the sizes of the message's parts.
+    ///
+    /// # Errors
+    /// [`DecodeError::TooLarge`] names the first part that is over its limit.
+    fn check(&self) -> Result<(), DecodeError>;
+}
+
+/// Reads one message. Fields that this version does not know are ignored.
+///
+/// # Errors
+/// Says in words what is wrong with the text. Never quotes it, so that an error may be logged, except for the first
+/// characters of an unknown type.
+pub fn decode<M: Wire>(text: &str) -> Result<M, DecodeError> {
+    at_most("the message", text.len(), M::MAX_BYTES)?;
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| malformed(&error))?;
+    if let Some(kind) = value.get("type").and_then(serde_json::Value::as_str)
+        && !M::TYPES.contains(&kind)
+    {
+        return Err(DecodeError::UnknownType(kind.chars().take(40).collect()));
+    }
+    let message: M = serde_json::from_value(value).map_err(|error| malformed(&error))?;
+    message.check()?;
+    Ok(message)
+}
+
+/// Keeps of serde's words what does not come from the sender: "invalid type: string "…", expected u32" quotes the
+/// text, and that may be an SDP.
+fn malformed(error: &serde_json::Error) -> DecodeError {
+    let words = error.to_string();
+    let safe = words
+        .rfind(", expected ")
+        .map_or(words.as_str(), |at| &words[at + 2..]);
+    DecodeError::Malformed(safe.to_owned())
+}
+
+/// Writes one message.
+///
+/// # Panics
+/// Never: every message is made of strings, numbers and lists.
+pub fn encode<M: Wire>(message: &M) -> String {
+    serde_json::to_string(message)
+        .expect("a message has no map keys or values that JSON cannot hold")
+}
+
+impl Wire for ClientMessage {
+    const TYPES: &'static [&'static str] =
+        &["hello", "join", "next", "leave", "description", "candidate"];
+    const MAX_BYTES: usize = limits::FRAME_BYTES;
+
+    fn check(&self) -> Result<(), DecodeError> {
+        match self {
+            Self::Hello { capabilities, .. } => {
+                at_most(
+                    "the list of capabilities",
+                    capabilities.len(),
+                    limits::CAPABILITIES,
+                )?;
+                capabilities.iter().try_for_each(|capability| {
+                    at_most("a capability", capability.len(), limits::CAPABILITY_BYTES)
+                })
+            }
+            Self::Join {
+                interests,
+                language,
+            } => {
+                at_most("the list of interests", interests.len(), limits::INTERESTS)?;
+                for interest in interests {
+                    at_most(
+                        "an interest",
+                        interest.chars().count(),
+                        limits::INTEREST_CHARS,
+                    )?;
+                }
+                let language_bytes = language.as_ref().map_or(0, String::len);
+                at_most("the language", language_bytes, limits::LANGUAGE_BYTES)
+            }
+            Self::Description { description, .. } => check_description(description),
+            Self::Candidate { candidate, .. } => check_candidate(candidate.as_ref()),
+            Self::Next { .. } | Self::Leave { .. } => Ok(()),
+        }
+    }
+}
+
+impl Wire for ServerMessage {
+    const TYPES: &'static [&'static str] = &[
+        "welcome",
+        "waiting",
+        "matched",
+        "description",
+        "candidate",
+        "partner_left",
+        "error",
+        "shutdown",
+    ];
+    const MAX_BYTES: usize = limits::FRAME_BYTES;
+
+    fn check(&self) -> Result<(), DecodeError> {
+        match self {
+            Self::Description { description, .. } => check_description(description),
+            Self::Candidate { candidate, .. } => check_candidate(candidate.as_ref()),
+            Self::Welcome { .. }
+            | Self::Waiting { .. }
+            | Self::Matched { .. }
+            | Self::PartnerLeft { .. }
+            | Self::Error { .. }
+            | Self::Shutdown { .. } => Ok(()),
+        }
+    }
+}
+
+impl Wire for PeerMessage {
+    const TYPES: &'static [&'static str] = &["chat", "typing", "sending", "bye"];
+    const MAX_BYTES: usize = limits::PEER_MESSAGE_BYTES;
+
+    fn check(&self) -> Result<(), DecodeError> {
+        match self {
+            Self::Chat { text } => at_most("the text", text.chars().count(), limits::CHAT_CHARS),
+            Self::Typing { .. } | Self::Sending { .. } | Self::Bye => Ok(()),
+        }
+    }
+}
+
+fn check_description(description: &Description) -> Result<(), DecodeError> {
+    at_most("the SDP", description.sdp.len(), limits::SDP_BYTES)
+}
+
+fn check_candidate(candidate: Option<&Candidate>) -> Result<(), DecodeError> {
+    let Some(candidate) = candidate else {
+        return Ok(());
+    };
+    at_most(
+        "the candidate",
+        candidate.candidate.len(),
+        limits::CANDIDATE_BYTES,
+    )?;
+    [&candidate.sdp_mid, &candidate.username_fragment]
+        .into_iter()
+        .flatten()
+        .try_for_each(|tag| {
+            at_most(
+                "a tag of the candidate",
+                tag.len(),
+                limits::CANDIDATE_TAG_BYTES,
+            )
+        })
+}
+
+const fn at_most(what: &'static str, size: usize, limit: usize) -> Result<(), DecodeError> {
+    if size <= limit {
+        Ok(())
+    } else {
+        Err(DecodeError::TooLarge { what, limit })
+    }
+}

@@ -1,0 +1,27 @@
+//! What client and server, and peer and peer, say to each other.
+//!
+//! The vocabulary on one page:
+//!
+//! - [`ClientMessage`] and [`ServerMessage`] travel as one JSON text frame each over the signalling WebSocket
+//!   (`docs/protocol.md` is the full description).
+//! - [`Description`] and [`Candidate`] are what the server relays unread.
+//! - [`PeerMessage`] travels over the data channel, which no server sees.
+//! - [`decode`] and [`encode`] are the only way in and out; whatever comes in is held to the [`limits`].
+//!
+//! Nothing here does I/O, keeps state or reads a clock.
+
+mod codec;
+pub mod limits;
+mod message;
+mod peer_message;
+mod signal;
+
+pub use codec::{DecodeError, Wire, decode, encode};
+pub use message::{
+    ClientMessage, ErrorCode, IceServer, InvalidRoomId, LeaveReason, Role, RoomId, ServerMessage,
+};
+pub use peer_message::PeerMessage;
+pub use signal::{Candidate, Description, DescriptionKind};
+
+/// The version of the signalling protocol that this crate speaks.
+pub const VERSION: u32 = 1;

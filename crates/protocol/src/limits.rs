@@ -1,0 +1,25 @@
+//! How large a message and its parts may be. Both sides enforce them.
+
+/// The longest frame on the signalling WebSocket, in bytes. An offer with all of Chromium's codecs has about 7,000.
+pub const FRAME_BYTES: usize = 64 * 1024;
+/// The longest SDP, in bytes.
+pub const SDP_BYTES: usize = 48 * 1024;
+/// The longest candidate-attribute, in bytes.
+pub const CANDIDATE_BYTES: usize = 1024;
+/// The most interests of one person.
+pub const INTERESTS: usize = 10;
+/// The longest interest, in characters.
+pub const INTEREST_CHARS: usize = 40;
+/// The longest language tag, in bytes (RFC 5646 section 4.4.1 recommends at least 35).
+pub const LANGUAGE_BYTES: usize = 35;
+/// The longest media identification tag or ICE user name fragment of a candidate, in bytes (RFC 8839 section 5.4
+/// allows 256 for the latter).
+pub const CANDIDATE_TAG_BYTES: usize = 256;
+/// The most capabilities in a `hello`.
+pub const CAPABILITIES: usize = 32;
+/// The longest capability, in bytes.
+pub const CAPABILITY_BYTES: usize = 64;
+/// The longest line of chat, in characters.
+pub const CHAT_CHARS: usize = 2000;
+/// The longest message on the data channel, in bytes. Every character of a line of chat may need 12 as `\u` escapes.
+pub const PEER_MESSAGE_BYTES: usize = 32 * 1024;

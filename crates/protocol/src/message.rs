@@ -1,0 +1,269 @@
+//! The messages between a client and the signalling server.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Candidate, Description};
+
+/// What a client says to the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ClientMessage {
+    /// The first message on every connection.
+    Hello {
+        /// The protocol version that the client speaks.
+        version: u32,
+        /// Optional abilities, by name; the server ignores names that it does not know.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        capabilities: Vec<String>,
+    },
+    /// Asks for a partner. Leaves the present room, if there is one.
+    Join {
+        /// What the person likes to talk about; pairs that share an interest come first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        interests: Vec<String>,
+        /// The language that the person wants to speak: a BCP 47 tag.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        language: Option<String>,
+    },
+    /// Leaves the present room, if there is one, and asks for another partner, with the interests and language of the
+    /// last `join`.
+    Next {
+        /// The room to leave. If the sender is in another room by now, the message is late: it changes nothing and is
+        /// answered with [`ErrorCode::WrongRoom`]. Without a room, whatever room it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        room: Option<RoomId>,
+    },
+    /// Leaves the room or the queue and asks for nobody.
+    Leave {
+        /// The room to leave, as in [`ClientMessage::Next`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        room: Option<RoomId>,
+    },
+    /// A session description for the partner.
+    Description {
+        /// The room that the partner is in.
+        room: RoomId,
+        /// Relayed unread.
+        description: Description,
+    },
+    /// An ICE candidate for the partner.
+    Candidate {
+        /// The room that the partner is in.
+        room: RoomId,
+        /// Relayed unread; `None` says that there are no more (RFC 8838 section 14).
+        candidate: Option<Candidate>,
+    },
+}
+
+/// What the server says to a client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage {
+    /// The answer to `hello`: the client may join.
+    Welcome {
+        /// The protocol version that the server will speak on this connection.
+        version: u32,
+        /// How many people are connected, this one included.
+        online: u32,
+    },
+    /// The client waits for a partner.
+    Waiting {
+        /// How many people are connected, this one included.
+        online: u32,
+    },
+    /// Two clients are in a room together.
+    Matched {
+        /// Names this pairing in every later message about it.
+        room: RoomId,
+        /// Whether this side sends the first offer.
+        role: Role,
+        /// What both like to talk about.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        interests: Vec<String>,
+        /// STUN and TURN servers to use for this call.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ice_servers: Vec<IceServer>,
+    },
+    /// A session description from the partner.
+    Description {
+        /// The room that it belongs to.
+        room: RoomId,
+        /// As the partner sent it.
+        description: Description,
+    },
+    /// An ICE candidate from the partner.
+    Candidate {
+        /// The room that it belongs to.
+        room: RoomId,
+        /// As the partner sent it; `None` says that there are no more.
+        candidate: Option<Candidate>,
+    },
+    /// The room is closed: the partner is gone.
+    PartnerLeft {
+        /// The room that was closed.
+        room: RoomId,
+        /// Why, as far as the server knows.
+        reason: LeaveReason,
+    },
+    /// A message was refused. The connection stays open unless `code` says otherwise.
+    Error {
+        /// For programs.
+        code: ErrorCode,
+        /// For people who read logs; one sentence in English.
+        message: String,
+        /// The room that the refused message named, where it named one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        room: Option<RoomId>,
+    },
+    /// The server is about to close. Calls go on; signalling comes back.
+    Shutdown {
+        /// How long to wait before connecting again, in milliseconds. Differs from client to client.
+        reconnect_in_ms: u64,
+    },
+}
+
+/// One pairing of two clients: a random name that cannot be guessed (128 bits, 32 lower-case hex digits).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RoomId([u8; 16]);
+
+impl RoomId {
+    /// Makes a room's name of 16 random bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+/// A room's name is 32 lower-case hex digits, and this was something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a room id is 32 lower-case hex digits")]
+pub struct InvalidRoomId;
+
+impl TryFrom<String> for RoomId {
+    type Error = InvalidRoomId;
+
+    fn try_from(text: String) -> Result<Self, InvalidRoomId> {
+        let digits = text.as_bytes();
+        if digits.len() != 32 {
+            return Err(InvalidRoomId);
+        }
+        let mut bytes = [0; 16];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = hex_digit(pair[0])? << 4 | hex_digit(pair[1])?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+fn hex_digit(digit: u8) -> Result<u8, InvalidRoomId> {
+    match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        _ => Err(InvalidRoomId),
+    }
+}
+
+impl From<RoomId> for String {
+    fn from(room: RoomId) -> Self {
+        room.to_string()
+    }
+}
+
+impl fmt::Display for RoomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for RoomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RoomId({self})")
+    }
+}
+
+/// Who sends the first offer. The server decides, so that offers cross only in later negotiations.
+///
+/// In those the offerer is the impolite peer and the answerer the polite one, for the whole call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Sends the first offer; impolite afterwards.
+    Offerer,
+    /// Answers the first offer; polite afterwards.
+    Answerer,
+}
+
+impl Role {
+    /// Whether this side yields when two offers cross (perfect negotiation, W3C WebRTC 1.0 section 10.7).
+    pub const fn is_polite(self) -> bool {
+        matches!(self, Self::Answerer)
+    }
+}
+
+/// A STUN or TURN server, in the words of the W3C's `RTCIceServer`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IceServer {
+    /// `stun:`, `turn:` or `turns:` URLs (RFC 7064, RFC 7065).
+    pub urls: Vec<String>,
+    /// Absent for STUN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Absent for STUN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+}
+
+impl fmt::Debug for IceServer {
+    /// Leaves the credential out, so that no log ever holds one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IceServer")
+            .field("urls", &self.urls)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a partner is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeaveReason {
+    /// The partner asked for somebody else.
+    Next,
+    /// The partner stopped.
+    Left,
+    /// The server lost the partner's signalling connection. A call that is up may well go on.
+    Disconnected,
+    /// A reason that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Why the server refused a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// Not JSON text, or JSON that does not fit the message's type. The third refused message in a row of this code,
+    /// `unknown_type` or `too_large` closes the connection.
+    Malformed,
+    /// The message's type is unknown to the server.
+    UnknownType,
+    /// The message, or a part of it, is over its limit. The server closes the connection if the frame was too large.
+    TooLarge,
+    /// The server does not speak the version that `hello` named. The server closes the connection.
+    UnsupportedVersion,
+    /// The first message was not `hello`. The server closes the connection.
+    HelloExpected,
+    /// `hello` came a second time.
+    AlreadyGreeted,
+    /// The room that the message names is not the sender's present one.
+    WrongRoom,
+    /// The server is full. The server closes the connection.
+    Full,
+    /// Too many messages in too short a time: this one and those after it are dropped until the sender slows down.
+    /// The server closes the connection if it does not.
+    TooFast,
+    /// A code that this version does not know.
+    #[serde(other)]
+    Unknown,
+}

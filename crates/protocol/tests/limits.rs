@@ -1,0 +1,251 @@
+//! What is at a limit passes, what is over it is refused; and no bytes make the codec panic.
+
+use proptest::{option, prelude::*, string::string_regex};
+use protocol::{
+    Candidate, ClientMessage, DecodeError, Description, DescriptionKind, PeerMessage, RoomId,
+    ServerMessage, Wire, decode, encode, limits,
+};
+
+const ROOM: RoomId = RoomId::from_bytes([7; 16]);
+
+#[test]
+fn capabilities() {
+    let hello = |capabilities| ClientMessage::Hello {
+        version: 1,
+        capabilities,
+    };
+
+    is_limited(limits::CAPABILITIES, |count| hello(vec!["a".into(); count]));
+    is_limited(limits::CAPABILITY_BYTES, |bytes| {
+        hello(vec!["a".repeat(bytes)])
+    });
+}
+
+#[test]
+fn interests_are_counted_in_characters() {
+    let join = |interests| ClientMessage::Join {
+        interests,
+        language: None,
+    };
+
+    is_limited(limits::INTERESTS, |count| join(vec!["é".into(); count]));
+    is_limited(limits::INTEREST_CHARS, |chars| {
+        join(vec!["é".repeat(chars)])
+    });
+}
+
+#[test]
+fn language() {
+    is_limited(limits::LANGUAGE_BYTES, |bytes| ClientMessage::Join {
+        interests: vec![],
+        language: Some("a".repeat(bytes)),
+    });
+}
+
+#[test]
+fn descriptions_in_both_directions() {
+    let room = ROOM;
+    let sized = |bytes| Description {
+        kind: DescriptionKind::Offer,
+        sdp: "a".repeat(bytes),
+    };
+
+    is_limited(limits::SDP_BYTES, |bytes| ClientMessage::Description {
+        room,
+        description: sized(bytes),
+    });
+    is_limited(limits::SDP_BYTES, |bytes| ServerMessage::Description {
+        room,
+        description: sized(bytes),
+    });
+}
+
+#[test]
+fn candidates_in_both_directions() {
+    let room = ROOM;
+    let none = Candidate {
+        candidate: String::new(),
+        sdp_mid: None,
+        sdp_m_line_index: None,
+        username_fragment: None,
+    };
+    let attribute = |bytes| Candidate {
+        candidate: "a".repeat(bytes),
+        ..none.clone()
+    };
+    let mid = |bytes| Candidate {
+        sdp_mid: Some("a".repeat(bytes)),
+        ..none.clone()
+    };
+    let fragment = |bytes| Candidate {
+        username_fragment: Some("a".repeat(bytes)),
+        ..none.clone()
+    };
+
+    let sizes: [(usize, &dyn Fn(usize) -> Candidate); 3] = [
+        (limits::CANDIDATE_BYTES, &attribute),
+        (limits::CANDIDATE_TAG_BYTES, &mid),
+        (limits::CANDIDATE_TAG_BYTES, &fragment),
+    ];
+    for (limit, sized) in sizes {
+        is_limited(limit, |bytes| ClientMessage::Candidate {
+            room,
+            candidate: Some(sized(bytes)),
+        });
+        is_limited(limit, |bytes| ServerMessage::Candidate {
+            room,
+            candidate: Some(sized(bytes)),
+        });
+    }
+}
+
+#[test]
+fn chat_is_counted_in_characters_and_always_fits_its_frame() {
+    is_limited(limits::CHAT_CHARS, |chars| PeerMessage::Chat {
+        text: "😀".repeat(chars),
+    });
+
+    let escaped = r"\ud83d\ude00".repeat(limits::CHAT_CHARS);
+    let text = "😀".repeat(limits::CHAT_CHARS);
+    let longest = format!(r#"{{"type":"chat","text":"{escaped}"}}"#);
+    assert_eq!(decode(&longest), Ok(PeerMessage::Chat { text }));
+}
+
+#[test]
+fn frames() {
+    let limit = limits::FRAME_BYTES;
+    let padded = |bytes: usize| {
+        let frame = r#"{"type":"leave","x":""}"#;
+        frame.replace(
+            r#""""#,
+            &format!(r#""{}""#, "a".repeat(bytes - frame.len())),
+        )
+    };
+
+    assert_eq!(padded(limit).len(), limit);
+    assert_eq!(
+        decode(&padded(limit)),
+        Ok(ClientMessage::Leave { room: None })
+    );
+    let result = decode::<ClientMessage>(&padded(limit + 1));
+    assert_eq!(
+        result,
+        Err(DecodeError::TooLarge {
+            what: "the message",
+            limit
+        })
+    );
+}
+
+/// Checks that `sized(limit)` passes and `sized(limit + 1)` is over that very limit.
+#[track_caller]
+fn is_limited<M: Wire + PartialEq + std::fmt::Debug>(limit: usize, sized: impl Fn(usize) -> M) {
+    let largest = sized(limit);
+    assert_eq!(decode(&encode(&largest)), Ok(largest));
+    match decode::<M>(&encode(&sized(limit + 1))) {
+        Err(DecodeError::TooLarge { limit: named, .. }) => assert_eq!(named, limit),
+        other => panic!("expected TooLarge, got {other:?}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_message_comes_back_as_it_was_sent(message in client_message()) {
+        prop_assert_eq!(decode(&encode(&message)), Ok(message));
+    }
+
+    #[test]
+    fn every_line_of_chat_comes_back_as_it_was_sent(text in text(limits::CHAT_CHARS)) {
+        let message = PeerMessage::Chat { text };
+        prop_assert_eq!(decode(&encode(&message)), Ok(message));
+    }
+
+    #[test]
+    fn what_is_relayed_can_be_read_by_the_partner(
+        room in room(),
+        description in description(),
+        candidate in candidate(),
+    ) {
+        let sent = encode(&ClientMessage::Description { room, description: description.clone() });
+        prop_assert_eq!(decode(&sent), Ok(ServerMessage::Description { room, description }));
+        let sent = encode(&ClientMessage::Candidate { room, candidate: candidate.clone() });
+        prop_assert_eq!(decode(&sent), Ok(ServerMessage::Candidate { room, candidate }));
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let text = String::from_utf8_lossy(&bytes);
+        prop_assert!(decode::<ClientMessage>(&text).is_err());
+        prop_assert!(decode::<ServerMessage>(&text).is_err());
+        prop_assert!(decode::<PeerMessage>(&text).is_err());
+    }
+
+    #[test]
+    fn no_damage_to_a_message_makes_it_panic(
+        message in client_message(),
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<char>()), 1..5),
+    ) {
+        let mut damaged: Vec<char> = encode(&message).chars().collect();
+        for (at, replacement) in damage {
+            let at = at.index(damaged.len());
+            damaged[at] = replacement;
+        }
+        let damaged: String = damaged.into_iter().collect();
+        if let Ok(message) = decode::<ClientMessage>(&damaged) {
+            prop_assert_eq!(decode(&encode(&message)), Ok(message), "what was read can be written");
+        }
+    }
+}
+
+fn text(chars: usize) -> impl Strategy<Value = String> {
+    string_regex(&format!("(?s).{{0,{chars}}}")).expect("a regular expression")
+}
+
+fn room() -> impl Strategy<Value = RoomId> {
+    any::<[u8; 16]>().prop_map(RoomId::from_bytes)
+}
+
+fn description() -> impl Strategy<Value = Description> {
+    let kind = prop_oneof![Just(DescriptionKind::Offer), Just(DescriptionKind::Answer)];
+    (kind, text(300)).prop_map(|(kind, sdp)| Description { kind, sdp })
+}
+
+fn candidate() -> impl Strategy<Value = Option<Candidate>> {
+    let fields = (
+        text(80),
+        option::of(text(20)),
+        any::<Option<u16>>(),
+        option::of(text(20)),
+    );
+    option::of(fields.prop_map(
+        |(candidate, sdp_mid, sdp_m_line_index, username_fragment)| Candidate {
+            candidate,
+            sdp_mid,
+            sdp_m_line_index,
+            username_fragment,
+        },
+    ))
+}
+
+fn client_message() -> impl Strategy<Value = ClientMessage> {
+    let capabilities = proptest::collection::vec(text(16), 0..4);
+    let interests = proptest::collection::vec(text(limits::INTEREST_CHARS), 0..4);
+    prop_oneof![
+        (any::<u32>(), capabilities).prop_map(|(version, capabilities)| ClientMessage::Hello {
+            version,
+            capabilities
+        }),
+        (interests, option::of(text(8))).prop_map(|(interests, language)| ClientMessage::Join {
+            interests,
+            language
+        }),
+        option::of(room()).prop_map(|room| ClientMessage::Next { room }),
+        option::of(room()).prop_map(|room| ClientMessage::Leave { room }),
+        (room(), description())
+            .prop_map(|(room, description)| ClientMessage::Description { room, description }),
+        (room(), candidate())
+            .prop_map(|(room, candidate)| ClientMessage::Candidate { room, candidate }),
+    ]
+}

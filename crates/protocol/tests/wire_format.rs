@@ -1,0 +1,439 @@
+//! The exact bytes of every message. A difference here is a change of the protocol.
+
+use protocol::{
+    Candidate, ClientMessage, DecodeError, Description, DescriptionKind, ErrorCode, IceServer,
+    LeaveReason, PeerMessage, Role, RoomId, ServerMessage, Wire, decode, encode, limits,
+};
+
+const ROOM: RoomId = RoomId::from_bytes([
+    0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff,
+]);
+
+#[test]
+fn hello() {
+    is_written(
+        &ClientMessage::Hello {
+            version: 1,
+            capabilities: vec![],
+        },
+        r#"{"type":"hello","version":1}"#,
+    );
+    is_written(
+        &ClientMessage::Hello {
+            version: 1,
+            capabilities: vec!["chat".into()],
+        },
+        r#"{"type":"hello","version":1,"capabilities":["chat"]}"#,
+    );
+}
+
+#[test]
+fn join() {
+    is_written(
+        &ClientMessage::Join {
+            interests: vec![],
+            language: None,
+        },
+        r#"{"type":"join"}"#,
+    );
+    is_written(
+        &ClientMessage::Join {
+            interests: vec!["tea".into(), "chess".into()],
+            language: Some("en-GB".into()),
+        },
+        r#"{"type":"join","interests":["tea","chess"],"language":"en-GB"}"#,
+    );
+}
+
+#[test]
+fn next() {
+    is_written(&ClientMessage::Next { room: None }, r#"{"type":"next"}"#);
+    is_written(
+        &ClientMessage::Next { room: Some(ROOM) },
+        r#"{"type":"next","room":"00112233445566778899aabbccddeeff"}"#,
+    );
+}
+
+#[test]
+fn leave() {
+    is_written(&ClientMessage::Leave { room: None }, r#"{"type":"leave"}"#);
+    is_written(
+        &ClientMessage::Leave { room: Some(ROOM) },
+        r#"{"type":"leave","room":"00112233445566778899aabbccddeeff"}"#,
+    );
+}
+
+#[test]
+fn description_is_the_same_in_both_directions() {
+    for (kind, word) in [
+        (DescriptionKind::Offer, "offer"),
+        (DescriptionKind::Answer, "answer"),
+    ] {
+        let description = Description {
+            kind,
+            sdp: "v=0\r\n".into(),
+        };
+        let text = format!(
+            r#"{{"type":"description","room":"00112233445566778899aabbccddeeff","description":{{"type":"{word}","sdp":"v=0\r\n"}}}}"#
+        );
+        let from_client = ClientMessage::Description {
+            room: ROOM,
+            description: description.clone(),
+        };
+
+        is_written(&from_client, &text);
+        is_written(
+            &ServerMessage::Description {
+                room: ROOM,
+                description,
+            },
+            &text,
+        );
+    }
+}
+
+#[test]
+fn candidate_is_the_same_in_both_directions() {
+    let candidate = Some(Candidate {
+        candidate: "candidate:1 1 udp 1 192.0.2.1 9 typ host".into(),
+        sdp_mid: Some("0".into()),
+        sdp_m_line_index: Some(0),
+        username_fragment: Some("abcd".into()),
+    });
+    let text = r#"{"type":"candidate","room":"00112233445566778899aabbccddeeff","candidate":{"candidate":"candidate:1 1 udp 1 192.0.2.1 9 typ host","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":"abcd"}}"#;
+
+    is_written(
+        &ClientMessage::Candidate {
+            room: ROOM,
+            candidate: candidate.clone(),
+        },
+        text,
+    );
+    is_written(
+        &ServerMessage::Candidate {
+            room: ROOM,
+            candidate,
+        },
+        text,
+    );
+}
+
+#[test]
+fn the_end_of_candidates_is_null() {
+    let text = r#"{"type":"candidate","room":"00112233445566778899aabbccddeeff","candidate":null}"#;
+
+    is_written(
+        &ClientMessage::Candidate {
+            room: ROOM,
+            candidate: None,
+        },
+        text,
+    );
+    is_written(
+        &ServerMessage::Candidate {
+            room: ROOM,
+            candidate: None,
+        },
+        text,
+    );
+}
+
+#[test]
+fn welcome() {
+    is_written(
+        &ServerMessage::Welcome {
+            version: 1,
+            online: 42,
+        },
+        r#"{"type":"welcome","version":1,"online":42}"#,
+    );
+}
+
+#[test]
+fn waiting() {
+    is_written(
+        &ServerMessage::Waiting { online: 42 },
+        r#"{"type":"waiting","online":42}"#,
+    );
+}
+
+#[test]
+fn matched() {
+    let (interests, ice_servers) = (vec![], vec![]);
+    is_written(
+        &ServerMessage::Matched {
+            room: ROOM,
+            role: Role::Answerer,
+            interests,
+            ice_servers,
+        },
+        r#"{"type":"matched","room":"00112233445566778899aabbccddeeff","role":"answerer"}"#,
+    );
+    let stun = IceServer {
+        urls: vec!["stun:stun.example.org".into()],
+        username: None,
+        credential: None,
+    };
+    let turn = IceServer {
+        urls: vec!["turn:turn.example.org?transport=udp".into()],
+        username: Some("u".into()),
+        credential: Some("c".into()),
+    };
+    let (interests, ice_servers) = (vec!["tea".into()], vec![stun, turn]);
+    is_written(
+        &ServerMessage::Matched {
+            room: ROOM,
+            role: Role::Offerer,
+            interests,
+            ice_servers,
+        },
+        r#"{"type":"matched","room":"00112233445566778899aabbccddeeff","role":"offerer","interests":["tea"],"ice_servers":[{"urls":["stun:stun.example.org"]},{"urls":["turn:turn.example.org?transport=udp"],"username":"u","credential":"c"}]}"#,
+    );
+}
+
+#[test]
+fn partner_left() {
+    for (reason, word) in [
+        (LeaveReason::Next, "next"),
+        (LeaveReason::Left, "left"),
+        (LeaveReason::Disconnected, "disconnected"),
+    ] {
+        let text = format!(
+            r#"{{"type":"partner_left","room":"00112233445566778899aabbccddeeff","reason":"{word}"}}"#
+        );
+        is_written(&ServerMessage::PartnerLeft { room: ROOM, reason }, &text);
+    }
+}
+
+#[test]
+fn error() {
+    for (code, word) in [
+        (ErrorCode::Malformed, "malformed"),
+        (ErrorCode::UnknownType, "unknown_type"),
+        (ErrorCode::TooLarge, "too_large"),
+        (ErrorCode::UnsupportedVersion, "unsupported_version"),
+        (ErrorCode::HelloExpected, "hello_expected"),
+        (ErrorCode::AlreadyGreeted, "already_greeted"),
+        (ErrorCode::WrongRoom, "wrong_room"),
+        (ErrorCode::Full, "full"),
+        (ErrorCode::TooFast, "too_fast"),
+    ] {
+        is_written(
+            &ServerMessage::Error {
+                code,
+                message: "why".into(),
+                room: None,
+            },
+            &format!(r#"{{"type":"error","code":"{word}","message":"why"}}"#),
+        );
+    }
+    let (code, message) = (ErrorCode::WrongRoom, "why".into());
+    is_written(
+        &ServerMessage::Error {
+            code,
+            message,
+            room: Some(ROOM),
+        },
+        r#"{"type":"error","code":"wrong_room","message":"why","room":"00112233445566778899aabbccddeeff"}"#,
+    );
+}
+
+#[test]
+fn shutdown() {
+    is_written(
+        &ServerMessage::Shutdown {
+            reconnect_in_ms: 1500,
+        },
+        r#"{"type":"shutdown","reconnect_in_ms":1500}"#,
+    );
+}
+
+#[test]
+fn peer_messages() {
+    is_written(
+        &PeerMessage::Chat { text: "hi".into() },
+        r#"{"type":"chat","text":"hi"}"#,
+    );
+    is_written(
+        &PeerMessage::Typing { active: true },
+        r#"{"type":"typing","active":true}"#,
+    );
+    is_written(
+        &PeerMessage::Sending {
+            audio: true,
+            video: false,
+        },
+        r#"{"type":"sending","audio":true,"video":false}"#,
+    );
+    is_written(&PeerMessage::Bye, r#"{"type":"bye"}"#);
+}
+
+#[test]
+fn unknown_fields_are_ignored() {
+    let join = decode(r#"{"type":"join","mood":{"deep":[1,2]},"interests":["tea"]}"#);
+    let bye = decode(r#"{"type":"bye","because":"late"}"#);
+    let waiting = decode(r#"{"future":true,"type":"waiting","online":1}"#);
+
+    assert_eq!(
+        join,
+        Ok(ClientMessage::Join {
+            interests: vec!["tea".into()],
+            language: None
+        })
+    );
+    assert_eq!(bye, Ok(PeerMessage::Bye));
+    assert_eq!(waiting, Ok(ServerMessage::Waiting { online: 1 }));
+}
+
+#[test]
+fn the_order_of_fields_does_not_matter() {
+    let text = r#"{"version":1,"type":"hello"}"#;
+
+    assert_eq!(
+        decode(text),
+        Ok(ClientMessage::Hello {
+            version: 1,
+            capabilities: vec![]
+        })
+    );
+}
+
+#[test]
+fn an_unknown_type_is_named_and_cut_short() {
+    let dance = decode::<ClientMessage>(r#"{"type":"dance"}"#);
+    let long = decode::<PeerMessage>(&format!(r#"{{"type":"{}"}}"#, "é".repeat(1000)));
+
+    assert_eq!(dance, Err(DecodeError::UnknownType("dance".into())));
+    assert_eq!(long, Err(DecodeError::UnknownType("é".repeat(40))));
+}
+
+#[test]
+fn a_message_for_the_other_direction_is_of_unknown_type() {
+    let welcome = decode::<ClientMessage>(r#"{"type":"welcome","version":1,"online":1}"#);
+    let join = decode::<ServerMessage>(r#"{"type":"join"}"#);
+
+    assert_eq!(welcome, Err(DecodeError::UnknownType("welcome".into())));
+    assert_eq!(join, Err(DecodeError::UnknownType("join".into())));
+}
+
+#[test]
+fn reasons_and_codes_of_later_versions_are_unknown_but_readable() {
+    let left = decode(
+        r#"{"type":"partner_left","room":"00112233445566778899aabbccddeeff","reason":"abducted"}"#,
+    );
+    let error = decode(r#"{"type":"error","code":"banned","message":"why"}"#);
+
+    assert_eq!(
+        left,
+        Ok(ServerMessage::PartnerLeft {
+            room: ROOM,
+            reason: LeaveReason::Unknown
+        })
+    );
+    let (code, message) = (ErrorCode::Unknown, "why".into());
+    assert_eq!(
+        error,
+        Ok(ServerMessage::Error {
+            code,
+            message,
+            room: None
+        })
+    );
+}
+
+#[test]
+fn what_is_no_message_is_malformed() {
+    for text in [
+        "",
+        "nonsense",
+        "[]",
+        "null",
+        "{}",
+        r#"{"type":7}"#,
+        r#"{"type":"hello"}"#,
+        r#"{"type":"hello","version":-1}"#,
+        r#"{"type":"join","interests":"tea"}"#,
+        r#"{"type":"next","room":"1"}"#,
+        r#"{"type":"next","room":"00112233445566778899AABBCCDDEEFF"}"#,
+        r#"{"type":"next","room":"00112233445566778899aabbccddeeff00"}"#,
+        r#"{"type":"candidate","room":"00112233445566778899aabbccddeeff","candidate":{}}"#,
+        r#"{"type":"description","room":"00112233445566778899aabbccddeeff","description":{"type":"rollback","sdp":""}}"#,
+    ] {
+        let result = decode::<ClientMessage>(text);
+        assert!(
+            matches!(result, Err(DecodeError::Malformed(_))),
+            "{text}: {result:?}"
+        );
+    }
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    let deep = "[".repeat(limits::FRAME_BYTES);
+
+    assert!(matches!(
+        decode::<ClientMessage>(&deep),
+        Err(DecodeError::Malformed(_))
+    ));
+}
+
+#[test]
+fn an_error_says_what_was_expected_and_does_not_quote_what_was_sent() {
+    for (text, words) in [
+        (
+            r#"{"type":"description","room":"00112233445566778899aabbccddeeff","description":"192.0.2.1"}"#,
+            "expected struct Description",
+        ),
+        (
+            r#"{"type":"description","room":"00112233445566778899aabbccddeeff","description":{"type":"192.0.2.1","sdp":""}}"#,
+            "expected `offer` or `answer`",
+        ),
+        (
+            r#"{"type":"description","room":"192.0.2.1","description":{"type":"offer","sdp":""}}"#,
+            "a room id is 32 lower-case hex digits",
+        ),
+        (
+            r#"{"type":"join","interests":"192.0.2.1, expected 192.0.2.1"}"#,
+            "expected a sequence",
+        ),
+        (r#"{"type":"hello","version":"192.0.2.1"}"#, "expected u32"),
+        (
+            r#"{"type":"hello","name":"192.0.2.1"}"#,
+            "missing field `version`",
+        ),
+    ] {
+        let error = decode::<ClientMessage>(text)
+            .expect_err("malformed")
+            .to_string();
+        assert!(error.contains(words), "{error}");
+        assert!(!error.contains("192"), "{error}");
+    }
+}
+
+#[test]
+fn debug_output_holds_no_address_and_no_credential() {
+    let description = Description {
+        kind: DescriptionKind::Offer,
+        sdp: "192.0.2.1".into(),
+    };
+    let candidate = Candidate {
+        candidate: "192.0.2.1".into(),
+        sdp_mid: None,
+        sdp_m_line_index: None,
+        username_fragment: None,
+    };
+    let server = IceServer {
+        urls: vec![],
+        username: Some("192".into()),
+        credential: Some("192".into()),
+    };
+
+    assert!(!format!("{description:?} {candidate:?} {server:?}").contains("192"));
+}
+
+/// Checks that `message` is written as `text`, and that `text` is read as `message`.
+#[track_caller]
+fn is_written<M: Wire + PartialEq + std::fmt::Debug>(message: &M, text: &str) {
+    assert_eq!(encode(message), text);
+    assert_eq!(decode::<M>(text).as_ref(), Ok(message));
+}

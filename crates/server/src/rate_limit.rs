@@ -1,0 +1,123 @@
+//! How many frames a client may send.
+
+use std::time::{Duration, Instant};
+
+/// A token bucket: [`PER_SECOND`] on average, [`BURST`] at once.
+///
+/// A call's set-up takes some thirty frames from each side (descriptions and trickled candidates).
+#[derive(Debug)]
+pub(crate) struct RateLimit {
+    /// When the bucket will be full, if nothing more is taken.
+    full_at: Instant,
+    /// How many were refused since the bucket was last full.
+    refused: u32,
+}
+
+/// How many frames a second a client may send on average.
+pub(crate) const PER_SECOND: u32 = 30;
+/// How many frames a client may send at once.
+pub(crate) const BURST: u32 = 120;
+/// How many refused frames are put up with until the client has paused for long enough to fill the bucket.
+pub(crate) const MAX_REFUSED: u32 = 240;
+
+const REFILL: Duration = Duration::from_nanos(1_000_000_000 / PER_SECOND as u64);
+
+/// What to do with a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Take,
+    /// Drop it, and say so: it is the first of its kind.
+    DropAloud,
+    Drop,
+    /// The client does not stop: close the connection.
+    Close,
+}
+
+impl RateLimit {
+    pub(crate) const fn new(now: Instant) -> Self {
+        Self {
+            full_at: now,
+            refused: 0,
+        }
+    }
+
+    pub(crate) fn judge(&mut self, now: Instant) -> Verdict {
+        if self.full_at <= now {
+            self.full_at = now;
+            self.refused = 0;
+        }
+        if self.full_at + REFILL - now <= REFILL * BURST {
+            self.full_at += REFILL;
+            return Verdict::Take;
+        }
+        self.refused += 1;
+        match self.refused {
+            1 => Verdict::DropAloud,
+            2..=MAX_REFUSED => Verdict::Drop,
+            _ => Verdict::Close,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(limit: &mut RateLimit, now: Instant, frames: u32) -> u32 {
+        (0..frames)
+            .filter(|_| limit.judge(now) == Verdict::Take)
+            .count() as u32
+    }
+
+    #[test]
+    fn a_burst_passes_and_the_rest_is_dropped() {
+        let now = Instant::now();
+        let mut limit = RateLimit::new(now);
+
+        assert_eq!(taken(&mut limit, now, BURST), BURST);
+        assert_eq!(limit.judge(now), Verdict::DropAloud);
+        assert_eq!(limit.judge(now), Verdict::Drop);
+    }
+
+    #[test]
+    fn a_steady_sender_is_never_dropped() {
+        let start = Instant::now();
+        let mut limit = RateLimit::new(start);
+
+        for frame in 0..10_000 {
+            assert_eq!(limit.judge(start + REFILL * frame), Verdict::Take);
+        }
+    }
+
+    #[test]
+    fn a_pause_gives_back_as_many_frames_as_it_is_long_and_no_more_than_a_burst() {
+        let now = Instant::now();
+        let mut limit = RateLimit::new(now);
+        taken(&mut limit, now, BURST);
+
+        assert_eq!(taken(&mut limit, now + REFILL * 7, 100), 7);
+        assert_eq!(taken(&mut limit, now + REFILL * 10_000, 1000), BURST);
+    }
+
+    #[test]
+    fn a_flood_ends_the_connection_even_if_it_trickles_through() {
+        let start = Instant::now();
+        let mut limit = RateLimit::new(start);
+
+        let ends =
+            (0..10_000).any(|frame| limit.judge(start + REFILL / 3 * frame) == Verdict::Close);
+
+        assert!(ends);
+    }
+
+    #[test]
+    fn a_pause_forgives() {
+        let now = Instant::now();
+        let mut limit = RateLimit::new(now);
+        taken(&mut limit, now, BURST + MAX_REFUSED);
+        let later = now + REFILL * BURST;
+
+        assert_eq!(taken(&mut limit, later, BURST), BURST);
+        assert_eq!(limit.judge(later), Verdict::DropAloud);
+    }
+}

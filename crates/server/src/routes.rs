@@ -1,0 +1,77 @@
+//! What the server answers to HTTP: a line of text, its health, and the way into a WebSocket.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use hyper_util::rt::TokioIo;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{handshake::server::create_response_with_body, protocol::Role},
+};
+use tokio_util::task::TaskTracker;
+use tracing::debug;
+
+use crate::connection::{self, Surroundings};
+
+/// What a request needs to become a WebSocket.
+#[derive(Debug, Clone)]
+pub(crate) struct Entrance {
+    pub(crate) surroundings: Arc<Surroundings>,
+    /// One for each WebSocket that may be open.
+    pub(crate) seats: Arc<Semaphore>,
+    pub(crate) tasks: TaskTracker,
+    /// Counts the TCP connection, for as long as it or its WebSocket lives.
+    pub(crate) socket: Arc<OwnedSemaphorePermit>,
+}
+
+/// All routes. `/` is there for people who type an address without a path.
+pub(crate) fn routes() -> Router<Entrance> {
+    Router::new()
+        .route("/", get(signalling))
+        .route("/v1/signalling", get(signalling))
+        .route("/healthz", get("ok\n"))
+}
+
+async fn signalling(State(entrance): State<Entrance>, mut request: Request) -> Response {
+    if !asks_for_websocket(&request) {
+        return "This is a Passerby signalling server. Connect to it by WebSocket.\n"
+            .into_response();
+    }
+    let upgrade = hyper::upgrade::on(&mut request);
+    let Ok(response) = create_response_with_body(&request, Body::empty) else {
+        return (StatusCode::BAD_REQUEST, "not a valid WebSocket handshake\n").into_response();
+    };
+    // A task of its own: the one of the HTTP connection keeps the memory that HTTP needed until it ends.
+    let tasks = entrance.tasks.clone();
+    tasks.spawn(async move {
+        let Ok(upgraded) = upgrade.await else {
+            debug!("a client went away during the handshake");
+            return;
+        };
+        let config = Some(connection::websocket_config());
+        let stream = TokioIo::new(upgraded);
+        let socket = WebSocketStream::from_raw_socket(stream, Role::Server, config).await;
+        match entrance.seats.try_acquire() {
+            Ok(_seat) => connection::serve(socket, &entrance.surroundings).await,
+            Err(_) => connection::refuse_as_full(socket).await,
+        }
+        drop(entrance.socket);
+    });
+    response
+}
+
+fn asks_for_websocket(request: &Request) -> bool {
+    let upgrade = request
+        .headers()
+        .get(header::UPGRADE)
+        .map(HeaderValue::as_bytes);
+    upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(b"websocket"))
+}

@@ -1,0 +1,60 @@
+//! What an operator decides, in checked types.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use crate::{StunUrl, Turn};
+
+/// What an operator decides.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where to listen; port 0 takes a free one. The default is the loopback interface: the server speaks no TLS, so
+    /// reaching it from outside, directly or through a proxy, is a decision.
+    pub listen: Vec<SocketAddr>,
+    /// STUN servers that clients are told to use.
+    pub stun: Vec<StunUrl>,
+    /// TURN servers that clients are told to use.
+    pub turn: Option<Turn>,
+    /// How many WebSockets may be open at once. Each takes some 10 to 20 kB of memory and a file descriptor.
+    pub max_connections: usize,
+    /// How often a client is pinged. One who waits for a partner and is silent for two of these is gone, since strangers
+    /// are matched with him; anybody else is after six.
+    ///
+    /// Short: traffic on mobile networks. Long: people are matched with ghosts.
+    pub heartbeat: Duration,
+    /// How long a client may take from the connection to its `hello`.
+    pub hello_deadline: Duration,
+    /// How long a client may take to read what the server has for it before it counts as gone.
+    pub write_deadline: Duration,
+    /// How choosy the matchmaker is.
+    pub matching: matchmaker::Config,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))],
+            stun: Vec::new(),
+            turn: None,
+            max_connections: 10_000,
+            heartbeat: Duration::from_secs(5),
+            hello_deadline: Duration::from_secs(5),
+            write_deadline: Duration::from_secs(10),
+            matching: matchmaker::Config::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// How long one who waits for a partner may be silent.
+    pub(crate) fn waiting_silence(&self) -> Duration {
+        self.heartbeat * 2
+    }
+
+    /// How long anybody else may be silent.
+    pub(crate) fn silence(&self) -> Duration {
+        self.heartbeat * 6
+    }
+}

@@ -1,0 +1,220 @@
+//! A client for tests: it says what it is told to say, and whatever it waits for has a deadline.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use protocol::{Candidate, ClientMessage, ErrorCode, Role, RoomId, ServerMessage};
+use server::{Census, Running, Server, Settings};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, protocol::frame::coding::CloseCode},
+};
+
+/// Longer than anything takes here, even on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Client {
+    pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+/// Two clients in a room.
+pub(crate) struct Pair {
+    pub(crate) offerer: Client,
+    pub(crate) answerer: Client,
+    pub(crate) room: RoomId,
+}
+
+/// Starts a server on a free port.
+pub(crate) async fn start(settings: Settings) -> Running {
+    let listen = vec![(Ipv4Addr::LOCALHOST, 0).into()];
+    Server::bind(Settings { listen, ..settings })
+        .await
+        .expect("a free port")
+        .start()
+}
+
+/// Waits until the census is as expected.
+pub(crate) async fn until(server: &Running, expected: Census) {
+    let counted = timeout(PATIENCE, async {
+        while server.census() != expected {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(
+        counted.await.is_ok(),
+        "expected {expected:?}, counted {:?}",
+        server.census()
+    );
+}
+
+pub(crate) const fn join() -> ClientMessage {
+    ClientMessage::Join {
+        interests: Vec::new(),
+        language: None,
+    }
+}
+
+pub(crate) fn candidate(text: &str) -> Candidate {
+    Candidate {
+        candidate: text.to_owned(),
+        sdp_mid: Some("0".to_owned()),
+        sdp_m_line_index: None,
+        username_fragment: None,
+    }
+}
+
+impl Client {
+    /// Connects without a `hello`.
+    pub(crate) async fn connect(server: &Running) -> Self {
+        let connected = timeout(PATIENCE, connect_async(server.url())).await;
+        let (socket, _) = connected
+            .expect("in time")
+            .expect("the server takes connections");
+        Self { socket }
+    }
+
+    /// Connects and says `hello`.
+    pub(crate) async fn greeted(server: &Running) -> Self {
+        let mut client = Self::connect(server).await;
+        client
+            .say(&ClientMessage::Hello {
+                version: 1,
+                capabilities: vec![],
+            })
+            .await;
+        let welcome = client.hears().await;
+        assert!(
+            matches!(welcome, ServerMessage::Welcome { version: 1, .. }),
+            "{welcome:?}"
+        );
+        client
+    }
+
+    /// Connects and waits for a partner.
+    pub(crate) async fn waiting(server: &Running) -> Self {
+        let mut client = Self::greeted(server).await;
+        client.say(&join()).await;
+        client.hears_waiting().await;
+        client
+    }
+
+    pub(crate) async fn say(&mut self, message: &ClientMessage) {
+        self.send(Message::text(protocol::encode(message))).await;
+    }
+
+    pub(crate) async fn send(&mut self, message: Message) {
+        self.socket
+            .send(message)
+            .await
+            .expect("the connection is open");
+    }
+
+    /// The next message. Panics at a close.
+    pub(crate) async fn hears(&mut self) -> ServerMessage {
+        match self.next().await {
+            Some(Message::Text(text)) => protocol::decode(&text).expect("the server speaks well"),
+            other => panic!("expected a message, got {other:?}"),
+        }
+    }
+
+    /// All messages up to the close, and its code.
+    pub(crate) async fn hears_to_the_end(&mut self) -> (Vec<ServerMessage>, Option<CloseCode>) {
+        let mut messages = Vec::new();
+        loop {
+            match self.next().await {
+                Some(Message::Text(text)) => {
+                    messages.push(protocol::decode(&text).expect("the server speaks well"));
+                }
+                Some(Message::Close(close)) => return (messages, close.map(|close| close.code)),
+                Some(other) => panic!("unexpected {other:?}"),
+                None => return (messages, None),
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Option<Message> {
+        loop {
+            let read = timeout(PATIENCE, self.socket.next())
+                .await
+                .expect("a frame in time");
+            match read?.ok()? {
+                Message::Ping(_) | Message::Pong(_) => {}
+                message => return Some(message),
+            }
+        }
+    }
+
+    pub(crate) async fn hears_waiting(&mut self) {
+        let message = self.hears().await;
+        assert!(
+            matches!(message, ServerMessage::Waiting { .. }),
+            "{message:?}"
+        );
+    }
+
+    pub(crate) async fn hears_matched(&mut self) -> (RoomId, Role) {
+        match self.hears().await {
+            ServerMessage::Matched { room, role, .. } => (room, role),
+            other => panic!("expected a match, got {other:?}"),
+        }
+    }
+
+    pub(crate) async fn hears_error(&mut self, code: ErrorCode) {
+        match self.hears().await {
+            ServerMessage::Error { code: heard, .. } => assert_eq!(heard, code),
+            other => panic!("expected {code:?}, got {other:?}"),
+        }
+    }
+
+    /// Checks that the server has sent nothing but what was heard already: its answer to a question comes next.
+    pub(crate) async fn has_heard_all(&mut self) {
+        let room = RoomId::from_bytes([0xee; 16]);
+        self.say(&ClientMessage::Candidate {
+            room,
+            candidate: None,
+        })
+        .await;
+        self.hears_error(ErrorCode::WrongRoom).await;
+    }
+}
+
+impl Pair {
+    pub(crate) async fn meet(server: &Running) -> Self {
+        let answerer = Client::waiting(server).await;
+        let offerer = Client::greeted(server).await;
+        Self::of(answerer, offerer).await
+    }
+
+    /// Lets `newcomer` join while `waiter` waits.
+    pub(crate) async fn of(mut waiter: Client, mut newcomer: Client) -> Self {
+        newcomer.say(&join()).await;
+        let (room, role) = waiter.hears_matched().await;
+        assert_eq!(role, Role::Answerer);
+        assert_eq!(newcomer.hears_matched().await, (room, Role::Offerer));
+        Self {
+            offerer: newcomer,
+            answerer: waiter,
+            room,
+        }
+    }
+
+    /// Checks that the call's signalling works in both directions, and that nothing else has come.
+    pub(crate) async fn goes_on(&mut self) {
+        let room = self.room;
+        let (mut from, mut to) = (&mut self.offerer, &mut self.answerer);
+        for _ in 0..2 {
+            from.say(&ClientMessage::Candidate {
+                room,
+                candidate: Some(candidate("c")),
+            })
+            .await;
+            let expected = ServerMessage::Candidate {
+                room,
+                candidate: Some(candidate("c")),
+            };
+            assert_eq!(to.hears().await, expected);
+            (from, to) = (to, from);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What a peer connection needs to know before it opens.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use protocol::IceServer;
+
+use crate::Impairment;
+
+/// How to open a [`Peer`](crate::Peer).
+#[derive(Debug, Clone)]
+pub struct PeerConfig {
+    /// STUN and TURN servers. URLs that are not supported are left out: `stun:` and `turn:` over UDP are.
+    pub ice_servers: Vec<IceServer>,
+    /// Whether only relayed paths may be used, so that the partner never learns this side's address.
+    pub relay_only: bool,
+    /// The addresses to bind, port 0 for any. A wildcard stands for every interface except loopback.
+    ///
+    /// Addresses that cannot be bound are skipped; opening fails if none is left.
+    pub bind: Vec<SocketAddr>,
+    /// Whether this side sends the first offer. The offerer creates the message channel.
+    pub is_offerer: bool,
+    /// Spoils what this peer sends. For tests and measurements.
+    pub impairment: Option<Impairment>,
+    /// What to do about the faults of the WebRTC stack.
+    pub workrounds: Workrounds,
+}
+
+impl Default for PeerConfig {
+    fn default() -> Self {
+        Self {
+            ice_servers: Vec::new(),
+            relay_only: false,
+            bind: vec![
+                (Ipv4Addr::UNSPECIFIED, 0).into(),
+                (Ipv6Addr::UNSPECIFIED, 0).into(),
+            ],
+            is_offerer: false,
+            impairment: None,
+            workrounds: Workrounds::default(),
+        }
+    }
+}
+
+/// The work-rounds for faults of the WebRTC stack that can be switched off, to see whether they are still needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Workrounds {
+    /// Repeat handshake messages until the partner shows that it has them.
+    pub repeat_handshake: bool,
+    /// Let the stack take another turn at once while it connects and while it relays.
+    pub extra_turns: bool,
+}
+
+impl Default for Workrounds {
+    fn default() -> Self {
+        Self {
+            repeat_handshake: true,
+            extra_turns: true,
+        }
+    }
+}

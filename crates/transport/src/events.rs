@@ -1,0 +1,146 @@
+//! What a peer connection tells its owner, and how that stays bounded.
+
+use std::time::Duration;
+
+use protocol::Candidate;
+use tokio::sync::mpsc;
+
+/// Audio or video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MediaKind {
+    /// Opus, 48 kHz RTP clock.
+    Audio,
+    /// H.264, 90 kHz RTP clock.
+    Video,
+}
+
+/// Something that happened to a peer connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerEvent {
+    /// An ICE candidate of this side, for the partner; `None` says that there are no more (RFC 8838 section 14).
+    LocalCandidate(Option<Candidate>),
+    /// Media and messages flow, for the first time or again. The next video frame should be a keyframe.
+    Connected,
+    /// Nothing has arrived for a few seconds. It may come back by itself, or after an ICE restart.
+    Disconnected,
+    /// The connection is lost for good, or its inner machinery died. Nothing follows; close the peer.
+    Failed,
+    /// What was agreed no longer fits what this side wants: an offer is due.
+    NegotiationNeeded,
+    /// The partner cannot go on decoding: the next video frame must be a keyframe.
+    KeyframeRequested,
+    /// The message channel is open in both directions.
+    MessageChannelOpen,
+    /// A text from the partner, at most [`protocol::limits::PEER_MESSAGE_BYTES`] long.
+    Message(String),
+    /// Ties a media stream's clock to the partner's wall clock (RFC 3550 section 6.4.1).
+    SenderReport {
+        /// Which stream.
+        kind: MediaKind,
+        /// The partner's wall clock: seconds since 1900 in the upper 32 bits, fractions in the lower.
+        ntp: u64,
+        /// The same instant on the stream's RTP clock.
+        rtp_timestamp: u32,
+    },
+}
+
+/// How many events wait for the owner at most.
+const CAPACITY: usize = 256;
+
+/// How many of these places only events that happen once may take. The partner decides how often the others come.
+const RESERVED: usize = 128;
+
+/// How often a message looks whether there is room for it.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// Where events go in. Cheap to clone; never blocks the connection's own task.
+#[derive(Debug, Clone)]
+pub(crate) struct EventSink {
+    sender: mpsc::Sender<PeerEvent>,
+}
+
+impl EventSink {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<PeerEvent>) {
+        let (sender, receiver) = mpsc::channel(CAPACITY);
+        (Self { sender }, receiver)
+    }
+
+    /// Hands over an event that comes only once.
+    pub(crate) fn post(&self, event: PeerEvent) {
+        if let Err(mpsc::error::TrySendError::Full(event)) = self.sender.try_send(event) {
+            tracing::error!(?event, "an event is lost: nobody reads a peer's events");
+        }
+    }
+
+    /// Hands over an event that the partner repeats if it gets no answer; drops it if the owner is behind.
+    pub(crate) fn offer(&self, event: PeerEvent) {
+        if self.sender.capacity() > RESERVED {
+            self.post(event);
+        }
+    }
+
+    /// Hands over an event that must not be lost, once there is room. False if the owner is gone.
+    ///
+    /// The wait holds back the message channel, and its flow control holds back the partner.
+    pub(crate) async fn deliver(&self, event: PeerEvent) -> bool {
+        while self.sender.capacity() <= RESERVED {
+            if self.sender.is_closed() {
+                return false;
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+        self.sender.send(event).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_flood_of_keyframe_requests_leaves_room_for_what_comes_once() {
+        let (sink, mut events) = EventSink::new();
+        for _ in 0..10 * CAPACITY {
+            sink.offer(PeerEvent::KeyframeRequested);
+        }
+        sink.post(PeerEvent::Failed);
+
+        let mut received = Vec::new();
+        while let Ok(event) = events.try_recv() {
+            received.push(event);
+        }
+        assert_eq!(received.len(), CAPACITY - RESERVED + 1);
+        assert_eq!(received.last(), Some(&PeerEvent::Failed));
+    }
+
+    #[tokio::test]
+    async fn messages_wait_for_a_slow_owner_and_none_is_lost() {
+        let (sink, mut events) = EventSink::new();
+        let count = 3 * CAPACITY;
+        let writer = tokio::spawn(async move {
+            for number in 0..count {
+                assert!(sink.deliver(PeerEvent::Message(number.to_string())).await);
+            }
+        });
+        for number in 0..count {
+            if number % 100 == 0 {
+                tokio::time::sleep(2 * RETRY).await;
+            }
+            assert_eq!(
+                events.recv().await,
+                Some(PeerEvent::Message(number.to_string()))
+            );
+        }
+        writer.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_waiting_message_gives_up_when_the_owner_is_gone() {
+        let (sink, events) = EventSink::new();
+        for _ in 0..CAPACITY {
+            sink.offer(PeerEvent::KeyframeRequested);
+        }
+        drop(events);
+        assert!(!sink.deliver(PeerEvent::Message(String::new())).await);
+    }
+}

@@ -1,0 +1,45 @@
+//! How bytes reach the other peer.
+//!
+//! One [`Peer`] is one WebRTC connection: audio and video in both directions and one ordered, reliable channel for
+//! text. This is the only crate that knows the WebRTC stack (`webrtc`, and `rtc` under it); nothing of it shows in the
+//! public types, so that it can be replaced.
+//!
+//! It never decides anything about a call: when to offer, restart or give up is the `call` crate's business, and what
+//! the packets mean is the `media` crate's.
+//!
+//! ```text
+//!            frames, samples, text                              packets, text, events
+//!                     │                                                   ▲
+//!   send.rs  messages.rs  keyframe requests        receive.rs  messages.rs  rtcp_tap.rs  handler.rs
+//!                     │                                                   │
+//!                     └──── webrtc: RTP, RTCP, SRTP, DTLS, SCTP, ICE ─────┘   setup.rs, nack.rs
+//!                                           │
+//!                                     our sockets                             runtime.rs and below
+//! ```
+
+mod config;
+mod events;
+mod handler;
+mod impairment;
+mod logs;
+mod messages;
+mod nack;
+mod negotiation;
+mod peer;
+mod receive;
+mod rtcp_tap;
+mod runtime;
+mod send;
+mod servers;
+mod setup;
+mod stats;
+mod supervisor;
+
+pub use config::{PeerConfig, Workrounds};
+pub use events::{MediaKind, PeerEvent};
+pub use impairment::Impairment;
+pub use logs::NOISY_LOG_DIRECTIVES;
+pub use negotiation::NegotiationError;
+pub use peer::{OpenError, Opened, Peer};
+pub use send::Dropped;
+pub use stats::{CandidateKind, KindStats, PathStats, PeerStats};

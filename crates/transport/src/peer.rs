@@ -1,0 +1,383 @@
+//! One peer connection, from opening to closing.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use media::RtpPacket;
+use media::video::EncodedFrame;
+use protocol::limits::PEER_MESSAGE_BYTES;
+use protocol::{Candidate, Description};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, OnceCell, mpsc, watch};
+use webrtc::peer_connection::{PeerConnection, RTCPeerConnectionState};
+use webrtc::rtp_transceiver::RtpSender;
+
+use crate::events::EventSink;
+use crate::handler::{Awaited, Fragment, Handler, Tasks};
+use crate::nack::NackGenerator;
+use crate::negotiation::Negotiation;
+use crate::receive::{self, InboundStream};
+use crate::rtcp_tap::{LocalSsrcs, RtcpTap};
+use crate::runtime::PeerRuntime;
+use crate::send::{AUDIO_QUEUE_PACKETS, AudioPacket, Gate, OutboundStream, VIDEO_QUEUE_FRAMES};
+use crate::stats::{self, Counters, RoundTrip};
+use crate::supervisor::Supervisor;
+use crate::{
+    Dropped, MediaKind, NegotiationError, PeerConfig, PeerEvent, PeerStats, messages, setup,
+};
+
+/// How long [`Peer::close`] waits for tasks that have been told to end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A peer could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open a peer connection")]
+pub struct OpenError {
+    /// What the WebRTC stack or the system said.
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl OpenError {
+    fn new(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self {
+            source: Box::new(source),
+        }
+    }
+}
+
+/// A peer that was just opened, and what comes out of it.
+///
+/// All receivers end when the peer is closed. Packets that are not read in time are dropped and counted.
+#[derive(Debug)]
+pub struct Opened {
+    /// The handle.
+    pub peer: Peer,
+    /// What happens to the connection. Read it steadily.
+    pub events: mpsc::Receiver<PeerEvent>,
+    /// The partner's video: H.264 in RTP (RFC 6184), in order of arrival, some twice.
+    pub video: mpsc::Receiver<RtpPacket>,
+    /// The partner's audio: Opus in RTP (RFC 7587), in order of arrival, some twice.
+    pub audio: mpsc::Receiver<RtpPacket>,
+}
+
+/// A handle on one peer connection. Cheap to clone.
+///
+/// [`close`](Self::close) it on every path. Dropping the last handle closes it too, but nobody learns when.
+#[derive(Clone)]
+pub struct Peer {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    connection: Arc<dyn PeerConnection>,
+    negotiation: Negotiation,
+    gate: Arc<Gate>,
+    video: mpsc::Sender<EncodedFrame>,
+    audio: mpsc::Sender<AudioPacket>,
+    messages: mpsc::Sender<String>,
+    keyframe_wanted: Arc<Notify>,
+    counters: Arc<Counters>,
+    tasks: Tasks,
+    runtime: Handle,
+    is_closed: OnceCell<()>,
+}
+
+impl Peer {
+    /// Opens a connection: binds sockets and prepares both media streams, in both directions.
+    ///
+    /// Nothing is sent before the first description is made or applied. Must be called in a tokio runtime.
+    ///
+    /// # Errors
+    /// [`OpenError`] if no address could be bound, or if only relayed paths may be used and there is no usable relay.
+    pub async fn open(config: PeerConfig) -> Result<Opened, OpenError> {
+        let (events, event_receiver) = EventSink::new();
+        let (video_packets, video_receiver) = mpsc::channel(receive::QUEUE_PACKETS);
+        let (audio_packets, audio_receiver) = mpsc::channel(receive::QUEUE_PACKETS);
+        let (video, video_frames) = mpsc::channel(VIDEO_QUEUE_FRAMES);
+        let (audio, audio_frames) = mpsc::channel(AUDIO_QUEUE_PACKETS);
+        let (messages, outgoing) = mpsc::channel(messages::QUEUE_MESSAGES);
+        let (states, state_changes) = watch::channel(RTCPeerConnectionState::New);
+        let (runtime, driver_end) = PeerRuntime::new(config.workrounds, config.impairment.clone());
+
+        let tasks = Tasks::default();
+        let counters = Arc::<Counters>::default();
+        let round_trip = Arc::<RoundTrip>::default();
+        let keyframe_wanted = Arc::<Notify>::default();
+        let local_fragment = Arc::<Fragment>::default();
+        let gate = Arc::<Gate>::default();
+
+        let inbound = |kind, packets| InboundStream {
+            kind,
+            packets,
+            keyframe_wanted: match kind {
+                MediaKind::Video => Arc::clone(&keyframe_wanted),
+                MediaKind::Audio => Arc::default(),
+            },
+            counters: Arc::clone(&counters),
+        };
+        let awaited = Awaited {
+            audio: Some(inbound(MediaKind::Audio, audio_packets)),
+            video: Some(inbound(MediaKind::Video, video_packets)),
+            outgoing_messages: None,
+        };
+        let handler = Arc::new(Handler {
+            events: events.clone(),
+            states,
+            local_fragment: Arc::clone(&local_fragment),
+            tasks: tasks.clone(),
+            awaited: awaited.into(),
+        });
+
+        let ssrcs = random_ssrcs()?;
+        let connection = setup::connection(
+            &config,
+            NackGenerator::new(ssrcs.video, Arc::clone(&round_trip)),
+            RtcpTap::new(events.clone(), ssrcs, Arc::clone(&counters)),
+            Arc::clone(&handler) as Arc<_>,
+            runtime,
+        )
+        .await
+        .map_err(OpenError::new)?;
+
+        let peer = Self {
+            shared: Arc::new(Shared {
+                negotiation: Negotiation::new(Arc::clone(&connection), local_fragment),
+                connection: Arc::clone(&connection),
+                gate: Arc::clone(&gate),
+                video,
+                audio,
+                messages,
+                keyframe_wanted,
+                counters,
+                tasks: tasks.clone(),
+                runtime: Handle::current(),
+                is_closed: OnceCell::new(),
+            }),
+        };
+
+        // From here on an early return drops `peer`, which closes the connection.
+        let outbound =
+            |kind, ssrc, rtx_ssrc| OutboundStream::new(kind, ssrc, rtx_ssrc, Arc::clone(&gate));
+        let audio_stream = outbound(MediaKind::Audio, ssrcs.audio, None);
+        let video_stream = outbound(
+            MediaKind::Video,
+            ssrcs.video,
+            Some(ssrcs.video_retransmission),
+        );
+        let mut senders: Vec<(MediaKind, Arc<dyn RtpSender>)> = Vec::new();
+        for stream in [&audio_stream, &video_stream] {
+            let sender = connection
+                .add_track(Arc::clone(&stream.track) as Arc<_>)
+                .await
+                .map_err(OpenError::new)?;
+            senders.push((stream.kind, sender));
+        }
+        if config.is_offerer {
+            let channel = connection
+                .create_data_channel(messages::LABEL, None)
+                .await
+                .map_err(OpenError::new)?;
+            tasks.spawn(messages::run(channel, outgoing, events.clone()));
+        } else {
+            handler.await_messages(outgoing);
+        }
+        tasks.spawn(audio_stream.send_audio(audio_frames));
+        tasks.spawn(video_stream.send_frames(video_frames));
+        tasks.spawn(async move { stats::keep_round_trip(connection.as_ref(), &round_trip).await });
+        let closing = tasks.closing.clone();
+        let supervisor = Supervisor {
+            events,
+            gate,
+            senders,
+            is_dtls_server: config.is_offerer,
+            closing,
+        };
+        tasks.spawn(supervisor.run(state_changes, driver_end));
+
+        Ok(Opened {
+            peer,
+            events: event_receiver,
+            video: video_receiver,
+            audio: audio_receiver,
+        })
+    }
+
+    /// Makes an offer and sets it as the local description. Gathering of candidates starts.
+    ///
+    /// With `ice_restart` the sockets are bound anew, on the networks that there are by then. Media that flowed stops
+    /// until the restart has connected, also if the offer is rolled back: then another restart must follow.
+    ///
+    /// # Errors
+    /// [`NegotiationError::Refused`] if an offer is not due.
+    pub async fn create_offer(&self, ice_restart: bool) -> Result<Description, NegotiationError> {
+        self.shared.negotiation.create_offer(ice_restart).await
+    }
+
+    /// Makes an answer to the partner's offer and sets it as the local description.
+    ///
+    /// # Errors
+    /// [`NegotiationError::Refused`] if there is no offer to answer.
+    pub async fn create_answer(&self) -> Result<Description, NegotiationError> {
+        self.shared.negotiation.create_answer().await
+    }
+
+    /// Sets what the partner sent as the remote description.
+    ///
+    /// # Errors
+    /// [`NegotiationError`] if it cannot be accepted, or is not due. The partner may send anything.
+    pub async fn apply_remote(&self, description: Description) -> Result<(), NegotiationError> {
+        self.shared.negotiation.apply_remote(description).await
+    }
+
+    /// Takes back the last offer of this side (RFC 9429 section 5.7).
+    ///
+    /// # Errors
+    /// [`NegotiationError::Refused`] if there is none.
+    pub async fn rollback(&self) -> Result<(), NegotiationError> {
+        self.shared.negotiation.rollback().await
+    }
+
+    /// Makes a candidate of the partner known; `None` says that there are no more.
+    ///
+    /// # Errors
+    /// [`NegotiationError`] if there is no remote description yet, if it makes no sense, or if there are too many.
+    pub async fn add_candidate(
+        &self,
+        candidate: Option<Candidate>,
+    ) -> Result<(), NegotiationError> {
+        self.shared.negotiation.add_candidate(candidate).await
+    }
+
+    /// Sends a frame. Never blocks; any thread may call it.
+    ///
+    /// # Errors
+    /// [`Dropped`] if the frame will not be sent. The next one must be a keyframe.
+    pub fn send_video(&self, frame: EncodedFrame) -> Result<(), Dropped> {
+        self.send(MediaKind::Video, &self.shared.video, frame)
+    }
+
+    /// Sends one Opus packet, of the instant `timestamp` on the stream's 48 kHz clock. Never blocks.
+    ///
+    /// # Errors
+    /// [`Dropped`] if it will not be sent.
+    pub fn send_audio(&self, payload: Bytes, timestamp: u32) -> Result<(), Dropped> {
+        self.send(
+            MediaKind::Audio,
+            &self.shared.audio,
+            AudioPacket { payload, timestamp },
+        )
+    }
+
+    fn send<T>(&self, kind: MediaKind, queue: &mpsc::Sender<T>, item: T) -> Result<(), Dropped> {
+        let is_open = self.shared.gate.payload_type(kind).is_some();
+        let result = if is_open {
+            queue.try_send(item).map_err(Dropped::from)
+        } else {
+            Err(Dropped::NotConnected)
+        };
+        if result.is_err() {
+            self.shared
+                .counters
+                .of(kind)
+                .frames_refused
+                .fetch_add(1, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// Asks the partner for a keyframe (RFC 4585 section 6.3.1), at once or when its first packet arrives.
+    ///
+    /// Never blocks. How often is the caller's business: requests that were not sent yet are one request.
+    pub fn request_keyframe(&self) {
+        self.shared.keyframe_wanted.notify_one();
+    }
+
+    /// Sends a text over the message channel, or keeps it until the channel opens. Never blocks.
+    ///
+    /// # Errors
+    /// [`Dropped`] if the text is too long, too much waits already, or the channel is closed.
+    pub fn send_message(&self, text: String) -> Result<(), Dropped> {
+        let result = if text.len() > PEER_MESSAGE_BYTES {
+            Err(Dropped::TooLong)
+        } else {
+            self.shared.messages.try_send(text).map_err(Dropped::from)
+        };
+        if result.is_err() {
+            self.shared
+                .counters
+                .messages_refused
+                .fetch_add(1, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// Counters of the connection and its path.
+    pub async fn stats(&self) -> PeerStats {
+        stats::collect(self.shared.connection.as_ref(), &self.shared.counters).await
+    }
+
+    /// Ends the connection. Afterwards none of its tasks and sockets is left. Calling it again does nothing.
+    pub async fn close(&self) {
+        let shared = &self.shared;
+        shared
+            .is_closed
+            .get_or_init(|| close(&shared.connection, &shared.gate, &shared.tasks))
+            .await;
+    }
+}
+
+impl std::fmt::Debug for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Peer")
+            .field("is_closed", &self.shared.is_closed.initialized())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.is_closed.initialized() {
+            return;
+        }
+        let (connection, gate, tasks) = (
+            Arc::clone(&self.connection),
+            Arc::clone(&self.gate),
+            self.tasks.clone(),
+        );
+        self.runtime
+            .spawn(async move { close(&connection, &gate, &tasks).await });
+    }
+}
+
+async fn close(connection: &Arc<dyn PeerConnection>, gate: &Gate, tasks: &Tasks) {
+    gate.shut();
+    tasks.closing.cancel();
+    if let Err(error) = connection.close().await {
+        tracing::debug!(%error, "closing a connection");
+    }
+    tasks.tracker.close();
+    if tokio::time::timeout(CLOSE_TIMEOUT, tasks.tracker.wait())
+        .await
+        .is_err()
+    {
+        tracing::error!(
+            left = tasks.tracker.len(),
+            "tasks of a closed connection go on"
+        );
+    }
+}
+
+/// Different random SSRCs (RFC 3550 section 8.1). Zero is left out: it means unknown to some.
+fn random_ssrcs() -> Result<LocalSsrcs, OpenError> {
+    let first = getrandom::u32()
+        .map_err(OpenError::new)?
+        .clamp(1, u32::MAX - 2);
+    Ok(LocalSsrcs {
+        audio: first,
+        video: first + 1,
+        video_retransmission: first + 2,
+    })
+}

@@ -1,0 +1,249 @@
+//! Repeats the last handshake messages until the partner visibly has them.
+//!
+//! Works round a fault of `rtc-dtls` 0.21.1 (`handshaker.rs`, `wait()`): any handshake record that arrives clears the
+//! retransmission timer, and a repeated or incomplete flight of the partner leaves it cleared. That side never repeats
+//! anything again, and one loss at the wrong moment ends the connection. Its timer also starts at a whole second.
+//!
+//! Records are repeated byte for byte, so that the partner's replay protection drops what it already has (RFC 6347
+//! section 4.1.2.6). To see whether the fault is gone, run `tests/peers/workrounds.rs`: it connects at
+//! 20 % loss with and without this.
+//!
+//! Owns no socket and no clock.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::datagram::{Content, Datagram};
+
+/// How long after the last message the first repeat comes; doubles with each, up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_millis(400);
+
+/// How often one flight is repeated at most: about ten seconds, longer than anybody waits for a call.
+const MAX_REPEATS: u32 = 25;
+
+/// Messages of one flight leave together; one that comes later than this starts another flight.
+const FLIGHT_GAP: Duration = Duration::from_millis(30);
+
+/// Paths and records that are kept at most. A handshake uses one path and fewer than ten records.
+const MAX_PATHS: usize = 16;
+const MAX_RECORDS: usize = 16;
+
+/// Where a handshake goes: an address, and the TURN channel to it if there is one.
+type Path = (SocketAddr, Option<u16>);
+
+#[derive(Debug)]
+struct Flight {
+    records: Vec<Vec<u8>>,
+    sent_at: Instant,
+    repeat_at: Instant,
+    repeats: u32,
+    /// Whether the partner has sent a handshake message since: what we send next answers it.
+    is_answered: bool,
+    is_done: bool,
+}
+
+/// The handshakes of one socket.
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    paths: BTreeMap<Path, Flight>,
+}
+
+impl Flights {
+    /// A datagram left.
+    pub(super) fn on_sent(
+        &mut self,
+        to: SocketAddr,
+        datagram: Datagram,
+        bytes: &[u8],
+        now: Instant,
+    ) {
+        if datagram.content != Content::Handshake {
+            return;
+        }
+        let path = (to, datagram.channel);
+        if self.paths.len() >= MAX_PATHS && !self.paths.contains_key(&path) {
+            return;
+        }
+        let flight = self.paths.entry(path).or_insert_with(|| Flight {
+            records: Vec::new(),
+            sent_at: now,
+            repeat_at: now,
+            repeats: 0,
+            is_answered: false,
+            is_done: false,
+        });
+        if flight.is_done {
+            return;
+        }
+        if flight.is_answered {
+            flight.repeats = 0;
+        }
+        if flight.is_answered || now.saturating_duration_since(flight.sent_at) > FLIGHT_GAP {
+            flight.records.clear();
+        }
+        flight.is_answered = false;
+        flight.sent_at = now;
+        flight.repeat_at = now + wait(flight.repeats);
+        if flight.records.len() < MAX_RECORDS {
+            flight.records.push(bytes.to_vec());
+        }
+    }
+
+    /// A datagram came.
+    pub(super) fn on_received(&mut self, from: SocketAddr, datagram: Datagram) {
+        let Some(flight) = self.paths.get_mut(&(from, datagram.channel)) else {
+            return;
+        };
+        match datagram.content {
+            Content::Handshake => flight.is_answered = true,
+            // The partner has the keys, so it has everything.
+            Content::DtlsRecord | Content::Media => flight.finish(),
+            _ => {}
+        }
+    }
+
+    /// What must be repeated at `now`.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<(SocketAddr, Vec<u8>)> {
+        let mut result = Vec::new();
+        for ((to, _), flight) in &mut self.paths {
+            if flight.is_done || flight.repeat_at > now {
+                continue;
+            }
+            flight.repeats += 1;
+            if flight.repeats > MAX_REPEATS {
+                flight.finish();
+                continue;
+            }
+            flight.repeat_at = now + wait(flight.repeats);
+            result.extend(flight.records.iter().map(|record| (*to, record.clone())));
+        }
+        result
+    }
+
+    /// Whether anything may have to be repeated.
+    pub(super) fn is_active(&self) -> bool {
+        self.paths.values().any(|flight| !flight.is_done)
+    }
+}
+
+impl Flight {
+    fn finish(&mut self) {
+        self.is_done = true;
+        self.records = Vec::new();
+    }
+}
+
+fn wait(repeats: u32) -> Duration {
+    (FIRST_WAIT * (1 << repeats.min(4))).min(LONGEST_WAIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARTNER: SocketAddr =
+        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9);
+    const HANDSHAKE: Datagram = Datagram {
+        content: Content::Handshake,
+        channel: None,
+    };
+    const MEDIA: Datagram = Datagram {
+        content: Content::Media,
+        channel: None,
+    };
+
+    fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    fn records(due: Vec<(SocketAddr, Vec<u8>)>) -> Vec<u8> {
+        due.into_iter().map(|(_, record)| record[0]).collect()
+    }
+
+    #[test]
+    fn the_whole_flight_is_repeated_ever_more_slowly_until_media_arrives() {
+        let start = Instant::now();
+        let mut flights = Flights::default();
+        flights.on_sent(PARTNER, HANDSHAKE, &[1], start);
+        flights.on_sent(PARTNER, HANDSHAKE, &[2], start + ms(1));
+        assert!(flights.due(start + ms(100)).is_empty());
+        assert_eq!(records(flights.due(start + ms(101))), [1, 2]);
+        assert!(
+            flights.due(start + ms(300)).is_empty(),
+            "the second wait is twice as long"
+        );
+        assert_eq!(records(flights.due(start + ms(301))), [1, 2]);
+
+        flights.on_received(PARTNER, MEDIA);
+        assert!(!flights.is_active());
+        assert!(flights.due(start + ms(10_000)).is_empty());
+    }
+
+    #[test]
+    fn an_answer_starts_another_flight_and_does_not_stop_the_repeats() {
+        let start = Instant::now();
+        let mut flights = Flights::default();
+        flights.on_sent(PARTNER, HANDSHAKE, &[1], start);
+        flights.on_received(PARTNER, HANDSHAKE);
+        assert_eq!(
+            records(flights.due(start + ms(100))),
+            [1],
+            "the answer may be a repeat of an older flight"
+        );
+
+        flights.on_sent(PARTNER, HANDSHAKE, &[2], start + ms(105));
+        assert_eq!(records(flights.due(start + ms(205))), [2]);
+    }
+
+    #[test]
+    fn what_the_stack_repeats_by_itself_replaces_the_flight() {
+        let start = Instant::now();
+        let mut flights = Flights::default();
+        flights.on_sent(PARTNER, HANDSHAKE, &[1], start);
+        flights.on_sent(PARTNER, HANDSHAKE, &[1], start + ms(1000));
+        assert_eq!(records(flights.due(start + ms(1100))), [1]);
+    }
+
+    #[test]
+    fn a_partner_that_never_answers_is_given_up() {
+        let start = Instant::now();
+        let mut flights = Flights::default();
+        flights.on_sent(PARTNER, HANDSHAKE, &[1], start);
+        let repeats: usize = (0..60_000)
+            .step_by(20)
+            .map(|at| flights.due(start + ms(at)).len())
+            .sum();
+        assert_eq!(repeats, MAX_REPEATS as usize);
+        assert!(!flights.is_active());
+    }
+
+    #[test]
+    fn paths_are_independent_and_bounded() {
+        let start = Instant::now();
+        let mut flights = Flights::default();
+        let through = |channel| Datagram {
+            channel: Some(channel),
+            ..HANDSHAKE
+        };
+        for channel in 0..1000 {
+            flights.on_sent(PARTNER, through(channel), &[1], start);
+        }
+        for _ in 0..1000 {
+            flights.on_sent(PARTNER, through(0), &[2], start);
+        }
+        assert_eq!(
+            flights.due(start + ms(100)).len(),
+            MAX_PATHS - 1 + MAX_RECORDS
+        );
+        flights.on_received(
+            PARTNER,
+            Datagram {
+                channel: Some(0),
+                ..MEDIA
+            },
+        );
+        assert!(flights.is_active(), "only that path is done");
+    }
+}

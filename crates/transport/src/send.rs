@@ -1,0 +1,164 @@
+//! Frames in, RTP packets out.
+//!
+//! The encoder's thread puts a whole frame into a short queue and goes on; a task cuts it into packets. What does not
+//! fit is refused as a whole, so that a frame is never sent in part.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use media::video::{EncodedFrame, h264};
+use tokio::sync::mpsc;
+use webrtc::media_stream::track_local::TrackLocal as _;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+
+use crate::{MediaKind, setup};
+
+/// Why something was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Dropped {
+    /// There is no connection, or the partner does not take media of this kind.
+    #[error("not connected")]
+    NotConnected,
+    /// The network takes less than we make.
+    #[error("the queue is full")]
+    QueueFull,
+    /// A message is over [`protocol::limits::PEER_MESSAGE_BYTES`].
+    #[error("the message is too long")]
+    TooLong,
+}
+
+impl<T> From<mpsc::error::TrySendError<T>> for Dropped {
+    fn from(error: mpsc::error::TrySendError<T>) -> Self {
+        match error {
+            mpsc::error::TrySendError::Full(_) => Self::QueueFull,
+            mpsc::error::TrySendError::Closed(_) => Self::NotConnected,
+        }
+    }
+}
+
+/// Frames that wait to be cut into packets: at 30 pictures a second 130 ms, after which a keyframe is better.
+pub(crate) const VIDEO_QUEUE_FRAMES: usize = 4;
+/// Audio packets that wait to be sent: 160 ms.
+pub(crate) const AUDIO_QUEUE_PACKETS: usize = 8;
+
+/// The longest RTP payload, in bytes. With everything around it a packet fits into the 1280 bytes that IPv6 guarantees:
+/// IPv6 40, UDP 8, TURN channel 4, RTP 12, extension 8, retransmission 2, SRTP tag 16 leave 1190.
+const MAX_PAYLOAD_BYTES: usize = 1160;
+
+/// Packets that leave together, and the pause after them. A large keyframe would otherwise overrun the partner's socket:
+/// Linux takes about 90 packets by default. At 50 Mbit/s this is far above any call's bitrate.
+const BURST_PACKETS: usize = 12;
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// One encoded audio packet.
+#[derive(Debug)]
+pub(crate) struct AudioPacket {
+    pub(crate) payload: Bytes,
+    pub(crate) timestamp: u32,
+}
+
+/// Lets media out while the connection is up, under the payload types that were agreed.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    audio: AtomicU8,
+    video: AtomicU8,
+}
+
+/// No dynamic payload type is 0.
+const SHUT: u8 = 0;
+
+impl Gate {
+    pub(crate) fn open(&self, kind: MediaKind, payload_type: u8) {
+        self.of(kind).store(payload_type, Ordering::Relaxed);
+    }
+
+    pub(crate) fn shut(&self) {
+        self.audio.store(SHUT, Ordering::Relaxed);
+        self.video.store(SHUT, Ordering::Relaxed);
+    }
+
+    pub(crate) fn payload_type(&self, kind: MediaKind) -> Option<u8> {
+        let payload_type = self.of(kind).load(Ordering::Relaxed);
+        (payload_type != SHUT).then_some(payload_type)
+    }
+
+    fn of(&self, kind: MediaKind) -> &AtomicU8 {
+        match kind {
+            MediaKind::Audio => &self.audio,
+            MediaKind::Video => &self.video,
+        }
+    }
+}
+
+/// Our end of one RTP stream.
+pub(crate) struct OutboundStream {
+    pub(crate) kind: MediaKind,
+    pub(crate) track: Arc<TrackLocalStaticRTP>,
+    ssrc: u32,
+    sequence_number: u16,
+    gate: Arc<Gate>,
+}
+
+impl OutboundStream {
+    pub(crate) fn new(kind: MediaKind, ssrc: u32, rtx_ssrc: Option<u32>, gate: Arc<Gate>) -> Self {
+        let track = Arc::new(setup::track(kind, ssrc, rtx_ssrc));
+        // A random start makes attacks on the encryption harder (RFC 3550 section 5.1); the SSRC is random already.
+        // The upper half is left out: SRTP may misjudge a stream that wraps before its first packet has arrived.
+        let sequence_number = (ssrc as u16) >> 1;
+        Self {
+            kind,
+            track,
+            ssrc,
+            sequence_number,
+            gate,
+        }
+    }
+
+    /// Sends frames until their queue or the connection ends.
+    pub(crate) async fn send_frames(mut self, mut frames: mpsc::Receiver<EncodedFrame>) {
+        while let Some(frame) = frames.recv().await {
+            let payloads = h264::packetize(&frame, MAX_PAYLOAD_BYTES);
+            let last = payloads.len().saturating_sub(1);
+            for (index, payload) in payloads.into_iter().enumerate() {
+                if index > 0 && index % BURST_PACKETS == 0 {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                if !self.send(payload, frame.timestamp, index == last).await {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Sends audio until its queue or the connection ends.
+    pub(crate) async fn send_audio(mut self, mut packets: mpsc::Receiver<AudioPacket>) {
+        while let Some(packet) = packets.recv().await {
+            if !self.send(packet.payload, packet.timestamp, false).await {
+                return;
+            }
+        }
+    }
+
+    /// False if the connection is gone.
+    async fn send(&mut self, payload: Bytes, timestamp: u32, marker: bool) -> bool {
+        let Some(payload_type) = self.gate.payload_type(self.kind) else {
+            return true;
+        };
+        let header = rtc::rtp::Header {
+            version: 2,
+            marker,
+            payload_type,
+            sequence_number: self.sequence_number,
+            timestamp,
+            ssrc: self.ssrc,
+            ..rtc::rtp::Header::default()
+        };
+        self.sequence_number = self.sequence_number.wrapping_add(1);
+        self.track
+            .write_rtp(rtc::rtp::Packet { header, payload })
+            .await
+            .is_ok()
+    }
+}

@@ -1,0 +1,242 @@
+//! How the WebRTC stack is set up: codecs, feedback, interceptors, timing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rtc::ice::mdns::MulticastDnsMode;
+use rtc::interceptor::{NackResponderBuilder, Registry, Slot};
+use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::configuration::interceptor_registry::{
+    configure_rtcp_reports, configure_twcc,
+};
+use rtc::peer_connection::configuration::media_engine::{
+    MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MediaEngine,
+};
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters,
+    RTCRtpEncodingParameters, RTCRtpRtxParameters, RtpCodecKind,
+};
+use webrtc::error::Result;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::peer_connection::{
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
+    RTCIceTransportPolicy, SettingEngine, SettingEngineBuilder,
+};
+use webrtc::runtime::Runtime;
+
+use crate::nack::NackGenerator;
+use crate::rtcp_tap::RtcpTap;
+use crate::{MediaKind, PeerConfig, servers};
+
+/// Payload types that we propose (RFC 3551 section 3: dynamic). The partner's proposal wins where it comes first.
+const OPUS_PAYLOAD_TYPE: u8 = 111;
+const H264_PAYLOAD_TYPE: u8 = 102;
+const H264_RTX_PAYLOAD_TYPE: u8 = 103;
+
+/// Constrained baseline, level 3.1, non-interleaved (RFC 6184 section 8.1). The level does not bind the sender.
+const H264_PARAMETERS: &str =
+    "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
+const OPUS_PARAMETERS: &str = "minptime=10;useinbandfec=1";
+
+/// Between connectivity checks. With 50 ms a connection takes 25 ms longer on a short path.
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
+/// Checks of one pair before it counts as failed: ten seconds' worth, as long as a call may take to connect.
+const MAX_CHECKS: u16 = 500;
+
+/// How long a better kind of path may take before the next kind is accepted. The stack never changes to a better path
+/// later, so a relay has to wait.
+const REFLEXIVE_WAIT: Duration = Duration::from_millis(100);
+const RELAY_WAIT: Duration = Duration::from_millis(500);
+
+/// Silence that counts as disconnected, further silence that counts as failed, and how often the path is tried.
+const DISCONNECTED_AFTER: Duration = Duration::from_millis(2500);
+const FAILED_AFTER: Duration = Duration::from_secs(20);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Packets that SRTP remembers. The default of 64 takes audio retransmissions over a long path for replays.
+const REPLAY_WINDOW: usize = 1024;
+
+/// Packets that are kept for retransmission: at 4 Mbit/s more than two seconds.
+const RETRANSMISSION_BUFFER_PACKETS: u16 = 1024;
+
+/// What may wait in the message channel before more is refused, in bytes.
+const MESSAGE_BUFFER_BYTES: usize = 256 * 1024;
+
+/// The MIME type of the only codec of its kind.
+pub(crate) const fn mime_type(kind: MediaKind) -> &'static str {
+    match kind {
+        MediaKind::Audio => MIME_TYPE_OPUS,
+        MediaKind::Video => MIME_TYPE_H264,
+    }
+}
+
+/// Builds a connection that has no tracks and no message channel yet, with its sockets bound.
+pub(crate) async fn connection(
+    config: &PeerConfig,
+    nack_generator: NackGenerator,
+    rtcp_tap: RtcpTap,
+    handler: Arc<dyn PeerConnectionEventHandler>,
+    runtime: Arc<dyn Runtime>,
+) -> Result<Arc<dyn PeerConnection>> {
+    let mut media_engine = media_engine()?;
+    let registry = registry(&mut media_engine, nack_generator, rtcp_tap)?;
+    let policy = if config.relay_only {
+        RTCIceTransportPolicy::Relay
+    } else {
+        RTCIceTransportPolicy::All
+    };
+    let configuration = RTCConfigurationBuilder::new()
+        .with_ice_servers(servers::usable(&config.ice_servers))
+        .with_ice_transport_policy(policy)
+        .build();
+    let builder = PeerConnectionBuilder::new()
+        .with_configuration(configuration)
+        .with_media_engine(media_engine)
+        .with_setting_engine(settings(config.relay_only))
+        .with_interceptor_registry(registry)
+        .with_runtime(runtime)
+        .with_handler(handler)
+        .with_udp_addrs(config.bind.clone())
+        .with_data_channel_send_buffer_limit(MESSAGE_BUFFER_BYTES);
+    // Boxed, because this future has 20 KiB, and its callers would have too.
+    Ok(Arc::new(Box::pin(builder.build()).await?))
+}
+
+fn media_engine() -> Result<MediaEngine> {
+    let nack = feedback("nack", "");
+    let picture_loss = feedback("nack", "pli");
+    let intra_request = feedback("ccm", "fir");
+    let mut engine = MediaEngine::default();
+    engine.register_codec(
+        parameters(MediaKind::Audio, vec![nack.clone()], OPUS_PAYLOAD_TYPE),
+        RtpCodecKind::Audio,
+    )?;
+    engine.register_codec(
+        parameters(
+            MediaKind::Video,
+            vec![nack, picture_loss, intra_request],
+            H264_PAYLOAD_TYPE,
+        ),
+        RtpCodecKind::Video,
+    )?;
+    let retransmission = RTCRtpCodec {
+        mime_type: MIME_TYPE_RTX.into(),
+        clock_rate: 90_000,
+        sdp_fmtp_line: format!("apt={H264_PAYLOAD_TYPE}"),
+        ..RTCRtpCodec::default()
+    };
+    engine.register_codec(
+        RTCRtpCodecParameters {
+            rtp_codec: retransmission,
+            payload_type: H264_RTX_PAYLOAD_TYPE,
+        },
+        RtpCodecKind::Video,
+    )?;
+    Ok(engine)
+}
+
+fn feedback(kind: &str, parameter: &str) -> RTCPFeedback {
+    RTCPFeedback {
+        typ: kind.into(),
+        parameter: parameter.into(),
+    }
+}
+
+fn parameters(
+    kind: MediaKind,
+    rtcp_feedback: Vec<RTCPFeedback>,
+    payload_type: u8,
+) -> RTCRtpCodecParameters {
+    RTCRtpCodecParameters {
+        rtp_codec: RTCRtpCodec {
+            rtcp_feedback,
+            ..codec(kind)
+        },
+        payload_type,
+    }
+}
+
+fn codec(kind: MediaKind) -> RTCRtpCodec {
+    let (clock_rate, channels, fmtp) = match kind {
+        MediaKind::Audio => (48_000, 2, OPUS_PARAMETERS),
+        MediaKind::Video => (90_000, 0, H264_PARAMETERS),
+    };
+    RTCRtpCodec {
+        mime_type: mime_type(kind).into(),
+        clock_rate,
+        channels,
+        sdp_fmtp_line: fmtp.into(),
+        rtcp_feedback: Vec::new(),
+    }
+}
+
+/// The interceptors. Transport-wide feedback is sent and received; nothing reacts to it.
+fn registry(
+    media_engine: &mut MediaEngine,
+    nack_generator: NackGenerator,
+    rtcp_tap: RtcpTap,
+) -> Result<Registry> {
+    let responder = NackResponderBuilder::new()
+        .with_size(RETRANSMISSION_BUFFER_PACKETS)
+        .build();
+    let registry = Registry::new()
+        .with(Slot::NackResponder, responder)
+        .with(Slot::NackGenerator, nack_generator)
+        .with(Slot::from(14_000), rtcp_tap);
+    Ok(configure_rtcp_reports(configure_twcc(
+        registry,
+        media_engine,
+    )?))
+}
+
+fn settings(is_relay_only: bool) -> SettingEngine {
+    let relay_wait = if is_relay_only {
+        Duration::ZERO
+    } else {
+        RELAY_WAIT
+    };
+    SettingEngineBuilder::new()
+        // A partner's hidden names are not looked up: one side's real address is enough (RFC 8445 section 7.3.1.3).
+        .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+        .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(MAX_CHECKS))
+        .with_host_acceptance_min_wait(Some(Duration::ZERO))
+        .with_srflx_acceptance_min_wait(Some(REFLEXIVE_WAIT))
+        .with_prflx_acceptance_min_wait(Some(REFLEXIVE_WAIT))
+        .with_relay_acceptance_min_wait(Some(relay_wait))
+        .with_ice_timeouts(
+            Some(DISCONNECTED_AFTER),
+            Some(FAILED_AFTER),
+            Some(KEEPALIVE_INTERVAL),
+        )
+        // An ICE restart follows the machine to another network: it binds anew.
+        .with_discard_local_candidates_during_ice_restart(true)
+        .with_srtp_replay_protection_window(REPLAY_WINDOW)
+        .build()
+}
+
+/// A local track, with a second stream for retransmissions (RFC 4588) if that has an SSRC.
+pub(crate) fn track(kind: MediaKind, ssrc: u32, rtx_ssrc: Option<u32>) -> TrackLocalStaticRTP {
+    let (name, codec_kind) = match kind {
+        MediaKind::Audio => ("audio", RtpCodecKind::Audio),
+        MediaKind::Video => ("video", RtpCodecKind::Video),
+    };
+    let rtx = rtx_ssrc.map(|ssrc| RTCRtpRtxParameters { ssrc });
+    let coding = RTCRtpCodingParameters {
+        ssrc: Some(ssrc),
+        rtx,
+        ..RTCRtpCodingParameters::default()
+    };
+    let encoding = RTCRtpEncodingParameters {
+        rtp_coding_parameters: coding,
+        codec: codec(kind),
+        ..RTCRtpEncodingParameters::default()
+    };
+    let track = MediaStreamTrack::new(
+        "passerby".into(),
+        name.into(),
+        name.into(),
+        codec_kind,
+        vec![encoding],
+    );
+    TrackLocalStaticRTP::new(track)
+}

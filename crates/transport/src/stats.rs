@@ -1,0 +1,228 @@
+//! How a connection is doing, in numbers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
+use webrtc::peer_connection::{
+    PeerConnection, RTCIceCandidateType, RTCStatsReport, RTCStatsReportEntry, StatsSelector,
+};
+
+use crate::MediaKind;
+
+/// A snapshot of a connection's counters. Counts run from the opening of the peer on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PeerStats {
+    /// The path in use, once there is one.
+    pub path: Option<PathStats>,
+    /// The time to the partner and back over that path, as the last keepalive measured it.
+    pub round_trip: Option<Duration>,
+    /// The audio streams.
+    pub audio: KindStats,
+    /// The video streams.
+    pub video: KindStats,
+    /// Messages that [`Peer::send_message`](crate::Peer::send_message) refused.
+    pub messages_refused: u64,
+}
+
+/// The selected candidate pair (RFC 8445).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathStats {
+    /// This side's end.
+    pub local: CandidateKind,
+    /// The partner's end.
+    pub remote: CandidateKind,
+}
+
+/// Where a candidate comes from (RFC 8445 section 5.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CandidateKind {
+    /// An address of the machine itself.
+    Host,
+    /// An address that a STUN server saw.
+    ServerReflexive,
+    /// An address that the other peer saw.
+    PeerReflexive,
+    /// An address of a TURN server.
+    Relay,
+}
+
+/// Counters of the streams of one kind, in both directions. Bytes are those of RTP payloads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KindStats {
+    /// Packets sent; of audio with, of video without retransmissions.
+    pub packets_sent: u64,
+    /// Bytes sent, of the same packets.
+    pub bytes_sent: u64,
+    /// Packets received, retransmissions included.
+    pub packets_received: u64,
+    /// Bytes received, retransmissions included.
+    pub bytes_received: u64,
+    /// Packets that did not arrive, as the last receiver report counts them (RFC 3550 section 6.4.1).
+    pub packets_lost: u64,
+    /// Requests for retransmission that this side sent; each may name many packets.
+    pub nacks_sent: u64,
+    /// Requests for retransmission from the partner.
+    pub nacks_received: u64,
+    /// Packets sent again on a retransmission stream. Audio has none: its packets are sent again as they were.
+    pub retransmitted_sent: u64,
+    /// Packets that came on a retransmission stream.
+    pub retransmitted_received: u64,
+    /// Keyframe requests of this side.
+    pub keyframe_requests_sent: u64,
+    /// Keyframe requests of the partner.
+    pub keyframe_requests_received: u64,
+    /// Frames that the send queue refused.
+    pub frames_refused: u64,
+    /// Packets that were dropped on arrival because their reader was behind.
+    pub packets_dropped: u64,
+}
+
+/// The last known round trip, shared with those who wait for answers.
+#[derive(Debug)]
+pub(crate) struct RoundTrip {
+    microseconds: AtomicU64,
+}
+
+impl Default for RoundTrip {
+    /// 50 ms: neither neighbours nor another continent.
+    fn default() -> Self {
+        Self {
+            microseconds: AtomicU64::new(50_000),
+        }
+    }
+}
+
+impl RoundTrip {
+    pub(crate) fn get(&self) -> Duration {
+        Duration::from_micros(self.microseconds.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, round_trip: Duration) {
+        self.microseconds
+            .store(round_trip.as_micros() as u64, Ordering::Relaxed);
+    }
+}
+
+/// How often [`keep_round_trip`] looks; the stack measures twice a second.
+const ROUND_TRIP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Keeps `round_trip` up to date. Never ends by itself.
+pub(crate) async fn keep_round_trip(connection: &dyn PeerConnection, round_trip: &RoundTrip) {
+    loop {
+        let report = connection
+            .get_stats(Instant::now(), StatsSelector::None)
+            .await;
+        if let (_, Some(measured)) = path(&report) {
+            round_trip.set(measured);
+        }
+        tokio::time::sleep(ROUND_TRIP_INTERVAL).await;
+    }
+}
+
+/// What is counted outside of the stack.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) messages_refused: AtomicU64,
+    audio: KindCounters,
+    video: KindCounters,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct KindCounters {
+    pub(crate) frames_refused: AtomicU64,
+    pub(crate) packets_dropped: AtomicU64,
+    pub(crate) nacks_received: AtomicU64,
+    pub(crate) keyframe_requests_received: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn of(&self, kind: MediaKind) -> &KindCounters {
+        match kind {
+            MediaKind::Audio => &self.audio,
+            MediaKind::Video => &self.video,
+        }
+    }
+}
+
+pub(crate) async fn collect(connection: &dyn PeerConnection, counters: &Counters) -> PeerStats {
+    let report = connection
+        .get_stats(Instant::now(), StatsSelector::None)
+        .await;
+    let (path, round_trip) = path(&report);
+    PeerStats {
+        path,
+        round_trip,
+        audio: kind_stats(&report, RtpCodecKind::Audio, counters.of(MediaKind::Audio)),
+        video: kind_stats(&report, RtpCodecKind::Video, counters.of(MediaKind::Video)),
+        messages_refused: counters.messages_refused.load(Ordering::Relaxed),
+    }
+}
+
+fn path(report: &RTCStatsReport) -> (Option<PathStats>, Option<Duration>) {
+    let selected = report.transport().map_or("", |transport| {
+        transport.selected_candidate_pair_id.as_str()
+    });
+    let Some(RTCStatsReportEntry::IceCandidatePair(pair)) = report.get(selected) else {
+        return (None, None);
+    };
+    let path = PathStats {
+        local: candidate_kind(
+            report,
+            &format!("RTCLocalIceCandidate_{}", pair.local_candidate_id),
+        ),
+        remote: candidate_kind(
+            report,
+            &format!("RTCRemoteIceCandidate_{}", pair.remote_candidate_id),
+        ),
+    };
+    let round_trip = Duration::try_from_secs_f64(pair.current_round_trip_time).ok();
+    (Some(path), round_trip.filter(|time| !time.is_zero()))
+}
+
+/// The kind of a candidate that was told of. One that was not is peer-reflexive: it was seen.
+fn candidate_kind(report: &RTCStatsReport, id: &str) -> CandidateKind {
+    let candidate_type = match report.get(id) {
+        Some(
+            RTCStatsReportEntry::LocalCandidate(candidate)
+            | RTCStatsReportEntry::RemoteCandidate(candidate),
+        ) => candidate.candidate_type,
+        _ => RTCIceCandidateType::Prflx,
+    };
+    match candidate_type {
+        RTCIceCandidateType::Host => CandidateKind::Host,
+        RTCIceCandidateType::Srflx => CandidateKind::ServerReflexive,
+        RTCIceCandidateType::Relay => CandidateKind::Relay,
+        _ => CandidateKind::PeerReflexive,
+    }
+}
+
+fn kind_stats(report: &RTCStatsReport, kind: RtpCodecKind, counters: &KindCounters) -> KindStats {
+    let mut stats = KindStats {
+        frames_refused: counters.frames_refused.load(Ordering::Relaxed),
+        packets_dropped: counters.packets_dropped.load(Ordering::Relaxed),
+        nacks_received: counters.nacks_received.load(Ordering::Relaxed),
+        keyframe_requests_received: counters.keyframe_requests_received.load(Ordering::Relaxed),
+        ..KindStats::default()
+    };
+    for stream in report.outbound_rtp_streams() {
+        if stream.sent_rtp_stream_stats.rtp_stream_stats.kind == kind {
+            stats.packets_sent += stream.sent_rtp_stream_stats.packets_sent;
+            stats.bytes_sent += stream.sent_rtp_stream_stats.bytes_sent;
+            stats.retransmitted_sent += stream.retransmitted_packets_sent;
+        }
+    }
+    for stream in report.inbound_rtp_streams() {
+        if stream.received_rtp_stream_stats.rtp_stream_stats.kind == kind {
+            stats.packets_received += stream.received_rtp_stream_stats.packets_received;
+            stats.bytes_received += stream.bytes_received;
+            stats.packets_lost +=
+                u64::try_from(stream.received_rtp_stream_stats.packets_lost).unwrap_or(0);
+            stats.nacks_sent += u64::from(stream.nack_count);
+            stats.retransmitted_received += stream.retransmitted_packets_received;
+            stats.keyframe_requests_sent +=
+                u64::from(stream.pli_count) + u64::from(stream.fir_count);
+        }
+    }
+    stats
+}

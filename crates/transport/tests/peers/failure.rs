@@ -1,0 +1,122 @@
+//! Partners that vanish, and machinery that dies.
+
+use std::time::Duration;
+
+use protocol::{Description, DescriptionKind};
+use transport::{Impairment, Peer, PeerConfig, PeerEvent};
+
+use crate::support::{End, PATIENCE, Pair, loopback};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partner_that_falls_silent_is_noticed_within_seconds_and_may_come_back() {
+    let network = Impairment::seeded(1);
+    let b = PeerConfig {
+        impairment: Some(network.clone()),
+        ..loopback(false)
+    };
+    let mut pair = Pair::open(loopback(true), b).await;
+    pair.negotiate(false).await;
+    pair.until("both are connected", Pair::is_connected).await;
+
+    network.set_loss_ratio(1.0);
+    let silence = tokio::time::Instant::now();
+    pair.until("the silence is noticed", |pair| {
+        pair.a.has_seen(&PeerEvent::Disconnected)
+    })
+    .await;
+    assert!(
+        silence.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        silence.elapsed()
+    );
+
+    network.set_loss_ratio(0.0);
+    pair.until("it is back", |pair| {
+        pair.a.count(&PeerEvent::Connected) == 2
+    })
+    .await;
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_whose_sockets_die_fails_although_the_stack_does_not_say_so() {
+    let network = Impairment::seeded(1);
+    let a = PeerConfig {
+        impairment: Some(network.clone()),
+        ..loopback(true)
+    };
+    let mut pair = Pair::open(a, loopback(false)).await;
+    pair.negotiate(false).await;
+    pair.until("both are connected", Pair::is_connected).await;
+
+    network.break_sockets();
+    pair.until("the failure is told", |pair| {
+        pair.a.has_seen(&PeerEvent::Failed)
+    })
+    .await;
+    pair.a
+        .peer
+        .send_video(crate::support::frame(1, 10))
+        .expect_err("nothing is taken any more");
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_is_no_failure_and_ends_everything() {
+    let mut pair = Pair::connected().await;
+    tokio::join!(pair.a.peer.close(), pair.a.peer.close());
+    pair.a.peer.close().await;
+    while let Some(event) = pair.a.events.recv().await {
+        assert_ne!(event, PeerEvent::Failed);
+    }
+    assert_eq!(pair.a.video.recv().await, None);
+    assert_eq!(pair.a.audio.recv().await, None);
+    pair.a.peer.create_offer(false).await.expect_err("closed");
+    pair.b.peer.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_was_never_used_closes_at_once() {
+    let end = End::open(loopback(true)).await;
+    tokio::time::timeout(PATIENCE, end.peer.close())
+        .await
+        .expect("closes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_an_address_to_bind_nothing_opens() {
+    let config = PeerConfig {
+        bind: vec!["192.0.2.1:0".parse().unwrap()],
+        ..loopback(true)
+    };
+    Peer::open(config)
+        .await
+        .expect_err("that address is nobody's");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steps_that_are_not_due_are_refused_and_change_nothing() {
+    let mut pair = Pair::on_loopback().await;
+    pair.b
+        .peer
+        .create_answer()
+        .await
+        .expect_err("there is no offer");
+    pair.b
+        .peer
+        .rollback()
+        .await
+        .expect_err("there is nothing to take back");
+    let answer = Description {
+        kind: DescriptionKind::Answer,
+        sdp: String::new(),
+    };
+    pair.a
+        .peer
+        .apply_remote(answer)
+        .await
+        .expect_err("there was no offer");
+    pair.negotiate(false).await;
+    pair.until("both are connected", Pair::is_connected).await;
+    pair.close().await;
+}

@@ -1,0 +1,12 @@
+//! Two peers in one process, over real sockets on loopback.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
+mod failure;
+mod hostile;
+mod loss;
+mod media;
+mod renegotiation;
+mod stun;
+mod support;
+mod workrounds;

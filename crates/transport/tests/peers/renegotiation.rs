@@ -1,0 +1,100 @@
+//! Negotiations during a call: restarts, and offers that cross.
+
+use std::time::Duration;
+
+use crate::support::{PATIENCE, Pair, drain, frame};
+
+/// Sends frames until one gets through, both ways.
+async fn media_flows(pair: &mut Pair, number: u32) {
+    drain(&mut pair.a.video);
+    drain(&mut pair.b.video);
+    let exchange = async {
+        let (mut is_at_a, mut is_at_b) = (false, false);
+        while !is_at_a || !is_at_b {
+            for end in [&pair.a, &pair.b] {
+                end.peer
+                    .send_video(frame(number, 100))
+                    .expect("connected, and the queue is empty again");
+            }
+            pair.until_soon().await;
+            is_at_a |= drain(&mut pair.a.video)
+                .iter()
+                .any(|packet| packet.timestamp == number * 3000);
+            is_at_b |= drain(&mut pair.b.video)
+                .iter()
+                .any(|packet| packet.timestamp == number * 3000);
+        }
+    };
+    tokio::time::timeout(PATIENCE, exchange)
+        .await
+        .expect("media flows both ways");
+}
+
+impl Pair {
+    /// Relays candidates for a moment.
+    async fn until_soon(&mut self) {
+        let soon = tokio::time::Instant::now() + Duration::from_millis(20);
+        self.until("a moment", |_| tokio::time::Instant::now() >= soon)
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ice_restart_keeps_the_call() {
+    let mut pair = Pair::connected().await;
+    media_flows(&mut pair, 1).await;
+    let before = pair.a.peer.create_offer(true).await.unwrap();
+    pair.b.peer.apply_remote(before).await.unwrap();
+    let answer = pair.b.peer.create_answer().await.unwrap();
+    pair.a.peer.apply_remote(answer).await.unwrap();
+    media_flows(&mut pair, 2).await;
+    pair.b.peer.send_message("still there".into()).unwrap();
+    pair.until("a message", |pair| pair.a.messages() == ["still there"])
+        .await;
+
+    pair.negotiate(true).await;
+    media_flows(&mut pair, 3).await;
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_negotiation_without_restart_does_not_disturb_the_call() {
+    let mut pair = Pair::connected().await;
+    media_flows(&mut pair, 1).await;
+    pair.negotiate(false).await;
+    media_flows(&mut pair, 2).await;
+    assert_eq!(pair.a.count(&transport::PeerEvent::Connected), 1);
+    pair.close().await;
+}
+
+/// Both offer; B is polite, takes its offer back and answers.
+async fn cross_offers(pair: &mut Pair, ice_restart: bool) {
+    let offer = pair.a.peer.create_offer(ice_restart).await.unwrap();
+    pair.b.peer.create_offer(ice_restart).await.unwrap();
+    pair.b
+        .peer
+        .apply_remote(offer.clone())
+        .await
+        .expect_err("an offer of its own is pending");
+    pair.b.peer.rollback().await.unwrap();
+    pair.b.peer.apply_remote(offer).await.unwrap();
+    let answer = pair.b.peer.create_answer().await.unwrap();
+    pair.a.peer.apply_remote(answer).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn first_offers_that_cross_are_untangled_by_a_rollback() {
+    let mut pair = Pair::on_loopback().await;
+    cross_offers(&mut pair, false).await;
+    pair.until("both are connected", Pair::is_connected).await;
+    media_flows(&mut pair, 1).await;
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn restarts_that_cross_are_untangled_by_a_rollback() {
+    let mut pair = Pair::connected().await;
+    cross_offers(&mut pair, true).await;
+    media_flows(&mut pair, 1).await;
+    pair.close().await;
+}

@@ -1,0 +1,197 @@
+//! Two peers in one process, and the signalling between them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use media::RtpPacket;
+use media::video::EncodedFrame;
+use protocol::DescriptionKind;
+use tokio::sync::mpsc;
+use transport::{MediaKind, Opened, Peer, PeerConfig, PeerEvent};
+
+/// The longest that anything on loopback may take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A configuration for loopback, where no wildcard reaches.
+pub(crate) fn loopback(is_offerer: bool) -> PeerConfig {
+    PeerConfig {
+        bind: vec!["127.0.0.1:0".parse().unwrap()],
+        is_offerer,
+        ..PeerConfig::default()
+    }
+}
+
+/// One end of a call.
+pub(crate) struct End {
+    pub(crate) peer: Peer,
+    pub(crate) events: mpsc::Receiver<PeerEvent>,
+    pub(crate) video: mpsc::Receiver<RtpPacket>,
+    pub(crate) audio: mpsc::Receiver<RtpPacket>,
+    /// Every event that was read, without local candidates.
+    pub(crate) history: Vec<PeerEvent>,
+}
+
+impl End {
+    pub(crate) async fn open(config: PeerConfig) -> Self {
+        let Opened {
+            peer,
+            events,
+            video,
+            audio,
+        } = Peer::open(config).await.expect("opens");
+        Self {
+            peer,
+            events,
+            video,
+            audio,
+            history: Vec::new(),
+        }
+    }
+
+    pub(crate) fn has_seen(&self, event: &PeerEvent) -> bool {
+        self.history.contains(event)
+    }
+
+    /// How often an event was read.
+    pub(crate) fn count(&self, event: &PeerEvent) -> usize {
+        self.history.iter().filter(|seen| *seen == event).count()
+    }
+
+    pub(crate) fn reports(&self, kind: MediaKind) -> usize {
+        let is_report = |event: &&PeerEvent| matches!(event, PeerEvent::SenderReport { kind: of, .. } if *of == kind);
+        self.history.iter().filter(is_report).count()
+    }
+
+    pub(crate) fn messages(&self) -> Vec<String> {
+        let text = |event: &'_ PeerEvent| match event {
+            PeerEvent::Message(text) => Some(text.clone()),
+            _ => None,
+        };
+        self.history.iter().filter_map(text).collect()
+    }
+}
+
+/// Two ends and what the server would do between them.
+pub(crate) struct Pair {
+    /// The offerer.
+    pub(crate) a: End,
+    /// The answerer.
+    pub(crate) b: End,
+}
+
+impl Pair {
+    pub(crate) async fn open(a: PeerConfig, b: PeerConfig) -> Self {
+        assert!(a.is_offerer && !b.is_offerer);
+        Self {
+            a: End::open(a).await,
+            b: End::open(b).await,
+        }
+    }
+
+    pub(crate) async fn on_loopback() -> Self {
+        Self::open(loopback(true), loopback(false)).await
+    }
+
+    /// A pair that is connected on loopback.
+    pub(crate) async fn connected() -> Self {
+        let mut pair = Self::on_loopback().await;
+        pair.negotiate(false).await;
+        pair.until("both are connected", Self::is_connected).await;
+        pair
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.a.has_seen(&PeerEvent::Connected) && self.b.has_seen(&PeerEvent::Connected)
+    }
+
+    /// A offers, B answers.
+    pub(crate) async fn negotiate(&mut self, ice_restart: bool) {
+        let offer = self.a.peer.create_offer(ice_restart).await.expect("offers");
+        self.b
+            .peer
+            .apply_remote(offer)
+            .await
+            .expect("takes the offer");
+        let answer = self.b.peer.create_answer().await.expect("answers");
+        assert_eq!(answer.kind, DescriptionKind::Answer);
+        self.a
+            .peer
+            .apply_remote(answer)
+            .await
+            .expect("takes the answer");
+    }
+
+    /// Relays candidates and reads events until `is_done`, or fails and says what it waited for.
+    pub(crate) async fn until(&mut self, what: &str, mut is_done: impl FnMut(&Self) -> bool) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !is_done(self) {
+            let now = tokio::time::Instant::now();
+            assert!(
+                now < deadline,
+                "waited in vain: {what}; {:?} {:?}",
+                self.a.history,
+                self.b.history
+            );
+            tokio::select! {
+                Some(event) = self.a.events.recv() => self.take(true, event).await,
+                Some(event) = self.b.events.recv() => self.take(false, event).await,
+                () = tokio::time::sleep(Duration::from_millis(20)) => {}
+            }
+        }
+    }
+
+    async fn take(&mut self, from_a: bool, event: PeerEvent) {
+        let (from, to) = if from_a {
+            (&mut self.a, &self.b)
+        } else {
+            (&mut self.b, &self.a)
+        };
+        match event {
+            PeerEvent::LocalCandidate(candidate) => to
+                .peer
+                .add_candidate(candidate)
+                .await
+                .expect("takes a candidate"),
+            event => from.history.push(event),
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        self.a.peer.close().await;
+        self.b.peer.close().await;
+    }
+}
+
+/// A keyframe of `len` bytes that no other number has.
+pub(crate) fn frame(number: u32, len: usize) -> EncodedFrame {
+    let mut data = vec![0, 0, 0, 1, 0x65];
+    // Never zero, so that no start code comes about.
+    data.extend((0..len).map(|index| (number as usize * 7 + index) as u8 | 1));
+    EncodedFrame {
+        data: data.into(),
+        is_keyframe: true,
+        timestamp: number * 3000,
+    }
+}
+
+/// An audio payload that no other number has.
+pub(crate) fn sound(number: u32) -> Bytes {
+    Bytes::from(number.to_be_bytes().repeat(10))
+}
+
+/// Puts the packets of a stream in order, without duplicates, and says how many are missing in between.
+pub(crate) fn in_order(mut packets: Vec<RtpPacket>) -> (Vec<RtpPacket>, usize) {
+    packets.sort_by_key(|packet| packet.sequence_number);
+    packets.dedup_by_key(|packet| packet.sequence_number);
+    let span = match (packets.first(), packets.last()) {
+        (Some(first), Some(last)) => usize::from(last.sequence_number - first.sequence_number) + 1,
+        _ => 0,
+    };
+    let missing = span - packets.len();
+    (packets, missing)
+}
+
+/// Whatever has arrived.
+pub(crate) fn drain(packets: &mut mpsc::Receiver<RtpPacket>) -> Vec<RtpPacket> {
+    std::iter::from_fn(|| packets.try_recv().ok()).collect()
+}

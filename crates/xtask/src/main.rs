@@ -1,0 +1,51 @@
+//! How Passerby is set up, run and tested: `cargo xtask`.
+//!
+//! One list of tasks that people and CI follow. Each task says what it does, installs what it needs and fails in words.
+
+mod bench;
+mod demo;
+mod lab;
+mod packages;
+mod process;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask demo [--seconds N]   a call on this machine: server, synthetic stranger and the desktop window
+                                 (without a display: windowless, with live statistics)
+cargo xtask pair                 server and two desktop windows
+cargo xtask test                 every check: format, clippy, docs, tests, and the lab tests that can run here
+cargo xtask lab COMMAND ARGS..   runs a command with a virtual camera, sound or display (see docs/lab.md)
+cargo xtask bench [ARGS..]       measures calls and prints a table
+cargo xtask gallery              every screen of the window with made-up data
+cargo xtask setup                installs the system packages for all of these, and nothing else
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (task, rest) = args
+        .split_first()
+        .map_or(("help", &[][..]), |(t, r)| (t.as_str(), r));
+    let result = match task {
+        "demo" => demo::demo(rest),
+        "pair" => demo::pair(),
+        "test" => test::run_checks(),
+        "lab" => lab::run_in_lab(rest),
+        "bench" => bench::run_bench(rest),
+        "gallery" => demo::gallery(),
+        "setup" => packages::ensure(&["build", "run", "test"]),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("there is no task {other:?}\n\n{HELP}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The system packages: which are needed, which are missing, and how they come.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const LIST: &str = include_str!("../../../.github/linux-deps.txt");
+
+/// Programs that must be there to build, wherever they come from.
+const TOOLS: [&str; 2] = ["cmake", "nasm"];
+
+/// Installs what is missing of `sections` on Debian and its kin. Elsewhere says what is needed.
+///
+/// # Errors
+/// In words, with the list of packages, when something is missing and could not be installed.
+pub(crate) fn ensure(sections: &[&str]) -> Result<(), String> {
+    let wanted = packages(LIST, sections);
+    if !Path::new("/etc/debian_version").exists() {
+        return elsewhere(&wanted);
+    }
+    let missing: Vec<&str> = wanted
+        .into_iter()
+        .filter(|package| !is_installed(package))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("Installing missing system packages: {}", missing.join(" "));
+    let hint = format!(
+        "install them yourself: apt-get install {}",
+        missing.join(" ")
+    );
+    // A list that is out of date is no reason to stop: the install says whether it matters.
+    let is_updated = apt(&["update", "-qq"]);
+    let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    install.extend(&missing);
+    if apt(&install) {
+        Ok(())
+    } else if is_updated {
+        Err(format!(
+            "the system packages could not be installed; {hint}"
+        ))
+    } else {
+        Err(format!(
+            "the list of packages could not be renewed (is there a network?); {hint}"
+        ))
+    }
+}
+
+/// The packages of the sections, each once, in the order of the list.
+fn packages<'list>(list: &'list str, sections: &[&str]) -> Vec<&'list str> {
+    let mut section = "";
+    let mut packages = Vec::new();
+    for line in list.lines().map(str::trim) {
+        if let Some(name) = line
+            .strip_prefix('[')
+            .and_then(|line| line.strip_suffix(']'))
+        {
+            section = name;
+        } else if sections.contains(&section)
+            && !line.is_empty()
+            && !line.starts_with('#')
+            && !packages.contains(&line)
+        {
+            packages.push(line);
+        }
+    }
+    packages
+}
+
+fn elsewhere(wanted: &[&str]) -> Result<(), String> {
+    let missing: Vec<&str> = TOOLS.into_iter().filter(|tool| !is_on_path(tool)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "this is no Debian system, so packages are not installed by themselves. Missing: {}.\n\
+         Needed, in Debian's names: {}.\n\
+         macOS: xcode-select --install; brew install cmake nasm\n\
+         Windows: Visual Studio Build Tools (C++), LLVM, CMake, NASM, all on PATH\n\
+         Fedora: dnf install cmake gcc-c++ nasm alsa-lib-devel clang-devel pkgconf\n\
+         Arch: pacman -S cmake gcc nasm alsa-lib clang pkgconf",
+        missing.join(", "),
+        wanted.join(" "),
+    ))
+}
+
+fn is_installed(package: &str) -> bool {
+    let status = Command::new("dpkg-query")
+        .args(["--show", "--showformat=${Status}", package])
+        .stderr(Stdio::null())
+        .output();
+    status.is_ok_and(|output| output.stdout.starts_with(b"install ok installed"))
+}
+
+/// Whether a program is on the PATH.
+pub(crate) fn is_on_path(program: &str) -> bool {
+    let Some(path) = std::env::var_os("PATH") else {
+        return false;
+    };
+    let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
+    std::env::split_paths(&path).any(|folder| folder.join(&name).is_file())
+}
+
+/// Whether we are the superuser.
+pub(crate) fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+fn apt(args: &[&str]) -> bool {
+    let mut command = if is_root() {
+        Command::new("apt-get")
+    } else {
+        let mut sudo = Command::new("sudo");
+        if !std::io::stdin().is_terminal() {
+            // Nobody is there to type a password: fail instead of waiting.
+            sudo.arg("--non-interactive");
+        }
+        sudo.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        sudo
+    };
+    let status = command
+        .args(args)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::inherit())
+        .status();
+    status.is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_of_two_sections_is_listed_once() {
+        let list = "# words\n[a]\nx\ny\n\n[b]\ny\nz\n[c]\nw\n";
+        assert_eq!(packages(list, &["a", "b"]), ["x", "y", "z"]);
+    }
+
+    #[test]
+    fn the_list_in_the_repository_has_all_sections() {
+        for section in ["build", "run", "test"] {
+            assert!(!packages(LIST, &[section]).is_empty(), "{section}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Every check, in the order in which a mistake is found cheapest.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use crate::packages::{self, is_on_path, is_root};
+use crate::process::{cargo, run};
+
+/// Set for tests that need the lab: they fail in words instead of running when it says "off".
+const LAB_SWITCH: &str = "PASSERBY_LAB";
+
+/// Runs every check that can run here, and names those that cannot.
+///
+/// # Errors
+/// Names the checks that failed.
+pub(crate) fn run_checks() -> Result<(), String> {
+    packages::ensure(&["build", "run", "test"])?;
+    let mut report = Report::default();
+    report.step("format", cargo().args(["fmt", "--all", "--check"]));
+    report.step(
+        "clippy",
+        cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    );
+    report.step(
+        "docs",
+        cargo()
+            .args([
+                "doc",
+                "--workspace",
+                "--no-deps",
+                "--document-private-items",
+            ])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    );
+    let mut tests = cargo();
+    tests.args(["test", "--workspace", "--no-fail-fast"]);
+    if let Some(reason) = why_no_lab() {
+        tests.env(LAB_SWITCH, "off");
+        report.skip("the lab tests (virtual camera, sound and display)", &reason);
+    }
+    report.step("tests", &mut tests);
+    report.tool(
+        "licences and advisories",
+        "cargo-deny",
+        cargo().args(["deny", "--offline", "check", "bans", "licenses", "sources"]),
+    );
+    report.tool("spelling", "typos", &mut Command::new("typos"));
+    report.end()
+}
+
+/// Why the lab cannot run on this machine, if it cannot.
+fn why_no_lab() -> Option<String> {
+    if !cfg!(target_os = "linux") {
+        return Some("it needs Linux".to_owned());
+    }
+    if !is_root() {
+        return Some("a virtual camera is mounted as /dev/video*, which needs root".to_owned());
+    }
+    if !Path::new("/dev/fuse").exists() {
+        return Some("this kernel has no FUSE".to_owned());
+    }
+    let missing: Vec<&str> = ["pulseaudio", "Xvfb", "xdotool"]
+        .into_iter()
+        .filter(|tool| !is_on_path(tool))
+        .collect();
+    (!missing.is_empty()).then(|| format!("{} missing", missing.join(", ")))
+}
+
+#[derive(Default)]
+struct Report {
+    lines: Vec<String>,
+    failed: Vec<&'static str>,
+}
+
+impl Report {
+    fn step(&mut self, name: &'static str, command: &mut Command) {
+        println!("\n== {name}");
+        let began = Instant::now();
+        let result = run(command);
+        let seconds = began.elapsed().as_secs();
+        match result {
+            Ok(()) => self.lines.push(format!("ok       {seconds:>5} s  {name}")),
+            Err(message) => {
+                println!("{message}");
+                self.lines.push(format!("FAILED   {seconds:>5} s  {name}"));
+                self.failed.push(name);
+            }
+        }
+    }
+
+    /// A check by a tool that is not part of the toolchain; CI on the hosting site always has it.
+    fn tool(&mut self, name: &'static str, program: &str, command: &mut Command) {
+        if is_on_path(program) {
+            self.step(name, command);
+        } else {
+            self.skip(name, &format!("{program} is not installed"));
+        }
+    }
+
+    fn skip(&mut self, name: &str, reason: &str) {
+        self.lines
+            .push(format!("skipped           {name}: {reason}"));
+    }
+
+    fn end(self) -> Result<(), String> {
+        println!("\n== summary");
+        for line in &self.lines {
+            println!("{line}");
+        }
+        if self.failed.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("failed: {}", self.failed.join(", ")))
+        }
+    }
+}
