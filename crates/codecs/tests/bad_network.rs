@@ -1,4 +1,5 @@
 //! The whole way of a picture: encoder, packets, a bad network, jitter buffer, decoder.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
 
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,7 @@ fn run(conditions: Conditions, seed: u64, frames: u32) -> Shown {
         undecodable: 0,
     };
 
+    let mut wants_keyframe = false;
     let mut now = start;
     while reference.len() < frames as usize {
         let number = reference.len() as u32;
@@ -62,10 +64,14 @@ fn run(conditions: Conditions, seed: u64, frames: u32) -> Shown {
             .fold(next_frame, Instant::min)
             .max(now);
 
+        wants_keyframe |= std::iter::from_fn(|| requests.poll(now)).count() > 0;
         if now >= next_frame {
-            let is_wanted = std::iter::from_fn(|| requests.poll(now)).count() > 0;
             let frame = encoder
-                .encode(&pattern.draw(number, 0, now), number * 2970, is_wanted)
+                .encode(
+                    &pattern.draw(number, 0, now),
+                    number * 2970,
+                    std::mem::take(&mut wants_keyframe),
+                )
                 .unwrap()
                 .unwrap();
             reference.push(reference_decoder.decode(&frame.data).unwrap().unwrap());

@@ -1,4 +1,5 @@
 //! H.264 there and back.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
 
 use std::time::Instant;
 

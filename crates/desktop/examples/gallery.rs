@@ -14,7 +14,10 @@ use engine::{Command, Snapshot};
 use scenes::SCENES;
 
 fn main() -> eframe::Result {
-    let first = std::env::args().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0);
+    let first = std::env::args()
+        .nth(1)
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0);
     let options = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default().with_inner_size([1100.0, 720.0]),
         renderer: eframe::Renderer::Glow,
@@ -25,7 +28,10 @@ fn main() -> eframe::Result {
         options,
         Box::new(move |creation| {
             desktop::theme::apply(&creation.egui_ctx);
-            Ok(Box::new(Gallery { index: first % SCENES.len(), shown: None }))
+            Ok(Box::new(Gallery {
+                index: first % SCENES.len(),
+                shown: None,
+            }))
         }),
     )
 }
@@ -39,7 +45,8 @@ impl eframe::App for Gallery {
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
         let now = Instant::now();
         let step = ui.input(|input| {
-            usize::from(input.key_pressed(Key::PageDown)) + (SCENES.len() - 1) * usize::from(input.key_pressed(Key::PageUp))
+            usize::from(input.key_pressed(Key::PageDown))
+                + (SCENES.len() - 1) * usize::from(input.key_pressed(Key::PageUp))
         });
         if step > 0 {
             self.index = (self.index + step) % SCENES.len();
@@ -47,7 +54,12 @@ impl eframe::App for Gallery {
         }
         let scene = &SCENES[self.index];
         let (window, snapshot) = self.shown.get_or_insert_with(|| {
-            let title = format!("Passerby gallery: {} ({} of {})", scene.name, self.index + 1, SCENES.len());
+            let title = format!(
+                "Passerby gallery: {} ({} of {})",
+                scene.name,
+                self.index + 1,
+                SCENES.len()
+            );
             ui.ctx().send_viewport_cmd(ViewportCommand::Title(title));
             (scene.window(ui.ctx(), now), scene.snapshot(now))
         });

@@ -54,16 +54,30 @@ impl Action {
                 CallView::Ended { .. } => "Back to the lobby",
                 _ => "End the call",
             },
-            Self::ToggleMicrophone => {
-                either(snapshot.devices.is_microphone_on, "Mute microphone", "Unmute microphone")
-            }
-            Self::ToggleCamera => either(snapshot.devices.is_camera_on, "Turn camera off", "Turn camera on"),
+            Self::ToggleMicrophone => either(
+                snapshot.devices.is_microphone_on,
+                "Mute microphone",
+                "Unmute microphone",
+            ),
+            Self::ToggleCamera => either(
+                snapshot.devices.is_camera_on,
+                "Turn camera off",
+                "Turn camera on",
+            ),
             Self::ToggleChat => either(state.is_chat_open, "Close chat", "Open chat"),
-            Self::ToggleSelfView => either(state.is_self_view_hidden, "Show my picture", "Hide my picture"),
-            Self::ToggleStatistics => {
-                either(state.is_statistics_open, "Hide connection details", "Show connection details")
+            Self::ToggleSelfView => either(
+                state.is_self_view_hidden,
+                "Show my picture",
+                "Hide my picture",
+            ),
+            Self::ToggleStatistics => either(
+                state.is_statistics_open,
+                "Hide connection details",
+                "Show connection details",
+            ),
+            Self::ToggleFullScreen => {
+                either(state.is_full_screen, "Leave full screen", "Full screen")
             }
-            Self::ToggleFullScreen => either(state.is_full_screen, "Leave full screen", "Full screen"),
         }
     }
 
@@ -91,7 +105,9 @@ impl Action {
     pub fn is_possible(self, snapshot: &Snapshot) -> bool {
         let has_partner = matches!(
             snapshot.call,
-            CallView::Connecting { .. } | CallView::Connected { .. } | CallView::Reconnecting { .. }
+            CallView::Connecting { .. }
+                | CallView::Connected { .. }
+                | CallView::Reconnecting { .. }
         );
         let is_ended = matches!(snapshot.call, CallView::Ended { .. });
         match self {
@@ -115,11 +131,16 @@ impl Action {
             Self::Start => {
                 crate::widgets::finish_interest(state);
                 state.searched_for.clone_from(&state.interests);
-                out.push(Command::Start { interests: state.interests.clone(), language: language() });
+                out.push(Command::Start {
+                    interests: state.interests.clone(),
+                    language: language(),
+                });
             }
             Self::Next => out.push(Command::Next),
             Self::Stop => out.push(Command::Stop),
-            Self::ToggleMicrophone => out.push(Command::SetMicrophone(!snapshot.devices.is_microphone_on)),
+            Self::ToggleMicrophone => {
+                out.push(Command::SetMicrophone(!snapshot.devices.is_microphone_on));
+            }
             Self::ToggleCamera => out.push(Command::SetCamera(!snapshot.devices.is_camera_on)),
             Self::ToggleChat => {
                 state.is_chat_open = !state.is_chat_open;
@@ -134,16 +155,22 @@ impl Action {
 
 /// The language of the system, as a BCP 47 tag: `de_AT.UTF-8` becomes `de-AT`.
 fn language() -> Option<String> {
-    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| {
-        std::env::var(name).ok().filter(|value| !value.is_empty())
-    })?;
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))?;
     language_tag(&locale)
 }
 
 fn language_tag(locale: &str) -> Option<String> {
-    let tag = locale.split(['.', '@']).next().unwrap_or_default().replace('_', "-");
+    let tag = locale
+        .split(['.', '@'])
+        .next()
+        .unwrap_or_default()
+        .replace('_', "-");
     let is_tag = tag.len() <= protocol::limits::LANGUAGE_BYTES
-        && tag.split('-').all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()));
+        && tag.split('-').all(|part| {
+            (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+        });
     (is_tag && tag.as_bytes()[0].is_ascii_alphabetic() && tag != "POSIX").then_some(tag)
 }
 
@@ -164,7 +191,12 @@ mod tests {
     #[test]
     fn no_two_actions_share_a_key() {
         for (index, action) in Action::ALL.into_iter().enumerate() {
-            assert!(Action::ALL[..index].iter().all(|other| other.key() != action.key()), "{action:?}");
+            assert!(
+                Action::ALL[..index]
+                    .iter()
+                    .all(|other| other.key() != action.key()),
+                "{action:?}"
+            );
         }
     }
 }

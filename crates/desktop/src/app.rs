@@ -54,10 +54,18 @@ impl App {
         if launch.is_searching {
             let mut commands = Vec::new();
             Action::Start.perform(&snapshot, &mut state, &mut commands);
-            commands.into_iter().for_each(|command| engine.send(command));
+            for command in commands {
+                engine.send(command);
+            }
         }
         let window = Window::new(state);
-        Ok(Self { engine, snapshot, window, settings: launch.settings, settings_path: launch.settings_path })
+        Ok(Self {
+            engine,
+            snapshot,
+            window,
+            settings: launch.settings,
+            settings_path: launch.settings_path,
+        })
     }
 
     fn carry_out(&mut self, command: Command) {

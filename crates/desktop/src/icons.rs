@@ -5,7 +5,9 @@
 
 use std::f32::consts::{FRAC_PI_2, PI, TAU};
 
-use egui::{Color32, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, epaint::PathShape, pos2, vec2};
+use egui::{
+    Color32, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, epaint::PathShape, pos2, vec2,
+};
 
 /// What can be painted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +72,14 @@ pub fn paint(painter: &Painter, icon: Icon, rect: Rect, color: Color32) {
             pen.strike();
         }
         Icon::Speaker => {
-            pen.closed(&[(4.0, 9.5), (7.5, 9.5), (12.0, 5.5), (12.0, 18.5), (7.5, 14.5), (4.0, 14.5)]);
+            pen.closed(&[
+                (4.0, 9.5),
+                (7.5, 9.5),
+                (12.0, 5.5),
+                (12.0, 18.5),
+                (7.5, 14.5),
+                (4.0, 14.5),
+            ]);
             pen.arc((12.5, 12.0), 3.8, -0.9, 0.9);
             pen.arc((12.5, 12.0), 7.6, -0.9, 0.9);
         }
@@ -140,7 +149,11 @@ pub fn paint_bars(painter: &Painter, rect: Rect, filled: usize, color: Color32) 
         let left = rect.left() + bar as f32 * (width + gap);
         let bottom = rect.center().y + 6.5;
         let bar_rect = Rect::from_min_max(pos2(left, bottom - height), pos2(left + width, bottom));
-        let fill = if bar < filled { color } else { Color32::from_white_alpha(50) };
+        let fill = if bar < filled {
+            color
+        } else {
+            Color32::from_white_alpha(50)
+        };
         painter.rect_filled(bar_rect, 1.0, fill);
     }
 }
@@ -171,19 +184,26 @@ impl Pen<'_> {
     }
 
     fn line(&self, points: &[(f32, f32)]) {
-        self.painter.add(Shape::line(self.points(points), self.stroke));
+        self.painter
+            .add(Shape::line(self.points(points), self.stroke));
         // egui cuts lines off square; a dot at each end makes them round.
         for end in points.first().into_iter().chain(points.last()) {
-            self.painter.circle_filled(self.at(*end), self.stroke.width / 2.0, self.color);
+            self.painter
+                .circle_filled(self.at(*end), self.stroke.width / 2.0, self.color);
         }
     }
 
     fn closed(&self, points: &[(f32, f32)]) {
-        self.painter.add(Shape::closed_line(self.points(points), self.stroke));
+        self.painter
+            .add(Shape::closed_line(self.points(points), self.stroke));
     }
 
     fn filled(&self, points: &[(f32, f32)]) {
-        self.painter.add(PathShape::convex_polygon(self.points(points), self.color, self.stroke));
+        self.painter.add(PathShape::convex_polygon(
+            self.points(points),
+            self.color,
+            self.stroke,
+        ));
     }
 
     fn arc(&self, center: (f32, f32), radius: f32, from: f32, to: f32) {
@@ -201,15 +221,18 @@ impl Pen<'_> {
 
     fn outline(&self, from: (f32, f32), to: (f32, f32), radius: f32) {
         let rect = self.rect(from, to);
-        self.painter.rect_stroke(rect, radius * self.unit, self.stroke, StrokeKind::Middle);
+        self.painter
+            .rect_stroke(rect, radius * self.unit, self.stroke, StrokeKind::Middle);
     }
 
     fn block(&self, from: (f32, f32), to: (f32, f32), radius: f32) {
-        self.painter.rect_filled(self.rect(from, to), radius * self.unit, self.color);
+        self.painter
+            .rect_filled(self.rect(from, to), radius * self.unit, self.color);
     }
 
     fn dot(&self, center: (f32, f32), radius: f32) {
-        self.painter.circle_filled(self.at(center), radius * self.unit, self.color);
+        self.painter
+            .circle_filled(self.at(center), radius * self.unit, self.color);
     }
 
     fn microphone(&self) {
@@ -225,7 +248,8 @@ impl Pen<'_> {
     }
 
     fn person(&self, x: f32) {
-        self.painter.circle_stroke(self.at((x, 8.0)), 3.6 * self.unit, self.stroke);
+        self.painter
+            .circle_stroke(self.at((x, 8.0)), 3.6 * self.unit, self.stroke);
         self.arc((x, 20.0), 6.5, PI, TAU);
     }
 

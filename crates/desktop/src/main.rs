@@ -1,5 +1,4 @@
-//! `passerby`: flags, log and window.
-
+//! `passerby`: flags, log and window. What the window does is in the library of this crate.
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -35,14 +34,23 @@ struct Flags {
     #[arg(long)]
     no_settings: bool,
     /// What to log, in the words of tracing's env-filter: info, debug, engine=trace
-    #[arg(long, env = "PASSERBY_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(
+        long,
+        env = "PASSERBY_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
     log: String,
 }
 
 fn main() -> anyhow::Result<()> {
     let flags = Flags::parse();
     start_log(&flags.log)?;
-    let path = if flags.no_settings { None } else { Settings::path() };
+    let path = if flags.no_settings {
+        None
+    } else {
+        Settings::path()
+    };
     let settings = path.as_deref().map(load).unwrap_or_default();
     let launch = launch(flags, settings, path);
     let options = eframe::NativeOptions {
@@ -57,7 +65,8 @@ fn main() -> anyhow::Result<()> {
         dithering: false,
         ..Default::default()
     };
-    let create: eframe::AppCreator<'_> = Box::new(|creation| Ok(Box::new(App::new(creation, launch)?)));
+    let create: eframe::AppCreator<'_> =
+        Box::new(|creation| Ok(Box::new(App::new(creation, launch)?)));
     eframe::run_native("Passerby", options, create)
         .map_err(|error| anyhow::anyhow!("{error}"))
         .context("there is no window; passerby-headless works without a screen")
@@ -68,7 +77,10 @@ fn start_log(filter: &str) -> anyhow::Result<()> {
     for directive in engine::NOISY_LOG_DIRECTIVES.split(',') {
         filter = filter.add_directive(directive.parse().context("a log directive of ours")?);
     }
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     Ok(())
 }
 
@@ -76,7 +88,9 @@ fn load(path: &std::path::Path) -> Settings {
     Settings::load(path).unwrap_or_else(|problem| {
         match problem {
             LoadProblem::Unreadable(error) => tracing::warn!(%error, "the settings cannot be read"),
-            LoadProblem::SetAside(aside) => tracing::warn!(?aside, "the settings were broken and are set aside"),
+            LoadProblem::SetAside(aside) => {
+                tracing::warn!(?aside, "the settings were broken and are set aside");
+            }
         }
         Settings::default()
     })
@@ -87,17 +101,41 @@ fn launch(flags: Flags, settings: Settings, settings_path: Option<std::path::Pat
     let remembered = |text: &Option<String>| text.clone().unwrap_or_default();
     let defaults = Config::default();
     let config = Config {
-        server: flags.server.or_else(|| settings.server.clone()).unwrap_or(defaults.server),
+        server: flags
+            .server
+            .or_else(|| settings.server.clone())
+            .unwrap_or(defaults.server),
         // What was remembered in words that are no longer understood is forgotten.
-        video: flags.video.or_else(|| remembered(&settings.video).parse().ok()).unwrap_or(defaults.video),
-        audio: flags.audio.or_else(|| remembered(&settings.audio).parse().ok()).unwrap_or(defaults.audio),
-        speaker: flags.speaker.or_else(|| remembered(&settings.speaker).parse().ok()).unwrap_or(defaults.speaker),
+        video: flags
+            .video
+            .or_else(|| remembered(&settings.video).parse().ok())
+            .unwrap_or(defaults.video),
+        audio: flags
+            .audio
+            .or_else(|| remembered(&settings.audio).parse().ok())
+            .unwrap_or(defaults.audio),
+        speaker: flags
+            .speaker
+            .or_else(|| remembered(&settings.speaker).parse().ok())
+            .unwrap_or(defaults.speaker),
         ..Config::default()
     };
-    let given = if flags.interests.is_empty() { settings.interests.clone() } else { flags.interests };
+    let given = if flags.interests.is_empty() {
+        settings.interests.clone()
+    } else {
+        flags.interests
+    };
     let mut interests = Vec::new();
-    given.iter().for_each(|word| add_interest(&mut interests, word));
-    Launch { config, interests, is_searching: flags.start, settings, settings_path }
+    for word in &given {
+        add_interest(&mut interests, word);
+    }
+    Launch {
+        config,
+        interests,
+        is_searching: flags.start,
+        settings,
+        settings_path,
+    }
 }
 
 fn icon() -> anyhow::Result<egui::IconData> {
@@ -122,7 +160,10 @@ mod tests {
             interests: vec!["jazz".to_owned()],
             ..Settings::default()
         };
-        let launch = launched(&["--video", "none", "--interests", "chess, go,chess"], settings.clone());
+        let launch = launched(
+            &["--video", "none", "--interests", "chess, go,chess"],
+            settings.clone(),
+        );
         assert_eq!(launch.config.server, "wss://remembered.example");
         assert_eq!(launch.config.video, VideoSource::None);
         assert_eq!(launch.interests, ["chess", "go"]);
@@ -134,8 +175,14 @@ mod tests {
 
     #[test]
     fn settings_of_another_time_do_no_harm() {
-        let settings = Settings { video: Some("hologram:9".to_owned()), ..Settings::default() };
-        assert_eq!(launched(&[], settings).config.video, VideoSource::DefaultCamera);
+        let settings = Settings {
+            video: Some("hologram:9".to_owned()),
+            ..Settings::default()
+        };
+        assert_eq!(
+            launched(&[], settings).config.video,
+            VideoSource::DefaultCamera
+        );
     }
 
     #[test]

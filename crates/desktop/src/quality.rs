@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use engine::Statistics;
 
+/// Loss of more than this share of the packets can be noticed.
+pub const NOTICEABLE_LOSS: f32 = 0.02;
+
 /// How good a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quality {
@@ -31,7 +34,7 @@ impl Quality {
         };
         Some(if exceeds(Duration::from_millis(400), 0.08) {
             Self::Poor
-        } else if exceeds(Duration::from_millis(180), 0.02) {
+        } else if exceeds(Duration::from_millis(180), NOTICEABLE_LOSS) {
             Self::Fair
         } else {
             Self::Good
@@ -63,7 +66,11 @@ mod tests {
 
     fn quality(round_trip_ms: Option<u64>, loss_ratio: Option<f32>) -> Option<Quality> {
         let round_trip = round_trip_ms.map(Duration::from_millis);
-        Quality::of(&Statistics { round_trip, loss_ratio, ..Statistics::default() })
+        Quality::of(&Statistics {
+            round_trip,
+            loss_ratio,
+            ..Statistics::default()
+        })
     }
 
     #[test]

@@ -17,7 +17,8 @@ const MOST_BYTES: u64 = 64 * 1024;
 /// What is remembered. Devices are kept in the words of the command line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    version: u32,
+    /// Which form the file has; another one is not understood.
+    pub version: u32,
     /// The signalling server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
@@ -37,7 +38,14 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { version: VERSION, server: None, video: None, audio: None, speaker: None, interests: Vec::new() }
+        Self {
+            version: VERSION,
+            server: None,
+            video: None,
+            audio: None,
+            speaker: None,
+            interests: Vec::new(),
+        }
     }
 }
 
@@ -63,7 +71,11 @@ impl Settings {
     /// [`LoadProblem`]; the default settings are a good way to go on.
     pub fn load(path: &Path) -> Result<Self, LoadProblem> {
         let bytes = match fs::metadata(path).and_then(|about| {
-            if about.len() > MOST_BYTES { Ok(Vec::new()) } else { fs::read(path) }
+            if about.len() > MOST_BYTES {
+                Ok(Vec::new())
+            } else {
+                fs::read(path)
+            }
         }) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
@@ -120,14 +132,28 @@ mod tests {
         let path = folder.path().join("deep/settings.json");
         let mut settings = Settings::load(&path).unwrap();
         assert_eq!(settings, Settings::default());
-        assert!(settings.note(&Command::ChooseVideo(VideoSource::CameraNamed("C920".to_owned()))));
-        assert!(settings.note(&Command::Start { interests: vec!["jazz".to_owned()], language: None }));
+        assert!(
+            settings.note(&Command::ChooseVideo(VideoSource::CameraNamed(
+                "C920".to_owned()
+            )))
+        );
+        assert!(settings.note(&Command::Start {
+            interests: vec!["jazz".to_owned()],
+            language: None
+        }));
         settings.save(&path).unwrap();
         settings.save(&path).unwrap();
         let back = Settings::load(&path).unwrap();
         assert_eq!(back, settings);
-        assert_eq!(back.video.as_deref().map(str::parse), Some(Ok(VideoSource::CameraNamed("C920".to_owned()))));
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no draft is left behind");
+        assert_eq!(
+            back.video.as_deref().map(str::parse),
+            Some(Ok(VideoSource::CameraNamed("C920".to_owned())))
+        );
+        assert_eq!(
+            fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            1,
+            "no draft is left behind"
+        );
     }
 
     #[test]
@@ -141,7 +167,13 @@ mod tests {
 
     #[test]
     fn a_broken_or_foreign_file_is_set_aside_and_not_lost() {
-        for content in ["", "{ half", "[]", r#"{"version": 99}"#, &"x".repeat(100_000)] {
+        for content in [
+            "",
+            "{ half",
+            "[]",
+            r#"{"version": 99}"#,
+            &"x".repeat(100_000),
+        ] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("settings.json");
             fs::write(&path, content).unwrap();

@@ -13,18 +13,32 @@ use crate::state::KeyboardOwner;
 const SEARCH_SETTLES: Duration = Duration::from_millis(800);
 
 /// The actions that were asked for by keys since the last frame. A held key counts once.
-pub fn actions(ctx: &Context, snapshot: &Snapshot, keyboard: KeyboardOwner, now: Instant) -> Vec<Action> {
+pub fn actions(
+    ctx: &Context,
+    snapshot: &Snapshot,
+    keyboard: KeyboardOwner,
+    now: Instant,
+) -> Vec<Action> {
     let presses: Vec<(Key, Modifiers)> = ctx.input(|input| {
         input
             .events
             .iter()
             .filter_map(|event| match event {
-                Event::Key { key, pressed: true, repeat: false, modifiers, .. } => Some((*key, *modifiers)),
+                Event::Key {
+                    key,
+                    pressed: true,
+                    repeat: false,
+                    modifiers,
+                    ..
+                } => Some((*key, *modifiers)),
                 _ => None,
             })
             .collect()
     });
-    presses.into_iter().filter_map(|(key, modifiers)| action(key, modifiers, snapshot, keyboard, now)).collect()
+    presses
+        .into_iter()
+        .filter_map(|(key, modifiers)| action(key, modifiers, snapshot, keyboard, now))
+        .collect()
 }
 
 fn action(

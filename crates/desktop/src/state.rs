@@ -13,6 +13,10 @@ pub const HISTORY_SECONDS: usize = 60;
 
 /// What the window remembers from one frame to the next.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each one is a panel that is open or not, by itself"
+)]
 pub struct WindowState {
     /// The signalling server that is in use.
     pub server: String,
@@ -34,6 +38,8 @@ pub struct WindowState {
     pub is_full_screen: bool,
     /// The chat wants the keyboard in the next frame.
     pub wants_chat_focus: bool,
+    /// Something was typed into the message field since [`Self::typing_notice`] was last asked.
+    pub is_draft_changed: bool,
     /// Who had the keyboard when the last frame was done.
     pub keyboard: KeyboardOwner,
     /// Troubles that the person has put away.
@@ -85,6 +91,7 @@ impl WindowState {
             is_self_view_hidden: false,
             is_full_screen: false,
             wants_chat_focus: false,
+            is_draft_changed: false,
             keyboard: KeyboardOwner::Nobody,
             put_away: Vec::new(),
             last_call: None,
@@ -119,24 +126,32 @@ impl WindowState {
             self.read_lines = snapshot.chat.len();
         }
         let troubles = Trouble::all(snapshot);
-        self.put_away.retain(|trouble| troubles.contains(trouble));
+        self.put_away
+            .retain(|known| troubles.iter().any(|trouble| trouble.is_same_as(known)));
     }
 
     /// How many lines of the stranger have come since the chat was last open.
     pub fn unread(&self, snapshot: &Snapshot) -> usize {
-        snapshot.chat.iter().skip(self.read_lines).filter(|line| line.speaker == Speaker::Partner).count()
+        snapshot
+            .chat
+            .iter()
+            .skip(self.read_lines)
+            .filter(|line| line.speaker == Speaker::Partner)
+            .count()
     }
 
-    /// Tells whether the stranger has to hear that we are writing, or have stopped. `is_changed` says that a key was
-    /// pressed in the message field since the last call.
-    pub fn typing_notice(&mut self, is_changed: bool, now: Instant) -> Option<bool> {
+    /// Tells whether the stranger has to hear that we are writing, or have stopped.
+    pub fn typing_notice(&mut self, now: Instant) -> Option<bool> {
+        let is_changed = std::mem::take(&mut self.is_draft_changed);
         if self.chat_draft.is_empty() {
             return self.typing_since.take().map(|_| false);
         }
         if is_changed {
             return self.typing_since.replace(now).is_none().then_some(true);
         }
-        let has_lingered = self.typing_since.is_some_and(|since| now.saturating_duration_since(since) >= TYPING_LINGERS);
+        let has_lingered = self
+            .typing_since
+            .is_some_and(|since| now.saturating_duration_since(since) >= TYPING_LINGERS);
         if has_lingered {
             self.typing_since = None;
         }
@@ -166,7 +181,10 @@ impl History {
         if let Some(round_trip) = statistics.round_trip {
             push(&mut self.round_trip_ms, round_trip.as_secs_f32() * 1000.0);
         }
-        push(&mut self.received_kbps, statistics.received_bps as f32 / 1000.0);
+        push(
+            &mut self.received_kbps,
+            statistics.received_bps as f32 / 1000.0,
+        );
     }
 }
 
@@ -181,37 +199,45 @@ fn push(series: &mut Vec<f32>, value: f32) {
 mod tests {
     use super::*;
 
+    fn write(state: &mut WindowState, draft: &str) {
+        draft.clone_into(&mut state.chat_draft);
+        state.is_draft_changed = true;
+    }
+
     #[test]
     fn the_stranger_hears_once_that_we_write_and_once_that_we_stopped() {
         let mut state = WindowState::new(String::new(), Vec::new());
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        assert_eq!(state.typing_notice(false, at(0)), None);
-        state.chat_draft.push('h');
-        assert_eq!(state.typing_notice(true, at(100)), Some(true));
-        state.chat_draft.push('i');
-        assert_eq!(state.typing_notice(true, at(2000)), None);
-        assert_eq!(state.typing_notice(false, at(4999)), None);
-        assert_eq!(state.typing_notice(false, at(5000)), Some(false));
-        assert_eq!(state.typing_notice(false, at(9000)), None);
+        assert_eq!(state.typing_notice(at(0)), None);
+        write(&mut state, "h");
+        assert_eq!(state.typing_notice(at(100)), Some(true));
+        write(&mut state, "hi");
+        assert_eq!(state.typing_notice(at(2000)), None);
+        assert_eq!(state.typing_notice(at(4999)), None);
+        assert_eq!(state.typing_notice(at(5000)), Some(false));
+        assert_eq!(state.typing_notice(at(9000)), None);
     }
 
     #[test]
     fn an_emptied_field_ends_the_writing_at_once() {
         let mut state = WindowState::new(String::new(), Vec::new());
         let start = Instant::now();
-        state.chat_draft.push('h');
-        assert_eq!(state.typing_notice(true, start), Some(true));
-        state.chat_draft.clear();
-        assert_eq!(state.typing_notice(true, start), Some(false));
-        assert_eq!(state.typing_notice(true, start), None);
+        write(&mut state, "h");
+        assert_eq!(state.typing_notice(start), Some(true));
+        write(&mut state, "");
+        assert_eq!(state.typing_notice(start), Some(false));
+        assert_eq!(state.typing_notice(start), None);
     }
 
     #[test]
     fn a_minute_of_figures_is_kept_and_no_more() {
         let mut history = History::default();
         for second in 0..200 {
-            let statistics = Statistics { received_bps: second * 1000, ..Statistics::default() };
+            let statistics = Statistics {
+                received_bps: second * 1000,
+                ..Statistics::default()
+            };
             history.record(&statistics);
             history.record(&statistics);
         }

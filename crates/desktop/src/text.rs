@@ -2,9 +2,15 @@
 //!
 //! The rest of the program speaks of partners; here they are strangers, because that is what a person calls them.
 
-use std::time::Duration;
+mod figures;
 
-use engine::{AudioSink, AudioSource, CandidateKind, DeviceProblem, EndReason, PathView, SignallingProblem, VideoSource};
+use engine::{
+    AudioSink, AudioSource, CandidateKind, DeviceProblem, EndReason, PathView, SignallingProblem,
+    VideoSource,
+};
+
+use figures::grouped;
+pub use figures::{bitrate, clock, delay};
 
 /// A thing that happened, put to a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +23,10 @@ pub struct Explanation {
 
 impl Explanation {
     fn new(title: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { title: title.into(), detail: detail.into() }
+        Self {
+            title: title.into(),
+            detail: detail.into(),
+        }
     }
 }
 
@@ -50,9 +59,15 @@ pub fn device_problem(device: Device, problem: &DeviceProblem) -> Explanation {
         DeviceProblem::NotFound => Explanation::new(
             format!("No {word} found"),
             match device {
-                Device::Camera => "Plug one in and it is used at once. You can meet people without a camera, too.",
-                Device::Microphone => "Plug one in and it is used at once. You can meet people and write, too.",
-                Device::Speaker => "Plug one in and it is used at once. Until then you cannot hear anybody.",
+                Device::Camera => {
+                    "Plug one in and it is used at once. You can meet people without a camera, too."
+                }
+                Device::Microphone => {
+                    "Plug one in and it is used at once. Until then strangers see you, and you can write."
+                }
+                Device::Speaker => {
+                    "Plug one in and it is used at once. Until then you cannot hear anybody."
+                }
             },
         ),
         DeviceProblem::Busy => Explanation::new(
@@ -81,11 +96,17 @@ pub fn device_problem(device: Device, problem: &DeviceProblem) -> Explanation {
         ),
         DeviceProblem::File(why) => Explanation::new(
             format!("The file for the {word} cannot be used"),
-            format!("The system says: {}. Choose another file or a device.", plain(why)),
+            format!(
+                "The system says: {}. Choose another file or a device.",
+                plain(why)
+            ),
         ),
         DeviceProblem::Other(why) => Explanation::new(
             format!("Your {word} does not work"),
-            format!("The system says: {}. Try again, or choose another device.", plain(why)),
+            format!(
+                "The system says: {}. Try again, or choose another device.",
+                plain(why)
+            ),
         ),
     }
 }
@@ -109,26 +130,32 @@ pub fn signalling_problem(problem: &SignallingProblem) -> Explanation {
             "This server speaks another version",
             "Update Passerby, or use another server.",
         ),
-        SignallingProblem::Full => {
-            Explanation::new("The server is full", "There is no room for more people right now. Stay a moment.")
-        }
+        SignallingProblem::Full => Explanation::new(
+            "The server is full",
+            "There is no room for more people right now. Stay a moment.",
+        ),
         SignallingProblem::Lost(_) => Explanation::new(
             "The connection to the server is lost",
             "If this goes on, check your internet connection.",
         ),
-        SignallingProblem::ShutDown => {
-            Explanation::new("The server was shut down", "It may be back in a moment, or you use another one.")
-        }
+        SignallingProblem::ShutDown => Explanation::new(
+            "The server was shut down",
+            "It may be back in a moment, or you use another one.",
+        ),
     }
 }
 
 /// Says what a lost server means for a call that is on.
-pub const SERVER_AWAY_IN_CALL: &str = "Your call goes on. Next works again as soon as the server is back.";
+pub const SERVER_AWAY_IN_CALL: &str =
+    "Your call goes on. Next works again as soon as the server is back.";
 
 /// Says why a call ended.
 pub fn end_reason(reason: EndReason) -> Explanation {
     match reason {
-        EndReason::PartnerLeft => Explanation::new("The stranger moved on", "Somebody else is waiting to meet you."),
+        EndReason::PartnerLeft => Explanation::new(
+            "The stranger moved on",
+            "Somebody else is waiting to meet you.",
+        ),
         EndReason::PartnerVanished => Explanation::new(
             "The stranger is gone",
             "Their window was closed or their internet connection broke. Go on to somebody else.",
@@ -156,7 +183,9 @@ pub fn people_online(online: u32) -> String {
 pub fn search_outlook(online: Option<u32>) -> &'static str {
     match online {
         None => "The server is away. The search goes on when it is back.",
-        Some(0 | 1) => "Nobody else is here right now. You are connected as soon as somebody comes.",
+        Some(0 | 1) => {
+            "Nobody else is here right now. You are connected as soon as somebody comes."
+        }
         Some(2..=9) => "Only a few people are here, so this can take a moment.",
         Some(_) => "Somebody should be free any moment.",
     }
@@ -186,30 +215,6 @@ fn joined(words: &[String], last: &str) -> String {
         [] => String::new(),
         [one] => one.clone(),
         [first @ .., end] => format!("{} {last} {end}", first.join(", ")),
-    }
-}
-
-/// A length of time as on a clock: `0:07`, `12:30`, `1:02:03`.
-pub fn clock(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
-}
-
-/// A bitrate in words: `850 kbit/s`, `1.8 Mbit/s`.
-pub fn bitrate(bps: u64) -> String {
-    match bps {
-        0..1_000_000 => format!("{} kbit/s", bps / 1000),
-        _ => format!("{:.1} Mbit/s", bps as f64 / 1e6),
-    }
-}
-
-/// A delay in words: `48 ms`, `1.2 s`.
-pub fn delay(delay: Duration) -> String {
-    if delay < Duration::from_secs(1) {
-        format!("{} ms", delay.as_millis())
-    } else {
-        format!("{:.1} s", delay.as_secs_f32())
     }
 }
 
@@ -256,19 +261,12 @@ pub fn audio_sink(sink: &AudioSink) -> String {
 }
 
 fn file_name(path: &std::path::Path) -> String {
-    plain(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy())
-}
-
-fn grouped(number: u32) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            grouped.push('\u{2009}');
-        }
-        grouped.push(digit);
-    }
-    grouped
+    plain(
+        &path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy(),
+    )
 }
 
 /// What somebody else wrote, made safe to show on one line or more: control characters become spaces, and the
@@ -300,17 +298,32 @@ mod tests {
 
     #[test]
     fn every_device_problem_names_the_device_and_says_what_to_do() {
-        let ways = ["Plug one in", "Close that", "Allow it", "Plug it in", "Unplug it", "Choose another", "Try again"];
+        let ways = [
+            "Plug one in",
+            "Close that",
+            "Allow it",
+            "Plug it in",
+            "Unplug it",
+            "Choose another",
+            "Try again",
+        ];
         for device in [Device::Camera, Device::Microphone, Device::Speaker] {
             let mut titles = Vec::new();
             for problem in device_problems() {
                 let Explanation { title, detail } = device_problem(device, &problem);
                 assert!(title.contains(device.word()), "{title}");
-                assert!(ways.iter().any(|way| detail.contains(way)), "{problem:?} leaves the person alone: {detail}");
+                assert!(
+                    ways.iter().any(|way| detail.contains(way)),
+                    "{problem:?} leaves the person alone: {detail}"
+                );
                 titles.push(title);
             }
             titles.dedup();
-            assert_eq!(titles.len(), device_problems().len(), "two problems share a title");
+            assert_eq!(
+                titles.len(),
+                device_problems().len(),
+                "two problems share a title"
+            );
         }
     }
 
@@ -333,29 +346,31 @@ mod tests {
     }
 
     #[test]
-    fn times_and_rates_read_as_people_write_them() {
-        assert_eq!(clock(Duration::from_secs(7)), "0:07");
-        assert_eq!(clock(Duration::from_secs(161)), "2:41");
-        assert_eq!(clock(Duration::from_secs(3723)), "1:02:03");
-        assert_eq!(bitrate(850_400), "850 kbit/s");
-        assert_eq!(bitrate(1_755_000), "1.8 Mbit/s");
-        assert_eq!(delay(Duration::from_millis(43)), "43 ms");
-        assert_eq!(delay(Duration::from_millis(1240)), "1.2 s");
-        assert_eq!(people_online(1), "Only you online");
-        assert_eq!(people_online(12_345), "12\u{2009}345 people online");
-    }
-
-    #[test]
     fn interests_are_listed_as_in_a_sentence() {
-        let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let words = |list: &[&str]| {
+            list.iter()
+                .map(|word| (*word).to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(people_online(1), "Only you online");
         assert_eq!(common_interests(&words(&["jazz"])), "You both like jazz");
-        assert_eq!(common_interests(&words(&["jazz", "chess", "rain"])), "You both like jazz, chess and rain");
-        assert_eq!(preferred(&words(&["jazz", "chess"])), "People who like jazz or chess come first.");
+        assert_eq!(
+            common_interests(&words(&["jazz", "chess", "rain"])),
+            "You both like jazz, chess and rain"
+        );
+        assert_eq!(
+            preferred(&words(&["jazz", "chess"])),
+            "People who like jazz or chess come first."
+        );
     }
 
     #[test]
     fn foreign_text_cannot_turn_the_window_round() {
         assert_eq!(plain("a\u{202E}b\nc\u{7}d\u{2066}"), "ab c d");
-        assert_eq!(plain("שלום, 你好 🙂"), "שלום, 你好 🙂", "real scripts stay as they are");
+        assert_eq!(
+            plain("שלום, 你好 🙂"),
+            "שלום, 你好 🙂",
+            "real scripts stay as they are"
+        );
     }
 }

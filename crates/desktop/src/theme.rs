@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use egui::{
-    Color32, Context, CornerRadius, FontData, FontDefinitions, FontFamily, FontId, Margin, Shadow, Stroke, Style,
-    TextStyle, Theme, Vec2, Visuals, vec2,
+    Color32, Context, CornerRadius, FontData, FontDefinitions, FontFamily, FontId, Margin, Shadow,
+    Stroke, Style, TextStyle, Theme, Vec2, Visuals, vec2,
 };
 
 /// Behind everything.
@@ -35,9 +35,13 @@ pub const ON_ACCENT: Color32 = Color32::from_rgb(0x0A, 0x0C, 0x18);
 /// The second colour of the mark.
 pub const WARM: Color32 = Color32::from_rgb(0xFF, 0x9B, 0x7A);
 /// Stop, and what is off.
-pub const DANGER: Color32 = Color32::from_rgb(0xCF, 0x36, 0x3C);
+pub const DANGER: Color32 = Color32::from_rgb(0xC6, 0x31, 0x37);
 /// [`DANGER`] under the pointer.
-pub const DANGER_HOVERED: Color32 = Color32::from_rgb(0xDB, 0x45, 0x4B);
+pub const DANGER_HOVERED: Color32 = Color32::from_rgb(0xD0, 0x38, 0x3E);
+/// The ground of a switch that is off.
+pub const OFF: Color32 = Color32::from_rgb(0x3A, 0x1C, 0x22);
+/// [`OFF`] under the pointer.
+pub const OFF_HOVERED: Color32 = Color32::from_rgb(0x49, 0x23, 0x2A);
 /// Going well.
 pub const GOOD: Color32 = Color32::from_rgb(0x46, 0xD3, 0x9A);
 /// Needs attention.
@@ -96,10 +100,22 @@ pub fn apply(ctx: &Context) {
 fn fonts() -> FontDefinitions {
     let mut fonts = FontDefinitions::default();
     // What Inter lacks (emoji, symbols) comes from the fonts that egui brings, then from the system's.
-    let fallbacks = fonts.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
+    let fallbacks = fonts
+        .families
+        .get(&FontFamily::Proportional)
+        .cloned()
+        .unwrap_or_default();
     let faces: [(FontFamily, &str, &'static [u8]); 3] = [
-        (FontFamily::Proportional, "inter", include_bytes!("../../../assets/fonts/Inter-Regular.otf")),
-        (FontFamily::Name(MEDIUM.into()), "inter-medium", include_bytes!("../../../assets/fonts/Inter-Medium.otf")),
+        (
+            FontFamily::Proportional,
+            "inter",
+            include_bytes!("../../../assets/fonts/Inter-Regular.otf"),
+        ),
+        (
+            FontFamily::Name(MEDIUM.into()),
+            "inter-medium",
+            include_bytes!("../../../assets/fonts/Inter-Medium.otf"),
+        ),
         (
             FontFamily::Name(SEMIBOLD.into()),
             "inter-semibold",
@@ -107,8 +123,12 @@ fn fonts() -> FontDefinitions {
         ),
     ];
     for (family, name, bytes) in faces {
-        fonts.font_data.insert(name.to_owned(), Arc::new(FontData::from_static(bytes)));
-        let chain = std::iter::once(name.to_owned()).chain(fallbacks.iter().cloned()).collect();
+        fonts
+            .font_data
+            .insert(name.to_owned(), Arc::new(FontData::from_static(bytes)));
+        let chain = std::iter::once(name.to_owned())
+            .chain(fallbacks.iter().cloned())
+            .collect();
         fonts.families.insert(family, chain);
     }
     fonts
@@ -140,7 +160,12 @@ fn visuals() -> Visuals {
     visuals.window_stroke = Stroke::new(1.0, LINE);
     visuals.menu_corner_radius = CornerRadius::same(RADIUS_CONTROL);
     visuals.window_corner_radius = CornerRadius::same(RADIUS_CARD);
-    visuals.popup_shadow = Shadow { offset: [0, 8], blur: 24, spread: 0, color: Color32::from_black_alpha(120) };
+    visuals.popup_shadow = Shadow {
+        offset: [0, 8],
+        blur: 24,
+        spread: 0,
+        color: Color32::from_black_alpha(120),
+    };
     visuals.extreme_bg_color = SURFACE_RAISED;
     visuals.override_text_color = None;
     visuals.weak_text_color = Some(TEXT_THIRD);
@@ -183,13 +208,19 @@ mod tests {
             (TEXT_THIRD, SURFACE_RAISED),
             (ON_ACCENT, ACCENT),
             (ON_ACCENT, ACCENT_HOVERED),
-            (TEXT, DANGER),
+            (Color32::WHITE, DANGER),
+            (Color32::WHITE, DANGER_HOVERED),
             (BAD, SURFACE),
+            (BAD, OFF),
+            (BAD, OFF_HOVERED),
             (WARNING, SURFACE),
         ];
         for (text, ground) in pairs {
             let contrast = contrast(text, ground);
-            assert!(contrast >= 4.5, "{text:?} on {ground:?} has only {contrast:.2}");
+            assert!(
+                contrast >= 4.5,
+                "{text:?} on {ground:?} has only {contrast:.2}"
+            );
         }
     }
 

@@ -33,12 +33,24 @@ impl Trouble {
             .collect()
     }
 
+    /// Whether both are one trouble to a person. Why the server is away changes with every attempt to reach it; that it
+    /// is away does not.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Server(_), Self::Server(_)) => true,
+            _ => self == other,
+        }
+    }
+
     /// What a person reads about it during a call.
     pub fn explanation(&self) -> Explanation {
         match self {
             Self::Server(problem) => {
                 let title = text::signalling_problem(problem).title;
-                Explanation { title, detail: text::SERVER_AWAY_IN_CALL.to_owned() }
+                Explanation {
+                    title,
+                    detail: text::SERVER_AWAY_IN_CALL.to_owned(),
+                }
             }
             Self::Device(device, problem) => text::device_problem(*device, problem),
         }

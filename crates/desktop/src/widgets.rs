@@ -10,8 +10,10 @@ mod sparkline;
 mod video_view;
 
 pub use button::{Button, Look, was_pressed};
-pub use device_picker::{Choice, DevicePicker, camera_choices, microphone_choices, speaker_choices};
 pub(crate) use device_picker::device_menu;
+pub use device_picker::{
+    Choice, DevicePicker, camera_choices, microphone_choices, speaker_choices,
+};
 pub use interest_field::{add_interest, finish_interest, interest_field};
 pub use level_meter::{level_meter, paint_level};
 pub use notice::{Notice, Sign};
@@ -19,7 +21,10 @@ pub use pill::Pill;
 pub use sparkline::sparkline;
 pub use video_view::{VideoView, visible_part};
 
-use egui::{Color32, FontId, Id, Rect, Response, RichText, Sense, Ui, UiBuilder, WidgetInfo, WidgetText, accesskit::Role};
+use egui::{
+    Color32, FontId, Id, Rect, Response, RichText, Sense, Ui, UiBuilder, WidgetInfo, WidgetText,
+    accesskit::{Live, Role},
+};
 
 /// Text in one of the window's fonts.
 pub fn words(text: impl Into<String>, font: FontId, color: Color32) -> WidgetText {
@@ -27,8 +32,22 @@ pub fn words(text: impl Into<String>, font: FontId, color: Color32) -> WidgetTex
 }
 
 /// Draws into `rect` without moving the cursor of `ui`.
-pub fn within<R>(ui: &mut Ui, name: &'static str, rect: Rect, contents: impl FnOnce(&mut Ui) -> R) -> R {
-    ui.scope_builder(UiBuilder::new().id_salt(name).max_rect(rect), contents).inner
+pub fn within<R>(
+    ui: &mut Ui,
+    name: &'static str,
+    rect: Rect,
+    contents: impl FnOnce(&mut Ui) -> R,
+) -> R {
+    ui.scope_builder(UiBuilder::new().id_salt(name).max_rect(rect), contents)
+        .inner
+}
+
+/// Like [`describe`], for words that a screen reader says by itself when they change.
+pub fn announce(ui: &Ui, id: Id, rect: Rect, role: Role, name: impl Into<String>) -> Response {
+    let response = describe(ui, id, rect, role, name);
+    ui.ctx()
+        .accesskit_node_builder(id, |node| node.set_live(Live::Polite));
+    response
 }
 
 /// Makes a painted area known to screen readers.

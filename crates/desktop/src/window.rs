@@ -23,7 +23,10 @@ pub struct Window {
 impl Window {
     /// A window that has just been opened.
     pub fn new(state: WindowState) -> Self {
-        Self { state, pictures: Pictures::default() }
+        Self {
+            state,
+            pictures: Pictures::default(),
+        }
     }
 
     /// Takes note of a new snapshot: nothing of the last stranger may be seen when the call is over.
@@ -58,11 +61,24 @@ impl Window {
         for action in shortcuts::actions(ui.ctx(), snapshot, self.state.keyboard, now) {
             action.perform(snapshot, &mut self.state, &mut out);
         }
-        ui.painter().rect_filled(ui.max_rect(), 0.0, theme::BACKGROUND);
-        let view = View { snapshot, pictures: &self.pictures, now };
+        ui.painter()
+            .rect_filled(ui.max_rect(), 0.0, theme::BACKGROUND);
+        let view = View {
+            snapshot,
+            pictures: &self.pictures,
+            now,
+        };
         screens::ui(ui, view, &mut self.state, &mut out);
+        // Asked here and not in the chat: one can close it in the middle of a line.
+        if let Some(is_typing) = self.state.typing_notice(now) {
+            out.push(Command::SetTyping(is_typing));
+        }
+        if let Some(end) = self.state.typing_ends_at() {
+            ui.request_repaint_after(end.saturating_duration_since(now));
+        }
         if self.state.is_full_screen != was_full_screen {
-            ui.ctx().send_viewport_cmd(ViewportCommand::Fullscreen(self.state.is_full_screen));
+            ui.ctx()
+                .send_viewport_cmd(ViewportCommand::Fullscreen(self.state.is_full_screen));
         }
         self.state.keyboard = keyboard_owner(ui);
         out
@@ -70,7 +86,10 @@ impl Window {
 }
 
 fn has_partner_picture(snapshot: &Snapshot) -> bool {
-    matches!(snapshot.call, CallView::Connected { .. } | CallView::Reconnecting { .. })
+    matches!(
+        snapshot.call,
+        CallView::Connected { .. } | CallView::Reconnecting { .. }
+    )
 }
 
 fn has_own_picture(snapshot: &Snapshot) -> bool {

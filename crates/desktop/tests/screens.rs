@@ -41,13 +41,15 @@ fn picture(scene: &Scene, size: Vec2, name: String) -> Result<(), egui_kittest::
     let now = Instant::now();
     let snapshot = scene.snapshot(now);
     let mut window = None;
-    let mut harness = Harness::builder().with_size(size).with_context_setup(desktop::theme::apply).wgpu().build_ui(
-        |ui| {
+    let mut harness = Harness::builder()
+        .with_size(size)
+        .with_context_setup(desktop::theme::apply)
+        .wgpu()
+        .build_ui(|ui| {
             let window = window.get_or_insert_with(|| scene.window(ui.ctx(), now));
             window.observe(&snapshot, now);
             window.ui(ui, &snapshot, now);
-        },
-    );
+        });
     harness.run();
     // A few pixels for the rounding of other versions of the driver; a word or an icon that moves is far more.
     let options = SnapshotOptions::new().threshold(1.0).max_failed_pixels(40);

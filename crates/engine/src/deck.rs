@@ -251,7 +251,7 @@ impl DeviceDeck {
     }
 
     fn open_camera(&mut self) {
-        self.camera = None;
+        close(&mut self.camera);
         let notify = self.notifier(|reports| &mut reports.camera);
         if self.is_camera_on && self.video_source != VideoSource::None {
             let slot = Arc::clone(&self.camera_slot);
@@ -265,7 +265,7 @@ impl DeviceDeck {
     }
 
     fn open_microphone(&mut self) {
-        self.microphone = None;
+        close(&mut self.microphone);
         let notify = self.notifier(|reports| &mut reports.microphone);
         if self.audio_source != AudioSource::None {
             let intake = self.send_audio.intake();
@@ -275,7 +275,7 @@ impl DeviceDeck {
 
     fn open_speaker(&mut self) {
         // First the old one: two must not pull from one playback.
-        self.speaker = None;
+        close(&mut self.speaker);
         let notify = self.notifier(|reports| &mut reports.speaker);
         let speaker = Speaker::start(self.audio_sink.clone(), self.playback.outlet(), notify);
         self.speaker = Some(speaker);
@@ -303,4 +303,9 @@ impl DeviceDeck {
             });
         }
     }
+}
+
+/// Closes a device, which may take half a second; tasks that share this thread go on elsewhere meanwhile.
+fn close<D>(device: &mut Option<D>) {
+    tokio::task::block_in_place(|| drop(device.take()));
 }

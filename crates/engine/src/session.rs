@@ -288,6 +288,23 @@ impl Session {
         }
     }
 
+    /// A line a second for those who watch a program from outside; nothing in it says who talks or what is said.
+    fn log_second(&self) {
+        let figures = self.statistics.view();
+        tracing::debug!(
+            target: "engine::statistics",
+            state = CallView::from(self.call.state()).name(),
+            is_signalling_up = matches!(self.signalling_view, SignallingView::Connected { .. }),
+            received_fps = figures.received_fps,
+            sent_fps = figures.sent_fps,
+            frames_dropped = figures.frames_dropped,
+            audio_concealed = figures.audio_concealed,
+            picture_latency_ms = figures.picture_latency.map(|latency| latency.as_millis()),
+            partner_sends_audio = self.partner.view.is_sending_audio,
+            partner_sends_video = self.partner.view.is_sending_video,
+        );
+    }
+
     fn send_chat(&mut self, text: &str) {
         let text: String = text.trim().chars().take(limits::CHAT_CHARS).collect();
         if !text.is_empty() && self.partner.view.is_chat_open {

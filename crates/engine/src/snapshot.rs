@@ -258,6 +258,20 @@ pub struct Statistics {
     pub picture_latency: Option<Duration>,
 }
 
+impl CallView {
+    /// The state's name in one lower-case word, for logs and reports.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Searching { .. } => "searching",
+            Self::Connecting { .. } => "connecting",
+            Self::Connected { .. } => "connected",
+            Self::Reconnecting { .. } => "reconnecting",
+            Self::Ended { .. } => "ended",
+        }
+    }
+}
+
 impl From<&call::State> for CallView {
     fn from(state: &call::State) -> Self {
         match state {

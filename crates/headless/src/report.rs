@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use engine::{CallView, CandidateKind, Snapshot};
+use engine::{CandidateKind, Snapshot};
 use serde::{Deserialize, Serialize};
 
 /// One second of one call. Durations are in milliseconds; a field that is not known yet is `null`.
@@ -70,7 +70,7 @@ impl ReportLine {
         let figures = &snapshot.statistics;
         Self {
             call,
-            state: state_name(&snapshot.call).to_owned(),
+            state: snapshot.call.name().to_owned(),
             time_to_connected_ms: figures.time_to_connected.map(milliseconds),
             time_to_first_frame_ms: figures.time_to_first_frame.map(milliseconds),
             next_to_first_frame_ms: figures.next_to_first_frame.map(milliseconds),
@@ -121,17 +121,6 @@ impl ReportLine {
 
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
-}
-
-const fn state_name(call: &CallView) -> &'static str {
-    match call {
-        CallView::Idle => "idle",
-        CallView::Searching { .. } => "searching",
-        CallView::Connecting { .. } => "connecting",
-        CallView::Connected { .. } => "connected",
-        CallView::Reconnecting { .. } => "reconnecting",
-        CallView::Ended { .. } => "ended",
-    }
 }
 
 const fn kind_name(kind: CandidateKind) -> &'static str {

@@ -113,7 +113,7 @@ mod tests {
         let slot = Arc::new(Newest::new());
         let waiting = std::thread::spawn({
             let slot = Arc::clone(&slot);
-            move || slot.wait(Duration::from_secs(60))
+            move || slot.wait(Duration::from_mins(1))
         });
         slot.put("frame");
         assert_eq!(waiting.join().unwrap(), Some("frame"));
@@ -124,7 +124,7 @@ mod tests {
         let slot = Arc::new(Newest::<u8>::new());
         let waiting = std::thread::spawn({
             let slot = Arc::clone(&slot);
-            move || slot.wait(Duration::from_secs(60))
+            move || slot.wait(Duration::from_mins(1))
         });
         slot.close();
         assert_eq!(waiting.join().unwrap(), None);

@@ -7,6 +7,7 @@ pub mod jitter_buffer;
 mod playout;
 mod test_pattern;
 
+pub use convert::to_rgba;
 pub use frame::{EncodedFrame, InvalidFrame, VideoFrame};
 pub use jitter_buffer::{AssembledFrame, Config, Counters, Input, JitterBuffer, Output};
 pub use playout::Playout;

@@ -1,5 +1,6 @@
 //! What a peer connection tells its owner, and how that stays bounded.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use protocol::Candidate;
@@ -56,25 +57,42 @@ const RETRY: Duration = Duration::from_millis(10);
 /// Where events go in. Cheap to clone; never blocks the connection's own task.
 #[derive(Debug, Clone)]
 pub(crate) struct EventSink {
-    sender: mpsc::Sender<PeerEvent>,
+    /// Empty once the peer is closed, whoever still holds a clone.
+    sender: Arc<Mutex<Option<mpsc::Sender<PeerEvent>>>>,
 }
 
 impl EventSink {
     pub(crate) fn new() -> (Self, mpsc::Receiver<PeerEvent>) {
         let (sender, receiver) = mpsc::channel(CAPACITY);
-        (Self { sender }, receiver)
+        (
+            Self {
+                sender: Arc::new(Mutex::new(Some(sender))),
+            },
+            receiver,
+        )
+    }
+
+    /// Lets no further event in, so that the owner reads the end of them.
+    pub(crate) fn end(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<mpsc::Sender<PeerEvent>>> {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands over an event that comes only once.
     pub(crate) fn post(&self, event: PeerEvent) {
-        if let Err(mpsc::error::TrySendError::Full(event)) = self.sender.try_send(event) {
+        if let Some(sender) = self.lock().as_ref()
+            && let Err(mpsc::error::TrySendError::Full(event)) = sender.try_send(event)
+        {
             tracing::error!(?event, "an event is lost: nobody reads a peer's events");
         }
     }
 
     /// Hands over an event that the partner repeats if it gets no answer; drops it if the owner is behind.
     pub(crate) fn offer(&self, event: PeerEvent) {
-        if self.sender.capacity() > RESERVED {
+        if self.has_room() {
             self.post(event);
         }
     }
@@ -83,13 +101,24 @@ impl EventSink {
     ///
     /// The wait holds back the message channel, and its flow control holds back the partner.
     pub(crate) async fn deliver(&self, event: PeerEvent) -> bool {
-        while self.sender.capacity() <= RESERVED {
-            if self.sender.is_closed() {
+        while !self.has_room() {
+            if self.is_closed() {
                 return false;
             }
             tokio::time::sleep(RETRY).await;
         }
-        self.sender.send(event).await.is_ok()
+        self.post(event);
+        !self.is_closed()
+    }
+
+    fn has_room(&self) -> bool {
+        self.lock()
+            .as_ref()
+            .is_some_and(|sender| sender.capacity() > RESERVED)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.lock().as_ref().is_none_or(mpsc::Sender::is_closed)
     }
 }
 
@@ -104,6 +133,8 @@ mod tests {
             sink.offer(PeerEvent::KeyframeRequested);
         }
         sink.post(PeerEvent::Failed);
+        sink.end();
+        sink.post(PeerEvent::Connected);
 
         let mut received = Vec::new();
         while let Ok(event) = events.try_recv() {
@@ -111,6 +142,7 @@ mod tests {
         }
         assert_eq!(received.len(), CAPACITY - RESERVED + 1);
         assert_eq!(received.last(), Some(&PeerEvent::Failed));
+        assert!(events.is_closed());
     }
 
     #[tokio::test]

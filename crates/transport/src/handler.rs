@@ -50,6 +50,12 @@ impl Handler {
     pub(crate) fn await_messages(&self, outgoing: mpsc::Receiver<String>) {
         lock(&self.awaited).outgoing_messages = Some(outgoing);
     }
+
+    /// Lets nothing more through. The stack may keep this handler for longer than the peer is open.
+    pub(crate) fn end(&self) {
+        *lock(&self.awaited) = Awaited::default();
+        self.events.end();
+    }
 }
 
 /// Our ends of what the partner may open.

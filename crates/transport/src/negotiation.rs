@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use protocol::{Candidate, Description, DescriptionKind, limits};
 use rtc::peer_connection::configuration::RTCOfferOptions;
+use tokio::sync::Notify;
 use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSessionDescription};
 
 use crate::handler::Fragment;
@@ -45,6 +46,8 @@ pub(crate) struct Negotiation {
     connection: Arc<dyn PeerConnection>,
     local_fragment: Arc<Fragment>,
     remote_candidates: AtomicUsize,
+    /// Wakes the stack.
+    wake: Arc<Notify>,
     /// One step at a time.
     turn: tokio::sync::Mutex<()>,
 }
@@ -52,11 +55,16 @@ pub(crate) struct Negotiation {
 type StackResult<T> = webrtc::error::Result<T>;
 
 impl Negotiation {
-    pub(crate) fn new(connection: Arc<dyn PeerConnection>, local_fragment: Arc<Fragment>) -> Self {
+    pub(crate) fn new(
+        connection: Arc<dyn PeerConnection>,
+        local_fragment: Arc<Fragment>,
+        wake: Arc<Notify>,
+    ) -> Self {
         Self {
             connection,
             local_fragment,
             remote_candidates: AtomicUsize::new(0),
+            wake,
             turn: tokio::sync::Mutex::default(),
         }
     }
@@ -165,6 +173,7 @@ impl Negotiation {
         })
         .await?;
         self.remote_candidates.fetch_add(1, Ordering::Relaxed);
+        self.wake.notify_one();
         Ok(())
     }
 }

@@ -72,15 +72,13 @@ pub struct Peer {
 }
 
 struct Shared {
-    connection: Arc<dyn PeerConnection>,
+    resources: Resources,
     negotiation: Negotiation,
-    gate: Arc<Gate>,
     video: mpsc::Sender<EncodedFrame>,
     audio: mpsc::Sender<AudioPacket>,
     messages: mpsc::Sender<String>,
     keyframe_wanted: Arc<Notify>,
     counters: Arc<Counters>,
-    tasks: Tasks,
     runtime: Handle,
     is_closed: OnceCell<()>,
 }
@@ -101,6 +99,8 @@ impl Peer {
         let (messages, outgoing) = mpsc::channel(messages::QUEUE_MESSAGES);
         let (states, state_changes) = watch::channel(RTCPeerConnectionState::New);
         let (runtime, driver_end) = PeerRuntime::new(config.workrounds, config.impairment.clone());
+
+        let wake = runtime.wake();
 
         let tasks = Tasks::default();
         let counters = Arc::<Counters>::default();
@@ -144,15 +144,18 @@ impl Peer {
 
         let peer = Self {
             shared: Arc::new(Shared {
-                negotiation: Negotiation::new(Arc::clone(&connection), local_fragment),
-                connection: Arc::clone(&connection),
-                gate: Arc::clone(&gate),
+                negotiation: Negotiation::new(Arc::clone(&connection), local_fragment, wake),
+                resources: Resources {
+                    connection: Arc::clone(&connection),
+                    handler: Arc::clone(&handler),
+                    gate: Arc::clone(&gate),
+                    tasks: tasks.clone(),
+                },
                 video,
                 audio,
                 messages,
                 keyframe_wanted,
                 counters,
-                tasks: tasks.clone(),
                 runtime: Handle::current(),
                 is_closed: OnceCell::new(),
             }),
@@ -272,7 +275,7 @@ impl Peer {
     }
 
     fn send<T>(&self, kind: MediaKind, queue: &mpsc::Sender<T>, item: T) -> Result<(), Dropped> {
-        let is_open = self.shared.gate.payload_type(kind).is_some();
+        let is_open = self.shared.resources.gate.payload_type(kind).is_some();
         let result = if is_open {
             queue.try_send(item).map_err(Dropped::from)
         } else {
@@ -316,7 +319,11 @@ impl Peer {
 
     /// Counters of the connection and its path.
     pub async fn stats(&self) -> PeerStats {
-        stats::collect(self.shared.connection.as_ref(), &self.shared.counters).await
+        stats::collect(
+            self.shared.resources.connection.as_ref(),
+            &self.shared.counters,
+        )
+        .await
     }
 
     /// Ends the connection. Afterwards none of its tasks and sockets is left. Calling it again does nothing.
@@ -324,7 +331,7 @@ impl Peer {
         let shared = &self.shared;
         shared
             .is_closed
-            .get_or_init(|| close(&shared.connection, &shared.gate, &shared.tasks))
+            .get_or_init(|| shared.resources.release())
             .await;
     }
 }
@@ -342,31 +349,38 @@ impl Drop for Shared {
         if self.is_closed.initialized() {
             return;
         }
-        let (connection, gate, tasks) = (
-            Arc::clone(&self.connection),
-            Arc::clone(&self.gate),
-            self.tasks.clone(),
-        );
-        self.runtime
-            .spawn(async move { close(&connection, &gate, &tasks).await });
+        let resources = self.resources.clone();
+        self.runtime.spawn(async move { resources.release().await });
     }
 }
 
-async fn close(connection: &Arc<dyn PeerConnection>, gate: &Gate, tasks: &Tasks) {
-    gate.shut();
-    tasks.closing.cancel();
-    if let Err(error) = connection.close().await {
-        tracing::debug!(%error, "closing a connection");
-    }
-    tasks.tracker.close();
-    if tokio::time::timeout(CLOSE_TIMEOUT, tasks.tracker.wait())
-        .await
-        .is_err()
-    {
-        tracing::error!(
-            left = tasks.tracker.len(),
-            "tasks of a closed connection go on"
-        );
+/// What must be given back when a peer closes.
+#[derive(Clone)]
+struct Resources {
+    connection: Arc<dyn PeerConnection>,
+    handler: Arc<Handler>,
+    gate: Arc<Gate>,
+    tasks: Tasks,
+}
+
+impl Resources {
+    async fn release(&self) {
+        self.gate.shut();
+        self.tasks.closing.cancel();
+        if let Err(error) = self.connection.close().await {
+            tracing::debug!(%error, "closing a connection");
+        }
+        self.handler.end();
+        self.tasks.tracker.close();
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.tasks.tracker.wait())
+            .await
+            .is_err()
+        {
+            tracing::error!(
+                left = self.tasks.tracker.len(),
+                "tasks of a closed connection go on"
+            );
+        }
     }
 }
 

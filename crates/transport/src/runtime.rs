@@ -1,8 +1,11 @@
 //! The ground that the WebRTC stack stands on: its tasks, timers and sockets.
 //!
-//! Everything is tokio's, except for what is needed to work round faults of the stack, one file each:
-//! `flights` repeats handshake messages, `turns` lets the stack take another turn at once. One instance serves one
-//! connection, because what these files learn is about that connection alone.
+//! Everything is tokio's, except for what is needed to work round faults of the stack. `flights` repeats handshake
+//! messages, and `turns` lets the stack take another turn at once. One instance serves one connection, because what
+//! these files learn is about that connection alone.
+//!
+//! The stack's sleep can be ended from outside, because `add_ice_candidate` of `webrtc` 0.21.1 does not end it: a
+//! candidate would not be tried before the next timeout, a whole check interval later.
 
 mod datagram;
 mod flights;
@@ -16,7 +19,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, Runtime,
     TokioRuntime, UdpSockRef, UdpSocketState,
@@ -44,6 +47,7 @@ pub(crate) struct PeerRuntime {
     turns: Arc<Turns>,
     workrounds: Workrounds,
     impairment: Option<Impairment>,
+    wake: Arc<Notify>,
     /// Goes into the first task, which is the stack's driver, and is dropped with it.
     driver_end: Mutex<Option<oneshot::Sender<()>>>,
 }
@@ -62,9 +66,15 @@ impl PeerRuntime {
             turns: Arc::new(Turns::new(workrounds.extra_turns, Instant::now())),
             workrounds,
             impairment,
+            wake: Arc::default(),
             driver_end: Mutex::new(Some(sender)),
         };
         (Arc::new(runtime), receiver)
+    }
+
+    /// Ends the present sleep of the stack, or the next.
+    pub(crate) fn wake(&self) -> Arc<Notify> {
+        Arc::clone(&self.wake)
     }
 }
 
@@ -122,11 +132,20 @@ impl Runtime for PeerRuntime {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        let is_driver = IN_DRIVER.try_with(|()| ()).is_ok();
-        if is_driver && let Some(extra) = turns::extra_turn(&self.turns, Instant::now()) {
+        let sleep = self.inner.sleep(duration);
+        if IN_DRIVER.try_with(|()| ()).is_err() {
+            return sleep;
+        }
+        if let Some(extra) = turns::extra_turn(&self.turns, Instant::now()) {
             return Box::pin(extra);
         }
-        self.inner.sleep(duration)
+        let wake = Arc::clone(&self.wake);
+        Box::pin(async move {
+            tokio::select! {
+                () = sleep => {}
+                () = wake.notified() => {}
+            }
+        })
     }
 
     fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {

@@ -44,7 +44,7 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 const MAX_CHECKS: u16 = 500;
 
 /// How long a better kind of path may take before the next kind is accepted. The stack never changes to a better path
-/// later, so a relay has to wait.
+/// later, so a relay has to wait. A peer-reflexive path is accepted at once: it is often a host's, seen before it was told.
 const REFLEXIVE_WAIT: Duration = Duration::from_millis(100);
 const RELAY_WAIT: Duration = Duration::from_millis(500);
 
@@ -201,7 +201,7 @@ fn settings(is_relay_only: bool) -> SettingEngine {
         .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(MAX_CHECKS))
         .with_host_acceptance_min_wait(Some(Duration::ZERO))
         .with_srflx_acceptance_min_wait(Some(REFLEXIVE_WAIT))
-        .with_prflx_acceptance_min_wait(Some(REFLEXIVE_WAIT))
+        .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
         .with_relay_acceptance_min_wait(Some(relay_wait))
         .with_ice_timeouts(
             Some(DISCONNECTED_AFTER),

@@ -1,6 +1,7 @@
 //! Calls to look at: `demo`, `pair` and `gallery`.
 
 use std::process::Command;
+use std::time::Duration;
 
 use crate::packages;
 use crate::process::{Running, binary, cargo, run};
@@ -20,11 +21,12 @@ pub(crate) fn demo(args: &[String]) -> Result<(), String> {
     if has_display() {
         println!("A synthetic stranger is waiting. Close the window to end the demo.");
         let mut window = desktop(&url);
-        window.args(["--start", "--interests", INTEREST]);
-        if let Some(seconds) = seconds {
-            window.args(["--exit-after", &seconds.to_string()]);
+        window.args(["--start", "--interests", INTEREST, "--no-settings"]);
+        let window = Running::start(&mut window)?;
+        match seconds {
+            Some(seconds) => window.wait_at_most(Duration::from_secs(seconds.into())),
+            None => window.wait(),
         }
-        Running::start(&mut window)?.wait()
     } else {
         let seconds = seconds.unwrap_or(WINDOWLESS_SECONDS);
         println!("There is no display, so the same call runs without a window, for {seconds} s:");
@@ -59,15 +61,8 @@ pub(crate) fn gallery() -> Result<(), String> {
 
 fn build() -> Result<(), String> {
     println!("Building (the first time takes several minutes) ...");
-    run(cargo().args([
-        "build",
-        "--package",
-        "server",
-        "--package",
-        "headless",
-        "--package",
-        "desktop",
-    ]))
+    // The whole workspace, so that the features of dependencies are the same as in a build of everything.
+    run(cargo().args(["build", "--workspace", "--bins"]))
 }
 
 fn start_server() -> Result<(Running, String), String> {

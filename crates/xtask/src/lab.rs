@@ -7,6 +7,6 @@ use crate::process::{binary, cargo, run};
 
 pub(crate) fn run_in_lab(args: &[String]) -> Result<(), String> {
     packages::ensure(&["build", "run", "test"])?;
-    run(cargo().args(["build", "--package", "lab"]))?;
+    run(cargo().args(["build", "--workspace", "--bins"]))?;
     run(Command::new(binary("debug", "lab")).args(args))
 }

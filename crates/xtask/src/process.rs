@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Runs a command to its end.
 ///
@@ -108,6 +108,23 @@ impl Running {
             Ok(status) => Err(format!("`{}` failed ({status})", self.words)),
             Err(error) => Err(format!("`{}` was lost: {error}", self.words)),
         }
+    }
+}
+
+impl Running {
+    /// Waits for the end, but no longer than `longest`; then ends the process, which is no failure.
+    ///
+    /// # Errors
+    /// Says how it failed, if it did.
+    pub(crate) fn wait_at_most(mut self, longest: Duration) -> Result<(), String> {
+        let deadline = Instant::now() + longest;
+        while Instant::now() < deadline {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return self.wait();
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
     }
 }
 

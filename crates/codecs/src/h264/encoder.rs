@@ -80,7 +80,7 @@ impl H264Encoder {
         let running = match self.running.take() {
             Some(running) if running.size_px == size_px => running,
             _ => Running {
-                encoder: start(&self.settings)?,
+                encoder: start(self.settings)?,
                 size_px,
             },
         };
@@ -164,7 +164,7 @@ fn clamp_bitrate(bits_per_second: u32) -> u32 {
     bits_per_second.clamp(*H264Encoder::BITRATES.start(), *H264Encoder::BITRATES.end())
 }
 
-fn start(settings: &H264Settings) -> Result<Encoder, CodecError> {
+fn start(settings: H264Settings) -> Result<Encoder, CodecError> {
     let config = EncoderConfig::new()
         .profile(Profile::Baseline)
         .usage_type(UsageType::CameraVideoRealTime)

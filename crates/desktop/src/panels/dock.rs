@@ -35,22 +35,50 @@ enum Role {
 }
 
 /// Draws the dock and returns its place.
-pub(crate) fn ui(ui: &mut Ui, stage: Rect, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) -> Rect {
-    let hints: Vec<String> = Action::ALL.iter().map(|action| action.hint(view.snapshot, state)).collect();
+pub(crate) fn ui(
+    ui: &mut Ui,
+    stage: Rect,
+    view: View<'_>,
+    state: &mut WindowState,
+    out: &mut Vec<Command>,
+) -> Rect {
+    let hints: Vec<String> = Action::ALL
+        .iter()
+        .map(|action| action.hint(view.snapshot, state))
+        .collect();
     let hint = |action: Action| {
         let index = Action::ALL.iter().position(|other| *other == action);
-        index.and_then(|index| hints.get(index)).cloned().unwrap_or_default()
+        index
+            .and_then(|index| hints.get(index))
+            .cloned()
+            .unwrap_or_default()
     };
     let slots = slots(ui, stage, view, state, &hint);
     let gap_after = |role: Role, next: Role| {
         let is_chevron = matches!(next, Role::Microphones | Role::Cameras);
-        if is_chevron && matches!(role, Role::Act(_)) { 0.0 } else { GAP }
+        if is_chevron && matches!(role, Role::Act(_)) {
+            0.0
+        } else {
+            GAP
+        }
     };
-    let gaps: f32 = slots.windows(2).map(|pair| gap_after(pair[0].role, pair[1].role)).sum();
+    let gaps: f32 = slots
+        .windows(2)
+        .map(|pair| gap_after(pair[0].role, pair[1].role))
+        .sum();
     let width: f32 = slots.iter().map(|slot| slot.width).sum::<f32>() + gaps + 2.0 * PADDING;
     let height = theme::DOCK_CONTROL + 2.0 * PADDING;
-    let rect = Rect::from_center_size(pos2(stage.center().x, stage.bottom() - 14.0 - height / 2.0), vec2(width, height));
-    ui.painter().rect(rect, 20.0, theme::overlay(), theme::overlay_line(), StrokeKind::Inside);
+    let rect = Rect::from_center_size(
+        pos2(stage.center().x, stage.bottom() - 14.0 - height / 2.0),
+        vec2(width, height),
+    );
+    ui.painter().rect(
+        rect,
+        20.0,
+        theme::overlay(),
+        theme::overlay_line(),
+        StrokeKind::Inside,
+    );
 
     let mut x = rect.left() + PADDING;
     let mut last = None;
@@ -59,7 +87,10 @@ pub(crate) fn ui(ui: &mut Ui, stage: Rect, view: View<'_>, state: &mut WindowSta
             x += gap_after(last, slot.role);
         }
         last = Some(slot.role);
-        let place = Rect::from_min_size(pos2(x, rect.top() + PADDING), vec2(slot.width, theme::DOCK_CONTROL));
+        let place = Rect::from_min_size(
+            pos2(x, rect.top() + PADDING),
+            vec2(slot.width, theme::DOCK_CONTROL),
+        );
         x += slot.width;
         let response = slot.button.show_at(ui, Id::unique(("dock", index)), place);
         match slot.role {
@@ -70,10 +101,17 @@ pub(crate) fn ui(ui: &mut Ui, stage: Rect, view: View<'_>, state: &mut WindowSta
             }
             Role::Microphones => {
                 let deck = &view.snapshot.devices;
-                let groups = vec![("Microphone", microphone_choices(deck)), ("Speaker", speaker_choices(deck))];
-                device_menu(&response, groups, out);
+                let groups = [
+                    ("Microphone", microphone_choices(deck)),
+                    ("Speaker", speaker_choices(deck)),
+                ];
+                device_menu(&response, &groups, out);
             }
-            Role::Cameras => device_menu(&response, vec![("Camera", camera_choices(&view.snapshot.devices))], out),
+            Role::Cameras => device_menu(
+                &response,
+                &[("Camera", camera_choices(&view.snapshot.devices))],
+                out,
+            ),
         }
     }
     rect
@@ -93,9 +131,19 @@ fn slots<'a>(
     let square = theme::DOCK_CONTROL;
 
     let switch = |action: Action, is_on: bool, on: Icon, off: Icon| {
-        let (look, icon) = if is_on { (Look::Bare, on) } else { (Look::Danger, off) };
-        let button = Button::icon(look, icon, action.name(snapshot, state)).hint(hint(action)).on(is_on);
-        Slot { button, width: square, role: Role::Act(action) }
+        let (look, icon) = if is_on {
+            (Look::Bare, on)
+        } else {
+            (Look::Off, off)
+        };
+        let button = Button::icon(look, icon, action.name(snapshot, state))
+            .hint(hint(action))
+            .on(is_on);
+        Slot {
+            button,
+            width: square,
+            role: Role::Act(action),
+        }
     };
     let chevron = |name: &'static str, role: Role| Slot {
         button: Button::icon(Look::Bare, Icon::Up, name).icon_size(13.0),
@@ -111,7 +159,12 @@ fn slots<'a>(
     if has_chevrons {
         slots.push(chevron("Choose microphone and speaker", Role::Microphones));
     }
-    slots.push(switch(Action::ToggleCamera, deck.is_camera_on, Icon::Camera, Icon::CameraOff));
+    slots.push(switch(
+        Action::ToggleCamera,
+        deck.is_camera_on,
+        Icon::Camera,
+        Icon::CameraOff,
+    ));
     if has_chevrons {
         slots.push(chevron("Choose camera", Role::Cameras));
     }
@@ -123,28 +176,50 @@ fn slots<'a>(
         .hint(hint(Action::Next))
         .enabled(Action::Next.is_possible(snapshot));
     let width = next.natural_width(ui.painter());
-    slots.push(Slot { button: next, width, role: Role::Act(Action::Next) });
+    slots.push(Slot {
+        button: next,
+        width,
+        role: Role::Act(Action::Next),
+    });
 
     // Giving up a search ends nothing that anybody would miss, so it is not red.
-    let (words, look, icon) =
-        if is_searching { ("Cancel", Look::Quiet, Icon::Close) } else { ("Stop", Look::Danger, Icon::Stop) };
+    let (words, look, icon) = if is_searching {
+        ("Cancel", Look::Quiet, Icon::Close)
+    } else {
+        ("Stop", Look::Danger, Icon::Stop)
+    };
     let name = Action::Stop.name(snapshot, state);
     let stop = if stage.width() >= WORDS_FROM {
-        Button::new(look, words).named(name).with_icon(icon).font(theme::semibold(15.0))
+        Button::new(look, words)
+            .named(name)
+            .with_icon(icon)
+            .font(theme::semibold(15.0))
     } else {
         Button::icon(look, icon, name)
     };
     let stop = stop.hint(hint(Action::Stop));
     let width = stop.natural_width(ui.painter()).max(square);
-    slots.push(Slot { button: stop, width, role: Role::Act(Action::Stop) });
+    slots.push(Slot {
+        button: stop,
+        width,
+        role: Role::Act(Action::Stop),
+    });
 
     if Action::ToggleChat.is_possible(snapshot) {
-        let look = if state.is_chat_open { Look::Quiet } else { Look::Bare };
+        let look = if state.is_chat_open {
+            Look::Quiet
+        } else {
+            Look::Bare
+        };
         let chat = Button::icon(look, Icon::Chat, Action::ToggleChat.name(snapshot, state))
             .hint(hint(Action::ToggleChat))
             .on(state.is_chat_open)
             .badge(state.unread(snapshot));
-        slots.push(Slot { button: chat, width: square, role: Role::Act(Action::ToggleChat) });
+        slots.push(Slot {
+            button: chat,
+            width: square,
+            role: Role::Act(Action::ToggleChat),
+        });
     }
     slots
 }

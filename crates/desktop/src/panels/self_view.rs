@@ -21,25 +21,37 @@ pub(crate) fn ui(ui: &mut Ui, stage: Rect, dock: Rect, view: View<'_>, state: &W
     let size = vec2(width, width * 9.0 / 16.0);
     let right = stage.right() - 14.0;
     let is_beside = right - width - 12.0 > dock.right();
-    let bottom = if is_beside { stage.bottom() - 14.0 } else { dock.top() - 12.0 };
+    let bottom = if is_beside {
+        stage.bottom() - 14.0
+    } else {
+        dock.top() - 12.0
+    };
     let rect = Rect::from_min_max(pos2(right, bottom) - size, pos2(right, bottom));
 
     let painter = ui.painter();
     painter.rect_filled(rect, 14, theme::SURFACE_RAISED);
-    match view.pictures.local.get() {
-        Some(picture) => {
-            let id = Id::unique("self-view");
-            VideoView::new("My picture", picture).mirrored().radius(14).show_at(ui, id, rect);
-        }
-        None => {
-            let icon = Rect::from_center_size(rect.center(), Vec2::splat(26.0));
-            icons::paint(painter, Icon::CameraOff, icon, theme::TEXT_THIRD);
-            let words = "Nobody sees you: your camera is off";
-            describe(ui, Id::unique("self-view"), rect, egui::accesskit::Role::Image, words);
-        }
+    if let Some(picture) = view.pictures.local.get() {
+        let video = VideoView::new("My picture", picture).mirrored().radius(14);
+        video.show_at(ui, Id::unique("self-view"), rect);
+    } else {
+        let icon = Rect::from_center_size(rect.center(), Vec2::splat(26.0));
+        icons::paint(painter, Icon::CameraOff, icon, theme::TEXT_THIRD);
+        let words = "Nobody sees you: your camera is off";
+        describe(
+            ui,
+            Id::unique("self-view"),
+            rect,
+            egui::accesskit::Role::Image,
+            words,
+        );
     }
     let painter = ui.painter();
-    painter.rect_stroke(rect, 14, Stroke::new(1.0, egui::Color32::from_white_alpha(46)), StrokeKind::Inside);
+    painter.rect_stroke(
+        rect,
+        14,
+        Stroke::new(1.0, egui::Color32::from_white_alpha(46)),
+        StrokeKind::Inside,
+    );
     microphone(ui, rect, view);
 }
 
@@ -56,7 +68,10 @@ fn microphone(ui: &Ui, rect: Rect, view: View<'_>) {
     let icon = Rect::from_center_size(pos2(pill.left() + 14.0, pill.center().y), Vec2::splat(14.0));
     if is_live {
         icons::paint(painter, Icon::Microphone, icon, theme::TEXT);
-        let bars = Rect::from_min_max(pos2(pill.left() + 26.0, pill.center().y - 4.0), pill.right_bottom() - vec2(8.0, 8.0));
+        let bars = Rect::from_min_max(
+            pos2(pill.left() + 26.0, pill.center().y - 4.0),
+            pill.right_bottom() - vec2(8.0, 8.0),
+        );
         paint_level(painter, bars, 4, deck.microphone_level);
     } else {
         icons::paint(painter, Icon::MicrophoneOff, icon, theme::BAD);

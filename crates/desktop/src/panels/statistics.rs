@@ -20,43 +20,95 @@ pub(crate) fn ui(ui: &mut Ui, rect: Rect, view: View<'_>, state: &WindowState) {
             .inner_margin(Margin::symmetric(16, 14));
         frame.show(ui, |ui| {
             ui.set_width(ui.available_width());
-            ScrollArea::vertical().max_height(rect.height() - 28.0).show(ui, |ui| {
-                ui.spacing_mut().item_spacing.y = 7.0;
-                ui.label(words("Connection", theme::semibold(14.0), theme::TEXT));
-                figures(ui, &view.snapshot.statistics, state);
-            });
+            ScrollArea::vertical()
+                .max_height(rect.height() - 28.0)
+                .show(ui, |ui| {
+                    ui.spacing_mut().item_spacing.y = 6.0;
+                    ui.spacing_mut().interact_size.y = 16.0;
+                    ui.label(words("Connection", theme::semibold(14.0), theme::TEXT));
+                    figures(ui, &view.snapshot.statistics, state);
+                });
         });
     });
 }
 
 fn figures(ui: &mut Ui, statistics: &Statistics, state: &WindowState) {
     row(ui, "Round trip", statistics.round_trip.map(text::delay));
-    sparkline(ui, &state.history.round_trip_ms, HISTORY_SECONDS, theme::GOOD);
-    row(ui, "Receiving", Some(text::bitrate(statistics.received_bps)));
-    sparkline(ui, &state.history.received_kbps, HISTORY_SECONDS, theme::ACCENT_HOVERED);
+    sparkline(
+        ui,
+        &state.history.round_trip_ms,
+        HISTORY_SECONDS,
+        theme::GOOD,
+    );
+    row(
+        ui,
+        "Receiving",
+        Some(text::bitrate(statistics.received_bps)),
+    );
+    sparkline(
+        ui,
+        &state.history.received_kbps,
+        HISTORY_SECONDS,
+        theme::ACCENT_HOVERED,
+    );
     row(ui, "Sending", Some(text::bitrate(statistics.sent_bps)));
-    let size = statistics.received_size_px.map(|(width, height)| format!("{width}×{height}"));
-    row(ui, "Picture", size.map(|size| format!("{size} · {} fps", statistics.received_fps)));
+    let size = statistics
+        .received_size_px
+        .map(|(width, height)| format!("{width}×{height}"));
+    row(
+        ui,
+        "Picture",
+        size.map(|size| format!("{size} · {} fps", statistics.received_fps)),
+    );
     row(ui, "Codec", statistics.video_codec.map(str::to_owned));
-    row(ui, "Lost packets", statistics.loss_ratio.map(|ratio| format!("{:.1} %", ratio * 100.0)));
-    row(ui, "Camera to screen", statistics.picture_latency.map(text::delay));
-    row(ui, "Buffer", buffers(statistics.video_jitter_buffer, statistics.audio_jitter_buffer));
-    row(ui, "Route", statistics.path.map(|path| text::path(path).to_owned()));
-    row(ui, "Connected in", statistics.time_to_connected.map(text::delay));
+    row(
+        ui,
+        "Lost packets",
+        statistics
+            .loss_ratio
+            .map(|ratio| format!("{:.1} %", ratio * 100.0)),
+    );
+    row(
+        ui,
+        "Camera to screen",
+        statistics.picture_latency.map(text::delay),
+    );
+    row(
+        ui,
+        "Buffer",
+        buffers(
+            statistics.video_jitter_buffer,
+            statistics.audio_jitter_buffer,
+        ),
+    );
+    row(
+        ui,
+        "Route",
+        statistics.path.map(|path| text::path(path).to_owned()),
+    );
+    row(
+        ui,
+        "Connected in",
+        statistics.time_to_connected.map(text::delay),
+    );
 }
 
 /// How long pictures and sound wait before they are shown and heard.
 fn buffers(video: Option<Duration>, audio: Option<Duration>) -> Option<String> {
-    let ms = |delay: Option<Duration>| delay.map_or("–".to_owned(), |delay| delay.as_millis().to_string());
-    (video.is_some() || audio.is_some()).then(|| format!("{} ms video · {} ms audio", ms(video), ms(audio)))
+    let ms = |delay: Option<Duration>| {
+        delay.map_or("–".to_owned(), |delay| delay.as_millis().to_string())
+    };
+    (video.is_some() || audio.is_some())
+        .then(|| format!("{} ms video · {} ms audio", ms(video), ms(audio)))
 }
 
 fn row(ui: &mut Ui, name: &str, value: Option<String>) {
     ui.horizontal(|ui| {
-        ui.spacing_mut().interact_size.y = 16.0;
         ui.label(words(name, theme::regular(12.5), theme::TEXT_SECOND));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let (value, color) = value.map_or(("–".to_owned(), theme::TEXT_THIRD), |value| (value, theme::TEXT));
+            let (value, color) = value.map_or(("–".to_owned(), theme::TEXT_THIRD), |value| {
+                (value, theme::TEXT)
+            });
             ui.label(words(value, theme::medium(12.5), color));
         });
     });

@@ -9,7 +9,7 @@ use crate::state::WindowState;
 use crate::text::Device;
 use crate::theme;
 use crate::trouble::Trouble;
-use crate::widgets::{Button, Look, describe, was_pressed};
+use crate::widgets::{Button, Look, announce, was_pressed};
 
 /// More than this many at a time would bury the stranger.
 const MOST: usize = 2;
@@ -26,7 +26,10 @@ pub(super) fn ui(
 ) -> f32 {
     let mut y = top;
     let troubles = Trouble::all(view.snapshot);
-    let shown: Vec<Trouble> = troubles.into_iter().filter(|trouble| !state.put_away.contains(trouble)).collect();
+    let shown: Vec<Trouble> = troubles
+        .into_iter()
+        .filter(|trouble| !state.put_away.iter().any(|known| known.is_same_as(trouble)))
+        .collect();
     for trouble in shown.into_iter().take(MOST) {
         y += one_ui(ui, stage, y, view, &trouble, state, out) + 8.0;
     }
@@ -50,9 +53,16 @@ fn one_ui(
         Trouble::Server(_) => None,
     };
     let button = Button::new(Look::Quiet, "Try again").font(theme::medium(13.0));
-    let button_width = again.as_ref().map_or(0.0, |_| button.natural_width(ui.painter()) + 8.0);
+    let button_width = again
+        .as_ref()
+        .map_or(0.0, |_| button.natural_width(ui.painter()) + 8.0);
     let words_width = width - 50.0 - button_width - 52.0;
-    let mut job = LayoutJob::simple(explanation.title.clone(), theme::semibold(14.0), theme::TEXT, words_width);
+    let mut job = LayoutJob::simple(
+        explanation.title.clone(),
+        theme::semibold(14.0),
+        theme::TEXT,
+        words_width,
+    );
     job.append(
         &format!("\n{}", explanation.detail),
         0.0,
@@ -63,19 +73,39 @@ fn one_ui(
     let rect = Rect::from_min_size(pos2(left, top), vec2(width, height));
     let line = Stroke::new(1.0, theme::WARNING.gamma_multiply(0.35));
     let painter = ui.painter();
-    painter.rect(rect, theme::RADIUS_CONTROL, Color32::from_rgb(0x1C, 0x1A, 0x18), line, StrokeKind::Inside);
+    painter.rect(
+        rect,
+        theme::RADIUS_CONTROL,
+        Color32::from_rgb(0x1C, 0x1A, 0x18),
+        line,
+        StrokeKind::Inside,
+    );
     let sign = Rect::from_center_size(pos2(rect.left() + 27.0, rect.center().y), Vec2::splat(20.0));
-    let icon = if matches!(trouble, Trouble::Server(_)) { Icon::Offline } else { Icon::Warning };
+    let icon = if matches!(trouble, Trouble::Server(_)) {
+        Icon::Offline
+    } else {
+        Icon::Warning
+    };
     icons::paint(painter, icon, sign, theme::WARNING);
-    painter.galley(pos2(rect.left() + 50.0, rect.top() + 12.0), galley, theme::TEXT);
+    painter.galley(
+        pos2(rect.left() + 50.0, rect.top() + 12.0),
+        galley,
+        theme::TEXT,
+    );
     let spoken = format!("{}. {}", explanation.title, explanation.detail);
     let id = Id::unique(("banner", &explanation.title));
-    describe(ui, id, rect, egui::accesskit::Role::Alert, spoken);
+    announce(ui, id, rect, egui::accesskit::Role::Alert, spoken);
 
-    let close = Rect::from_center_size(pos2(rect.right() - 28.0, rect.center().y), Vec2::splat(36.0));
+    let close = Rect::from_center_size(
+        pos2(rect.right() - 28.0, rect.center().y),
+        Vec2::splat(36.0),
+    );
     if let Some(again) = again {
         let size = vec2(button_width - 8.0, 36.0);
-        let place = Rect::from_center_size(pos2(close.left() - 4.0 - size.x / 2.0, rect.center().y), size);
+        let place = Rect::from_center_size(
+            pos2(close.left() - 4.0 - size.x / 2.0, rect.center().y),
+            size,
+        );
         if was_pressed(&button.show_at(ui, id.with("again"), place)) {
             out.push(again);
         }

@@ -9,7 +9,7 @@ use super::{View, repaint_at_next_second};
 use crate::actions::Action;
 use crate::icons::Icon;
 use crate::panels::statistics;
-use crate::quality::Quality;
+use crate::quality::{self, Quality};
 use crate::state::WindowState;
 use crate::widgets::{Notice, Pill, Sign, VideoView, was_pressed};
 use crate::{text, theme};
@@ -22,10 +22,16 @@ const PILL_GAP: f32 = 8.0;
 pub(super) fn picture_ui(ui: &mut Ui, stage: Rect, view: View<'_>, radius: u8) {
     let partner = view.snapshot.partner;
     let is_reconnecting = matches!(view.snapshot.call, CallView::Reconnecting { .. });
-    let picture = view.pictures.remote.get().filter(|_| partner.is_sending_video || is_reconnecting);
+    let picture = view
+        .pictures
+        .remote
+        .get()
+        .filter(|_| partner.is_sending_video || is_reconnecting);
     if let Some(picture) = picture {
         let brightness = if is_reconnecting { 0.28 } else { 1.0 };
-        let video = VideoView::new("The stranger's picture", picture).radius(radius).brightness(brightness);
+        let video = VideoView::new("The stranger's picture", picture)
+            .radius(radius)
+            .brightness(brightness);
         video.show_at(ui, Id::unique("stranger"), stage);
         if !is_reconnecting {
             shade_edges(ui, stage);
@@ -43,13 +49,25 @@ pub(super) fn picture_ui(ui: &mut Ui, stage: Rect, view: View<'_>, radius: u8) {
         notice.show(ui, Id::unique("reconnecting"), body, 0.0);
         repaint_at_next_second(ui, age);
     } else if picture.is_none() {
-        let (title, detail) = if partner.is_sending_video {
-            ("Connected", "Their picture is on its way…")
-        } else {
-            ("Their camera is off", "You can hear and write to each other.")
+        let (title, detail) = match (partner.is_sending_video, partner.is_sending_audio) {
+            (true, _) => ("Connected", "Their picture is on its way…"),
+            (false, true) => (
+                "Their camera is off",
+                "You can talk and write to each other.",
+            ),
+            (false, false) => (
+                "Their camera and microphone are off",
+                "They can hear you, and you can both write.",
+            ),
         };
         let sign = Sign::Icon(Icon::Person, theme::TEXT_SECOND);
-        Notice { sign, title, detail, footnote: "" }.show(ui, Id::unique("no-picture"), body, 0.0);
+        Notice {
+            sign,
+            title,
+            detail,
+            footnote: "",
+        }
+        .show(ui, Id::unique("no-picture"), body, 0.0);
     }
 }
 
@@ -58,7 +76,11 @@ fn shade_edges(ui: &Ui, stage: Rect) {
     let height = 130.0_f32.min(stage.height() / 3.0);
     let bottom = stage.with_min_y(stage.bottom() - height);
     let dark = egui::Color32::from_black_alpha(110);
-    let shade = Shape::gradient_rect(bottom, egui::Direction::TopDown, [egui::Color32::TRANSPARENT, dark]);
+    let shade = Shape::gradient_rect(
+        bottom,
+        egui::Direction::TopDown,
+        [egui::Color32::TRANSPARENT, dark],
+    );
     ui.painter().add(shade);
 }
 
@@ -80,20 +102,41 @@ pub(super) fn top_ui(
     let quality = quality_pill(view, state, is_tight);
     let right = stage.right() - 14.0;
     let quality_width = quality.width(ui);
-    if was_pressed(&quality.show_at(ui, Id::unique("quality"), Align2::RIGHT_TOP, pos2(right, top))) {
+    if was_pressed(&quality.show_at(
+        ui,
+        Id::unique("quality"),
+        Align2::RIGHT_TOP,
+        pos2(right, top),
+    )) {
         Action::ToggleStatistics.perform(view.snapshot, state, out);
     }
 
     let is_up = matches!(view.snapshot.call, CallView::Connected { .. });
     let dot = if is_up { theme::GOOD } else { theme::WARNING };
-    let mut pills = vec![Pill::new().dot(dot).strong("Stranger").weak(text::clock(age))];
+    let mut pills = vec![
+        Pill::new()
+            .dot(dot)
+            .strong("Stranger")
+            .weak(text::clock(age)),
+    ];
     if !view.snapshot.partner.is_sending_audio && is_up {
-        pills.push(Pill::new().icon(Icon::MicrophoneOff, theme::BAD).plain("Muted"));
+        pills.push(
+            Pill::new()
+                .icon(Icon::MicrophoneOff, theme::BAD)
+                .plain("Muted"),
+        );
     }
     if !interests.is_empty() {
-        pills.push(Pill::new().icon(Icon::Heart, theme::WARM).plain(text::common_interests(interests)));
+        pills.push(
+            Pill::new()
+                .icon(Icon::Heart, theme::WARM)
+                .plain(text::common_interests(interests)),
+        );
     }
-    let (mut at, mut limit) = (pos2(stage.left() + 14.0, top), right - quality_width - PILL_GAP);
+    let (mut at, mut limit) = (
+        pos2(stage.left() + 14.0, top),
+        right - quality_width - PILL_GAP,
+    );
     for (index, pill) in pills.into_iter().enumerate() {
         let width = pill.width(ui);
         if at.x + width > limit && index > 0 {
@@ -115,24 +158,47 @@ fn quality_pill(view: View<'_>, state: &WindowState, is_tight: bool) -> Pill {
         Some(Quality::Fair) => theme::WARNING,
         Some(Quality::Poor) => theme::BAD,
     };
-    let word = quality.map_or(if is_up { "Measuring" } else { "Interrupted" }, Quality::word);
+    let word = quality.map_or(
+        if is_up { "Measuring" } else { "Interrupted" },
+        Quality::word,
+    );
     let hint = Action::ToggleStatistics.hint(view.snapshot, state);
     let name = format!("Connection: {word}");
-    let mut pill = Pill::new().button(name, hint).bars(quality.map_or(0, Quality::bars), color).strong(word);
-    if let (Some(round_trip), Some(_), false) = (view.snapshot.statistics.round_trip, quality, is_tight) {
-        pill = pill.weak(text::delay(round_trip));
+    let mut pill = Pill::new()
+        .button(name, hint)
+        .bars(quality.map_or(0, Quality::bars), color)
+        .strong(word);
+    if quality.is_some() && !is_tight {
+        let statistics = &view.snapshot.statistics;
+        // The figure that is the reason for the word.
+        let loss = statistics
+            .loss_ratio
+            .filter(|ratio| *ratio > quality::NOTICEABLE_LOSS);
+        let figure = loss.map(|ratio| format!("{:.0} % lost", ratio * 100.0));
+        if let Some(figure) = figure.or_else(|| statistics.round_trip.map(text::delay)) {
+            pill = pill.weak(figure);
+        }
     }
     pill
 }
 
 /// Draws the figures about the connection, if they are wanted.
-pub(super) fn statistics_ui(ui: &mut Ui, stage: Rect, top: f32, view: View<'_>, state: &WindowState) {
+pub(super) fn statistics_ui(
+    ui: &mut Ui,
+    stage: Rect,
+    top: f32,
+    view: View<'_>,
+    state: &WindowState,
+) {
     if !state.is_statistics_open || !Action::ToggleStatistics.is_possible(view.snapshot) {
         return;
     }
     let width = 264.0_f32.min(stage.width() - 28.0);
     let limit = stage.bottom() - 88.0;
-    let rect = Rect::from_min_max(pos2(stage.right() - 14.0 - width, top), pos2(stage.right() - 14.0, limit));
+    let rect = Rect::from_min_max(
+        pos2(stage.right() - 14.0 - width, top),
+        pos2(stage.right() - 14.0, limit),
+    );
     if rect.height() > 80.0 {
         statistics::ui(ui, rect, view, state);
     }

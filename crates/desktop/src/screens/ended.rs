@@ -10,7 +10,9 @@ use crate::state::WindowState;
 use crate::widgets::{Button, Look, Notice, Sign, was_pressed};
 use crate::{text, theme};
 
-const BUTTONS_HEIGHT: f32 = 76.0;
+const BUTTON_HEIGHT: f32 = 48.0;
+/// Between the words and the buttons.
+const GAP: f32 = 28.0;
 
 pub(super) fn ui(
     ui: &mut Ui,
@@ -25,24 +27,45 @@ pub(super) fn ui(
         EndReason::PartnerLeft | EndReason::PartnerVanished => (Icon::Person, theme::TEXT_SECOND),
         EndReason::CouldNotConnect | EndReason::ConnectionLost => (Icon::Offline, theme::WARNING),
     };
-    let footnote = state.last_call.map(|length| format!("You were together for {}", text::clock(length)));
+    let footnote = state
+        .last_call
+        .map(|length| format!("You were together for {}", text::clock(length)));
     let notice = Notice {
         sign: Sign::Icon(icon, color),
         title: &explanation.title,
         detail: &explanation.detail,
         footnote: footnote.as_deref().unwrap_or_default(),
     };
-    let top = notice.show(ui, Id::unique("ended"), stage, BUTTONS_HEIGHT) + BUTTONS_HEIGHT - 48.0;
+    let top = notice.show(ui, Id::unique("ended"), stage, GAP + BUTTON_HEIGHT) + GAP;
 
-    let next = Button::new(Look::Primary, "Next stranger").with_icon(Icon::Next).key(Action::Next.key());
+    let next = Button::new(Look::Primary, "Next stranger")
+        .with_icon(Icon::Next)
+        .key(Action::Next.key());
     let next = next.font(theme::semibold(15.0));
     let back = Button::new(Look::Quiet, "Back to the lobby");
     let back = back.hint(Action::Stop.hint(view.snapshot, state));
-    let (next_width, back_width) = (next.natural_width(ui.painter()), back.natural_width(ui.painter()));
-    let left = stage.center().x - (next_width + back_width + 12.0) / 2.0;
-    let next_rect = Rect::from_min_size(pos2(left, top), vec2(next_width, 48.0));
-    let back_rect = Rect::from_min_size(pos2(next_rect.right() + 12.0, top), vec2(back_width, 48.0));
-    let actions = [(next, next_rect, Action::Next), (back, back_rect, Action::Stop)];
+    let (next_width, back_width) = (
+        next.natural_width(ui.painter()),
+        back.natural_width(ui.painter()),
+    );
+    let both = next_width + 12.0 + back_width;
+    let size = |width| vec2(width, BUTTON_HEIGHT);
+    let is_stacked = both > stage.width() - 48.0;
+    let (next_rect, back_rect) = if is_stacked {
+        let widest = size(next_width.max(back_width));
+        let first = Rect::from_min_size(pos2(stage.center().x - widest.x / 2.0, top), widest);
+        (first, first.translate(vec2(0.0, BUTTON_HEIGHT + 10.0)))
+    } else {
+        let first = Rect::from_min_size(pos2(stage.center().x - both / 2.0, top), size(next_width));
+        (
+            first,
+            Rect::from_min_size(pos2(first.right() + 12.0, top), size(back_width)),
+        )
+    };
+    let actions = [
+        (next, next_rect, Action::Next),
+        (back, back_rect, Action::Stop),
+    ];
     for (index, (button, rect, action)) in actions.into_iter().enumerate() {
         if was_pressed(&button.show_at(ui, Id::unique(("ended", index)), rect)) {
             action.perform(view.snapshot, state, out);

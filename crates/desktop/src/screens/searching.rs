@@ -7,15 +7,21 @@ use engine::SignallingView;
 
 use super::{View, repaint_at_next_second};
 use crate::state::WindowState;
-use crate::{text, theme};
 use crate::widgets::{Notice, Sign};
+use crate::{text, theme};
 
 /// How long a wave takes to go out.
 const WAVE_SECONDS: f32 = 2.4;
 /// The waves need no more than this many pictures a second.
 const WAVE_INTERVAL: std::time::Duration = std::time::Duration::from_millis(33);
 
-pub(super) fn search_ui(ui: &mut Ui, stage: Rect, view: View<'_>, state: &WindowState, since: Instant) {
+pub(super) fn search_ui(
+    ui: &mut Ui,
+    stage: Rect,
+    view: View<'_>,
+    state: &WindowState,
+    since: Instant,
+) {
     let online = match view.snapshot.signalling {
         SignallingView::Connected { online } => Some(online),
         SignallingView::Connecting | SignallingView::Away { .. } => None,
@@ -27,24 +33,53 @@ pub(super) fn search_ui(ui: &mut Ui, stage: Rect, view: View<'_>, state: &Window
     waiting_ui(ui, stage, view, since, "Looking for somebody…", &detail);
 }
 
-pub(super) fn connecting_ui(ui: &mut Ui, stage: Rect, view: View<'_>, since: Instant, interests: &[String]) {
+pub(super) fn connecting_ui(
+    ui: &mut Ui,
+    stage: Rect,
+    view: View<'_>,
+    since: Instant,
+    interests: &[String],
+) {
     let detail = if interests.is_empty() {
         "Finding the shortest way between you two.".to_owned()
     } else {
-        format!("{}. Finding the shortest way between you two.", text::common_interests(interests))
+        format!(
+            "{}. Finding the shortest way between you two.",
+            text::common_interests(interests)
+        )
     };
-    waiting_ui(ui, stage, view, since, "Found somebody. Connecting…", &detail);
+    waiting_ui(
+        ui,
+        stage,
+        view,
+        since,
+        "Found somebody. Connecting…",
+        &detail,
+    );
 }
 
 fn waiting_ui(ui: &mut Ui, stage: Rect, view: View<'_>, since: Instant, title: &str, detail: &str) {
     let age = view.age(since);
     let phase = (age.as_secs_f32() / WAVE_SECONDS).fract();
     // A clock that stands at zero says nothing.
-    let clock = if age.as_secs() >= 2 { text::clock(age) } else { String::new() };
-    let notice = Notice { sign: Sign::Searching(phase), title, detail, footnote: &clock };
+    let clock = if age.as_secs() >= 2 {
+        text::clock(age)
+    } else {
+        String::new()
+    };
+    let notice = Notice {
+        sign: Sign::Searching(phase),
+        title,
+        detail,
+        footnote: &clock,
+    };
     // The dock lies over the lower edge.
     let body = stage.with_max_y(stage.bottom() - 76.0);
-    glow(ui, body.center() - vec2(0.0, 60.0), (stage.width() * 0.45).clamp(160.0, 460.0));
+    glow(
+        ui,
+        body.center() - vec2(0.0, 60.0),
+        (stage.width() * 0.45).clamp(160.0, 460.0),
+    );
     notice.show(ui, Id::unique("waiting"), body, 0.0);
     repaint_at_next_second(ui, age);
     ui.request_repaint_after(WAVE_INTERVAL);
@@ -57,7 +92,10 @@ fn glow(ui: &Ui, center: Pos2, radius: f32) {
     let edge: u32 = 64;
     for step in 0..=edge {
         let angle = step as f32 / edge as f32 * std::f32::consts::TAU;
-        light.colored_vertex(center + vec2(angle.cos(), angle.sin()) * radius, Color32::TRANSPARENT);
+        light.colored_vertex(
+            center + vec2(angle.cos(), angle.sin()) * radius,
+            Color32::TRANSPARENT,
+        );
         if step > 0 {
             light.add_triangle(0, step, step + 1);
         }

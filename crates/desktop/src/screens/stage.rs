@@ -38,15 +38,20 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
             CallView::Ended { reason } => ended::ui(ui, stage, view, state, *reason, out),
         }
         let mut top = stage.top() + 16.0;
-        if let CallView::Connected { since, interests } | CallView::Reconnecting { since, interests, .. } =
-            &view.snapshot.call
+        if let CallView::Connected { since, interests }
+        | CallView::Reconnecting {
+            since, interests, ..
+        } = &view.snapshot.call
         {
             top = call::top_ui(ui, stage, view, state, *since, interests, out);
         }
         top = banner::ui(ui, stage, top, view, state, out);
         call::statistics_ui(ui, stage, top, view, state);
         let dock_rect = if matches!(view.snapshot.call, CallView::Ended { .. }) {
-            Rect::from_min_max(pos2(stage.center().x, stage.bottom() - 16.0), pos2(stage.center().x, stage.bottom()))
+            Rect::from_min_max(
+                pos2(stage.center().x, stage.bottom() - 16.0),
+                pos2(stage.center().x, stage.bottom()),
+            )
         } else {
             dock::ui(ui, stage, view, state, out)
         };
@@ -54,10 +59,13 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
     });
     if !is_narrow {
         let line = Stroke::new(1.0, theme::LINE);
-        ui.painter().rect_stroke(stage, radius, line, StrokeKind::Inside);
+        ui.painter()
+            .rect_stroke(stage, radius, line, StrokeKind::Inside);
     }
     if has_chat {
-        within(ui, "chat", chat_rect, |ui| chat::ui(ui, chat_rect, is_narrow, view, state, out));
+        within(ui, "chat", chat_rect, |ui| {
+            chat::ui(ui, chat_rect, is_narrow, view, state, out);
+        });
     }
 }
 

@@ -1,8 +1,8 @@
 //! The one button of the window, in its looks.
 
 use egui::{
-    Color32, CursorIcon, Event, FontId, Id, Key, Painter, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2,
-    WidgetInfo, accesskit::Role, pos2, vec2,
+    Color32, CursorIcon, Event, FontId, Id, Key, Painter, Rect, Response, Sense, Stroke,
+    StrokeKind, Ui, Vec2, WidgetInfo, accesskit::Role, pos2, vec2,
 };
 
 use crate::icons::{self, Icon};
@@ -19,10 +19,13 @@ pub enum Look {
     Bare,
     /// Ends something.
     Danger,
+    /// A switch that is off although it is usually on.
+    Off,
 }
 
 /// A button: an icon, words, or both.
 #[derive(Debug, Clone)]
+#[must_use = "a button is drawn by `show` or `show_at`"]
 pub struct Button<'a> {
     look: Look,
     name: &'a str,
@@ -57,7 +60,12 @@ impl<'a> Button<'a> {
 
     /// A button with nothing but an icon; `name` is what a screen reader says and, without another hint, the tooltip.
     pub fn icon(look: Look, icon: Icon, name: &'a str) -> Self {
-        Self { words: None, icon: Some(icon), hint: Some(name.to_owned()), ..Self::new(look, name) }
+        Self {
+            words: None,
+            icon: Some(icon),
+            hint: Some(name.to_owned()),
+            ..Self::new(look, name)
+        }
     }
 
     /// Adds an icon before the words.
@@ -123,7 +131,11 @@ impl<'a> Button<'a> {
 
     /// Draws it at a place.
     pub fn show_at(self, ui: &Ui, id: Id, rect: Rect) -> Response {
-        let sense = if self.is_enabled { Sense::click() } else { Sense::hover() };
+        let sense = if self.is_enabled {
+            Sense::click()
+        } else {
+            Sense::hover()
+        };
         let mut response = ui.interact(rect, id, sense);
         let (name, is_enabled, is_on) = (self.name, self.is_enabled, self.is_on);
         response.widget_info(|| match is_on {
@@ -143,11 +155,16 @@ impl<'a> Button<'a> {
     /// How wide it has to be, in points.
     pub fn natural_width(&self, painter: &Painter) -> f32 {
         let text = |words: &str, font: &FontId| {
-            painter.layout_no_wrap(words.to_owned(), font.clone(), Color32::PLACEHOLDER).size().x
+            painter
+                .layout_no_wrap(words.to_owned(), font.clone(), Color32::PLACEHOLDER)
+                .size()
+                .x
         };
         let icon = self.icon.map_or(0.0, |_| self.icon_size);
         let words = self.words.map_or(0.0, |words| text(words, &self.font));
-        let key = self.key.map_or(0.0, |key| text(key, &theme::medium(11.0)) + 24.0);
+        let key = self
+            .key
+            .map_or(0.0, |key| text(key, &theme::medium(11.0)) + 24.0);
         let gap = if icon > 0.0 && words > 0.0 { 8.0 } else { 0.0 };
         icon + words + key + gap + if words > 0.0 { 32.0 } else { 16.0 }
     }
@@ -161,11 +178,12 @@ impl<'a> Button<'a> {
             (Look::Primary, false) => (theme::ACCENT, theme::ON_ACCENT),
             (Look::Primary, true) => (theme::ACCENT_HOVERED, theme::ON_ACCENT),
             (Look::Quiet, false) => (theme::SURFACE_RAISED, theme::TEXT),
-            (Look::Quiet, true) => (theme::SURFACE_HOVERED, theme::TEXT),
             (Look::Bare, false) => (Color32::TRANSPARENT, theme::TEXT),
-            (Look::Bare, true) => (theme::SURFACE_HOVERED, theme::TEXT),
+            (Look::Quiet | Look::Bare, true) => (theme::SURFACE_HOVERED, theme::TEXT),
             (Look::Danger, false) => (theme::DANGER, Color32::WHITE),
             (Look::Danger, true) => (theme::DANGER_HOVERED, Color32::WHITE),
+            (Look::Off, false) => (theme::OFF, theme::BAD),
+            (Look::Off, true) => (theme::OFF_HOVERED, theme::BAD),
         };
         if !self.is_enabled {
             ground = theme::SURFACE_RAISED;
@@ -186,16 +204,33 @@ impl<'a> Button<'a> {
     }
 
     fn paint_content(&self, painter: &Painter, rect: Rect, ink: Color32) {
-        let words = self.words.map(|words| painter.layout_no_wrap(words.to_owned(), self.font.clone(), ink));
-        let key = self.key.map(|key| painter.layout_no_wrap(key.to_owned(), theme::medium(11.0), ink));
-        let icon = if self.icon.is_some() { self.icon_size } else { 0.0 };
-        let gap = if self.icon.is_some() && words.is_some() { 8.0 } else { 0.0 };
+        let words = self
+            .words
+            .map(|words| painter.layout_no_wrap(words.to_owned(), self.font.clone(), ink));
+        let key = self
+            .key
+            .map(|key| painter.layout_no_wrap(key.to_owned(), theme::medium(11.0), ink));
+        let icon = if self.icon.is_some() {
+            self.icon_size
+        } else {
+            0.0
+        };
+        let gap = if self.icon.is_some() && words.is_some() {
+            8.0
+        } else {
+            0.0
+        };
         let words_width = words.as_ref().map_or(0.0, |words| words.size().x);
         let key_width = key.as_ref().map_or(0.0, |key| key.size().x + 24.0);
         let mut x = rect.center().x - (icon + gap + words_width + key_width) / 2.0;
         let middle = rect.center().y;
         if let Some(kind) = self.icon {
-            icons::paint(painter, kind, Rect::from_center_size(pos2(x + icon / 2.0, middle), Vec2::splat(icon)), ink);
+            icons::paint(
+                painter,
+                kind,
+                Rect::from_center_size(pos2(x + icon / 2.0, middle), Vec2::splat(icon)),
+                ink,
+            );
             x += icon + gap;
         }
         if let Some(words) = words {
@@ -213,13 +248,21 @@ impl<'a> Button<'a> {
 }
 
 fn paint_badge(painter: &Painter, rect: Rect, count: usize) {
-    let words = if count > 9 { "9+".to_owned() } else { count.to_string() };
+    let words = if count > 9 {
+        "9+".to_owned()
+    } else {
+        count.to_string()
+    };
     let galley = painter.layout_no_wrap(words, theme::semibold(10.5), theme::ON_ACCENT);
     let size = vec2((galley.size().x + 9.0).max(17.0), 17.0);
     let badge = Rect::from_center_size(rect.right_top() + vec2(-4.0, 4.0), size);
     painter.rect_filled(badge.expand(2.0), 10.5, theme::SURFACE);
     painter.rect_filled(badge, 8.5, theme::ACCENT);
-    painter.galley(badge.center() - galley.size() / 2.0, galley, theme::ON_ACCENT);
+    painter.galley(
+        badge.center() - galley.size() / 2.0,
+        galley,
+        theme::ON_ACCENT,
+    );
 }
 
 /// Whether the button was pressed just now, once.
@@ -233,10 +276,16 @@ pub fn was_pressed(response: &Response) -> bool {
     let is_activation = |key: &Key| matches!(key, Key::Enter | Key::Space);
     response.ctx.input(|input| {
         let mut presses = input.events.iter().filter_map(|event| match event {
-            Event::Key { key, pressed: true, repeat, .. } if is_activation(key) => Some(*repeat),
+            Event::Key {
+                key,
+                pressed: true,
+                repeat,
+                ..
+            } if is_activation(key) => Some(*repeat),
             _ => None,
         });
-        let (is_by_key, is_by_pointer) = (presses.clone().next().is_some(), input.pointer.any_click());
+        let (is_by_key, is_by_pointer) =
+            (presses.clone().next().is_some(), input.pointer.any_click());
         is_by_pointer || !is_by_key || presses.any(|is_repeat| !is_repeat)
     })
 }

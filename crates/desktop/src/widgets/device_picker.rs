@@ -1,8 +1,8 @@
 //! Choosing a camera, microphone or speaker.
 
 use egui::{
-    Align2, Color32, CursorIcon, Popup, Rect, RectAlign, Response, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo,
-    accesskit::Role, pos2, vec2,
+    Align2, Color32, CursorIcon, Popup, Rect, RectAlign, Response, Sense, Stroke, StrokeKind, Ui,
+    Vec2, WidgetInfo, accesskit::Role, pos2, vec2,
 };
 use engine::{AudioSink, AudioSource, Command, Deck, DeviceState, VideoSource};
 
@@ -23,31 +23,88 @@ pub struct Choice {
 
 /// The cameras to choose from, with what is in use in any case.
 pub fn camera_choices(deck: &Deck) -> Vec<Choice> {
-    let named = deck.cameras.iter().map(|name| VideoSource::CameraNamed(name.clone()));
-    let all = list(VideoSource::DefaultCamera, named, &deck.video_source, VideoSource::None);
-    all.into_iter().map(|source| choice(text::video_source(&source), source == deck.video_source, Command::ChooseVideo(source))).collect()
+    let named = deck
+        .cameras
+        .iter()
+        .map(|name| VideoSource::CameraNamed(name.clone()));
+    let all = list(
+        VideoSource::DefaultCamera,
+        named,
+        &deck.video_source,
+        VideoSource::None,
+    );
+    all.into_iter()
+        .map(|source| {
+            choice(
+                text::video_source(&source),
+                source == deck.video_source,
+                Command::ChooseVideo(source),
+            )
+        })
+        .collect()
 }
 
 /// The microphones to choose from, with what is in use in any case.
 pub fn microphone_choices(deck: &Deck) -> Vec<Choice> {
-    let named = deck.microphones.iter().map(|name| AudioSource::Microphone(name.clone()));
-    let all = list(AudioSource::DefaultMicrophone, named, &deck.audio_source, AudioSource::None);
-    all.into_iter().map(|source| choice(text::audio_source(&source), source == deck.audio_source, Command::ChooseAudio(source))).collect()
+    let named = deck
+        .microphones
+        .iter()
+        .map(|name| AudioSource::Microphone(name.clone()));
+    let all = list(
+        AudioSource::DefaultMicrophone,
+        named,
+        &deck.audio_source,
+        AudioSource::None,
+    );
+    all.into_iter()
+        .map(|source| {
+            choice(
+                text::audio_source(&source),
+                source == deck.audio_source,
+                Command::ChooseAudio(source),
+            )
+        })
+        .collect()
 }
 
 /// The speakers to choose from, with what is in use in any case.
 pub fn speaker_choices(deck: &Deck) -> Vec<Choice> {
-    let named = deck.speakers.iter().map(|name| AudioSink::Speaker(name.clone()));
-    let all = list(AudioSink::DefaultSpeaker, named, &deck.audio_sink, AudioSink::None);
-    all.into_iter().map(|sink| choice(text::audio_sink(&sink), sink == deck.audio_sink, Command::ChooseSpeaker(sink))).collect()
+    let named = deck
+        .speakers
+        .iter()
+        .map(|name| AudioSink::Speaker(name.clone()));
+    let all = list(
+        AudioSink::DefaultSpeaker,
+        named,
+        &deck.audio_sink,
+        AudioSink::None,
+    );
+    all.into_iter()
+        .map(|sink| {
+            choice(
+                text::audio_sink(&sink),
+                sink == deck.audio_sink,
+                Command::ChooseSpeaker(sink),
+            )
+        })
+        .collect()
 }
 
 fn choice(label: String, is_chosen: bool, command: Command) -> Choice {
-    Choice { label, is_chosen, command }
+    Choice {
+        label,
+        is_chosen,
+        command,
+    }
 }
 
 /// The system's own, the named ones, what is in use if it is none of these, and none.
-fn list<T: PartialEq + Clone>(default: T, named: impl Iterator<Item = T>, in_use: &T, none: T) -> Vec<T> {
+fn list<T: PartialEq + Clone>(
+    default: T,
+    named: impl Iterator<Item = T>,
+    in_use: &T,
+    none: T,
+) -> Vec<T> {
     let mut all: Vec<T> = std::iter::once(default).chain(named).collect();
     if !all.contains(in_use) && *in_use != none {
         all.push(in_use.clone());
@@ -72,8 +129,13 @@ pub struct DevicePicker<'a> {
 impl DevicePicker<'_> {
     /// Draws the field over the whole width.
     pub fn show(self, ui: &mut Ui, out: &mut Vec<Command>) {
-        let chosen = self.choices.iter().find(|choice| choice.is_chosen).map_or("", |choice| choice.label.as_str());
-        let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 56.0), Sense::click());
+        let chosen = self
+            .choices
+            .iter()
+            .find(|choice| choice.is_chosen)
+            .map_or("", |choice| choice.label.as_str());
+        let (rect, response) =
+            ui.allocate_exact_size(vec2(ui.available_width(), 56.0), Sense::click());
         let name = format!("{}: {chosen}", self.name);
         response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, &name));
         let response = response.on_hover_cursor(CursorIcon::PointingHand);
@@ -83,52 +145,102 @@ impl DevicePicker<'_> {
             out.push(Command::ListDevices);
         }
         let width = rect.width().max(220.0);
-        Popup::menu(&response).width(width).gap(6.0).show(|ui| choices_ui(ui, width, &self.choices, out));
+        Popup::menu(&response)
+            .width(width)
+            .gap(6.0)
+            .show(|ui| choices_ui(ui, width, &self.choices, out));
     }
 
     fn paint(&self, ui: &Ui, rect: Rect, response: &Response, chosen: &str, has_failed: bool) {
         let painter = ui.painter();
-        let ground = if response.hovered() { theme::SURFACE_HOVERED } else { theme::SURFACE_RAISED };
-        let line = if response.has_focus() { Stroke::new(2.0, theme::FOCUS) } else { Stroke::NONE };
-        painter.rect(rect, theme::RADIUS_CONTROL, ground, line, StrokeKind::Outside);
-        let (icon, color) =
-            if has_failed { (Icon::Warning, theme::WARNING) } else { (self.icon, theme::TEXT_SECOND) };
+        let ground = if response.hovered() {
+            theme::SURFACE_HOVERED
+        } else {
+            theme::SURFACE_RAISED
+        };
+        let line = if response.has_focus() {
+            Stroke::new(2.0, theme::FOCUS)
+        } else {
+            Stroke::NONE
+        };
+        painter.rect(
+            rect,
+            theme::RADIUS_CONTROL,
+            ground,
+            line,
+            StrokeKind::Outside,
+        );
+        let (icon, color) = if has_failed {
+            (Icon::Warning, theme::WARNING)
+        } else {
+            (self.icon, theme::TEXT_SECOND)
+        };
         let first_line = rect.center().y - 10.0;
-        let icon_rect = Rect::from_center_size(pos2(rect.left() + 20.0, first_line), Vec2::splat(15.0));
+        let icon_rect =
+            Rect::from_center_size(pos2(rect.left() + 20.0, first_line), Vec2::splat(15.0));
         icons::paint(painter, icon, icon_rect, color);
-        let chevron = Rect::from_center_size(pos2(rect.right() - 18.0, rect.center().y), Vec2::splat(14.0));
+        let chevron = Rect::from_center_size(
+            pos2(rect.right() - 18.0, rect.center().y),
+            Vec2::splat(14.0),
+        );
         icons::paint(painter, Icon::Down, chevron, theme::TEXT_SECOND);
         let words = Rect::from_x_y_ranges(rect.left() + 12.0..=rect.right() - 32.0, rect.y_range());
         let caption = pos2(rect.left() + 33.0, first_line);
-        painter.text(caption, Align2::LEFT_CENTER, self.name, theme::regular(11.5), theme::TEXT_SECOND);
+        painter.text(
+            caption,
+            Align2::LEFT_CENTER,
+            self.name,
+            theme::regular(11.5),
+            theme::TEXT_SECOND,
+        );
         let value = pos2(words.left(), rect.center().y + 10.0);
         let galley = elided(ui, chosen, words.width());
-        painter.galley(value - vec2(0.0, galley.size().y / 2.0), galley, theme::TEXT);
+        painter.galley(
+            value - vec2(0.0, galley.size().y / 2.0),
+            galley,
+            theme::TEXT,
+        );
     }
 }
 
 fn elided(ui: &Ui, words: &str, width: f32) -> std::sync::Arc<egui::Galley> {
-    let mut job = egui::text::LayoutJob::simple_singleline(words.to_owned(), theme::medium(13.0), theme::TEXT);
+    let mut job = egui::text::LayoutJob::simple_singleline(
+        words.to_owned(),
+        theme::medium(13.0),
+        theme::TEXT,
+    );
     job.wrap = egui::text::TextWrapping::truncate_at_width(width);
     ui.painter().layout_job(job)
 }
 
 /// A list of devices above a button of the dock: groups with a heading each.
-pub(crate) fn device_menu(anchor: &Response, groups: Vec<(&str, Vec<Choice>)>, out: &mut Vec<Command>) {
+pub(crate) fn device_menu(
+    anchor: &Response,
+    groups: &[(&str, Vec<Choice>)],
+    out: &mut Vec<Command>,
+) {
     if was_pressed(anchor) && !Popup::is_id_open(&anchor.ctx, Popup::default_response_id(anchor)) {
         out.push(Command::ListDevices);
     }
     let width = 260.0;
-    Popup::menu(anchor).align(RectAlign::TOP).width(width).gap(14.0).show(|ui| {
-        for (heading, choices) in &groups {
-            ui.add_space(4.0);
-            ui.horizontal(|ui| {
-                ui.add_space(10.0);
-                ui.label(super::words(*heading, theme::medium(12.0), theme::TEXT_SECOND));
-            });
-            choices_ui(ui, width, choices, out);
-        }
-    });
+    Popup::menu(anchor)
+        .align(RectAlign::TOP)
+        .width(width)
+        .gap(14.0)
+        .show(|ui| {
+            for (heading, choices) in groups {
+                ui.add_space(4.0);
+                ui.horizontal(|ui| {
+                    ui.add_space(10.0);
+                    ui.label(super::words(
+                        *heading,
+                        theme::medium(12.0),
+                        theme::TEXT_SECOND,
+                    ));
+                });
+                choices_ui(ui, width, choices, out);
+            }
+        });
 }
 
 fn choices_ui(ui: &mut Ui, width: f32, choices: &[Choice], out: &mut Vec<Command>) {
@@ -146,17 +258,35 @@ fn choices_ui(ui: &mut Ui, width: f32, choices: &[Choice], out: &mut Vec<Command
 }
 
 fn choice_ui(ui: &mut Ui, choice: &Choice) -> Response {
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), theme::CONTROL), Sense::click());
-    response.widget_info(|| WidgetInfo::selected(Role::MenuItemRadio, true, choice.is_chosen, &choice.label));
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(ui.available_width(), theme::CONTROL), Sense::click());
+    response.widget_info(|| {
+        WidgetInfo::selected(Role::MenuItemRadio, true, choice.is_chosen, &choice.label)
+    });
     let painter = ui.painter();
     let is_lit = response.hovered() || response.has_focus();
-    painter.rect_filled(rect, 8.0, if is_lit { theme::SURFACE_HOVERED } else { Color32::TRANSPARENT });
+    painter.rect_filled(
+        rect,
+        8.0,
+        if is_lit {
+            theme::SURFACE_HOVERED
+        } else {
+            Color32::TRANSPARENT
+        },
+    );
     if choice.is_chosen {
-        let check = Rect::from_center_size(pos2(rect.right() - 18.0, rect.center().y), Vec2::splat(16.0));
+        let check = Rect::from_center_size(
+            pos2(rect.right() - 18.0, rect.center().y),
+            Vec2::splat(16.0),
+        );
         icons::paint(painter, Icon::Check, check, theme::ACCENT_HOVERED);
     }
     let galley = elided(ui, &choice.label, rect.width() - 48.0);
-    painter.galley(pos2(rect.left() + 10.0, rect.center().y - galley.size().y / 2.0), galley, theme::TEXT);
+    painter.galley(
+        pos2(rect.left() + 10.0, rect.center().y - galley.size().y / 2.0),
+        galley,
+        theme::TEXT,
+    );
     response.on_hover_cursor(CursorIcon::PointingHand)
 }
 
@@ -167,8 +297,17 @@ mod tests {
     #[test]
     fn what_is_in_use_is_always_in_the_list_once() {
         let named = || ["a", "b"].into_iter();
-        assert_eq!(list("system", named(), &"b", "none"), ["system", "a", "b", "none"]);
-        assert_eq!(list("system", named(), &"unplugged", "none"), ["system", "a", "b", "unplugged", "none"]);
-        assert_eq!(list("system", named(), &"none", "none"), ["system", "a", "b", "none"]);
+        assert_eq!(
+            list("system", named(), &"b", "none"),
+            ["system", "a", "b", "none"]
+        );
+        assert_eq!(
+            list("system", named(), &"unplugged", "none"),
+            ["system", "a", "b", "unplugged", "none"]
+        );
+        assert_eq!(
+            list("system", named(), &"none", "none"),
+            ["system", "a", "b", "none"]
+        );
     }
 }

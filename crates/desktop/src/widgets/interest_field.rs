@@ -1,6 +1,9 @@
 //! What a person likes to talk about, as chips in a text field.
 
-use egui::{CursorIcon, Frame, Id, Key, Margin, Sense, Stroke, TextEdit, Ui, Vec2, WidgetInfo, accesskit::Role, pos2, vec2};
+use egui::{
+    CursorIcon, Frame, Id, Key, Margin, Sense, Stroke, TextEdit, Ui, Vec2, WidgetInfo,
+    accesskit::Role, pos2, vec2,
+};
 use protocol::limits::{INTEREST_CHARS, INTERESTS};
 
 use super::was_pressed;
@@ -15,7 +18,11 @@ const CHIP_HEIGHT: f32 = 28.0;
 pub fn interest_field(ui: &mut Ui, interests: &mut Vec<String>, draft: &mut String) -> bool {
     let id = Id::unique("interests");
     let has_focus = ui.memory(|memory| memory.has_focus(id));
-    let line = if has_focus { Stroke::new(1.5, theme::ACCENT_HOVERED) } else { Stroke::new(1.0, theme::LINE) };
+    let line = if has_focus {
+        Stroke::new(1.5, theme::ACCENT_HOVERED)
+    } else {
+        Stroke::new(1.0, theme::LINE)
+    };
     let frame = Frame::new()
         .fill(theme::SURFACE_RAISED)
         .stroke(line)
@@ -38,8 +45,11 @@ pub fn interest_field(ui: &mut Ui, interests: &mut Vec<String>, draft: &mut Stri
 fn chips(ui: &mut Ui, interests: &mut Vec<String>) {
     let mut removed = None;
     for (index, interest) in interests.iter().enumerate() {
-        let galley = ui.painter().layout_no_wrap(text::plain(interest), theme::medium(13.0), theme::TEXT);
-        let (rect, response) = ui.allocate_exact_size(vec2(galley.size().x + 40.0, CHIP_HEIGHT), Sense::click());
+        let galley =
+            ui.painter()
+                .layout_no_wrap(text::plain(interest), theme::medium(13.0), theme::TEXT);
+        let (rect, response) =
+            ui.allocate_exact_size(vec2(galley.size().x + 40.0, CHIP_HEIGHT), Sense::click());
         let name = format!("Remove {interest}");
         response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
         let is_lit = response.hovered() || response.has_focus();
@@ -49,9 +59,25 @@ fn chips(ui: &mut Ui, interests: &mut Vec<String>) {
             let stroke = Stroke::new(2.0, theme::FOCUS);
             painter.rect_stroke(rect, CHIP_HEIGHT / 2.0, stroke, egui::StrokeKind::Middle);
         }
-        painter.galley(pos2(rect.left() + 12.0, rect.center().y - galley.size().y / 2.0), galley, theme::TEXT);
-        let cross = egui::Rect::from_center_size(pos2(rect.right() - 15.0, rect.center().y), Vec2::splat(13.0));
-        icons::paint(painter, Icon::Close, cross, if is_lit { theme::TEXT } else { theme::TEXT_SECOND });
+        painter.galley(
+            pos2(rect.left() + 12.0, rect.center().y - galley.size().y / 2.0),
+            galley,
+            theme::TEXT,
+        );
+        let cross = egui::Rect::from_center_size(
+            pos2(rect.right() - 15.0, rect.center().y),
+            Vec2::splat(13.0),
+        );
+        icons::paint(
+            painter,
+            Icon::Close,
+            cross,
+            if is_lit {
+                theme::TEXT
+            } else {
+                theme::TEXT_SECOND
+            },
+        );
         if was_pressed(&response.on_hover_cursor(CursorIcon::PointingHand)) {
             removed = Some(index);
         }
@@ -66,7 +92,11 @@ fn entry(ui: &mut Ui, id: Id, interests: &mut Vec<String>, draft: &mut String) -
         return false;
     }
     let was_empty = draft.is_empty();
-    let hint = if interests.is_empty() { "climbing, jazz, cooking…" } else { "Add another" };
+    let hint = if interests.is_empty() {
+        "climbing, jazz, cooking…"
+    } else {
+        "Add another"
+    };
     let width = ui.available_width_before_wrap_or(90.0);
     let edit = TextEdit::singleline(draft)
         .id(id)
@@ -81,16 +111,20 @@ fn entry(ui: &mut Ui, id: Id, interests: &mut Vec<String>, draft: &mut String) -
         .desired_width(width);
     let response = ui.add(edit).accessible_name("Interests");
     let is_entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
-    if is_entered || draft.contains(',') {
-        let is_done = is_entered && draft.trim().is_empty();
-        for word in std::mem::take(draft).split(',') {
-            add_interest(interests, word);
-        }
-        if is_done {
+    if is_entered {
+        if draft.trim().is_empty() {
             return true;
         }
+        take_words(interests, draft);
         response.request_focus();
-    } else if was_empty && response.has_focus() && ui.input(|input| input.key_pressed(Key::Backspace)) {
+    } else if let Some(comma) = draft.rfind(',') {
+        let rest = draft.split_off(comma + 1);
+        take_words(interests, draft);
+        rest.trim_start().clone_into(draft);
+    } else if was_empty
+        && response.has_focus()
+        && ui.input(|input| input.key_pressed(Key::Backspace))
+    {
         interests.pop();
     }
     false
@@ -98,15 +132,25 @@ fn entry(ui: &mut Ui, id: Id, interests: &mut Vec<String>, draft: &mut String) -
 
 /// Makes chips of what is still being typed.
 pub fn finish_interest(state: &mut WindowState) {
-    for word in std::mem::take(&mut state.interest_draft).split(',') {
-        add_interest(&mut state.interests, word);
+    take_words(&mut state.interests, &mut state.interest_draft);
+}
+
+fn take_words(interests: &mut Vec<String>, draft: &mut String) {
+    for word in std::mem::take(draft).split(',') {
+        add_interest(interests, word);
     }
 }
 
 /// Adds an interest unless it is empty, too much or there already.
 pub fn add_interest(interests: &mut Vec<String>, word: &str) {
-    let word: String = text::plain(word).trim().chars().take(INTEREST_CHARS).collect();
-    let is_known = interests.iter().any(|known| known.to_lowercase() == word.to_lowercase());
+    let word: String = text::plain(word)
+        .trim()
+        .chars()
+        .take(INTEREST_CHARS)
+        .collect();
+    let is_known = interests
+        .iter()
+        .any(|known| known.to_lowercase() == word.to_lowercase());
     if !word.is_empty() && !is_known && interests.len() < INTERESTS {
         interests.push(word);
     }
@@ -120,7 +164,11 @@ impl RestOfLine for Ui {
     /// The rest of the line, or a whole line where less than `least` is left.
     fn available_width_before_wrap_or(&self, least: f32) -> f32 {
         let rest = self.available_size_before_wrap().x;
-        if rest < least { self.max_rect().width() } else { rest }
+        if rest < least {
+            self.max_rect().width()
+        } else {
+            rest
+        }
     }
 }
 

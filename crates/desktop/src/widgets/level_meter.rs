@@ -27,11 +27,18 @@ pub fn paint_level(painter: &Painter, rect: Rect, segments: usize, level: f32) {
     let gap = 3.0;
     let width = (rect.width() - gap * (segments - 1) as f32) / segments as f32;
     for segment in 0..segments {
-        let (from, to) = (segment as f32 / segments as f32, (segment + 1) as f32 / segments as f32);
+        let (from, to) = (
+            segment as f32 / segments as f32,
+            (segment + 1) as f32 / segments as f32,
+        );
         let left = rect.left() + segment as f32 * (width + gap);
         let bar = Rect::from_min_max(pos2(left, rect.top()), pos2(left + width, rect.bottom()));
         let lit = ((level - from) / (to - from)).clamp(0.0, 1.0);
-        let color = if to > LOUD { theme::WARNING } else { theme::GOOD };
+        let color = if to > LOUD {
+            theme::WARNING
+        } else {
+            theme::GOOD
+        };
         painter.rect_filled(bar, 2.0, Color32::from_white_alpha(22));
         painter.rect_filled(bar, 2.0, color.gamma_multiply(lit));
     }

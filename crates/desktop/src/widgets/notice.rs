@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use egui::{Align, Color32, FontId, Galley, Id, Painter, Rect, Ui, Vec2, accesskit::Role, pos2, text::LayoutJob, vec2};
+use egui::{
+    Align, Color32, FontId, Galley, Id, Painter, Rect, Ui, Vec2, accesskit::Role, pos2,
+    text::LayoutJob, vec2,
+};
 
-use super::describe;
+use super::announce;
 use crate::icons::{self, Icon};
 use crate::theme;
 
@@ -42,20 +45,48 @@ impl Notice<'_> {
         let is_small = rect.height() < 230.0;
         let title_size = if is_small { 15.0 } else { 22.0 };
         let detail_size = if is_small { 13.0 } else { 15.0 };
-        let title = centred(painter, self.title, theme::semibold(title_size), theme::TEXT, width);
-        let detail = centred(painter, self.detail, theme::regular(detail_size), theme::TEXT_SECOND, width);
-        let footnote = centred(painter, self.footnote, theme::medium(14.0), theme::TEXT_THIRD, width);
+        let title = centred(
+            painter,
+            self.title,
+            theme::semibold(title_size),
+            theme::TEXT,
+            width,
+        );
+        let detail = centred(
+            painter,
+            self.detail,
+            theme::regular(detail_size),
+            theme::TEXT_SECOND,
+            width,
+        );
+        let footnote = centred(
+            painter,
+            self.footnote,
+            theme::medium(14.0),
+            theme::TEXT_THIRD,
+            width,
+        );
         let (sign, gap) = match self.sign {
             Sign::None => (0.0, 0.0),
             _ if is_small => (48.0, 10.0),
             Sign::Icon(..) => (76.0, 20.0),
             Sign::Searching(_) => (104.0, 28.0),
         };
-        let height_of = |galley: &Option<Arc<Galley>>, gap: f32| galley.as_ref().map_or(0.0, |text| text.size().y + gap);
-        let height = sign + gap + height_of(&title, 0.0) + height_of(&detail, 8.0) + height_of(&footnote, 14.0) + reserve;
+        let height_of = |galley: &Option<Arc<Galley>>, gap: f32| {
+            galley.as_ref().map_or(0.0, |text| text.size().y + gap)
+        };
+        let height = sign
+            + gap
+            + height_of(&title, 0.0)
+            + height_of(&detail, 8.0)
+            + height_of(&footnote, 14.0)
+            + reserve;
         let mut y = (rect.center().y - height / 2.0).max(rect.top());
         let center = rect.center().x;
-        self.sign.paint(painter, Rect::from_center_size(pos2(center, y + sign / 2.0), Vec2::splat(sign)));
+        self.sign.paint(
+            painter,
+            Rect::from_center_size(pos2(center, y + sign / 2.0), Vec2::splat(sign)),
+        );
         y += sign + gap;
         let top = y;
         for (galley, gap) in [(title, 0.0), (detail, 8.0), (footnote, 14.0)] {
@@ -67,14 +98,27 @@ impl Notice<'_> {
             }
         }
         let words = [self.title, self.detail, self.footnote];
-        let spoken = words.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(". ");
-        let area = Rect::from_min_max(pos2(center - width / 2.0, top), pos2(center + width / 2.0, y));
-        describe(ui, id, area, Role::Label, spoken);
+        let spoken = words
+            .into_iter()
+            .filter(|text| !text.is_empty())
+            .collect::<Vec<_>>()
+            .join(". ");
+        let area = Rect::from_min_max(
+            pos2(center - width / 2.0, top),
+            pos2(center + width / 2.0, y),
+        );
+        announce(ui, id, area, Role::Label, spoken);
         y
     }
 }
 
-fn centred(painter: &Painter, words: &str, font: FontId, color: Color32, width: f32) -> Option<Arc<Galley>> {
+fn centred(
+    painter: &Painter,
+    words: &str,
+    font: FontId,
+    color: Color32,
+    width: f32,
+) -> Option<Arc<Galley>> {
     if words.is_empty() {
         return None;
     }
@@ -91,7 +135,12 @@ impl Sign {
             Self::Icon(icon, color) => {
                 painter.circle_filled(rect.center(), radius, theme::SURFACE_HOVERED);
                 let side = rect.width() * 0.46;
-                icons::paint(painter, icon, Rect::from_center_size(rect.center(), Vec2::splat(side)), color);
+                icons::paint(
+                    painter,
+                    icon,
+                    Rect::from_center_size(rect.center(), Vec2::splat(side)),
+                    color,
+                );
             }
             Self::Searching(phase) => {
                 for wave in 0..3 {

@@ -1,12 +1,16 @@
 //! A small rounded label that floats over a picture.
 
-use egui::{Align2, Color32, FontId, Id, Pos2, Rect, Response, Sense, StrokeKind, Ui, Vec2, WidgetInfo, accesskit::Role, pos2, vec2};
+use egui::{
+    Align2, Color32, FontId, Id, Pos2, Rect, Response, Sense, StrokeKind, Ui, Vec2, WidgetInfo,
+    accesskit::Role, pos2, vec2,
+};
 
 use crate::icons::{self, Icon};
 use crate::theme;
 
 /// Marks and words in a row on a dark ground.
 #[derive(Debug, Default)]
+#[must_use = "a pill is drawn by `show_at`"]
 pub struct Pill {
     parts: Vec<Part>,
     name: String,
@@ -93,8 +97,20 @@ impl Pill {
     /// Draws it with `corner` of it at `at`.
     pub fn show_at(self, ui: &Ui, id: Id, corner: Align2, at: Pos2) -> Response {
         let rect = corner.anchor_size(at, vec2(self.width(ui), HEIGHT));
-        let response = ui.interact(rect, id, if self.is_button { Sense::click() } else { Sense::hover() });
-        let role = if self.is_button { Role::Button } else { Role::Label };
+        let response = ui.interact(
+            rect,
+            id,
+            if self.is_button {
+                Sense::click()
+            } else {
+                Sense::hover()
+            },
+        );
+        let role = if self.is_button {
+            Role::Button
+        } else {
+            Role::Label
+        };
         response.widget_info(|| WidgetInfo::labeled(role, true, &self.name));
         let painter = ui.painter();
         let ground = if self.is_button && (response.hovered() || response.has_focus()) {
@@ -102,12 +118,19 @@ impl Pill {
         } else {
             theme::overlay()
         };
-        let line = if response.has_focus() { egui::Stroke::new(2.0, theme::FOCUS) } else { theme::overlay_line() };
+        let line = if response.has_focus() {
+            egui::Stroke::new(2.0, theme::FOCUS)
+        } else {
+            theme::overlay_line()
+        };
         painter.rect(rect, HEIGHT / 2.0, ground, line, StrokeKind::Inside);
         let mut x = rect.left() + PADDING;
         for part in self.parts {
             let width = part.width(ui);
-            part.paint(ui, Rect::from_min_size(pos2(x, rect.top()), vec2(width, HEIGHT)));
+            part.paint(
+                ui,
+                Rect::from_min_size(pos2(x, rect.top()), vec2(width, HEIGHT)),
+            );
             x += width + GAP;
         }
         match self.hint {
@@ -124,7 +147,10 @@ impl Part {
             Self::Icon(..) => 17.0,
             Self::Bars(..) => 18.0,
             Self::Words(words, font, _) => {
-                ui.painter().layout_no_wrap(words.clone(), font.clone(), Color32::PLACEHOLDER).size().x
+                ui.painter()
+                    .layout_no_wrap(words.clone(), font.clone(), Color32::PLACEHOLDER)
+                    .size()
+                    .x
             }
         }
     }
@@ -136,7 +162,12 @@ impl Part {
                 painter.circle_filled(rect.center(), 4.0, color);
             }
             Self::Icon(icon, color) => {
-                icons::paint(painter, icon, Rect::from_center_size(rect.center(), Vec2::splat(17.0)), color);
+                icons::paint(
+                    painter,
+                    icon,
+                    Rect::from_center_size(rect.center(), Vec2::splat(17.0)),
+                    color,
+                );
             }
             Self::Bars(filled, color) => icons::paint_bars(painter, rect, filled, color),
             Self::Words(words, font, color) => {

@@ -1,13 +1,17 @@
 //! A moving picture in a rectangle with round corners.
 
-use egui::{Color32, CornerRadius, Id, Rect, Response, Sense, TextureId, Ui, Vec2, WidgetInfo, accesskit::Role, epaint::RectShape, pos2};
+use egui::{
+    Color32, CornerRadius, Id, Rect, Response, Sense, TextureId, Ui, Vec2, WidgetInfo,
+    accesskit::Role, epaint::RectShape, pos2,
+};
 
 /// The largest part of a picture that may be cut off to fill a rectangle. Beyond that, bars are the lesser evil: a
 /// portrait picture in a wide window would show half a face.
-const MAX_CUT: f32 = 0.34;
+const MAX_CUT: f32 = 0.45;
 
 /// One picture and how it is shown.
 #[derive(Debug, Clone)]
+#[must_use = "a picture is drawn by `show_at`"]
 pub struct VideoView<'a> {
     name: &'a str,
     picture: (TextureId, Vec2),
@@ -19,7 +23,13 @@ pub struct VideoView<'a> {
 impl<'a> VideoView<'a> {
     /// Shows a texture of that many pixels. `name` is what a screen reader says.
     pub fn new(name: &'a str, picture: (TextureId, Vec2)) -> Self {
-        Self { name, picture, is_mirrored: false, brightness: 1.0, radius: 0 }
+        Self {
+            name,
+            picture,
+            is_mirrored: false,
+            brightness: 1.0,
+            radius: 0,
+        }
     }
 
     /// Turns left and right round, as in a mirror: one's own picture is expected so.
@@ -50,8 +60,14 @@ impl<'a> VideoView<'a> {
             (uv.min.x, uv.max.x) = (uv.max.x, uv.min.x);
         }
         let shade = (self.brightness.clamp(0.0, 1.0) * 255.0) as u8;
-        let corners = if place == rect { CornerRadius::same(self.radius) } else { CornerRadius::ZERO };
-        ui.painter().add(RectShape::filled(place, corners, Color32::from_gray(shade)).with_texture(texture, uv));
+        let corners = if place == rect {
+            CornerRadius::same(self.radius)
+        } else {
+            CornerRadius::ZERO
+        };
+        ui.painter().add(
+            RectShape::filled(place, corners, Color32::from_gray(shade)).with_texture(texture, uv),
+        );
         response
     }
 }
@@ -87,9 +103,15 @@ mod tests {
     fn a_picture_of_nearly_the_same_shape_fills_the_stage() {
         let (place, uv) = visible_part(vec2(640.0, 480.0), stage(1600.0, 1000.0));
         assert_eq!(place, stage(1600.0, 1000.0));
-        assert!(uv.width() > 0.999 && uv.height() < 1.0, "top and bottom are cut: {uv:?}");
+        assert!(
+            uv.width() > 0.999 && uv.height() < 1.0,
+            "top and bottom are cut: {uv:?}"
+        );
         let seen = vec2(640.0 * uv.width(), 480.0 * uv.height());
-        assert!((seen.x / seen.y - 1.6).abs() < 0.001, "nothing is stretched: {seen:?}");
+        assert!(
+            (seen.x / seen.y - 1.6).abs() < 0.001,
+            "nothing is stretched: {seen:?}"
+        );
     }
 
     #[test]
@@ -102,7 +124,10 @@ mod tests {
 
     #[test]
     fn an_empty_picture_or_stage_is_no_reason_to_divide_by_zero() {
-        for (size, rect) in [(vec2(0.0, 0.0), stage(10.0, 10.0)), (vec2(8.0, 8.0), stage(0.0, 0.0))] {
+        for (size, rect) in [
+            (vec2(0.0, 0.0), stage(10.0, 10.0)),
+            (vec2(8.0, 8.0), stage(0.0, 0.0)),
+        ] {
             let (place, uv) = visible_part(size, rect);
             assert!(place.is_finite() && uv.is_finite());
         }

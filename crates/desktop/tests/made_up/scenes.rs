@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use desktop::state::WindowState;
 use desktop::window::Window;
 use engine::{
-    AudioSink, AudioSource, CallView, CandidateKind, ChatLine, Deck, DeviceProblem, DeviceState, EndReason,
-    PartnerView, PathView, SignallingProblem, SignallingView, Snapshot, Speaker, Statistics, VideoSource,
+    AudioSink, AudioSource, CallView, CandidateKind, ChatLine, Deck, DeviceProblem, DeviceState,
+    EndReason, PartnerView, PathView, SignallingProblem, SignallingView, Snapshot, Speaker,
+    Statistics, VideoSource,
 };
 use media::video::VideoFrame;
 
@@ -21,22 +22,86 @@ pub(crate) struct Scene {
 
 /// Every scene. A picture of each is kept.
 pub(crate) const SCENES: [Scene; 16] = [
-    Scene { name: "lobby", make: lobby, prepare: likes_things },
-    Scene { name: "lobby-first-time", make: lobby_alone, prepare: nothing },
-    Scene { name: "lobby-devices-in-trouble", make: lobby_devices_in_trouble, prepare: nothing },
-    Scene { name: "lobby-no-server", make: lobby_no_server, prepare: likes_things },
-    Scene { name: "searching", make: searching, prepare: searched_for_things },
-    Scene { name: "searching-alone", make: searching_alone, prepare: nothing },
-    Scene { name: "connecting", make: connecting, prepare: nothing },
-    Scene { name: "call", make: call, prepare: nothing },
-    Scene { name: "call-chat", make: call_chat, prepare: with_chat },
-    Scene { name: "call-statistics", make: call, prepare: with_statistics },
-    Scene { name: "call-partner-hidden", make: call_partner_hidden, prepare: nothing },
-    Scene { name: "call-unread", make: call_chat, prepare: nothing },
-    Scene { name: "call-troubles", make: call_troubles, prepare: nothing },
-    Scene { name: "reconnecting", make: reconnecting, prepare: nothing },
-    Scene { name: "ended-partner-left", make: ended_partner_left, prepare: nothing },
-    Scene { name: "ended-connection-lost", make: ended_connection_lost, prepare: nothing },
+    Scene {
+        name: "lobby",
+        make: lobby,
+        prepare: likes_things,
+    },
+    Scene {
+        name: "lobby-first-time",
+        make: lobby_alone,
+        prepare: nothing,
+    },
+    Scene {
+        name: "lobby-devices-in-trouble",
+        make: lobby_devices_in_trouble,
+        prepare: nothing,
+    },
+    Scene {
+        name: "lobby-no-server",
+        make: lobby_no_server,
+        prepare: likes_things,
+    },
+    Scene {
+        name: "searching",
+        make: searching,
+        prepare: searched_for_things,
+    },
+    Scene {
+        name: "searching-alone",
+        make: searching_alone,
+        prepare: nothing,
+    },
+    Scene {
+        name: "connecting",
+        make: connecting,
+        prepare: nothing,
+    },
+    Scene {
+        name: "call",
+        make: call,
+        prepare: nothing,
+    },
+    Scene {
+        name: "call-chat",
+        make: call_chat,
+        prepare: with_chat,
+    },
+    Scene {
+        name: "call-statistics",
+        make: call,
+        prepare: with_statistics,
+    },
+    Scene {
+        name: "call-partner-hidden",
+        make: call_partner_hidden,
+        prepare: nothing,
+    },
+    Scene {
+        name: "call-unread",
+        make: call_chat,
+        prepare: nothing,
+    },
+    Scene {
+        name: "call-troubles",
+        make: call_troubles,
+        prepare: nothing,
+    },
+    Scene {
+        name: "reconnecting",
+        make: reconnecting,
+        prepare: nothing,
+    },
+    Scene {
+        name: "ended-partner-left",
+        make: ended_partner_left,
+        prepare: nothing,
+    },
+    Scene {
+        name: "ended-connection-lost",
+        make: ended_connection_lost,
+        prepare: nothing,
+    },
 ];
 
 impl Scene {
@@ -50,7 +115,7 @@ impl Scene {
         let mut state = WindowState::new("wss://passerby.example".to_owned(), Vec::new());
         (self.prepare)(&mut state);
         let mut window = Window::new(state);
-        window.pictures.remote.set(ctx, &portrait(REMOTE, now));
+        window.pictures.remote.set(ctx, &remote_picture(now));
         window.pictures.local.set(ctx, &portrait(LOCAL, now));
         if matches!(self.snapshot(now).call, CallView::Ended { .. }) {
             // A call came before.
@@ -97,12 +162,15 @@ fn strings(words: &[&str]) -> Arc<[String]> {
 
 fn ago(now: Instant, seconds: f32) -> Instant {
     // A machine that has just started has little past to point to.
-    now.checked_sub(Duration::from_secs_f32(seconds)).unwrap_or(now)
+    now.checked_sub(Duration::from_secs_f32(seconds))
+        .unwrap_or(now)
 }
 
 /// The window in the lobby, everything well.
 pub(crate) fn lobby(_: Instant) -> Snapshot {
-    let working = |name: &str| DeviceState::Working { name: name.to_owned() };
+    let working = |name: &str| DeviceState::Working {
+        name: name.to_owned(),
+    };
     Snapshot {
         signalling: SignallingView::Connected { online: 1284 },
         call: CallView::Idle,
@@ -152,23 +220,43 @@ fn lobby_no_server(now: Instant) -> Snapshot {
 
 /// A search that has lasted seven seconds.
 pub(crate) fn searching(now: Instant) -> Snapshot {
-    Snapshot { call: CallView::Searching { since: ago(now, 7.3) }, ..lobby(now) }
+    Snapshot {
+        call: CallView::Searching {
+            since: ago(now, 7.3),
+        },
+        ..lobby(now)
+    }
 }
 
 fn searching_alone(now: Instant) -> Snapshot {
     let signalling = SignallingView::Connected { online: 1 };
-    Snapshot { signalling, call: CallView::Searching { since: ago(now, 62.8) }, ..lobby(now) }
+    Snapshot {
+        signalling,
+        call: CallView::Searching {
+            since: ago(now, 62.8),
+        },
+        ..lobby(now)
+    }
 }
 
 fn connecting(now: Instant) -> Snapshot {
     let interests = strings(&["jazz"]);
-    Snapshot { call: CallView::Connecting { since: ago(now, 0.7), interests }, ..lobby(now) }
+    Snapshot {
+        call: CallView::Connecting {
+            since: ago(now, 0.7),
+            interests,
+        },
+        ..lobby(now)
+    }
 }
 
 /// A call that goes well.
 pub(crate) fn call(now: Instant) -> Snapshot {
     Snapshot {
-        call: CallView::Connected { since: ago(now, 161.2), interests: strings(&["climbing", "jazz"]) },
+        call: CallView::Connected {
+            since: ago(now, 161.2),
+            interests: strings(&["climbing", "jazz"]),
+        },
         partner: PartnerView {
             is_sending_audio: true,
             is_sending_video: true,
@@ -177,7 +265,10 @@ pub(crate) fn call(now: Instant) -> Snapshot {
         },
         statistics: Statistics {
             time_to_connected: Some(Duration::from_millis(412)),
-            path: Some(PathView { local: CandidateKind::ServerReflexive, remote: CandidateKind::Host }),
+            path: Some(PathView {
+                local: CandidateKind::ServerReflexive,
+                remote: CandidateKind::Host,
+            }),
             round_trip: Some(Duration::from_millis(43)),
             loss_ratio: Some(0.002),
             sent_bps: 1_620_000,
@@ -196,13 +287,22 @@ pub(crate) fn call(now: Instant) -> Snapshot {
 
 /// A call in which people write to each other.
 pub(crate) fn call_chat(now: Instant) -> Snapshot {
-    let line = |speaker, text: &str| ChatLine { speaker, text: text.to_owned() };
+    let line = |speaker, text: &str| ChatLine {
+        speaker,
+        text: text.to_owned(),
+    };
     let mut snapshot = call(now);
     snapshot.chat = [
         line(Speaker::Partner, "hey! you like jazz too?"),
-        line(Speaker::Me, "Yes, mostly the sixties. Blue Note records on repeat"),
+        line(
+            Speaker::Me,
+            "Yes, mostly the sixties. Blue Note records on repeat",
+        ),
         line(Speaker::Me, "What do you listen to?"),
-        line(Speaker::Partner, "Alice Coltrane, all week. Journey in Satchidananda is perfect for rainy mornings 😊"),
+        line(
+            Speaker::Partner,
+            "Alice Coltrane, all week. Journey in Satchidananda is perfect for rainy mornings 🎵",
+        ),
         line(Speaker::Me, "Great pick. Do you play anything?"),
         line(Speaker::Partner, "a bit of upright bass, badly"),
     ]
@@ -238,29 +338,61 @@ fn reconnecting(now: Instant) -> Snapshot {
         lost_at: ago(now, 3.4),
         interests: strings(&["climbing", "jazz"]),
     };
-    Snapshot { call: call_view, ..call(now) }
+    Snapshot {
+        call: call_view,
+        ..call(now)
+    }
 }
 
 fn ended_partner_left(now: Instant) -> Snapshot {
-    Snapshot { call: CallView::Ended { reason: EndReason::PartnerLeft }, ..lobby(now) }
+    Snapshot {
+        call: CallView::Ended {
+            reason: EndReason::PartnerLeft,
+        },
+        ..lobby(now)
+    }
 }
 
 fn ended_connection_lost(now: Instant) -> Snapshot {
-    Snapshot { call: CallView::Ended { reason: EndReason::ConnectionLost }, ..lobby(now) }
+    Snapshot {
+        call: CallView::Ended {
+            reason: EndReason::ConnectionLost,
+        },
+        ..lobby(now)
+    }
+}
+
+/// The stranger, drawn.
+pub(crate) fn remote_picture(now: Instant) -> VideoFrame {
+    portrait(REMOTE, now)
 }
 
 /// Colours of a drawn person: wall, window, hair, skin, clothes.
 type Palette = [[u8; 3]; 5];
 
-const REMOTE: Palette = [[0x6E, 0x7F, 0x86], [0xB9, 0xC8, 0xC4], [0x2B, 0x21, 0x1E], [0xD9, 0xA0, 0x7E], [0x2F, 0x5D, 0x62]];
-const LOCAL: Palette = [[0x8A, 0x74, 0x60], [0xD8, 0xC3, 0x9A], [0x5A, 0x33, 0x22], [0xEC, 0xBE, 0x9C], [0xB2, 0x55, 0x3E]];
+const REMOTE: Palette = [
+    [0x6E, 0x7F, 0x86],
+    [0xB9, 0xC8, 0xC4],
+    [0x2B, 0x21, 0x1E],
+    [0xD9, 0xA0, 0x7E],
+    [0x2F, 0x5D, 0x62],
+];
+const LOCAL: Palette = [
+    [0x8A, 0x74, 0x60],
+    [0xD8, 0xC3, 0x9A],
+    [0x5A, 0x33, 0x22],
+    [0xEC, 0xBE, 0x9C],
+    [0xB2, 0x55, 0x3E],
+];
 
 /// A person as flat shapes, so that the pictures in the tests stay small.
 fn portrait(palette: Palette, now: Instant) -> VideoFrame {
     let (width, height) = (960_usize, 540_usize);
     let color_at = |x: usize, y: usize| {
         let (x, y) = (x as f32 / 1.5 - 300.0, y as f32 / 1.5);
-        let is_within = |cx: f32, cy: f32, rx: f32, ry: f32| ((x - cx) / rx).powi(2) + ((y - cy) / ry).powi(2) <= 1.0;
+        let is_within = |cx: f32, cy: f32, rx: f32, ry: f32| {
+            ((x - cx) / rx).powi(2) + ((y - cy) / ry).powi(2) <= 1.0
+        };
         if is_within(0.0, 168.0, 58.0, 76.0) && y > 120.0 {
             palette[3]
         } else if is_within(0.0, 150.0, 76.0, 92.0) {
@@ -284,14 +416,24 @@ fn portrait(palette: Palette, now: Instant) -> VideoFrame {
             planes.extend((0..width).step_by(2).map(|x| yuv(color_at(x, y))[plane]));
         }
     }
-    VideoFrame::from_planes(width as u32, height as u32, planes, now).unwrap()
+    VideoFrame::from_planes(width as u32, height as u32, planes, now)
+        .expect("the planes are made for this size")
 }
 
 /// BT.601, limited range.
-fn yuv([r, g, b]: [u8; 3]) -> [u8; 3] {
-    let (r, g, b) = (f32::from(r), f32::from(g), f32::from(b));
-    let y = 16.0 + 0.257 * r + 0.504 * g + 0.098 * b;
-    let u = 128.0 - 0.148 * r - 0.291 * g + 0.439 * b;
-    let v = 128.0 + 0.439 * r - 0.368 * g - 0.071 * b;
-    [y as u8, u as u8, v as u8]
+fn yuv(rgb: [u8; 3]) -> [u8; 3] {
+    let rgb = rgb.map(f32::from);
+    let mixed = |offset: f32, weights: [f32; 3]| {
+        let sum: f32 = weights
+            .iter()
+            .zip(rgb)
+            .map(|(weight, value)| weight * value)
+            .sum();
+        (offset + sum) as u8
+    };
+    [
+        mixed(16.0, [0.257, 0.504, 0.098]),
+        mixed(128.0, [-0.148, -0.291, 0.439]),
+        mixed(128.0, [0.439, -0.368, -0.071]),
+    ]
 }

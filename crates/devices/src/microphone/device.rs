@@ -189,7 +189,7 @@ mod tests {
         consumer.pop_entire_slice(&mut held).unwrap();
         assert_eq!(held.map(|sample| sample as i32), [1, -1, 2, -2, 3, -3]);
         assert_eq!(
-            copy_in(&[5.0_f32; 7], 2, &mut producer),
+            copy_in(&[5.0_f32; 5], 2, &mut producer),
             1,
             "half a group is not taken"
         );

@@ -36,12 +36,18 @@ pub(crate) fn find(
             .ok_or(DeviceProblem::NotFound);
     };
     let devices = devices(&host, direction).map_err(|error| problem_of(&error, false))?;
-    devices
-        .into_iter()
-        .find(|device| {
-            identifier_of(device).as_deref() == Some(wanted) || name_of(device) == wanted
-        })
-        .map(|device| (device, wanted.to_owned()))
+    // Who gives an identifier may mean one that is not on the list.
+    let identified = devices
+        .iter()
+        .find(|device| identifier_of(device).as_deref() == Some(wanted));
+    let named = || {
+        devices
+            .iter()
+            .find(|device| is_listed(device) && name_of(device) == wanted)
+    };
+    identified
+        .or_else(named)
+        .map(|device| (device.clone(), wanted.to_owned()))
         .ok_or(DeviceProblem::NotFound)
 }
 
@@ -52,7 +58,7 @@ fn list(direction: Direction) -> Vec<String> {
         return Vec::new();
     };
     let mut names = Vec::new();
-    for device in devices {
+    for device in devices.into_iter().filter(is_listed) {
         let is_default = identifier_of(&device).as_deref() == Some("default");
         let name = name_of(&device);
         if !is_default && !names.contains(&name) {
@@ -63,14 +69,16 @@ fn list(direction: Direction) -> Vec<String> {
 }
 
 fn devices(host: &cpal::Host, direction: Direction) -> Result<Vec<Device>, cpal::Error> {
-    let devices = host.devices()?.filter(|device| {
-        let fits = match direction {
-            Direction::Capture => device.supports_input(),
-            Direction::Playout => device.supports_output(),
-        };
-        fits && identifier_of(device).is_none_or(|identifier| is_for_people(&identifier))
+    let devices = host.devices()?.filter(|device| match direction {
+        Direction::Capture => device.supports_input(),
+        Direction::Playout => device.supports_output(),
     });
     Ok(devices.collect())
+}
+
+/// Whether a person gets to see it.
+fn is_listed(device: &Device) -> bool {
+    identifier_of(device).is_none_or(|identifier| is_for_people(&identifier))
 }
 
 /// ALSA lists each sound card a dozen times, once for each way to drive it. One of them is enough: the one that
@@ -123,5 +131,51 @@ pub(crate) fn problem_of(error: &cpal::Error, was_running: bool) -> DeviceProble
         // ECONNREFUSED, in the words of ALSA: the sound server has gone.
         ErrorKind::BackendError if error.to_string().contains("(111)") => DeviceProblem::NotFound,
         _ => DeviceProblem::Other(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_sound_system_are_told_apart() {
+        let problem = |kind: ErrorKind| problem_of(&kind.into(), false);
+        assert_eq!(
+            problem(ErrorKind::DeviceNotAvailable),
+            DeviceProblem::NotFound
+        );
+        assert_eq!(problem(ErrorKind::DeviceBusy), DeviceProblem::Busy);
+        assert_eq!(
+            problem(ErrorKind::PermissionDenied),
+            DeviceProblem::NotPermitted
+        );
+        assert_eq!(
+            problem(ErrorKind::UnsupportedConfig),
+            DeviceProblem::NoUsableFormat
+        );
+        assert!(matches!(
+            problem(ErrorKind::BackendError),
+            DeviceProblem::Other(_)
+        ));
+        let gone = problem_of(&ErrorKind::DeviceNotAvailable.into(), true);
+        assert_eq!(gone, DeviceProblem::Unplugged);
+        let refused = "ALSA function 'snd_pcm_open' failed with error 'Connection refused (111)'";
+        let refused = cpal::Error::with_message(ErrorKind::BackendError, refused);
+        assert_eq!(problem_of(&refused, false), DeviceProblem::NotFound);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn each_sound_card_is_listed_once() {
+        let listed = ["plughw:CARD=PCH,DEV=0", "pulse", "pipewire"];
+        let left_out = [
+            "hw:CARD=PCH,DEV=0",
+            "surround51:CARD=PCH,DEV=0",
+            "dmix:CARD=PCH",
+            "null",
+        ];
+        assert!(listed.iter().all(|identifier| is_for_people(identifier)));
+        assert!(!left_out.iter().any(|identifier| is_for_people(identifier)));
     }
 }

@@ -5,6 +5,7 @@
 //! concealed; when too much piles up, a packet is left out; when there is too little, concealment stretches the sound.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,66 +15,13 @@ use crate::RtpPacket;
 use crate::time::{SequenceUnwrapper, TimestampUnwrapper};
 
 mod delay;
+mod interface;
 
 use delay::DelayEstimator;
+pub use interface::{Config, Counters, Pull};
 
 /// Samples in one frame, as timestamps count them.
 const FRAME: u64 = FRAME_SAMPLES as u64;
-
-/// How much delay is allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Config {
-    /// The least delay the buffer aims at. One frame: below it every hiccup of a thread would be heard.
-    pub min_delay: Duration,
-    /// The most delay it aims at and keeps. Beyond half a second people interrupt each other.
-    pub max_delay: Duration,
-    /// How long sound is made up when nothing comes, before there is silence. Longer, and it sounds like a machine.
-    pub max_conceal: Duration,
-    /// How long the buffer must hold too much or too little before it corrects that by a packet, and how long it then waits
-    /// until the next time: each correction can be heard. Large errors make it less patient, in proportion.
-    pub patience: Duration,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            min_delay: FRAME_DURATION,
-            max_delay: Duration::from_millis(500),
-            max_conceal: Duration::from_millis(100),
-            patience: Duration::from_millis(300),
-        }
-    }
-}
-
-/// What to play next. "Decode" means: play all samples that come out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pull {
-    /// Decode this packet.
-    Decode(Bytes),
-    /// A packet is lost, this one came after it: reconstruct 20 ms from its in-band FEC. It will be given again to decode.
-    Recover(Bytes),
-    /// Let the decoder make 20 ms up.
-    Conceal,
-    /// Play 20 ms of silence: nothing has come yet, or nothing has come for long (muted, DTX).
-    Silence,
-}
-
-/// What has happened since the beginning.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Packets given out to decode.
-    pub packets_decoded: u64,
-    /// Frames reconstructed from FEC.
-    pub frames_recovered: u64,
-    /// Frames made up.
-    pub frames_concealed: u64,
-    /// Packets left out to shorten the delay.
-    pub packets_dropped: u64,
-    /// Packets that came after their turn.
-    pub packets_late: u64,
-    /// Packets that were there already.
-    pub packets_duplicate: u64,
-}
 
 /// The jitter buffer of one inbound Opus stream.
 #[derive(Debug)]
@@ -230,22 +178,21 @@ impl JitterBuffer {
 
         if played.is_some_and(|next| sequence_number < next) {
             self.counters.packets_late += 1;
-        } else if self.packets.contains_key(&sequence_number) {
+            return;
+        }
+        let Entry::Vacant(place) = self.packets.entry(sequence_number) else {
             self.counters.packets_duplicate += 1;
-        } else {
-            self.packets.insert(
-                sequence_number,
-                Stored {
-                    timestamp: packet.timestamp,
-                    media_time,
-                    samples: samples.into(),
-                    payload: packet.payload,
-                    arrived_at: packet.arrived_at,
-                },
-            );
-            if self.packets.len() > Self::MAX_PACKETS {
-                self.drop_oldest();
-            }
+            return;
+        };
+        place.insert(Stored {
+            timestamp: packet.timestamp,
+            media_time,
+            samples: samples.into(),
+            payload: packet.payload,
+            arrived_at: packet.arrived_at,
+        });
+        if self.packets.len() > Self::MAX_PACKETS {
+            self.drop_oldest();
         }
     }
 

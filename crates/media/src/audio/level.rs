@@ -45,6 +45,7 @@ impl LevelMeter {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "the ends of the scale are exact")]
 mod tests {
     use super::*;
     use crate::audio::{FRAME_SAMPLES, Tone};

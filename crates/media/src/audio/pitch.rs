@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn silence_noise_and_too_little_have_no_pitch() {
-        assert_eq!(fundamental_hz(&[0.0; 4800], 48_000), None);
+        assert_eq!(fundamental_hz(&vec![0.0; 4800], 48_000), None);
         let mut state = 1_u32;
         let noise: Vec<f32> = (0..4800)
             .map(|_| {
@@ -112,6 +112,6 @@ mod tests {
         assert_eq!(fundamental_hz(&noise, 48_000), None);
         assert_eq!(fundamental_hz(&[], 48_000), None);
         assert_eq!(fundamental_hz(&[0.5; 10], 48_000), None);
-        assert_eq!(fundamental_hz(&[f32::NAN; 4800], 48_000), None);
+        assert_eq!(fundamental_hz(&vec![f32::NAN; 4800], 48_000), None);
     }
 }

@@ -69,7 +69,7 @@ impl CaptureClock {
         let since_report = ticks * 1_000_000 / stream.clock_rate_hz();
         let since_report = Duration::from_micros(since_report.unsigned_abs());
         let seconds = report.ntp_time >> 32;
-        let nanos = (report.ntp_time & 0xffff_ffff) * 1_000_000_000 >> 32;
+        let nanos = ((report.ntp_time & 0xffff_ffff) * 1_000_000_000) >> 32;
         let reported = Duration::new(seconds, nanos as u32);
         if ticks >= 0 {
             reported.checked_add(since_report)

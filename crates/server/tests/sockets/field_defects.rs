@@ -107,7 +107,7 @@ async fn a_stranger_cannot_send_into_a_room() {
 }
 
 /// Rooms and their sockets were kept for ever.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rooms_and_connections_are_forgotten() {
     let server = start(Settings::default()).await;
 

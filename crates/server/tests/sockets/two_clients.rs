@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::client::{Client, Pair, candidate, join, start, until};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_strangers_meet_talk_and_part() {
     let server = start(Settings::default()).await;
 
@@ -277,7 +277,7 @@ async fn one_more_than_allowed_is_told_that_the_server_is_full() {
 
 #[tokio::test]
 async fn a_client_that_waits_and_answers_pings_goes_on_waiting() {
-    let heartbeat = std::time::Duration::from_millis(100);
+    let heartbeat = std::time::Duration::from_millis(500);
     let server = start(Settings {
         heartbeat,
         ..Settings::default()
@@ -285,7 +285,7 @@ async fn a_client_that_waits_and_answers_pings_goes_on_waiting() {
     .await;
     let mut client = Client::waiting(&server).await;
 
-    let wait = tokio::time::timeout(heartbeat * 8, client.hears()).await;
+    let wait = tokio::time::timeout(heartbeat * 6, client.hears()).await;
 
     assert!(wait.is_err(), "heard {wait:?}");
     client.has_heard_all().await;

@@ -66,11 +66,16 @@ async fn closing_is_no_failure_and_ends_everything() {
     let mut pair = Pair::connected().await;
     tokio::join!(pair.a.peer.close(), pair.a.peer.close());
     pair.a.peer.close().await;
-    while let Some(event) = pair.a.events.recv().await {
-        assert_ne!(event, PeerEvent::Failed);
-    }
-    assert_eq!(pair.a.video.recv().await, None);
-    assert_eq!(pair.a.audio.recv().await, None);
+    let ends = async {
+        while let Some(event) = pair.a.events.recv().await {
+            assert_ne!(event, PeerEvent::Failed);
+        }
+        assert_eq!(pair.a.video.recv().await, None);
+        assert_eq!(pair.a.audio.recv().await, None);
+    };
+    tokio::time::timeout(PATIENCE, ends)
+        .await
+        .expect("the receivers end");
     pair.a.peer.create_offer(false).await.expect_err("closed");
     pair.b.peer.close().await;
 }

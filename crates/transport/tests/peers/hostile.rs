@@ -134,7 +134,13 @@ async fn candidates_are_checked_and_counted() {
     let mut taken = 0;
     for port in 1..200 {
         let text = format!("candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host");
-        taken += usize::from(pair.b.peer.add_candidate(Some(candidate(&text))).await.is_ok());
+        taken += usize::from(
+            pair.b
+                .peer
+                .add_candidate(Some(candidate(&text)))
+                .await
+                .is_ok(),
+        );
     }
     assert!((1..=64).contains(&taken), "{taken} candidates were taken");
     pair.close().await;

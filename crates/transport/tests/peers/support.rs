@@ -132,11 +132,16 @@ impl Pair {
                 self.a.history,
                 self.b.history
             );
-            tokio::select! {
-                Some(event) = self.a.events.recv() => self.take(true, event).await,
-                Some(event) = self.b.events.recv() => self.take(false, event).await,
-                () = tokio::time::sleep(Duration::from_millis(20)) => {}
-            }
+            self.step(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Takes one event of either end, or waits for this long.
+    pub(crate) async fn step(&mut self, wait: Duration) {
+        tokio::select! {
+            Some(event) = self.a.events.recv() => self.take(true, event).await,
+            Some(event) = self.b.events.recv() => self.take(false, event).await,
+            () = tokio::time::sleep(wait) => {}
         }
     }
 

@@ -1,0 +1,99 @@
+//! Which camera, microphone and speaker are used, and what is wrong with them.
+
+use egui::{Align, Layout, Ui, Vec2, vec2};
+use engine::Command;
+
+use crate::icons::{self, Icon};
+use crate::screens::{View, banner};
+use crate::text::Device;
+use crate::theme;
+use crate::trouble::Trouble;
+use crate::widgets::{
+    Button, DevicePicker, Look, camera_choices, microphone_choices, speaker_choices, was_pressed,
+    words,
+};
+
+/// Under this width the pickers stand below each other.
+const SIDE_BY_SIDE_FROM: f32 = 440.0;
+
+/// Draws the three pickers, and below them what is wrong. What is wrong with the camera stands in its picture.
+pub(super) fn ui(ui: &mut Ui, view: View<'_>, out: &mut Vec<Command>) {
+    let deck = &view.snapshot.devices;
+    let pickers = [
+        ("Camera", Icon::Camera, &deck.camera, camera_choices(deck)),
+        (
+            "Microphone",
+            Icon::Microphone,
+            &deck.microphone,
+            microphone_choices(deck),
+        ),
+        (
+            "Speaker",
+            Icon::Speaker,
+            &deck.speaker,
+            speaker_choices(deck),
+        ),
+    ];
+    let is_row = ui.available_width() >= SIDE_BY_SIDE_FROM;
+    let width = if is_row {
+        (ui.available_width() - 20.0) / 3.0
+    } else {
+        ui.available_width()
+    };
+    let layout = if is_row {
+        Layout::left_to_right(Align::Min)
+    } else {
+        Layout::top_down(Align::Min)
+    };
+    ui.with_layout(layout, |ui| {
+        ui.spacing_mut().item_spacing = vec2(10.0, 8.0);
+        for (name, icon, state, choices) in pickers {
+            ui.allocate_ui(vec2(width, 56.0), |ui| {
+                ui.set_width(width);
+                DevicePicker {
+                    name,
+                    icon,
+                    state,
+                    choices,
+                }
+                .show(ui, out);
+            });
+        }
+    });
+    ui.add_space(6.0);
+    for trouble in Trouble::all(view.snapshot) {
+        if let Trouble::Device(device @ (Device::Microphone | Device::Speaker), _) = trouble {
+            device_trouble_ui(ui, &trouble, device, view, out);
+        }
+    }
+}
+
+fn device_trouble_ui(
+    ui: &mut Ui,
+    trouble: &Trouble,
+    device: Device,
+    view: View<'_>,
+    out: &mut Vec<Command>,
+) {
+    let explanation = trouble.explanation();
+    ui.horizontal_top(|ui| {
+        ui.spacing_mut().item_spacing.x = 10.0;
+        let (_, sign) = ui.allocate_space(Vec2::splat(18.0));
+        icons::paint(ui.painter(), Icon::Warning, sign, theme::WARNING);
+        let again = Button::new(Look::Quiet, "Try again").font(theme::medium(13.0));
+        let words_width = ui.available_width() - again.natural_width(ui.painter()) - 10.0;
+        ui.vertical(|ui| {
+            ui.set_width(words_width);
+            ui.spacing_mut().item_spacing.y = 2.0;
+            ui.label(words(explanation.title, theme::medium(13.0), theme::TEXT));
+            ui.label(words(
+                explanation.detail,
+                theme::regular(13.0),
+                theme::TEXT_SECOND,
+            ));
+        });
+        if was_pressed(&again.show(ui, vec2(0.0, 34.0))) {
+            out.push(banner::retry(view, device));
+        }
+    });
+}

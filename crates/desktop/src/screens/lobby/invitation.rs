@@ -1,0 +1,116 @@
+//! What this is, the interests and the one big button; or what stands in the way of it.
+
+use std::time::Duration;
+
+use egui::{Align, Frame, Id, Key, Layout, Margin, Stroke, TextEdit, Ui, Vec2, vec2};
+use engine::{Command, SignallingProblem, SignallingView};
+
+use crate::actions::Action;
+use crate::icons::{self, Icon};
+use crate::screens::View;
+use crate::state::WindowState;
+use crate::widgets::{Button, Look, finish_interest, interest_field, was_pressed, words};
+use crate::{text, theme};
+
+/// What this is, the interests, and Start; or what stands in the way of it.
+pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
+    ui.spacing_mut().item_spacing.y = 0.0;
+    if let SignallingView::Away { problem, retry_at } = &view.snapshot.signalling {
+        let wait = retry_at.saturating_duration_since(view.now);
+        server_ui(ui, problem, wait, state, out);
+    } else {
+        ui.label(words("Meet a stranger", theme::semibold(30.0), theme::TEXT));
+        ui.add_space(8.0);
+        let pitch =
+            "One person at a time, face to face. Stay as long as you both like, or press Next.";
+        ui.label(words(pitch, theme::regular(15.0), theme::TEXT_SECOND));
+    }
+    ui.add_space(26.0);
+    ui.label(words(
+        "What do you like to talk about?",
+        theme::medium(14.0),
+        theme::TEXT,
+    ));
+    ui.add_space(8.0);
+    let is_done = interest_field(ui, &mut state.interests, &mut state.interest_draft);
+    ui.add_space(8.0);
+    let hint = "Optional. People who like the same come first.";
+    ui.label(words(hint, theme::regular(12.5), theme::TEXT_THIRD));
+    ui.add_space(24.0);
+
+    let start = Button::new(Look::Primary, "Start")
+        .font(theme::semibold(17.0))
+        .key(Action::Start.key())
+        .enabled(Action::Start.is_possible(view.snapshot));
+    let width = ui.available_width();
+    if was_pressed(&start.show(ui, vec2(width, 56.0))) || is_done {
+        finish_interest(state);
+        Action::Start.perform(view.snapshot, state, out);
+    }
+    ui.add_space(12.0);
+    ui.with_layout(Layout::top_down(Align::Center), |ui| {
+        let promise = "Nobody sees or hears you before you start.";
+        ui.label(words(promise, theme::regular(12.5), theme::TEXT_THIRD));
+    });
+}
+
+/// Why there is no server, and where to look for another one.
+fn server_ui(
+    ui: &mut Ui,
+    problem: &SignallingProblem,
+    wait: Duration,
+    state: &mut WindowState,
+    out: &mut Vec<Command>,
+) {
+    let explanation = text::signalling_problem(problem);
+    let frame = Frame::new()
+        .fill(theme::SURFACE)
+        .stroke(Stroke::new(1.0, theme::WARNING.gamma_multiply(0.35)))
+        .corner_radius(theme::RADIUS_CARD)
+        .inner_margin(Margin::same(16));
+    frame.show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.horizontal_top(|ui| {
+            ui.spacing_mut().item_spacing.x = 12.0;
+            let (_, sign) = ui.allocate_space(Vec2::splat(22.0));
+            icons::paint(ui.painter(), Icon::Offline, sign, theme::WARNING);
+            ui.vertical(|ui| {
+                ui.spacing_mut().item_spacing.y = 4.0;
+                ui.label(words(explanation.title, theme::semibold(16.0), theme::TEXT));
+                ui.label(words(
+                    explanation.detail,
+                    theme::regular(13.5),
+                    theme::TEXT_SECOND,
+                ));
+                let again = if wait.is_zero() {
+                    "Trying again…".to_owned()
+                } else {
+                    format!("Trying again in {} s", wait.as_secs_f32().ceil())
+                };
+                ui.label(words(again, theme::regular(12.5), theme::TEXT_THIRD));
+            });
+        });
+        ui.add_space(14.0);
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = 8.0;
+            let connect = Button::new(Look::Quiet, "Connect").font(theme::medium(13.0));
+            let field_width = ui.available_width() - connect.natural_width(ui.painter()) - 8.0;
+            let edit = TextEdit::singleline(&mut state.server_draft)
+                .id(Id::unique("server"))
+                .font(theme::regular(13.5))
+                .text_color(theme::TEXT)
+                .char_limit(512)
+                .margin(Margin::symmetric(10, 9))
+                .desired_width(field_width);
+            let response = ui.add(edit).accessible_name("Server address");
+            let is_entered =
+                response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+            let is_pressed = was_pressed(&connect.show(ui, vec2(0.0, response.rect.height())));
+            if is_entered || is_pressed {
+                state.server_draft.trim().clone_into(&mut state.server);
+                out.push(Command::SetServer(state.server.clone()));
+            }
+        });
+    });
+    ui.request_repaint_after(Duration::from_millis(500));
+}
