@@ -286,6 +286,7 @@ impl Session {
             self.statistics
                 .on_second(sent, &received, heard, transport.as_ref());
         }
+        self.log_second();
     }
 
     /// A line a second for those who watch a program from outside; nothing in it says who talks or what is said.

@@ -95,11 +95,14 @@ fn figures(ui: &mut Ui, statistics: &Statistics, state: &WindowState) {
 
 /// How long pictures and sound wait before they are shown and heard.
 fn buffers(video: Option<Duration>, audio: Option<Duration>) -> Option<String> {
-    let ms = |delay: Option<Duration>| {
-        delay.map_or("–".to_owned(), |delay| delay.as_millis().to_string())
+    let part = |delay: Option<Duration>, kind| {
+        delay.map(|delay| format!("{} ms {kind}", delay.as_millis()))
     };
-    (video.is_some() || audio.is_some())
-        .then(|| format!("{} ms video · {} ms audio", ms(video), ms(audio)))
+    let parts: Vec<String> = [part(video, "video"), part(audio, "audio")]
+        .into_iter()
+        .flatten()
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
 fn row(ui: &mut Ui, name: &str, value: Option<String>) {

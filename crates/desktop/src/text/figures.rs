@@ -21,9 +21,11 @@ pub fn bitrate(bps: u64) -> String {
     }
 }
 
-/// A delay in words: `48 ms`, `1.2 s`.
+/// A delay in words: `48 ms`, `1.2 s`, `under 1 ms`.
 pub fn delay(delay: Duration) -> String {
-    if delay < Duration::from_secs(1) {
+    if delay < Duration::from_millis(1) {
+        "under 1 ms".to_owned()
+    } else if delay < Duration::from_secs(1) {
         format!("{} ms", delay.as_millis())
     } else {
         format!("{:.1} s", delay.as_secs_f32())
@@ -56,6 +58,7 @@ mod tests {
         assert_eq!(bitrate(1_755_000), "1.8 Mbit/s");
         assert_eq!(delay(Duration::from_millis(43)), "43 ms");
         assert_eq!(delay(Duration::from_millis(1240)), "1.2 s");
+        assert_eq!(delay(Duration::from_micros(300)), "under 1 ms");
         assert_eq!(grouped(12_345), "12\u{2009}345");
         assert_eq!(grouped(999), "999");
     }

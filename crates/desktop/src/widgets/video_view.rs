@@ -74,7 +74,7 @@ impl<'a> VideoView<'a> {
 
 /// Where in `rect` a picture of `size` pixels is shown, and which part of it.
 ///
-/// The picture fills the rectangle as long as no more than [`MAX_CUT`] of it is cut off; otherwise it is shown whole.
+/// The picture fills the rectangle as long as no more than a little under half of it is cut off; otherwise it is shown whole.
 pub fn visible_part(size: Vec2, rect: Rect) -> (Rect, Rect) {
     let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
     if size.x <= 0.0 || size.y <= 0.0 || !rect.is_positive() {
