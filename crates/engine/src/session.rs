@@ -162,9 +162,11 @@ impl Session {
     }
 
     fn set_server(&mut self, server: String) {
-        if server == self.config.server {
+        let is_up = matches!(self.signalling_view, SignallingView::Connected { .. });
+        if server == self.config.server && is_up {
             return;
         }
+        // The same server again means: try now, not when its turn has come.
         (self.signalling, self.signalling_events) = connect(&server);
         self.config.server = server;
         self.signalling_view = SignallingView::Connecting;

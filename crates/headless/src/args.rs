@@ -98,7 +98,7 @@ fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let (width, height) = text.split_once('x').ok_or_else(words)?;
     let side = |text: &str| {
         let side: u32 = text.parse().map_err(|_| words())?;
-        if side % 2 == 0 && (64..=media::video::VideoFrame::MAX_SIDE_PX).contains(&side) {
+        if side.is_multiple_of(2) && (64..=media::video::VideoFrame::MAX_SIDE_PX).contains(&side) {
             Ok(side)
         } else {
             Err(format!("{side} is not an even number from 64 to 4096"))

@@ -22,7 +22,7 @@ pub struct PeerConfig {
     /// Spoils what this peer sends. For tests and measurements.
     pub impairment: Option<Impairment>,
     /// What to do about the faults of the WebRTC stack.
-    pub workrounds: Workrounds,
+    pub workarounds: Workarounds,
 }
 
 impl Default for PeerConfig {
@@ -36,21 +36,21 @@ impl Default for PeerConfig {
             ],
             is_offerer: false,
             impairment: None,
-            workrounds: Workrounds::default(),
+            workarounds: Workarounds::default(),
         }
     }
 }
 
-/// The work-rounds for faults of the WebRTC stack that can be switched off, to see whether they are still needed.
+/// The workarounds for faults of the WebRTC stack that can be switched off, to see whether they are still needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Workrounds {
+pub struct Workarounds {
     /// Repeat handshake messages until the partner shows that it has them.
     pub repeat_handshake: bool,
     /// Let the stack take another turn at once while it connects and while it relays.
     pub extra_turns: bool,
 }
 
-impl Default for Workrounds {
+impl Default for Workarounds {
     fn default() -> Self {
         Self {
             repeat_handshake: true,

@@ -35,7 +35,7 @@ mod setup;
 mod stats;
 mod supervisor;
 
-pub use config::{PeerConfig, Workrounds};
+pub use config::{PeerConfig, Workarounds};
 pub use events::{MediaKind, PeerEvent};
 pub use impairment::Impairment;
 pub use logs::NOISY_LOG_DIRECTIVES;

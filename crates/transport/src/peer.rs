@@ -98,7 +98,7 @@ impl Peer {
         let (audio, audio_frames) = mpsc::channel(AUDIO_QUEUE_PACKETS);
         let (messages, outgoing) = mpsc::channel(messages::QUEUE_MESSAGES);
         let (states, state_changes) = watch::channel(RTCPeerConnectionState::New);
-        let (runtime, driver_end) = PeerRuntime::new(config.workrounds, config.impairment.clone());
+        let (runtime, driver_end) = PeerRuntime::new(config.workarounds, config.impairment.clone());
 
         let wake = runtime.wake();
 

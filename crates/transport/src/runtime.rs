@@ -25,7 +25,7 @@ use webrtc::runtime::{
     TokioRuntime, UdpSockRef, UdpSocketState,
 };
 
-use crate::{Impairment, Workrounds};
+use crate::{Impairment, Workarounds};
 use socket::PeerSocket;
 use turns::Turns;
 
@@ -45,7 +45,7 @@ tokio::task_local! {
 pub(crate) struct PeerRuntime {
     inner: TokioRuntime,
     turns: Arc<Turns>,
-    workrounds: Workrounds,
+    workarounds: Workarounds,
     impairment: Option<Impairment>,
     wake: Arc<Notify>,
     /// Goes into the first task, which is the stack's driver, and is dropped with it.
@@ -57,14 +57,14 @@ pub(crate) type DriverEnd = oneshot::Receiver<()>;
 
 impl PeerRuntime {
     pub(crate) fn new(
-        workrounds: Workrounds,
+        workarounds: Workarounds,
         impairment: Option<Impairment>,
     ) -> (Arc<Self>, DriverEnd) {
         let (sender, receiver) = oneshot::channel();
         let runtime = Self {
             inner: TokioRuntime,
-            turns: Arc::new(Turns::new(workrounds.extra_turns, Instant::now())),
-            workrounds,
+            turns: Arc::new(Turns::new(workarounds.extra_turns, Instant::now())),
+            workarounds,
             impairment,
             wake: Arc::default(),
             driver_end: Mutex::new(Some(sender)),
@@ -106,7 +106,7 @@ impl Runtime for PeerRuntime {
             self.inner.wrap_udp_socket(socket)?,
             second_handle,
             Arc::clone(&self.turns),
-            self.workrounds.repeat_handshake,
+            self.workarounds.repeat_handshake,
             self.impairment.clone(),
         )))
     }
@@ -171,7 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_the_first_task_is_noticed_and_no_other() {
-        let (runtime, mut end) = PeerRuntime::new(Workrounds::default(), None);
+        let (runtime, mut end) = PeerRuntime::new(Workarounds::default(), None);
         let driver = runtime.spawn(Box::pin(std::future::pending()));
         runtime.spawn(Box::pin(async {}));
         tokio::time::timeout(Duration::from_millis(50), &mut end)
@@ -187,7 +187,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_in_the_first_task_is_noticed() {
-        let (runtime, end) = PeerRuntime::new(Workrounds::default(), None);
+        let (runtime, end) = PeerRuntime::new(Workarounds::default(), None);
         runtime.spawn(Box::pin(async { panic!("on purpose") }));
         tokio::time::timeout(Duration::from_secs(5), end)
             .await

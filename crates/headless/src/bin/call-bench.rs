@@ -72,7 +72,7 @@ struct Process(Child);
 impl Process {
     fn start(command: &mut Command) -> anyhow::Result<Self> {
         Ok(Self(command.spawn().with_context(|| {
-            format!("{:?} cannot be started", command.get_program())
+            format!("{} cannot be started", command.get_program().display())
         })?))
     }
 
@@ -245,7 +245,7 @@ fn cost_of_a_call(args: &Args, folder: &Folder, url: &str) -> anyhow::Result<()>
         drop(two);
         let share = |before: Option<Duration>, after: Option<Duration>| {
             let used = after.zip(before).context("there is no /proc here")?;
-            anyhow::Ok((used.0 - used.1).as_secs_f64() / wall)
+            anyhow::Ok(used.0.saturating_sub(used.1).as_secs_f64() / wall)
         };
         let (cpu_a, cpu_b) = (share(before.0, after.0)?, share(before.1, after.1)?);
         costs.push(cpu_a + cpu_b);
@@ -307,7 +307,7 @@ fn recording(args: &Args, folder: &Folder, url: &str) -> anyhow::Result<()> {
         .arg("--record-audio")
         .arg(&sound_file);
     let sender = Process::start(&mut sender)?;
-    Process::start(&mut receiver)?.finish(Duration::from_secs(60))?;
+    Process::start(&mut receiver)?.finish(Duration::from_mins(1))?;
     drop(sender);
     if let Some(clip) = &args.clip {
         let source = pictures::Clip::read(clip, 600)?;

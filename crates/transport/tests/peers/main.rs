@@ -9,4 +9,4 @@ mod media;
 mod renegotiation;
 mod stun;
 mod support;
-mod workrounds;
+mod workarounds;

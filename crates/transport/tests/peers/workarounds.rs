@@ -1,12 +1,12 @@
-//! Measures whether the work-rounds for faults of the WebRTC stack are still needed.
+//! Measures whether the workarounds for faults of the WebRTC stack are still needed.
 //!
-//! Run it with `cargo test -p transport --test peers workrounds -- --ignored --nocapture --test-threads 1`. The rows are
-//! made in turns, so that a busy machine slows all of them alike. When a row without a work-round is as good as one
-//! with it, the work-round can go.
+//! Run it with `cargo test -p transport --test peers workarounds -- --ignored --nocapture --test-threads 1`. The rows are
+//! made in turns, so that a busy machine slows all of them alike. When a row without a workaround is as good as one
+//! with it, the workaround can go.
 
 use std::time::{Duration, Instant};
 
-use transport::{Impairment, PeerConfig, PeerEvent, Workrounds};
+use transport::{Impairment, PeerConfig, PeerEvent, Workarounds};
 
 use crate::support::{Pair, frame, loopback};
 
@@ -22,7 +22,7 @@ struct Times {
 /// Makes one call with media from the first moment on.
 async fn call(
     seed: u64,
-    workrounds: Workrounds,
+    workarounds: Workarounds,
     loss_ratio: f64,
     delay: Duration,
 ) -> Option<Times> {
@@ -34,7 +34,7 @@ async fn call(
             network
         });
         PeerConfig {
-            workrounds,
+            workarounds,
             impairment,
             ..loopback(is_offerer)
         }
@@ -76,26 +76,26 @@ fn quantile(values: &mut [f64], share: f64) -> f64 {
 
 async fn compare(title: &str, loss_ratio: f64, delay: Duration) {
     let rows = [
-        ("with both", Workrounds::default()),
+        ("with both", Workarounds::default()),
         (
             "no repeats",
-            Workrounds {
+            Workarounds {
                 repeat_handshake: false,
-                ..Workrounds::default()
+                ..Workarounds::default()
             },
         ),
         (
             "no turns",
-            Workrounds {
+            Workarounds {
                 extra_turns: false,
-                ..Workrounds::default()
+                ..Workarounds::default()
             },
         ),
     ];
     let mut results: [Vec<Times>; 3] = Default::default();
     for seed in 0..CALLS {
-        for ((_, workrounds), result) in rows.iter().zip(&mut results) {
-            result.extend(call(seed, *workrounds, loss_ratio, delay).await);
+        for ((_, workarounds), result) in rows.iter().zip(&mut results) {
+            result.extend(call(seed, *workarounds, loss_ratio, delay).await);
         }
     }
     println!("{title}");
@@ -114,7 +114,7 @@ async fn compare(title: &str, loss_ratio: f64, delay: Duration) {
     assert_eq!(
         results[0].len() as u64,
         CALLS,
-        "with the work-rounds every call connects"
+        "with the workarounds every call connects"
     );
 }
 

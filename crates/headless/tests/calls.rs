@@ -1,0 +1,160 @@
+//! The program as a script uses it: flags in, exit code, statistics and recordings out.
+
+#![expect(clippy::unwrap_used, reason = "in a test that is how to fail")]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use headless::ReportLine;
+use headless::measure::pictures::Clip;
+use server::{Running, Server, Settings};
+use tokio::runtime::Runtime;
+
+struct TestServer {
+    _runtime: Runtime,
+    running: Running,
+}
+
+impl TestServer {
+    fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let settings = Settings {
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
+            ..Settings::default()
+        };
+        let running = runtime.block_on(async { Server::bind(settings).await.unwrap().start() });
+        Self {
+            _runtime: runtime,
+            running,
+        }
+    }
+
+    fn peer(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_passerby-headless"));
+        let url = self.running.url();
+        command
+            .args([
+                "--server",
+                &url,
+                "--size",
+                "320x240",
+                "--video-kbps",
+                "400",
+                "--quiet",
+            ])
+            .args(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+#[track_caller]
+fn assert_success(output: &Output) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", output.status);
+}
+
+fn lines(path: &Path) -> Vec<ReportLine> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn three_calls_in_a_row_succeed_and_say_so_in_figures() {
+    let server = TestServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let stats = folder.path().join("stats.jsonl");
+    let waiting = server.peer(&["--calls", "3"]).spawn().unwrap();
+    let pressing = server
+        .peer(&[
+            "--calls",
+            "3",
+            "--seconds",
+            "2.5",
+            "--stats",
+            stats.to_str().unwrap(),
+        ])
+        .output()
+        .unwrap();
+    assert_success(&pressing);
+    assert_success(&waiting.wait_with_output().unwrap());
+    let lines = lines(&stats);
+    for call in 1..=3 {
+        let last = lines
+            .iter()
+            .rfind(|line| line.call == call)
+            .expect("a line for each call");
+        assert_eq!(last.state, "connected");
+        assert!(last.time_to_connected_ms.is_some(), "{last:?}");
+        assert!(last.frames_decoded > 0 && last.frames_sent > 0, "{last:?}");
+        assert!(
+            last.picture_latency_ms.is_some_and(|ms| ms < 5_000.0),
+            "{last:?}"
+        );
+        assert_eq!(last.codec.as_deref(), Some("H.264"));
+        assert_eq!(last.received_size, Some((320, 240)));
+    }
+}
+
+#[test]
+fn recordings_hold_what_was_seen_and_heard() {
+    let server = TestServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let (pictures, sound) = (
+        folder.path().join("seen.y4m"),
+        folder.path().join("heard.wav"),
+    );
+    let partner = server.peer(&["--audio", "tone:523"]).spawn().unwrap();
+    let recording = server
+        .peer(&[
+            "--seconds",
+            "4",
+            "--record-video",
+            pictures.to_str().unwrap(),
+        ])
+        .args(["--record-audio", sound.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_success(&recording);
+    assert_success(&partner.wait_with_output().unwrap());
+    assert!(Clip::read(&pictures, 1000).unwrap().len() > 10);
+    let mut reader = hound::WavReader::open(&sound).unwrap();
+    let samples: Vec<f32> = match reader.spec().sample_format {
+        hound::SampleFormat::Float => reader.samples::<f32>().map(Result::unwrap).collect(),
+        hound::SampleFormat::Int => reader
+            .samples::<i16>()
+            .map(|s| f32::from(s.unwrap()) / 32768.0)
+            .collect(),
+    };
+    let middle = &samples[samples.len() / 2..samples.len() / 2 + 24_000];
+    let hz = media::audio::fundamental_hz(middle, reader.spec().sample_rate).expect("a tone");
+    assert!((hz - 523.0).abs() < 4.0, "{hz} Hz");
+}
+
+#[test]
+fn a_call_that_does_not_come_about_is_told_by_the_exit_code() {
+    let server = TestServer::start();
+    let alone = server.peer(&["--patience", "2"]).output().unwrap();
+    assert_eq!(alone.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&alone.stderr).contains("no partner"));
+}
+
+#[test]
+fn a_request_that_makes_no_sense_is_refused_in_words() {
+    let server = TestServer::start();
+    let nonsense = server.peer(&["--video", "webcam"]).output().unwrap();
+    assert_eq!(nonsense.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&nonsense.stderr).contains("FILE.y4m"));
+    let nowhere = server
+        .peer(&["--stats", "/no/such/folder/stats.jsonl"])
+        .output()
+        .unwrap();
+    assert_eq!(nowhere.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&nowhere.stderr).contains("/no/such/folder"));
+}
