@@ -43,6 +43,20 @@ pub enum State {
     },
 }
 
+impl State {
+    /// The state's name in one lower-case word, for logs and reports.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Searching { .. } => "searching",
+            Self::Connecting { .. } => "connecting",
+            Self::Connected { .. } => "connected",
+            Self::Reconnecting { .. } => "reconnecting",
+            Self::Ended { .. } => "ended",
+        }
+    }
+}
+
 /// Why a call ended that the person did not end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndReason {

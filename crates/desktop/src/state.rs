@@ -8,6 +8,8 @@ use crate::trouble::Trouble;
 
 /// After so long without a key the stranger no longer reads that we are writing.
 const TYPING_LINGERS: Duration = Duration::from_secs(3);
+/// How often the stranger is told again while keys are being pressed: the notice goes stale after five seconds.
+const TYPING_REPEAT: Duration = Duration::from_secs(3);
 /// How many seconds of figures the statistics panel draws.
 pub const HISTORY_SECONDS: usize = 60;
 
@@ -52,6 +54,8 @@ pub struct WindowState {
     pub searched_for: Vec<String>,
     read_lines: usize,
     typing_since: Option<Instant>,
+    /// When the stranger was last told so.
+    typing_told_at: Option<Instant>,
     call_since: Option<Instant>,
 }
 
@@ -99,6 +103,7 @@ impl WindowState {
             searched_for: Vec::new(),
             read_lines: 0,
             typing_since: None,
+            typing_told_at: None,
             call_since: None,
         }
     }
@@ -144,16 +149,24 @@ impl WindowState {
     pub fn typing_notice(&mut self, now: Instant) -> Option<bool> {
         let is_changed = std::mem::take(&mut self.is_draft_changed);
         if self.chat_draft.is_empty() {
+            self.typing_told_at = None;
             return self.typing_since.take().map(|_| false);
         }
         if is_changed {
-            return self.typing_since.replace(now).is_none().then_some(true);
+            self.typing_since = Some(now);
+            let is_stale = |told_at| now.saturating_duration_since(told_at) >= TYPING_REPEAT;
+            let is_due = self.typing_told_at.is_none_or(is_stale);
+            if is_due {
+                self.typing_told_at = Some(now);
+            }
+            return is_due.then_some(true);
         }
         let has_lingered = self
             .typing_since
             .is_some_and(|since| now.saturating_duration_since(since) >= TYPING_LINGERS);
         if has_lingered {
             self.typing_since = None;
+            self.typing_told_at = None;
         }
         has_lingered.then_some(false)
     }
@@ -166,6 +179,7 @@ impl WindowState {
     fn forget_partner(&mut self) {
         self.chat_draft.clear();
         self.typing_since = None;
+        self.typing_told_at = None;
         self.read_lines = 0;
         self.history = History::default();
     }
@@ -205,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stranger_hears_once_that_we_write_and_once_that_we_stopped() {
+    fn the_stranger_hears_that_we_write_before_it_goes_stale_and_once_that_we_stopped() {
         let mut state = WindowState::new(String::new(), Vec::new());
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
@@ -214,8 +228,11 @@ mod tests {
         assert_eq!(state.typing_notice(at(100)), Some(true));
         write(&mut state, "hi");
         assert_eq!(state.typing_notice(at(2000)), None);
-        assert_eq!(state.typing_notice(at(4999)), None);
-        assert_eq!(state.typing_notice(at(5000)), Some(false));
+        assert_eq!(state.typing_notice(at(2500)), None);
+        write(&mut state, "hi!");
+        assert_eq!(state.typing_notice(at(3100)), Some(true));
+        assert_eq!(state.typing_notice(at(6099)), None);
+        assert_eq!(state.typing_notice(at(6100)), Some(false));
         assert_eq!(state.typing_notice(at(9000)), None);
     }
 

@@ -20,7 +20,7 @@ use crate::publisher::Publisher;
 use crate::signalling::{Signalling, SignallingEvent};
 use crate::statistics::CallStatistics;
 use crate::transport_figures::TransportFigures;
-use crate::{CallView, Command, Config, PartnerView, SignallingView, Snapshot};
+use crate::{Command, Config, PartnerView, SignallingView, Snapshot};
 
 /// How many events of each kind may wait for the session. Senders wait when it is full; none of them is a device or a window.
 const EVENTS_LIMIT: usize = 256;
@@ -296,7 +296,7 @@ impl Session {
         let figures = self.statistics.view();
         tracing::debug!(
             target: "engine::statistics",
-            state = CallView::from(self.call.state()).name(),
+            state = self.call.state().name(),
             is_signalling_up = matches!(self.signalling_view, SignallingView::Connected { .. }),
             received_fps = figures.received_fps,
             sent_fps = figures.sent_fps,
@@ -407,7 +407,7 @@ impl Session {
     fn publish(&mut self) {
         self.publisher.publish(Snapshot {
             signalling: self.signalling_view.clone(),
-            call: CallView::from(self.call.state()),
+            call: self.call.state().clone(),
             partner: self.partner.view,
             chat: self.chat.lines(),
             devices: self.deck.view(),

@@ -23,8 +23,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often we show the server that we are alive, and make it show the same.
 const PING_EVERY: Duration = Duration::from_secs(10);
-/// How long nothing may arrive before the connection counts as dead: two pings and a half.
-const SILENCE_LIMIT: Duration = Duration::from_secs(25);
+/// How long nothing may arrive before the connection counts as dead: three pings.
+const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 /// How many messages may wait to be sent. A whole negotiation has about thirty.
 const OUTGOING_LIMIT: usize = 128;
 /// A connection that lived this long was a good one: the next attempt comes soon again.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use call::{EndReason, State as CallView};
 use devices::{AudioSink, AudioSource, DeviceState, VideoSource};
+pub use transport::{CandidateKind, PathStats as PathView};
 
 /// The state of the whole engine at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,59 +76,6 @@ pub enum SignallingProblem {
     ShutDown,
 }
 
-/// The call, as far as a person is concerned.
-#[derive(Debug, Clone, PartialEq)]
-pub enum CallView {
-    /// In the lobby.
-    Idle,
-    /// Waiting for a partner.
-    Searching {
-        /// When the search began.
-        since: Instant,
-    },
-    /// A partner was found; the two are connecting.
-    Connecting {
-        /// When the pair was made.
-        since: Instant,
-        /// What both like to talk about.
-        interests: Arc<[String]>,
-    },
-    /// In a call.
-    Connected {
-        /// When the call was first up.
-        since: Instant,
-        /// What both like to talk about.
-        interests: Arc<[String]>,
-    },
-    /// The path is gone and is being looked for again.
-    Reconnecting {
-        /// When the call was first up.
-        since: Instant,
-        /// When the path was lost.
-        lost_at: Instant,
-        /// What both like to talk about.
-        interests: Arc<[String]>,
-    },
-    /// The call is over and the person did not end it.
-    Ended {
-        /// Why.
-        reason: EndReason,
-    },
-}
-
-/// Why a call ended that the person did not end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EndReason {
-    /// The partner pressed Next or Stop.
-    PartnerLeft,
-    /// The partner vanished without a word.
-    PartnerVanished,
-    /// The two could not reach each other.
-    CouldNotConnect,
-    /// The path was lost and not found again.
-    ConnectionLost,
-}
-
 /// What is known of the partner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(
@@ -191,28 +140,6 @@ pub struct Deck {
     pub speakers: Arc<[String]>,
 }
 
-/// Where a candidate's address comes from (RFC 8445 section 5.1.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CandidateKind {
-    /// An address of this machine.
-    Host,
-    /// Seen by a STUN server.
-    ServerReflexive,
-    /// Seen by the partner.
-    PeerReflexive,
-    /// On a TURN server.
-    Relay,
-}
-
-/// The selected candidate pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PathView {
-    /// Our end.
-    pub local: CandidateKind,
-    /// The partner's end.
-    pub remote: CandidateKind,
-}
-
 /// Figures about the running call. `None` means "not known yet".
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Statistics {
@@ -256,58 +183,4 @@ pub struct Statistics {
     pub audio_concealed: u64,
     /// From capture to display, where the picture carries its capture time: the median over the last second.
     pub picture_latency: Option<Duration>,
-}
-
-impl CallView {
-    /// The state's name in one lower-case word, for logs and reports.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Searching { .. } => "searching",
-            Self::Connecting { .. } => "connecting",
-            Self::Connected { .. } => "connected",
-            Self::Reconnecting { .. } => "reconnecting",
-            Self::Ended { .. } => "ended",
-        }
-    }
-}
-
-impl From<&call::State> for CallView {
-    fn from(state: &call::State) -> Self {
-        match state {
-            call::State::Idle => Self::Idle,
-            call::State::Searching { since } => Self::Searching { since: *since },
-            call::State::Connecting { since, interests } => Self::Connecting {
-                since: *since,
-                interests: Arc::clone(interests),
-            },
-            call::State::Connected { since, interests } => Self::Connected {
-                since: *since,
-                interests: Arc::clone(interests),
-            },
-            call::State::Reconnecting {
-                since,
-                lost_at,
-                interests,
-            } => Self::Reconnecting {
-                since: *since,
-                lost_at: *lost_at,
-                interests: Arc::clone(interests),
-            },
-            call::State::Ended { reason } => Self::Ended {
-                reason: (*reason).into(),
-            },
-        }
-    }
-}
-
-impl From<call::EndReason> for EndReason {
-    fn from(reason: call::EndReason) -> Self {
-        match reason {
-            call::EndReason::PartnerLeft => Self::PartnerLeft,
-            call::EndReason::PartnerVanished => Self::PartnerVanished,
-            call::EndReason::CouldNotConnect => Self::CouldNotConnect,
-            call::EndReason::ConnectionLost => Self::ConnectionLost,
-        }
-    }
 }

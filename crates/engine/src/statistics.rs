@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use transport::PeerStats;
 
-use crate::{CandidateKind, PathView, Statistics};
+use crate::Statistics;
 
 /// What the receiving picture path has counted since the call began.
 #[derive(Debug, Clone, Default)]
@@ -111,7 +111,7 @@ impl CallStatistics {
                 .saturating_sub(self.last.received_bytes);
             view.loss_ratio = loss_ratio(&self.last, &totals);
             view.round_trip = stats.round_trip;
-            view.path = stats.path.map(path_view);
+            view.path = stats.path;
         }
         self.last = totals;
     }
@@ -127,17 +127,4 @@ fn loss_ratio(before: &Totals, after: &Totals) -> Option<f32> {
         .saturating_sub(before.packets_received);
     let lost = after.packets_lost.saturating_sub(before.packets_lost);
     (received + lost > 0).then(|| lost as f32 / (received + lost) as f32)
-}
-
-fn path_view(path: transport::PathStats) -> PathView {
-    let kind = |kind| match kind {
-        transport::CandidateKind::Host => CandidateKind::Host,
-        transport::CandidateKind::ServerReflexive => CandidateKind::ServerReflexive,
-        transport::CandidateKind::PeerReflexive => CandidateKind::PeerReflexive,
-        transport::CandidateKind::Relay => CandidateKind::Relay,
-    };
-    PathView {
-        local: kind(path.local),
-        remote: kind(path.remote),
-    }
 }
