@@ -229,6 +229,8 @@ impl Session {
                     {
                         self.deck.send_to(&media.peer);
                     }
+                    // What was sent while the path was lost is missing at the other end.
+                    (live.taps.keyframe_wanted)();
                 }
                 self.call
                     .handle(Input::Peer { peer: id, fact }, Instant::now());

@@ -11,6 +11,7 @@
 #![cfg(target_os = "linux")]
 
 pub mod camera;
+pub mod check;
 mod command;
 pub mod display;
 mod ffi;

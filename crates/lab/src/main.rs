@@ -62,6 +62,8 @@ mod program {
             #[arg(last = true, required = true)]
             command: Vec<OsString>,
         },
+        /// Says whether this machine can run all of the lab, and if not, what it lacks.
+        Check,
         /// A private X display with a window manager, if there is one.
         Display {
             /// Width and height in pixels.
@@ -97,6 +99,10 @@ mod program {
                 }
                 Part::Sound { users, command } => lab::sound::run(&users, &command),
                 Part::As { user, command } => lab::sound::run_as(&user, &command),
+                Part::Check => match lab::check::why_impossible() {
+                    Some(reason) => Err(Unavailable(reason).into()),
+                    None => Ok(0),
+                },
                 Part::Display { size, command } => lab::display::run(size, &command),
             }
         });

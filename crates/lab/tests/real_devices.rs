@@ -1,7 +1,7 @@
 //! The `devices` crate against a camera and a sound server that it takes for real ones.
 //!
-//! Needs root, FUSE passthrough and `PulseAudio`. Where they are missing these tests fail and say so; set
-//! `PASSERBY_LAB=off` to leave them out knowingly.
+//! Needs what `lab check` asks for. Where that is missing these tests are left out and say so, or fail if
+//! `PASSERBY_LAB=on` says that they must run.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "in a test that is how to fail")]
@@ -247,8 +247,8 @@ impl Lab {
     /// `None` if the person said to leave these tests out.
     fn enter() -> Option<Self> {
         static TURN: Mutex<()> = Mutex::new(());
-        if std::env::var_os("PASSERBY_LAB").is_some_and(|value| value == "off") {
-            eprintln!("left out, because PASSERBY_LAB=off");
+        if let Some(reason) = lab::check::why_left_out() {
+            eprintln!("left out: {reason}");
             return None;
         }
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -103,7 +103,7 @@ pub(crate) fn is_on_path(program: &str) -> bool {
 }
 
 /// Whether we are the superuser.
-pub(crate) fn is_root() -> bool {
+fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output();
     id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }

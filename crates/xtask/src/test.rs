@@ -1,13 +1,12 @@
 //! Every check, in the order in which a mistake is found cheapest.
 
-use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::packages::{self, is_on_path, is_root};
-use crate::process::{cargo, run};
+use crate::packages::{self, is_on_path};
+use crate::process::{binary, cargo, run};
 
-/// Set for tests that need the lab: they fail in words instead of running when it says "off".
+/// Tells the tests that need the lab that they must run ("on") or are left out ("off").
 const LAB_SWITCH: &str = "PASSERBY_LAB";
 
 /// Runs every check that can run here, and names those that cannot.
@@ -40,11 +39,20 @@ pub(crate) fn run_checks() -> Result<(), String> {
             ])
             .env("RUSTDOCFLAGS", "-D warnings"),
     );
+    report.step(
+        "building the tests",
+        cargo().args(["test", "--workspace", "--no-run"]),
+    );
     let mut tests = cargo();
     tests.args(["test", "--workspace", "--no-fail-fast"]);
-    if let Some(reason) = why_no_lab() {
-        tests.env(LAB_SWITCH, "off");
-        report.skip("the lab tests (virtual camera, sound and display)", &reason);
+    match why_no_lab() {
+        None => {
+            tests.env(LAB_SWITCH, "on");
+        }
+        Some(reason) => {
+            tests.env(LAB_SWITCH, "off");
+            report.skip("the lab tests (virtual camera, sound and display)", &reason);
+        }
     }
     report.step("tests", &mut tests);
     report.tool(
@@ -56,22 +64,14 @@ pub(crate) fn run_checks() -> Result<(), String> {
     report.end()
 }
 
-/// Why the lab cannot run on this machine, if it cannot.
+/// Why the lab cannot run on this machine, if it cannot. The tests have been built, and the lab with them.
 fn why_no_lab() -> Option<String> {
-    if !cfg!(target_os = "linux") {
-        return Some("it needs Linux".to_owned());
-    }
-    if !is_root() {
-        return Some("a virtual camera is mounted as /dev/video*, which needs root".to_owned());
-    }
-    if !Path::new("/dev/fuse").exists() {
-        return Some("this kernel has no FUSE".to_owned());
-    }
-    let missing: Vec<&str> = ["pulseaudio", "Xvfb", "xdotool"]
-        .into_iter()
-        .filter(|tool| !is_on_path(tool))
-        .collect();
-    (!missing.is_empty()).then(|| format!("{} missing", missing.join(", ")))
+    let output = match Command::new(binary("debug", "lab")).arg("check").output() {
+        Ok(output) if output.status.success() => return None,
+        Ok(output) => output.stderr,
+        Err(error) => return Some(format!("the lab could not be asked: {error}")),
+    };
+    Some(String::from_utf8_lossy(&output).trim().to_owned())
 }
 
 #[derive(Default)]

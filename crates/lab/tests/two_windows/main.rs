@@ -1,8 +1,8 @@
 //! Two desktop windows with cameras, microphones and speakers of their own meet, as two people at two machines would try it.
 //!
-//! Everything between the camera's driver and the screen's pixels is real; the devices and the display are the lab's. Needs root, FUSE
-//! passthrough, `PulseAudio`, Xvfb, xdotool and `ImageMagick`. Where they are missing the test fails and says so; set
-//! `PASSERBY_LAB=off` to leave it out knowingly.
+//! Everything between the camera's driver and the screen's pixels is real; the devices and the display are the lab's. Needs
+//! what `lab check` asks for. Where that is missing the test is left out and says so, or fails if `PASSERBY_LAB=on` says
+//! that it must run.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "in a test that is how to fail")]
@@ -27,8 +27,8 @@ const INSIDE: &str = "PASSERBY_TWO_WINDOWS";
 
 #[test]
 fn two_windows_meet_see_hear_and_write() {
-    if std::env::var("PASSERBY_LAB").is_ok_and(|value| value == "off") {
-        println!("left out: PASSERBY_LAB=off");
+    if let Some(reason) = lab::check::why_left_out() {
+        eprintln!("left out: {reason}");
         return;
     }
     if let Some(folder) = std::env::var_os(INSIDE) {
@@ -60,7 +60,7 @@ fn two_windows_meet_see_hear_and_write() {
         .unwrap();
     assert!(
         status.success(),
-        "the lab or what ran in it failed ({status}); PASSERBY_LAB=off leaves this test out"
+        "the lab or what ran in it failed ({status})"
     );
 }
 

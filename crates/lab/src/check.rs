@@ -1,0 +1,65 @@
+//! Whether this machine can run the lab, and the tests that need it.
+
+use std::path::Path;
+
+/// Says whether tests that need the lab run: "on" and "off" are orders; without it they run where they can.
+pub const SWITCH: &str = "PASSERBY_LAB";
+/// The first Linux whose FUSE can hand pages through to a program, which the virtual camera's frames need.
+const PASSTHROUGH: (u32, u32) = (6, 9);
+/// What the virtual sound and display, and the tests in them, are made of.
+const TOOLS: [&str; 6] = ["pulseaudio", "paplay", "parec", "Xvfb", "xdotool", "import"];
+
+/// Why tests that need the lab are to be left out, if they are.
+///
+/// A machine that cannot run the lab is no reason when [`SWITCH`] says "on": then the tests shall fail in words.
+pub fn why_left_out() -> Option<String> {
+    match std::env::var(SWITCH).as_deref() {
+        Ok("on") => None,
+        Ok("off") => Some(format!("{SWITCH}=off")),
+        _ => why_impossible(),
+    }
+}
+
+/// What this machine lacks, if it lacks something.
+pub fn why_impossible() -> Option<String> {
+    if !crate::ffi::is_root() {
+        return Some("a virtual camera is mounted as /dev/video*, which needs root".to_owned());
+    }
+    if !Path::new("/dev/fuse").exists() {
+        return Some("this kernel has no FUSE".to_owned());
+    }
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    if kernel_version(&release) < Some(PASSTHROUGH) {
+        let (major, minor) = PASSTHROUGH;
+        return Some(format!(
+            "the virtual camera needs FUSE passthrough, Linux {major}.{minor} or newer"
+        ));
+    }
+    let missing: Vec<&str> = TOOLS.into_iter().filter(|tool| !is_on_path(tool)).collect();
+    (!missing.is_empty()).then(|| format!("not installed: {}", missing.join(", ")))
+}
+
+/// Major and minor number of a kernel's release, such as "6.12.3-amd64".
+fn kernel_version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(['.', '-']).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+fn is_on_path(program: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_told_apart_by_their_numbers_and_not_by_their_letters() {
+        assert_eq!(kernel_version("6.12.3-amd64"), Some((6, 12)));
+        assert_eq!(kernel_version("6.9.0"), Some((6, 9)));
+        assert!(kernel_version("6.8.12") < Some(PASSTHROUGH));
+        assert!(kernel_version("strange") < Some(PASSTHROUGH));
+    }
+}
