@@ -9,7 +9,7 @@ use engine::{AudioSink, AudioSource, VideoSource};
 ///
 /// Exits with 0 if every call that was asked for came about, with 1 if one did not, and with 2 if the request makes no sense.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "passerby-headless", version)]
+#[command(name = "passerby-headless", version, args_override_self = true)]
 pub struct Args {
     /// The signalling server.
     #[arg(long, value_name = "URL", env = "PASSERBY_SERVER")]

@@ -128,7 +128,7 @@ fn start_server() -> anyhow::Result<(Process, String)> {
 fn peer(url: &str, stats: &Path) -> anyhow::Result<Command> {
     let mut command = beside_us("passerby-headless")?;
     command
-        .args(["--server", url, "--quiet", "--patience", "20", "--stats"])
+        .args(["--server", url, "--quiet", "--stats"])
         .arg(stats);
     command.stdout(Stdio::null());
     Ok(command)
@@ -163,8 +163,13 @@ fn next_to_first_frame(args: &Args, folder: &Folder, url: &str) -> anyhow::Resul
     let mut sizes = Vec::new();
     let mut files = Vec::new();
     let end = Instant::now() + Duration::from_secs(u64::from(args.calls) * 8 + 30);
-    let mut pressing = pressing;
+    let (mut waiting, mut pressing) = (waiting, pressing);
     while pressing.0.try_wait()?.is_none() {
+        let is_partner_there = waiting.0.try_wait()?.is_none_or(|status| status.success());
+        ensure!(
+            is_partner_there,
+            "the partner that is to be pressed away failed"
+        );
         ensure!(Instant::now() < end, "the calls do not come to an end");
         sizes.extend(process::resident_bytes(pressing.pid()));
         files.extend(process::open_files(pressing.pid()));

@@ -12,6 +12,9 @@ use anyhow::{Context as _, ensure};
 /// Every how many pixels two pictures are compared when looking for the matching one.
 const SEARCH_STEP: usize = 37;
 
+/// How many pictures may be skipped in a row before the whole clip is searched: half a second.
+const NEAR: usize = 15;
+
 /// The luma planes of a clip.
 #[derive(Debug)]
 pub struct Clip {
@@ -94,13 +97,21 @@ pub fn likeness(source: &Clip, recording: &Clip) -> anyhow::Result<Likeness> {
     })
 }
 
-/// The source picture that is most like `frame`. Of equally good ones the next after `previous` is taken.
+/// The source picture that `frame` shows.
+///
+/// Looks first at the few that can follow `previous`, and elsewhere only if none of them is nearly as good as the best: a clip
+/// may hold very similar pictures far apart, for instance when it is played forwards and backwards.
 fn best_match(source: &Clip, frame: &[u8], previous: Option<usize>) -> usize {
     let start = previous.map_or(0, |previous| previous + 1);
-    let order = (0..source.len()).map(|offset| (start + offset) % source.len());
-    order
-        .min_by_key(|index| squared_error(&source.frames[*index], frame, SEARCH_STEP))
-        .unwrap_or(0)
+    let error = |offset: &usize| {
+        let index = (start + offset) % source.len();
+        squared_error(&source.frames[index], frame, SEARCH_STEP)
+    };
+    let best_of = |offsets: std::ops::Range<usize>| offsets.min_by_key(error).unwrap_or(0);
+    let anywhere = best_of(0..source.len());
+    let next = best_of(0..source.len().min(NEAR));
+    let is_near_enough = previous.is_some() && error(&next) <= 2 * error(&anywhere);
+    (start + if is_near_enough { next } else { anywhere }) % source.len()
 }
 
 fn squared_error(a: &[u8], b: &[u8], step: usize) -> u64 {
@@ -142,6 +153,18 @@ mod tests {
         let likeness = likeness(&clip(&[0, 40, 80, 120]), &clip(&[0, 80, 120, 0])).unwrap();
         assert!((likeness.psnr_db - 99.0).abs() < 1e-9);
         assert!((likeness.seen_ratio - 0.8).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_clip_that_is_played_forwards_and_backwards_is_followed() {
+        let there: Vec<u8> = (0..40).map(|i| i * 5).collect();
+        let and_back: Vec<u8> = there.iter().chain(there.iter().rev()).copied().collect();
+        let recorded: Vec<u8> = and_back
+            .iter()
+            .map(|value| value.saturating_add(1))
+            .collect();
+        let likeness = likeness(&clip(&and_back), &clip(&recorded)).unwrap();
+        assert!((likeness.seen_ratio - 1.0).abs() < 0.03, "{likeness:?}");
     }
 
     #[test]
