@@ -77,6 +77,30 @@ fn the_picture_comes_back_nearly_as_it_was() {
 }
 
 #[test]
+fn what_moves_leaves_no_specks_behind() {
+    let pattern = TestPattern::new(640, 480);
+    let mut encoder = H264Encoder::new(settings(1_000_000));
+    let mut decoder = H264Decoder::new().unwrap();
+    let mut specks = 0;
+    for number in 0..120 {
+        let encoded = encode(&mut encoder, &pattern, number, false);
+        let decoded = decoder.decode(&encoded.data).unwrap().expect("a picture");
+        if number >= 90 {
+            let original = draw(&pattern, number);
+            let pairs = original.y().iter().zip(decoded.y());
+            specks += pairs
+                .filter(|(one, other)| one.abs_diff(**other) > 40)
+                .count();
+        }
+    }
+    println!(
+        "pixels that are clearly wrong, in each picture: {}",
+        specks / 30
+    );
+    assert!(specks / 30 < 20, "{} in each picture", specks / 30);
+}
+
+#[test]
 fn the_mark_can_be_read_at_150_kbits() {
     let pattern = TestPattern::new(640, 480);
     let mut encoder = H264Encoder::new(settings(150_000));

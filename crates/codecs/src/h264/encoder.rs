@@ -178,6 +178,8 @@ fn start(settings: H264Settings) -> Result<Encoder, CodecError> {
         // Keyframes cost many times a normal frame: they come on request only.
         .intra_frame_period(IntraFramePeriod::from_num_frames(0))
         .scene_change_detect(false)
+        // It takes what has just been uncovered for background and leaves specks of what moved there.
+        .background_detection(false)
         .num_threads(1)
         .vui(VuiConfig::bt601());
     let mut encoder = Encoder::with_api_config(OpenH264API::from_source(), config)?;

@@ -319,11 +319,10 @@ fn recording(args: &Args, folder: &Folder, url: &str) -> anyhow::Result<()> {
         let shown = pictures::Clip::read(&pictures_file, 600)?;
         let likeness = pictures::likeness(&source, &shown)?;
         println!(
-            "  pictures: {} recorded, PSNR mean {:.1} dB, worst 1 % {:.1} dB, {:.0} % of the played ones seen",
+            "  pictures: {} recorded, PSNR mean {:.1} dB, worst 1 % {:.1} dB",
             shown.len(),
             likeness.psnr_db,
             likeness.worst_psnr_db,
-            100.0 * likeness.seen_ratio
         );
     }
     if let Some(wav) = &args.speech {
