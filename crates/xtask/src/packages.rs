@@ -26,10 +26,12 @@ pub(crate) fn ensure(sections: &[&str]) -> Result<(), String> {
         return Ok(());
     }
     println!("Installing missing system packages: {}", missing.join(" "));
-    let hint = format!(
-        "install them yourself: apt-get install {}",
-        missing.join(" ")
-    );
+    let hint = format!("run apt-get install {}", missing.join(" "));
+    if !is_root() && !is_on_path("sudo") {
+        return Err(format!(
+            "installing packages needs root, and there is no sudo; as root, {hint}"
+        ));
+    }
     // A list that is out of date is no reason to stop: the install says whether it matters.
     let is_updated = apt(&["update", "-qq"]);
     let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
@@ -42,7 +44,7 @@ pub(crate) fn ensure(sections: &[&str]) -> Result<(), String> {
         ))
     } else {
         Err(format!(
-            "the list of packages could not be renewed (is there a network?); {hint}"
+            "the list of packages could not be renewed (no network, or no right to?); {hint}"
         ))
     }
 }
