@@ -9,4 +9,5 @@ mod media;
 mod renegotiation;
 mod stun;
 mod support;
+mod turn;
 mod workarounds;

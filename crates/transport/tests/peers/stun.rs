@@ -1,4 +1,4 @@
-//! STUN and TURN servers: good ones, silent ones and ones that we cannot use.
+//! STUN servers: good ones, silent ones and ones that we cannot use.
 
 use std::net::{SocketAddr, SocketAddrV4};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::IceServer;
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
-use transport::{CandidateKind, PeerConfig, PeerEvent};
+use transport::{PeerConfig, PeerEvent};
 
 use crate::support::{End, PATIENCE, Pair, loopback};
 
@@ -162,39 +162,4 @@ async fn a_call_works_with_a_good_a_silent_and_some_useless_servers() {
     pair.until("both are connected", Pair::is_connected).await;
     pair.close().await;
     task.abort();
-}
-
-/// Needs a TURN server, for instance `turnserver -n --lt-cred-mech --user me:secret --realm test --listening-ip 127.0.0.1
-/// --relay-ip 127.0.0.1 --allow-loopback-peers --no-cli`, named by `PASSERBY_TEST_TURN`: `turn:127.0.0.1:3478`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs a TURN server"]
-async fn a_call_works_through_a_relay_alone() {
-    let url = std::env::var("PASSERBY_TEST_TURN").expect("PASSERBY_TEST_TURN names a TURN server");
-    let mut ice_servers = servers(&[url]);
-    ice_servers[0].username = Some("me".into());
-    ice_servers[0].credential = Some("secret".into());
-    let config = |is_offerer| PeerConfig {
-        ice_servers: ice_servers.clone(),
-        relay_only: true,
-        ..loopback(is_offerer)
-    };
-    let start = std::time::Instant::now();
-    let mut pair = Pair::open(config(true), config(false)).await;
-    pair.negotiate(false).await;
-    pair.until("both are connected", Pair::is_connected).await;
-    println!("connected through a relay after {:?}", start.elapsed());
-    pair.a
-        .peer
-        .send_message("through the relay".into())
-        .unwrap();
-    pair.until("a message", |pair| {
-        pair.b.messages() == ["through the relay"]
-    })
-    .await;
-    let path = pair.a.peer.stats().await.path.expect("there is a path");
-    assert_eq!(
-        (path.local, path.remote),
-        (CandidateKind::Relay, CandidateKind::Relay)
-    );
-    pair.close().await;
 }
