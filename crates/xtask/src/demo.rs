@@ -61,7 +61,7 @@ pub(crate) fn gallery() -> Result<(), String> {
 
 fn build() -> Result<(), String> {
     println!("Building (the first time takes several minutes) ...");
-    // The whole workspace, so that the features of dependencies are the same as in a build of everything.
+    // The whole workspace at once, so that dependencies get one set of features for all programs.
     run(cargo().args(["build", "--workspace", "--bins"]))
 }
 
