@@ -263,6 +263,12 @@ impl Session {
                 };
                 self.call.handle(bye, Instant::now());
             }
+            // Not asked for yet.
+            Ok(
+                PeerMessage::Direct { .. }
+                | PeerMessage::Description { .. }
+                | PeerMessage::Candidate { .. },
+            ) => {}
             // A newer partner may say more than we understand, and a hostile one anything: neither hurts.
             Err(error) => tracing::debug!(%error, "a message of the partner was not understood"),
         }

@@ -148,6 +148,7 @@ async fn greet(url: &str) -> Result<(Socket, u32), SignallingProblem> {
     let hello = ClientMessage::Hello {
         version: protocol::VERSION,
         capabilities: Vec::new(),
+        resume: None,
     };
     socket
         .send(Message::text(protocol::encode(&hello)))

@@ -11,14 +11,17 @@
 //! Nothing here does I/O, keeps state or reads a clock.
 
 mod codec;
+mod id;
 pub mod limits;
 mod message;
 mod peer_message;
 mod signal;
 
 pub use codec::{DecodeError, Wire, decode, encode};
+pub use id::{InvalidResumeToken, InvalidRoomId, ResumeToken, RoomId};
 pub use message::{
-    ClientMessage, ErrorCode, IceServer, InvalidRoomId, LeaveReason, Role, RoomId, ServerMessage,
+    ClientMessage, ErrorCode, IceServer, LeaveReason, PathPolicy, Resume, Role, ServerMessage,
+    Session,
 };
 pub use peer_message::PeerMessage;
 pub use signal::{Candidate, Description, DescriptionKind};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use matchmaker::{Input, Matchmaker, Output, PeerId, Wishes};
-use protocol::{ClientMessage, ErrorCode, IceServer, Role, RoomId, ServerMessage};
+use protocol::{ClientMessage, ErrorCode, IceServer, PathPolicy, Role, RoomId, ServerMessage};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -102,6 +102,8 @@ impl Hub {
                     &ServerMessage::Welcome {
                         version,
                         online: self.online(),
+                        session: None,
+                        resumed: None,
                     },
                 );
             }
@@ -123,6 +125,13 @@ impl Hub {
         match message {
             // The connection answers every `hello`.
             ClientMessage::Hello { .. } => {}
+            ClientMessage::Prepare => {
+                let prepared = ServerMessage::Prepared {
+                    ice_servers: self.ice_servers(),
+                    path_policy: PathPolicy::Any,
+                };
+                self.send(peer, &prepared);
+            }
             ClientMessage::Join {
                 interests,
                 language,
@@ -192,6 +201,7 @@ impl Hub {
                             role,
                             interests,
                             ice_servers,
+                            path_policy: PathPolicy::Any,
                         },
                     );
                 }

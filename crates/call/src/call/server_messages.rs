@@ -42,6 +42,7 @@ impl Call {
                 role,
                 interests,
                 ice_servers,
+                ..
             } => {
                 self.on_matched(room, role, interests.into(), ice_servers, now);
             }
@@ -70,6 +71,7 @@ impl Call {
             }
             ServerMessage::Error { .. }
             | ServerMessage::Welcome { .. }
+            | ServerMessage::Prepared { .. }
             | ServerMessage::Shutdown { .. } => {}
         }
     }

@@ -140,6 +140,7 @@ pub(crate) fn matched(room: RoomId, role: Role) -> ServerMessage {
         role,
         interests: owned(&["chess"]),
         ice_servers: Vec::new(),
+        path_policy: protocol::PathPolicy::Any,
     }
 }
 

@@ -57,7 +57,9 @@ impl StrictServer {
             return;
         }
         match message {
-            ClientMessage::Hello { .. } => panic!("{id:?}: a call says no hello"),
+            ClientMessage::Hello { .. } | ClientMessage::Prepare => {
+                panic!("{id:?}: a call leaves {message:?} to the shell")
+            }
             ClientMessage::Join { .. } => {
                 self.leave_room(id, LeaveReason::Next);
                 self.wait(id, random);
@@ -148,6 +150,7 @@ impl StrictServer {
                 role,
                 interests: Vec::new(),
                 ice_servers: Vec::new(),
+                path_policy: protocol::PathPolicy::Any,
             };
             self.outbox.push((member, matched));
         }

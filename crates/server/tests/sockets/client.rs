@@ -81,6 +81,7 @@ impl Client {
             .say(&ClientMessage::Hello {
                 version: 1,
                 capabilities: vec![],
+                resume: None,
             })
             .await;
         let welcome = client.hears().await;

@@ -111,6 +111,7 @@ async fn another_version_is_refused() {
         .say(&ClientMessage::Hello {
             version: 2,
             capabilities: vec![],
+            resume: None,
         })
         .await;
 
@@ -142,6 +143,7 @@ async fn hello_is_said_once() {
         .say(&ClientMessage::Hello {
             version: 1,
             capabilities: vec![],
+            resume: None,
         })
         .await;
 
@@ -198,6 +200,7 @@ async fn one_who_does_not_read_is_cut_off_and_his_partner_told() {
         .say(&ClientMessage::Hello {
             version: 1,
             capabilities: vec![],
+            resume: None,
         })
         .await;
     sleeper.hears().await;

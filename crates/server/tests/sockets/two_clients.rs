@@ -19,13 +19,16 @@ async fn two_strangers_meet_talk_and_part() {
         .say(&ClientMessage::Hello {
             version: 1,
             capabilities: vec!["future".into()],
+            resume: None,
         })
         .await;
     assert_eq!(
         alice.hears().await,
         ServerMessage::Welcome {
             version: 1,
-            online: 1
+            online: 1,
+            session: None,
+            resumed: None,
         }
     );
     let tea = ClientMessage::Join {
@@ -46,6 +49,7 @@ async fn two_strangers_meet_talk_and_part() {
         role,
         interests,
         ice_servers,
+        path_policy,
     } = bob.hears().await
     else {
         panic!("Bob is matched");
@@ -58,7 +62,8 @@ async fn two_strangers_meet_talk_and_part() {
             room,
             role,
             interests,
-            ice_servers
+            ice_servers,
+            path_policy,
         }
     );
 
@@ -335,6 +340,7 @@ async fn the_root_path_leads_to_the_same_place() {
         .say(&ClientMessage::Hello {
             version: 1,
             capabilities: vec![],
+            resume: None,
         })
         .await;
     visitor.hears().await;
