@@ -337,6 +337,7 @@ fn offer(generation: &str) -> Description {
     Description {
         kind: DescriptionKind::Offer,
         sdp: format!("v=0\r\na=ice-ufrag:{generation}\r\n"),
+        number: 0,
     }
 }
 

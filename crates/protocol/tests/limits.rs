@@ -49,6 +49,7 @@ fn descriptions_in_both_directions() {
     let sized = |bytes| Description {
         kind: DescriptionKind::Offer,
         sdp: "a".repeat(bytes),
+        number: 1,
     };
 
     is_limited(limits::SDP_BYTES, |bytes| ClientMessage::Description {
@@ -110,6 +111,7 @@ fn chat_is_counted_in_characters_and_the_longest_messages_to_a_partner_fit() {
     let description = Description {
         kind: DescriptionKind::Offer,
         sdp,
+        number: u32::MAX,
     };
     let longest = PeerMessage::Description { description };
     assert_eq!(decode(&encode(&longest)), Ok(longest));
@@ -227,7 +229,11 @@ fn resume() -> impl Strategy<Value = Resume> {
 
 fn description() -> impl Strategy<Value = Description> {
     let kind = prop_oneof![Just(DescriptionKind::Offer), Just(DescriptionKind::Answer)];
-    (kind, text(300)).prop_map(|(kind, sdp)| Description { kind, sdp })
+    (kind, text(300), any::<u32>()).prop_map(|(kind, sdp, number)| Description {
+        kind,
+        sdp,
+        number,
+    })
 }
 
 fn candidate() -> impl Strategy<Value = Option<Candidate>> {

@@ -125,9 +125,10 @@ fn description_is_the_same_in_both_directions() {
         let description = Description {
             kind,
             sdp: "v=0\r\n".into(),
+            number: 2,
         };
         let text = format!(
-            r#"{{"type":"description","room":"00112233445566778899aabbccddeeff","description":{{"type":"{word}","sdp":"v=0\r\n"}}}}"#
+            r#"{{"type":"description","room":"00112233445566778899aabbccddeeff","description":{{"type":"{word}","sdp":"v=0\r\n","number":2}}}}"#
         );
         let from_client = ClientMessage::Description {
             room: ROOM,
@@ -343,6 +344,7 @@ fn peer_messages() {
             description: Description {
                 kind: DescriptionKind::Offer,
                 sdp: "v=0\r\n".into(),
+                number: 0,
             },
         },
         r#"{"type":"description","description":{"type":"offer","sdp":"v=0\r\n"}}"#,
@@ -502,6 +504,7 @@ fn debug_output_holds_no_address_and_no_credential() {
     let description = Description {
         kind: DescriptionKind::Offer,
         sdp: "192.0.2.1".into(),
+        number: 0,
     };
     let candidate = Candidate {
         candidate: "192.0.2.1".into(),

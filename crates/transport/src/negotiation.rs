@@ -87,6 +87,7 @@ impl Negotiation {
         Ok(Description {
             kind: DescriptionKind::Offer,
             sdp: sdp.await?,
+            number: 0,
         })
     }
 
@@ -103,6 +104,7 @@ impl Negotiation {
         Ok(Description {
             kind: DescriptionKind::Answer,
             sdp: sdp.await?,
+            number: 0,
         })
     }
 

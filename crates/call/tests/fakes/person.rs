@@ -160,6 +160,7 @@ pub(crate) fn offer(generation: &str) -> Description {
     Description {
         kind: DescriptionKind::Offer,
         sdp: sdp(generation),
+        number: 0,
     }
 }
 
@@ -167,6 +168,7 @@ pub(crate) fn answer(generation: &str) -> Description {
     Description {
         kind: DescriptionKind::Answer,
         sdp: sdp(generation),
+        number: 0,
     }
 }
 

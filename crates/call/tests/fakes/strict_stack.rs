@@ -220,6 +220,7 @@ impl StrictStack {
                 Input::OfferCreated(Description {
                     kind: DescriptionKind::Offer,
                     sdp,
+                    number: 0,
                 })
             }
             Output::CreateAnswer => {
@@ -235,6 +236,7 @@ impl StrictStack {
                 Input::AnswerCreated(Description {
                     kind: DescriptionKind::Answer,
                     sdp,
+                    number: 0,
                 })
             }
             Output::ApplyRemote(description) => {

@@ -81,6 +81,7 @@ async fn a_stranger_cannot_send_into_a_room() {
             let description = Description {
                 kind,
                 sdp: "v=0\r\n".into(),
+                number: 0,
             };
             stranger
                 .say(&ClientMessage::Description { room, description })

@@ -217,6 +217,7 @@ async fn one_who_does_not_read_is_cut_off_and_his_partner_told() {
     let description = Description {
         kind: DescriptionKind::Offer,
         sdp,
+        number: 0,
     };
     let long = ClientMessage::Description { room, description };
     let started = Instant::now();

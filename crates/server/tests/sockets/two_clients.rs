@@ -70,6 +70,7 @@ async fn two_strangers_meet_talk_and_part() {
     let offer = Description {
         kind: DescriptionKind::Offer,
         sdp: "v=0\r\no=- ü\r\n".into(),
+        number: 0,
     };
     bob.say(&ClientMessage::Description {
         room,
@@ -86,6 +87,7 @@ async fn two_strangers_meet_talk_and_part() {
     let answer = Description {
         kind: DescriptionKind::Answer,
         sdp: "v=0\r\n".into(),
+        number: 0,
     };
     alice
         .say(&ClientMessage::Description {

@@ -115,6 +115,7 @@ async fn steps_that_are_not_due_are_refused_and_change_nothing() {
     let answer = Description {
         kind: DescriptionKind::Answer,
         sdp: String::new(),
+        number: 0,
     };
     pair.a
         .peer

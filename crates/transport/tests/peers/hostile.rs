@@ -18,6 +18,7 @@ fn offer(sdp: impl Into<String>) -> Description {
     Description {
         kind: DescriptionKind::Offer,
         sdp: sdp.into(),
+        number: 0,
     }
 }
 
