@@ -1,6 +1,6 @@
 //! The rules of one side of a negotiation, one by one, and its limits against a partner that keeps to none.
 
-use call::negotiation::{Input, Negotiator, Output};
+use call::negotiation::{Input, Negotiator, Output, Restart};
 use proptest::prelude::*;
 use protocol::{Candidate, Description, DescriptionKind, Role};
 
@@ -9,7 +9,10 @@ fn the_answerer_waits_for_the_first_offer() {
     let mut negotiator = Negotiator::new(Role::Answerer);
     assert_eq!(tell(&mut negotiator, Input::Opened), []);
     assert_eq!(tell(&mut negotiator, Input::ChangeNeeded), []);
-    assert_eq!(tell(&mut negotiator, Input::RestartNeeded), []);
+    assert_eq!(
+        tell(&mut negotiator, Input::RestartNeeded(Restart::Keep)),
+        []
+    );
 }
 
 #[test]
@@ -39,10 +42,10 @@ fn outcomes_of_orders_that_were_never_given_are_ignored() {
 fn wishes_are_granted_one_after_another_and_a_restart_covers_a_change() {
     let mut negotiator = agreed(Role::Offerer);
     let orders = tell(&mut negotiator, Input::ChangeNeeded);
-    assert_eq!(orders, [Output::CreateOffer { ice_restart: false }]);
+    assert_eq!(orders, [Output::CreateOffer { restart: None }]);
     for wish in [
         Input::ChangeNeeded,
-        Input::RestartNeeded,
+        Input::RestartNeeded(Restart::Keep),
         Input::ChangeNeeded,
     ] {
         assert_eq!(tell(&mut negotiator, wish), []);
@@ -50,7 +53,12 @@ fn wishes_are_granted_one_after_another_and_a_restart_covers_a_change() {
     tell(&mut negotiator, Input::OfferCreated(offer("a1")));
     tell(&mut negotiator, Input::RemoteDescription(answer("b1")));
     let orders = tell(&mut negotiator, Input::RemoteApplied);
-    assert_eq!(orders, [Output::CreateOffer { ice_restart: true }]);
+    assert_eq!(
+        orders,
+        [Output::CreateOffer {
+            restart: Some(Restart::Keep)
+        }]
+    );
     tell(&mut negotiator, Input::OfferCreated(offer("a2")));
     tell(&mut negotiator, Input::RemoteDescription(answer("b2")));
     assert_eq!(tell(&mut negotiator, Input::RemoteApplied), []);
@@ -60,10 +68,10 @@ fn wishes_are_granted_one_after_another_and_a_restart_covers_a_change() {
 #[test]
 fn a_restart_under_way_is_not_followed_by_another_one() {
     let mut negotiator = agreed(Role::Offerer);
-    tell(&mut negotiator, Input::RestartNeeded);
-    tell(&mut negotiator, Input::RestartNeeded);
+    tell(&mut negotiator, Input::RestartNeeded(Restart::Keep));
+    tell(&mut negotiator, Input::RestartNeeded(Restart::Keep));
     tell(&mut negotiator, Input::OfferCreated(offer("a2")));
-    tell(&mut negotiator, Input::RestartNeeded);
+    tell(&mut negotiator, Input::RestartNeeded(Restart::Keep));
     tell(&mut negotiator, Input::RemoteDescription(answer("b2")));
     assert_eq!(tell(&mut negotiator, Input::RemoteApplied), []);
     assert!(negotiator.is_settled());
@@ -72,7 +80,7 @@ fn a_restart_under_way_is_not_followed_by_another_one() {
 #[test]
 fn candidates_are_welcome_again_once_the_next_description_is_accepted() {
     let mut negotiator = agreed(Role::Offerer);
-    tell(&mut negotiator, Input::RestartNeeded);
+    tell(&mut negotiator, Input::RestartNeeded(Restart::Keep));
     tell(&mut negotiator, Input::OfferCreated(offer("a2")));
     tell(&mut negotiator, Input::RemoteDescription(offer("b2")));
     tell(&mut negotiator, Input::RemoteDescription(answer("b3")));
@@ -128,10 +136,10 @@ fn the_polite_side_yields_and_offers_again() {
     assert_eq!(orders, [Output::Rollback, Output::ApplyRemote(offer("b2"))]);
     assert_eq!(
         tell(&mut negotiator, Input::RemoteApplied),
-        [Output::CreateAnswer]
+        [Output::CreateAnswer { rebind: false }]
     );
     let orders = tell(&mut negotiator, Input::AnswerCreated(answer("a1")));
-    let again = Output::CreateOffer { ice_restart: false };
+    let again = Output::CreateOffer { restart: None };
     assert_eq!(orders, [Output::SendDescription(answer("a1")), again]);
 }
 
@@ -149,7 +157,7 @@ fn local_candidates_follow_the_description_that_they_belong_to() {
     assert_eq!(tell(&mut negotiator, Input::LocalCandidate(None)), []);
     let orders = tell(&mut negotiator, Input::OfferCreated(offer("a1")));
     let send = [
-        Output::SendDescription(offer("a1")),
+        Output::SendDescription(numbered(1, offer("a1"))),
         Output::SendCandidate(Some(candidate(Some("a1")))),
         Output::SendCandidate(None),
     ];
@@ -159,7 +167,7 @@ fn local_candidates_follow_the_description_that_they_belong_to() {
 #[test]
 fn an_answer_that_cannot_be_applied_takes_the_offer_back() {
     let mut negotiator = agreed(Role::Offerer);
-    tell(&mut negotiator, Input::RestartNeeded);
+    tell(&mut negotiator, Input::RestartNeeded(Restart::Keep));
     tell(&mut negotiator, Input::OfferCreated(offer("a2")));
     tell(&mut negotiator, Input::RemoteDescription(answer("b2")));
     assert_eq!(
@@ -171,8 +179,13 @@ fn an_answer_that_cannot_be_applied_takes_the_offer_back() {
         [],
         "of that answer"
     );
-    let orders = tell(&mut negotiator, Input::RestartNeeded);
-    assert_eq!(orders, [Output::CreateOffer { ice_restart: true }]);
+    let orders = tell(&mut negotiator, Input::RestartNeeded(Restart::Keep));
+    assert_eq!(
+        orders,
+        [Output::CreateOffer {
+            restart: Some(Restart::Keep)
+        }]
+    );
 }
 
 #[test]
@@ -191,11 +204,11 @@ fn an_answer_that_cannot_be_made_ends_all_negotiation() {
 #[test]
 fn without_a_relay_nothing_begins_but_what_was_said_counts() {
     let mut negotiator = agreed(Role::Offerer);
-    tell(&mut negotiator, Input::RestartNeeded);
+    tell(&mut negotiator, Input::RestartNeeded(Restart::Keep));
     tell(&mut negotiator, Input::OfferCreated(offer("a2")));
     tell(&mut negotiator, Input::RemoteDescription(answer("b2")));
     tell(&mut negotiator, remote_candidate(Some("b2")));
-    assert_eq!(tell(&mut negotiator, Input::RelayLost), []);
+    assert_eq!(tell(&mut negotiator, Input::RelayUp(false)), []);
     assert_eq!(
         tell(&mut negotiator, Input::RemoteApplied),
         [add(Some("b2"))]
@@ -244,7 +257,9 @@ fn a_partner_who_sends_offers_without_end_fills_no_memory() {
         tell(&mut negotiator, Input::RemoteDescription(offer("b1")));
     }
     let mut answered = 0;
-    while tell(&mut negotiator, Input::RemoteApplied).contains(&Output::CreateAnswer) {
+    while tell(&mut negotiator, Input::RemoteApplied)
+        .contains(&Output::CreateAnswer { rebind: false })
+    {
         tell(&mut negotiator, Input::AnswerCreated(answer("a1")));
         answered += 1;
     }
@@ -276,7 +291,7 @@ proptest! {
 const fn is_answered(output: &Output) -> bool {
     matches!(
         output,
-        Output::CreateOffer { .. } | Output::CreateAnswer | Output::ApplyRemote(_)
+        Output::CreateOffer { .. } | Output::CreateAnswer { .. } | Output::ApplyRemote(_)
     )
 }
 
@@ -284,7 +299,7 @@ const fn is_outcome_of(input: &Input, order: &Output) -> bool {
     match input {
         Input::OrderFailed => true,
         Input::OfferCreated(_) => matches!(order, Output::CreateOffer { .. }),
-        Input::AnswerCreated(_) => matches!(order, Output::CreateAnswer),
+        Input::AnswerCreated(_) => matches!(order, Output::CreateAnswer { .. }),
         Input::RemoteApplied => matches!(order, Output::ApplyRemote(_)),
         _ => false,
     }
@@ -300,7 +315,7 @@ fn any_input() -> impl Strategy<Value = Input> {
         Just(Input::OrderFailed),
         Just(Input::LocalCandidate(None)),
         Just(Input::ChangeNeeded),
-        Just(Input::RestartNeeded),
+        Just(Input::RestartNeeded(Restart::Keep)),
         generation
             .clone()
             .prop_map(|generation| Input::RemoteDescription(offer(generation))),
@@ -345,6 +360,13 @@ fn answer(generation: &str) -> Description {
     Description {
         kind: DescriptionKind::Answer,
         ..offer(generation)
+    }
+}
+
+fn numbered(number: u32, description: Description) -> Description {
+    Description {
+        number,
+        ..description
     }
 }
 

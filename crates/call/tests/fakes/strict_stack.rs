@@ -109,7 +109,7 @@ impl StrictStack {
                     "{name}: offer in the wrong state"
                 );
             }
-            Output::CreateAnswer => {
+            Output::CreateAnswer { .. } => {
                 let has_offer = matches!(self.signalling, Signalling::HaveRemoteOffer { .. });
                 assert!(has_offer, "{name}: answer without an offer");
             }
@@ -208,10 +208,10 @@ impl StrictStack {
             return Input::OrderFailed;
         }
         match order {
-            Output::CreateOffer { ice_restart } => {
+            Output::CreateOffer { restart } => {
                 self.offers += 1;
                 let offer = format!("{}-{}", self.name, self.offers);
-                if ice_restart || self.committed_local.is_none() {
+                if restart.is_some() || self.committed_local.is_none() {
                     self.pending_local = Some(self.new_generation(now, random));
                 }
                 let changes = self.wanted_changes.clone();
@@ -223,7 +223,7 @@ impl StrictStack {
                     number: 0,
                 })
             }
-            Output::CreateAnswer => {
+            Output::CreateAnswer { .. } => {
                 let Signalling::HaveRemoteOffer { offer, is_restart } = self.signalling.clone()
                 else {
                     unreachable!("checked when it was ordered");

@@ -172,6 +172,13 @@ pub(crate) fn answer(generation: &str) -> Description {
     }
 }
 
+pub(crate) fn numbered(number: u32, description: Description) -> Description {
+    Description {
+        number,
+        ..description
+    }
+}
+
 pub(crate) fn sdp(generation: &str) -> String {
     format!("v=0\r\na=ice-ufrag:{generation}\r\n")
 }
