@@ -29,7 +29,13 @@ const fn is_zero(number: &u32) -> bool {
 impl fmt::Debug for Description {
     /// Says how long the SDP is and leaves it out: it holds addresses.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {}({} bytes)", self.kind, self.number, self.sdp.len())
+        write!(
+            f,
+            "{:?} {}({} bytes)",
+            self.kind,
+            self.number,
+            self.sdp.len()
+        )
     }
 }
 

@@ -27,6 +27,7 @@ mod nack;
 mod negotiation;
 mod peer;
 mod receive;
+mod role;
 mod rtcp_tap;
 mod runtime;
 mod send;

@@ -48,8 +48,8 @@ pub(crate) struct Negotiation {
     remote_candidates: AtomicUsize,
     /// Wakes the stack.
     wake: Arc<Notify>,
-    /// One step at a time.
-    turn: tokio::sync::Mutex<()>,
+    /// One step at a time. True while an offer is set that is for nobody.
+    turn: tokio::sync::Mutex<bool>,
 }
 
 type StackResult<T> = webrtc::error::Result<T>;
@@ -67,6 +67,40 @@ impl Negotiation {
             wake,
             turn: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Has candidates gathered for a call that is to come.
+    ///
+    /// The stack gathers when it has a local description, so it gets an offer that nobody will see. What was gathered and
+    /// allocated outlives its rollback, and so does the user name fragment.
+    pub(crate) async fn gather_ahead(&self) -> Result<(), NegotiationError> {
+        let mut is_ahead = self.turn.lock().await;
+        let (connection, fragment) = (
+            Arc::clone(&self.connection),
+            Arc::clone(&self.local_fragment),
+        );
+        step("gather ahead", async move {
+            let offer = connection.create_offer(None).await?;
+            set_local(connection.as_ref(), &fragment, offer).await
+        })
+        .await?;
+        *is_ahead = true;
+        Ok(())
+    }
+
+    /// Takes back the offer of [`gather_ahead`](Self::gather_ahead), if there was one.
+    pub(crate) async fn end_gathering_ahead(&self) -> Result<(), NegotiationError> {
+        let mut is_ahead = self.turn.lock().await;
+        if !std::mem::take(&mut *is_ahead) {
+            return Ok(());
+        }
+        let connection = Arc::clone(&self.connection);
+        step("take a role", async move {
+            connection
+                .set_local_description(RTCSessionDescription::rollback(None)?)
+                .await
+        })
+        .await
     }
 
     pub(crate) async fn create_offer(

@@ -19,6 +19,7 @@ use crate::handler::{Awaited, Fragment, Handler, Tasks};
 use crate::nack::NackGenerator;
 use crate::negotiation::Negotiation;
 use crate::receive::{self, InboundStream};
+use crate::role::Role;
 use crate::rtcp_tap::{LocalSsrcs, RtcpTap};
 use crate::runtime::PeerRuntime;
 use crate::send::{AUDIO_QUEUE_PACKETS, AudioPacket, Gate, OutboundStream, VIDEO_QUEUE_FRAMES};
@@ -77,6 +78,7 @@ struct Shared {
     video: mpsc::Sender<EncodedFrame>,
     audio: mpsc::Sender<AudioPacket>,
     messages: mpsc::Sender<String>,
+    role: Role,
     keyframe_wanted: Arc<Notify>,
     counters: Arc<Counters>,
     runtime: Handle,
@@ -91,6 +93,20 @@ impl Peer {
     /// # Errors
     /// [`OpenError`] if no address could be bound, or if only relayed paths may be used and there is no usable relay.
     pub async fn open(config: PeerConfig) -> Result<Opened, OpenError> {
+        let is_offerer = config.is_offerer;
+        let opened = Self::open_without_role(config).await?;
+        opened.peer.take_role(is_offerer).await?;
+        Ok(opened)
+    }
+
+    /// Opens a connection before anybody knows whom it is for. Its role in the configuration does not count.
+    ///
+    /// [`gather_ahead`](Self::gather_ahead) makes it ready; it becomes an ordinary one by
+    /// [`take_role`](Self::take_role).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_without_role(config: PeerConfig) -> Result<Opened, OpenError> {
         let (events, event_receiver) = EventSink::new();
         let (video_packets, video_receiver) = mpsc::channel(receive::QUEUE_PACKETS);
         let (audio_packets, audio_receiver) = mpsc::channel(receive::QUEUE_PACKETS);
@@ -154,6 +170,7 @@ impl Peer {
                 video,
                 audio,
                 messages,
+                role: Role::new(outgoing, events.clone(), tasks.clone()),
                 keyframe_wanted,
                 counters,
                 runtime: Handle::current(),
@@ -178,15 +195,6 @@ impl Peer {
                 .map_err(OpenError::new)?;
             senders.push((stream.kind, sender));
         }
-        if config.is_offerer {
-            let channel = connection
-                .create_data_channel(messages::LABEL, None)
-                .await
-                .map_err(OpenError::new)?;
-            tasks.spawn(messages::run(channel, outgoing, events.clone()));
-        } else {
-            handler.await_messages(outgoing);
-        }
         tasks.spawn(audio_stream.send_audio(audio_frames));
         tasks.spawn(video_stream.send_frames(video_frames));
         tasks.spawn(async move { stats::keep_round_trip(connection.as_ref(), &round_trip).await });
@@ -195,7 +203,7 @@ impl Peer {
             events,
             gate,
             senders,
-            is_dtls_server: config.is_offerer,
+            is_offerer: peer.shared.role.is_offerer(),
             closing,
         };
         tasks.spawn(supervisor.run(state_changes, driver_end));
@@ -206,6 +214,39 @@ impl Peer {
             video: video_receiver,
             audio: audio_receiver,
         })
+    }
+
+    /// Binds everything that a call will need, and finds and allocates candidates, so that they are there when the
+    /// partner is. They are reported as ever. Nothing of this reaches a partner.
+    ///
+    /// # Errors
+    /// [`NegotiationError::Refused`] if the peer has a role already.
+    pub async fn gather_ahead(&self) -> Result<(), NegotiationError> {
+        self.shared.negotiation.gather_ahead().await
+    }
+
+    /// Makes a peer that was opened [without a role](Self::open_without_role) the offerer or the answerer of a call.
+    /// Counts once.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the message channel cannot be made, or the stack does not let go of what was gathered ahead.
+    pub async fn take_role(&self, is_offerer: bool) -> Result<(), OpenError> {
+        let shared = &self.shared;
+        shared
+            .negotiation
+            .end_gathering_ahead()
+            .await
+            .map_err(OpenError::new)?;
+        let resources = &shared.resources;
+        shared
+            .role
+            .take(
+                is_offerer,
+                resources.connection.as_ref(),
+                &resources.handler,
+            )
+            .await
+            .map_err(OpenError::new)
     }
 
     /// Makes an offer and sets it as the local description. Gathering of candidates starts.

@@ -1,6 +1,7 @@
 //! Watches over a connection: tells the owner when it comes and goes, and lets media out meanwhile.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -24,7 +25,7 @@ pub(crate) struct Supervisor {
     pub(crate) gate: Arc<Gate>,
     pub(crate) senders: Vec<(MediaKind, Arc<dyn RtpSender>)>,
     /// The answerer opens DTLS (RFC 8842 section 5.3 leaves it the choice), so the offerer is the server.
-    pub(crate) is_dtls_server: bool,
+    pub(crate) is_offerer: Arc<AtomicBool>,
     pub(crate) closing: CancellationToken,
 }
 
@@ -49,7 +50,7 @@ impl Supervisor {
             let state = *states.borrow_and_update();
             match state {
                 RTCPeerConnectionState::Connected if last != state => {
-                    if self.is_dtls_server && !was_connected {
+                    if self.is_offerer.load(Ordering::Relaxed) && !was_connected {
                         tokio::time::sleep(HOLD_BACK).await;
                     }
                     was_connected = true;

@@ -7,6 +7,7 @@ mod hostile;
 mod loss;
 mod media;
 mod renegotiation;
+mod spare;
 mod stun;
 mod support;
 mod turn;
