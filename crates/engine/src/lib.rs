@@ -10,6 +10,7 @@ mod config;
 mod deck;
 mod engine;
 mod lip_sync;
+mod network;
 mod peer_task;
 mod pipeline;
 mod publisher;
@@ -25,12 +26,14 @@ pub use devices::{
     AudioSink, AudioSource, CameraSettings, DeviceProblem, DeviceState, VideoSource,
 };
 pub use engine::{Engine, EngineError};
-pub use snapshot::{
-    CallView, CandidateKind, ChatLine, Deck, EndReason, PartnerView, PathView, SignallingProblem,
-    SignallingView, Snapshot, Speaker, Statistics,
-};
+pub use network::{AddressChange, NetworkFact, NetworkWatcher};
 /// What programs must keep out of their logs: see [`transport::NOISY_LOG_DIRECTIVES`].
 pub use transport::NOISY_LOG_DIRECTIVES;
+pub use transport::{
+    CheckConfig, ConnectionReport, Ipv6, NatFiltering, NatMapping, NatReport, PublicAddress,
+    ReachError, RelayAnswer, RelayCheck, RelayError, RelayTransport, StunAnswer, StunCheck,
+    UdpReach, Verdict,
+};
 
 /// Waits for `deadline`, or for ever if there is none.
 async fn at(deadline: Option<std::time::Instant>) {
