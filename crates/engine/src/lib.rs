@@ -7,6 +7,7 @@
 mod chat;
 mod command;
 mod config;
+mod connection_check;
 mod deck;
 mod engine;
 mod lip_sync;
@@ -22,11 +23,17 @@ mod transport_figures;
 
 pub use command::Command;
 pub use config::Config;
+pub use connection_check::{ServerCheck, ServerCheckError, check_server};
 pub use devices::{
     AudioSink, AudioSource, CameraSettings, DeviceProblem, DeviceState, VideoSource,
 };
 pub use engine::{Engine, EngineError};
 pub use network::{AddressChange, NetworkFact, NetworkWatcher};
+pub use protocol::PathPolicy;
+pub use snapshot::{
+    CallView, CandidateKind, ChatLine, Deck, EndReason, PartnerView, PathView, SignallingProblem,
+    SignallingView, Snapshot, Speaker, Statistics,
+};
 /// What programs must keep out of their logs: see [`transport::NOISY_LOG_DIRECTIVES`].
 pub use transport::NOISY_LOG_DIRECTIVES;
 pub use transport::{

@@ -2,6 +2,8 @@
 //!
 //! It decides nothing about the call. What it knows of the world it tells the session as [`SignallingEvent`]s.
 
+mod prepare;
+
 use std::time::{Duration, Instant};
 
 use call::Backoff;
@@ -16,6 +18,8 @@ use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 use crate::SignallingProblem;
+
+pub(crate) use prepare::prepare;
 
 /// How long a server may take for the TCP, TLS and WebSocket handshakes. Beyond this a person takes it for dead.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
