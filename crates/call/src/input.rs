@@ -47,7 +47,8 @@ pub enum Input {
     SignallingBack,
     /// The session with the server is gone.
     SignallingDown,
-    /// The networks of this machine are others than before, or it has slept.
+    /// The networks of this machine are others than before, or it has slept. The next restart of either side binds new
+    /// sockets.
     NetworkChanged,
     /// The server said something on the present connection. Messages that are not about calls are ignored.
     Server(ServerMessage),

@@ -72,10 +72,7 @@ pub enum Output {
         restart: Option<Restart>,
     },
     /// Create an answer and make it the local description.
-    CreateAnswer {
-        /// If the partner restarts ICE: bind new sockets for it.
-        rebind: bool,
-    },
+    CreateAnswer,
     /// Make this the remote description.
     ApplyRemote(Description),
     /// Take the local offer back. Not answered: where it fails, the [`Output::ApplyRemote`] behind it fails too.
@@ -103,7 +100,7 @@ pub struct Negotiator {
     is_open: bool,
     is_relay_up: bool,
     has_agreed: bool,
-    /// Whether the networks of this side have changed since it last bound sockets.
+    /// Whether the networks of this side have changed since it last bound sockets: at the last restart of either side.
     needs_rebind: bool,
     /// How many offers were made.
     offers: u32,
@@ -293,8 +290,7 @@ impl Negotiator {
     fn on_remote_applied(&mut self) {
         let generation = match self.outstanding.take() {
             Some(Order::ApplyOffer(generation)) => {
-                let before = self.remote_generation.as_ref();
-                let is_restart = before.is_some_and(|before| *before != generation);
+                let is_restart = self.is_restart(&generation);
                 self.signalling = Signalling::HaveRemoteOffer { is_restart };
                 generation
             }
@@ -341,13 +337,15 @@ impl Negotiator {
         self.offer = None;
     }
 
-    /// Candidates can be reported before the description that they belong to. Sent in that order, they would be taken
-    /// for candidates of the generation before.
+    /// Candidates can be reported before the description that they belong to; those of a connection that was made ready
+    /// ahead are. Sent in that order, they would be taken for candidates of the generation before.
     fn on_local_candidate(&mut self, candidate: Option<Candidate>) {
-        if !matches!(
+        let has_spoken = self.has_agreed || self.offer.is_some();
+        let is_about_to = matches!(
             self.outstanding,
             Some(Order::CreateOffer(_) | Order::CreateAnswer { .. })
-        ) {
+        );
+        if has_spoken && !is_about_to {
             self.say_candidate(candidate);
         } else if self.held_candidates.len() < MAX_CANDIDATES {
             self.held_candidates.push(candidate);
@@ -422,11 +420,7 @@ impl Negotiator {
                 if !self.is_relay_up {
                     return;
                 }
-                let rebind = is_restart && std::mem::take(&mut self.needs_rebind);
-                self.order(
-                    Order::CreateAnswer { is_restart },
-                    Output::CreateAnswer { rebind },
-                );
+                self.order(Order::CreateAnswer { is_restart }, Output::CreateAnswer);
             } else if let Some(from_partner) = self.inbox.pop_front() {
                 match from_partner {
                     FromPartner::Description(description) => self.consider(description),
@@ -480,12 +474,21 @@ impl Negotiator {
                     self.roll_back();
                     self.want(wanted);
                 }
+                if self.is_restart(&generation) {
+                    self.needs_rebind = false;
+                }
                 self.order(
                     Order::ApplyOffer(generation),
                     Output::ApplyRemote(description),
                 );
             }
         }
+    }
+
+    /// Whether a description of this generation restarts ICE.
+    fn is_restart(&self, generation: &Generation) -> bool {
+        let present = self.remote_generation.as_ref();
+        present.is_some_and(|present| present != generation)
     }
 
     /// Whether a description comes too late to count, or for the second time. Answers again where that helps.

@@ -56,8 +56,6 @@ pub enum Output {
     CreateAnswer {
         /// On which peer connection.
         peer: PeerId,
-        /// Bind new sockets: the partner restarts ICE, and the networks of this side have changed.
-        rebind: bool,
     },
     /// Make this the remote description. Reports [`crate::PeerFact::RemoteApplied`] or
     /// [`crate::PeerFact::NegotiationFailed`].

@@ -234,7 +234,7 @@ fn in_the_words_of_the_call(
 ) -> Option<Output> {
     Some(match output {
         negotiation::Output::CreateOffer { restart } => Output::CreateOffer { peer, restart },
-        negotiation::Output::CreateAnswer { rebind } => Output::CreateAnswer { peer, rebind },
+        negotiation::Output::CreateAnswer => Output::CreateAnswer { peer },
         negotiation::Output::ApplyRemote(description) => Output::ApplyRemote { peer, description },
         negotiation::Output::Rollback => Output::Rollback { peer },
         negotiation::Output::AddCandidate(candidate) => Output::AddCandidate { peer, candidate },

@@ -136,7 +136,7 @@ fn the_polite_side_yields_and_offers_again() {
     assert_eq!(orders, [Output::Rollback, Output::ApplyRemote(offer("b2"))]);
     assert_eq!(
         tell(&mut negotiator, Input::RemoteApplied),
-        [Output::CreateAnswer { rebind: false }]
+        [Output::CreateAnswer]
     );
     let orders = tell(&mut negotiator, Input::AnswerCreated(answer("a1")));
     let again = Output::CreateOffer { restart: None };
@@ -162,6 +162,30 @@ fn local_candidates_follow_the_description_that_they_belong_to() {
         Output::SendCandidate(None),
     ];
     assert_eq!(orders, send);
+}
+
+#[test]
+fn candidates_that_were_gathered_ahead_wait_for_the_first_description() {
+    let early = Input::LocalCandidate(Some(candidate(Some("a1"))));
+    let sent = Output::SendCandidate(Some(candidate(Some("a1"))));
+    let mut offerer = Negotiator::new(Role::Offerer);
+    assert_eq!(tell(&mut offerer, early.clone()), []);
+    tell(&mut offerer, Input::Opened);
+    let orders = tell(&mut offerer, Input::OfferCreated(offer("a1")));
+    let description = Output::SendDescription(numbered(1, offer("a1")));
+    assert_eq!(orders, [description, sent.clone()]);
+
+    let mut answerer = Negotiator::new(Role::Answerer);
+    tell(&mut answerer, Input::Opened);
+    assert_eq!(tell(&mut answerer, early), []);
+    tell(
+        &mut answerer,
+        Input::RemoteDescription(numbered(1, offer("b1"))),
+    );
+    tell(&mut answerer, Input::RemoteApplied);
+    let orders = tell(&mut answerer, Input::AnswerCreated(answer("a1")));
+    let description = Output::SendDescription(numbered(1, answer("a1")));
+    assert_eq!(orders, [description, sent]);
 }
 
 #[test]
@@ -257,9 +281,7 @@ fn a_partner_who_sends_offers_without_end_fills_no_memory() {
         tell(&mut negotiator, Input::RemoteDescription(offer("b1")));
     }
     let mut answered = 0;
-    while tell(&mut negotiator, Input::RemoteApplied)
-        .contains(&Output::CreateAnswer { rebind: false })
-    {
+    while tell(&mut negotiator, Input::RemoteApplied).contains(&Output::CreateAnswer) {
         tell(&mut negotiator, Input::AnswerCreated(answer("a1")));
         answered += 1;
     }
@@ -291,7 +313,7 @@ proptest! {
 const fn is_answered(output: &Output) -> bool {
     matches!(
         output,
-        Output::CreateOffer { .. } | Output::CreateAnswer { .. } | Output::ApplyRemote(_)
+        Output::CreateOffer { .. } | Output::CreateAnswer | Output::ApplyRemote(_)
     )
 }
 
@@ -299,7 +321,7 @@ const fn is_outcome_of(input: &Input, order: &Output) -> bool {
     match input {
         Input::OrderFailed => true,
         Input::OfferCreated(_) => matches!(order, Output::CreateOffer { .. }),
-        Input::AnswerCreated(_) => matches!(order, Output::CreateAnswer { .. }),
+        Input::AnswerCreated(_) => matches!(order, Output::CreateAnswer),
         Input::RemoteApplied => matches!(order, Output::ApplyRemote(_)),
         _ => false,
     }

@@ -3,6 +3,7 @@
 //! It decides nothing about the call. What it knows of the world it tells the session as [`SignallingEvent`]s. After a loss it
 //! takes its session with the server up again (`docs/protocol.md`, section 6): then nothing that either side said is lost.
 
+mod prepare;
 mod socket;
 
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::SignallingProblem;
 use socket::{End, Socket, greet, read, write};
+
+pub(crate) use prepare::prepare;
 
 /// How often we show the server that we are alive, and make it show the same.
 const PING_EVERY: Duration = Duration::from_secs(5);
@@ -130,7 +133,12 @@ async fn run(
         let end = match greeting {
             Ok(greeting) => {
                 let mut socket = greeting.socket;
-                let event = settle(&mut session, greeting.session, greeting.resumed, greeting.online);
+                let event = settle(
+                    &mut session,
+                    greeting.session,
+                    greeting.resumed,
+                    greeting.online,
+                );
                 if matches!(event, SignallingEvent::Up { .. }) {
                     // What was queued for the last session means nothing to this one.
                     while outgoing.try_recv().is_ok() {}

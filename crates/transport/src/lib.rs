@@ -17,6 +17,7 @@
 //!                                     our sockets                             runtime.rs and below
 //! ```
 
+mod check;
 mod config;
 mod events;
 mod handler;
@@ -36,6 +37,11 @@ mod setup;
 mod stats;
 mod supervisor;
 
+pub use check::{
+    CheckConfig, ConnectionReport, Ipv6, NatFiltering, NatMapping, NatReport, PublicAddress,
+    ReachError, RelayAnswer, RelayCheck, RelayError, RelayTransport, StunAnswer, StunCheck,
+    UdpReach, Verdict, check_connection,
+};
 pub use config::{PeerConfig, Workarounds};
 pub use events::{MediaKind, PeerEvent};
 pub use impairment::Impairment;

@@ -109,7 +109,7 @@ impl StrictStack {
                     "{name}: offer in the wrong state"
                 );
             }
-            Output::CreateAnswer { .. } => {
+            Output::CreateAnswer => {
                 let has_offer = matches!(self.signalling, Signalling::HaveRemoteOffer { .. });
                 assert!(has_offer, "{name}: answer without an offer");
             }
@@ -223,7 +223,7 @@ impl StrictStack {
                     number: 0,
                 })
             }
-            Output::CreateAnswer { .. } => {
+            Output::CreateAnswer => {
                 let Signalling::HaveRemoteOffer { offer, is_restart } = self.signalling.clone()
                 else {
                     unreachable!("checked when it was ordered");

@@ -442,9 +442,7 @@ impl World {
             Output::CreateOffer { peer, restart } => {
                 (peer, negotiation::Output::CreateOffer { restart })
             }
-            Output::CreateAnswer { peer, rebind } => {
-                (peer, negotiation::Output::CreateAnswer { rebind })
-            }
+            Output::CreateAnswer { peer } => (peer, negotiation::Output::CreateAnswer),
             Output::ApplyRemote { peer, description } => {
                 (peer, negotiation::Output::ApplyRemote(description))
             }

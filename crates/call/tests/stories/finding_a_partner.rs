@@ -197,16 +197,7 @@ fn the_answerer_holds_what_comes_before_the_peer_connection_is_open() {
         candidate: Some(candidate("b", number)),
     };
     let orders = person.fact(PeerFact::RemoteApplied);
-    assert_eq!(
-        orders,
-        [
-            add(1),
-            Output::CreateAnswer {
-                peer: FIRST,
-                rebind: false
-            }
-        ]
-    );
+    assert_eq!(orders, [add(1), Output::CreateAnswer { peer: FIRST }]);
     let orders = person.fact(PeerFact::AnswerCreated(answer("a")));
     let send = ClientMessage::Description {
         room: ROOM,

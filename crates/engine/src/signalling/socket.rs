@@ -16,7 +16,7 @@ use crate::SignallingProblem;
 /// How long a server may take for the TCP, TLS and WebSocket handshakes. Beyond this a person takes it for dead.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a server may take to answer `hello`.
-const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -112,7 +112,7 @@ pub(super) async fn write(socket: &mut Socket, message: Message) -> Result<(), E
     }
 }
 
-async fn next_message(socket: &mut Socket) -> Result<ServerMessage, End> {
+pub(super) async fn next_message(socket: &mut Socket) -> Result<ServerMessage, End> {
     loop {
         if let Some(message) = read(socket.next().await)? {
             return Ok(message);
@@ -121,7 +121,9 @@ async fn next_message(socket: &mut Socket) -> Result<ServerMessage, End> {
 }
 
 /// One frame as a message; `None` for a frame that carries none, or none that this version understands.
-pub(super) fn read(frame: Option<Result<Message, WebSocketError>>) -> Result<Option<ServerMessage>, End> {
+pub(super) fn read(
+    frame: Option<Result<Message, WebSocketError>>,
+) -> Result<Option<ServerMessage>, End> {
     match frame {
         Some(Ok(Message::Text(text))) => match protocol::decode::<ServerMessage>(&text) {
             Ok(message) => Ok(Some(message)),
@@ -157,7 +159,6 @@ fn connect_problem(error: WebSocketError) -> SignallingProblem {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "stands in map_err")]
-fn lost(error: WebSocketError) -> SignallingProblem {
+pub(super) fn lost(error: WebSocketError) -> SignallingProblem {
     SignallingProblem::Lost(error.to_string())
 }
-
