@@ -1,8 +1,8 @@
 //! coturn as the relay.
 
-use std::io::ErrorKind;
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use protocol::IceServer;
@@ -21,7 +21,8 @@ pub(crate) struct Coturn {
 impl Coturn {
     /// `None` where coturn is not installed, unless `PASSERBY_LAB=on` says that it must be.
     pub(crate) async fn start(arguments: &[&str]) -> Option<Self> {
-        let (port, tls_port) = (free_port(), free_port());
+        let port = free_ports();
+        let tls_port = port + 2;
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let certificate_file = folder.path().join("certificate.pem");
@@ -106,13 +107,22 @@ pub(crate) fn with_login(urls: &[String]) -> Vec<IceServer> {
     }]
 }
 
-/// Free a moment ago is the best that can be had: coturn takes no port 0.
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let port = socket.local_addr().unwrap().port();
-    match TcpListener::bind(("127.0.0.1", port)) {
-        Err(error) if error.kind() == ErrorKind::AddrInUse => free_port(),
-        _ => port,
+/// The first of four free ports: coturn takes no port 0, and the next one of each that it is given as well (RFC 5780).
+///
+/// From below the range that systems give out, so that nobody takes them before coturn does.
+fn free_ports() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let first = 20_000 + (std::process::id() % 300 * 40 + number * 4) % 12_000;
+        let first = u16::try_from(first).unwrap();
+        let is_free = |port| {
+            let address = (Ipv4Addr::UNSPECIFIED, port);
+            UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok()
+        };
+        if (first..first + 4).all(is_free) {
+            return first;
+        }
     }
 }
 
