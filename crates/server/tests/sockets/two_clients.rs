@@ -8,11 +8,11 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::client::{Client, Pair, candidate, join, start, until};
+use crate::client::{Client, Pair, brief, candidate, join, start, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_strangers_meet_talk_and_part() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
 
     let mut alice = Client::connect(&server).await;
     alice
@@ -22,12 +22,21 @@ async fn two_strangers_meet_talk_and_part() {
             resume: None,
         })
         .await;
+    let welcome = alice.hears().await;
+    let ServerMessage::Welcome {
+        session: Some(session),
+        ..
+    } = &welcome
+    else {
+        panic!("expected a welcome with a session, got {welcome:?}");
+    };
+    assert_eq!(session.grace_ms, 50);
     assert_eq!(
-        alice.hears().await,
+        welcome,
         ServerMessage::Welcome {
             version: 1,
             online: 1,
-            session: None,
+            session: Some(session.clone()),
             resumed: None,
         }
     );
@@ -113,6 +122,7 @@ async fn two_strangers_meet_talk_and_part() {
             connections: 2,
             waiting: 0,
             rooms: 0,
+            ..Census::default()
         },
     )
     .await;
@@ -121,7 +131,7 @@ async fn two_strangers_meet_talk_and_part() {
 
 #[tokio::test]
 async fn next_brings_another_room_on_the_same_connection() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let Pair {
         mut offerer,
         mut answerer,
@@ -156,7 +166,7 @@ async fn next_brings_another_room_on_the_same_connection() {
 
 #[tokio::test]
 async fn what_is_late_for_a_room_does_not_reach_the_next_one() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let Pair {
         mut offerer,
         answerer,
@@ -196,7 +206,7 @@ async fn what_is_late_for_a_room_does_not_reach_the_next_one() {
 
 #[tokio::test]
 async fn candidates_arrive_complete_and_in_order_even_before_any_description() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let Pair {
         mut offerer,
         mut answerer,
@@ -223,7 +233,7 @@ async fn candidates_arrive_complete_and_in_order_even_before_any_description() {
 
 #[tokio::test]
 async fn a_shutdown_is_announced_and_every_connection_closed() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let pair = Pair::meet(&server).await;
     let silent = Client::connect(&server).await;
 
@@ -252,7 +262,7 @@ async fn a_shutdown_is_announced_and_every_connection_closed() {
 async fn one_more_than_allowed_is_told_that_the_server_is_full() {
     let server = start(Settings {
         max_connections: 2,
-        ..Settings::default()
+        ..brief()
     })
     .await;
     let mut pair = Pair::meet(&server).await;
@@ -274,6 +284,7 @@ async fn one_more_than_allowed_is_told_that_the_server_is_full() {
             connections: 1,
             waiting: 0,
             rooms: 0,
+            ..Census::default()
         },
     )
     .await;
@@ -285,7 +296,7 @@ async fn a_client_that_waits_and_answers_pings_goes_on_waiting() {
     let heartbeat = std::time::Duration::from_millis(500);
     let server = start(Settings {
         heartbeat,
-        ..Settings::default()
+        ..brief()
     })
     .await;
     let mut client = Client::waiting(&server).await;
@@ -299,14 +310,15 @@ async fn a_client_that_waits_and_answers_pings_goes_on_waiting() {
         Census {
             connections: 1,
             waiting: 1,
-            rooms: 0
+            rooms: 0,
+            ..Census::default()
         }
     );
 }
 
 #[tokio::test]
 async fn http_requests_are_answered_on_the_same_port() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     for (request, status) in [
         ("GET / HTTP/1.1", "200"),
         ("GET /v1/signalling HTTP/1.1", "200"),
@@ -330,7 +342,7 @@ async fn http_requests_are_answered_on_the_same_port() {
 
 #[tokio::test]
 async fn the_root_path_leads_to_the_same_place() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let waiter = Client::waiting(&server).await;
 
     let url = format!("ws://{}/", server.addr());
@@ -350,11 +362,11 @@ async fn the_root_path_leads_to_the_same_place() {
 
 #[tokio::test]
 async fn an_address_in_use_is_named() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
 
     let settings = Settings {
         listen: vec![server.addr()],
-        ..Settings::default()
+        ..brief()
     };
     let error = Server::bind(settings).await.expect_err("in use");
 
@@ -370,7 +382,7 @@ async fn an_address_in_use_is_named() {
 
 #[tokio::test]
 async fn a_person_who_joins_again_is_not_matched_with_himself() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let mut alice = Client::waiting(&server).await;
 
     alice.say(&join()).await;
