@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use clap::{Parser, ValueEnum};
+use protocol::PathPolicy;
 
 use crate::{Settings, StunUrl, Turn, TurnCredentials, TurnUrl};
 
@@ -65,6 +66,15 @@ pub struct Flags {
           value_parser = clap::value_parser!(u32).range(1..=300))]
     pub heartbeat: u32,
 
+    /// For how many seconds a client whose connection is lost may come back to its room; 0 for not at all.
+    #[arg(long, env = "PASSERBY_GRACE", default_value_t = 20, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(0..=120))]
+    pub grace: u32,
+
+    /// Which paths calls may take. Anything but "any" needs TURN.
+    #[arg(long, env = "PASSERBY_PATH_POLICY", default_value = "any")]
+    pub path_policy: PathPolicyFlag,
+
     /// How to write the log, which goes to standard error.
     #[arg(long, env = "PASSERBY_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -77,6 +87,27 @@ pub struct Flags {
         value_name = "FILTER"
     )]
     pub log: String,
+}
+
+/// Which paths calls may take: [`PathPolicy`] as a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PathPolicyFlag {
+    /// Each person chooses.
+    Any,
+    /// Calls begin over a relay, and go direct once both people have asked for it.
+    RelayFirst,
+    /// Calls use a relay and nothing else.
+    RelayOnly,
+}
+
+impl From<PathPolicyFlag> for PathPolicy {
+    fn from(flag: PathPolicyFlag) -> Self {
+        match flag {
+            PathPolicyFlag::Any => Self::Any,
+            PathPolicyFlag::RelayFirst => Self::RelayFirst,
+            PathPolicyFlag::RelayOnly => Self::RelayOnly,
+        }
+    }
 }
 
 /// How the log is written.
@@ -137,6 +168,8 @@ impl TryFrom<Flags> for Settings {
             turn,
             max_connections: flags.max_connections as usize,
             heartbeat: Duration::from_secs(flags.heartbeat.into()),
+            grace: Duration::from_secs(flags.grace.into()),
+            path_policy: flags.path_policy.into(),
             ..Self::default()
         })
     }
@@ -180,6 +213,17 @@ mod tests {
     }
 
     #[test]
+    fn sessions_and_paths_are_decided_by_flags() {
+        let by_default = settings(&[]).unwrap();
+        let decided = settings(&["--grace=0", "--path-policy=relay-only"]).unwrap();
+
+        assert_eq!(by_default.grace, Duration::from_secs(20));
+        assert_eq!(by_default.path_policy, PathPolicy::Any);
+        assert_eq!(decided.grace, Duration::ZERO);
+        assert_eq!(decided.path_policy, PathPolicy::RelayOnly);
+    }
+
+    #[test]
     fn flags_that_do_not_go_together_are_explained() {
         for (flags, words) in [
             (&["--turn=turn:t.example"][..], "--turn needs"),
@@ -199,6 +243,8 @@ mod tests {
             (&["--stun=http://t.example"], "stun: or stuns:"),
             (&["--listen=here"], "--listen"),
             (&["--heartbeat=0"], "1..=300"),
+            (&["--grace=121"], "0..=120"),
+            (&["--path-policy=relay"], "relay-first"),
         ] {
             let error = settings(flags).expect_err("refused");
             assert!(error.contains(words), "{flags:?}: {error}");

@@ -83,6 +83,8 @@ pub struct Census {
     pub waiting: usize,
     /// Pairs.
     pub rooms: usize,
+    /// People whose connection is lost and who may come back.
+    pub absent: usize,
 }
 
 /// The census as it is counted.
@@ -91,11 +93,14 @@ pub(crate) struct Counters {
     pub(crate) connections: AtomicUsize,
     pub(crate) waiting: AtomicUsize,
     pub(crate) rooms: AtomicUsize,
+    pub(crate) absent: AtomicUsize,
+    /// Candidates that were not passed on, since they are no relay's.
+    pub(crate) withheld_candidates: AtomicU64,
     last_peer: AtomicU64,
 }
 
 impl Counters {
-    /// A number that no other connection has or had.
+    /// A number that no other client has or had.
     pub(crate) fn next_peer(&self) -> PeerId {
         PeerId(self.last_peer.fetch_add(1, Relaxed) + 1)
     }
@@ -105,6 +110,7 @@ impl Counters {
             connections: self.connections.load(Relaxed),
             waiting: self.waiting.load(Relaxed),
             rooms: self.rooms.load(Relaxed),
+            absent: self.absent.load(Relaxed),
         }
     }
 }
@@ -207,8 +213,13 @@ impl Server {
             connections,
             waiting,
             rooms,
+            absent: _,
         } = self.counters.census();
-        info!(connections, waiting, rooms, "the server is down");
+        let withheld_candidates = self.counters.withheld_candidates.load(Relaxed);
+        info!(
+            connections,
+            waiting, rooms, withheld_candidates, "the server is down"
+        );
     }
 }
 
@@ -304,6 +315,11 @@ impl Running {
     /// How many of each there are at this moment.
     pub fn census(&self) -> Census {
         self.counters.census()
+    }
+
+    /// How many candidates were not passed on, since they are no relay's and [`Settings::path_policy`] wants relays.
+    pub fn withheld_candidates(&self) -> u64 {
+        self.counters.withheld_candidates.load(Relaxed)
     }
 
     /// Says good-bye to everybody and waits for the end, which takes seconds at most.

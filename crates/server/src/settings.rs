@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use protocol::PathPolicy;
+
 use crate::{StunUrl, Turn};
 
 /// What an operator decides.
@@ -28,6 +30,13 @@ pub struct Settings {
     pub hello_deadline: Duration,
     /// How long a client may take to read what the server has for it before it counts as gone.
     pub write_deadline: Duration,
+    /// For how long a client whose connection is lost may come back to its room and to what was said meanwhile; zero
+    /// keeps nothing. At most as many are waited for as may be connected.
+    ///
+    /// Short: who changes networks loses the room. Long: somebody faces a picture that stands still.
+    pub grace: Duration,
+    /// Which paths calls may take.
+    pub path_policy: PathPolicy,
     /// How choosy the matchmaker is.
     pub matching: matchmaker::Config,
 }
@@ -42,6 +51,8 @@ impl Default for Settings {
             heartbeat: Duration::from_secs(5),
             hello_deadline: Duration::from_secs(5),
             write_deadline: Duration::from_secs(10),
+            grace: Duration::from_secs(20),
+            path_policy: PathPolicy::Any,
             matching: matchmaker::Config::default(),
         }
     }
