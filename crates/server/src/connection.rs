@@ -79,9 +79,10 @@ pub(crate) async fn refuse_as_full<S: AsyncRead + AsyncWrite + Unpin>(socket: We
     say_farewell(socket, full).await;
 }
 
-/// Serves one client until it is gone.
+/// Serves one client until it is gone. `host` is the name by which it found the server.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut socket: WebSocketStream<S>,
+    host: Box<str>,
     surroundings: &Surroundings,
 ) {
     surroundings.counters.connections.fetch_add(1, Relaxed);
@@ -93,7 +94,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         )),
     };
     let ending = match greeted {
-        Ok(()) => converse(&mut socket, surroundings).await,
+        Ok(()) => converse(&mut socket, host, surroundings).await,
         Err(ending) => ending,
     };
     debug!(?ending, "connection ends");
@@ -166,13 +167,14 @@ fn received(read: Option<Result<Message, tungstenite::Error>>) -> Result<Message
 /// Serves a greeted client.
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
+    host: Box<str>,
     surroundings: &Surroundings,
 ) -> Ending {
     let peer = surroundings.counters.next_peer();
     let (outbox, mut frames) = outbox();
     if surroundings
         .hub
-        .send(HubInput::Greeted { peer, outbox })
+        .send(HubInput::Greeted { peer, outbox, host })
         .await
         .is_err()
     {

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::{
-    Settings, ice_servers,
+    Settings,
+    ice_servers::{self, BuiltIn},
     outbox::{Full, Outbox},
     server::Counters,
 };
@@ -29,7 +30,12 @@ const RECONNECT_MS: std::ops::Range<u64> = 1_000..10_000;
 #[derive(Debug)]
 pub(crate) enum HubInput {
     /// A client said `hello`.
-    Greeted { peer: PeerId, outbox: Outbox },
+    Greeted {
+        peer: PeerId,
+        outbox: Outbox,
+        /// The name by which it found the server.
+        host: Box<str>,
+    },
     /// A greeted client said something that concerns others.
     Said {
         peer: PeerId,
@@ -43,6 +49,9 @@ pub(crate) enum HubInput {
 pub(crate) struct Hub {
     matchmaker: Matchmaker<fn() -> RoomId>,
     outboxes: BTreeMap<PeerId, Outbox>,
+    /// The names by which the clients found the server.
+    hosts: BTreeMap<PeerId, Box<str>>,
+    relay: Option<BuiltIn>,
     settings: Arc<Settings>,
     counters: Arc<Counters>,
     /// Clients that did not read: cut off, but the matchmaker does not know yet.
@@ -50,11 +59,17 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(settings: Arc<Settings>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        relay: Option<BuiltIn>,
+        counters: Arc<Counters>,
+    ) -> Self {
         let matchmaker = Matchmaker::new(settings.matching, random_room as fn() -> RoomId);
         Self {
             matchmaker,
             outboxes: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            relay,
             settings,
             counters,
             cut_off: Vec::new(),
@@ -94,8 +109,9 @@ impl Hub {
 
     fn on_input(&mut self, input: HubInput) {
         match input {
-            HubInput::Greeted { peer, outbox } => {
+            HubInput::Greeted { peer, outbox, host } => {
                 self.outboxes.insert(peer, outbox);
+                self.hosts.insert(peer, host);
                 let version = protocol::VERSION;
                 self.send(
                     peer,
@@ -112,6 +128,7 @@ impl Hub {
                 }
             }
             HubInput::Gone { peer } => {
+                self.hosts.remove(&peer);
                 if self.outboxes.remove(&peer).is_some() {
                     self.inform(Input::Disconnected { peer });
                 }
@@ -184,7 +201,7 @@ impl Hub {
                 for (peer, role) in [(offerer, Role::Offerer), (answerer, Role::Answerer)] {
                     self.set_waiting(peer, false);
                     let interests = interests.clone();
-                    let ice_servers = self.ice_servers();
+                    let ice_servers = self.ice_servers(peer);
                     self.send(
                         peer,
                         &ServerMessage::Matched {
@@ -239,10 +256,18 @@ impl Hub {
         u32::try_from(self.outboxes.len()).unwrap_or(u32::MAX)
     }
 
-    fn ice_servers(&self) -> Vec<IceServer> {
+    fn ice_servers(&self, peer: PeerId) -> Vec<IceServer> {
+        let host = self.hosts.get(&peer).map_or("", AsRef::as_ref);
         let unix_time = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let Settings { stun, turn, .. } = &*self.settings;
-        ice_servers::for_call(stun, turn.as_ref(), unix_time, random_u64())
+        ice_servers::for_call(
+            stun,
+            turn.as_ref(),
+            self.relay.as_ref(),
+            host,
+            unix_time,
+            random_u64(),
+        )
     }
 
     fn say_goodbye(&self) {
