@@ -22,7 +22,7 @@ pub fn frame_len(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
     let len = usize::from(u16::from_be_bytes([high, low]));
     let frame = match first {
         0x00..=0x3f => stun::HEADER + len,
-        0x40..=0x4f => 4 + len.next_multiple_of(4),
+        0x40..=0x7f => 4 + len.next_multiple_of(4),
         _ => return Err(FrameError),
     };
     if frame > MAX_FRAME || (first < 0x40 && !len.is_multiple_of(4)) {
@@ -33,7 +33,7 @@ pub fn frame_len(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
 
 /// Whether a message can begin with this byte.
 const fn may_begin(first: u8) -> bool {
-    first < 0x50
+    first < 0x80
 }
 
 #[cfg(test)]
@@ -46,7 +46,7 @@ mod tests {
         assert_eq!(frame_len(&[0, 1, 0]), Ok(None));
         assert_eq!(frame_len(&[0, 1, 0, 8]), Ok(Some(28)));
         assert_eq!(frame_len(&[0x40, 0, 0, 0]), Ok(Some(4)));
-        assert_eq!(frame_len(&[0x4f, 0xff, 0, 5]), Ok(Some(12)));
+        assert_eq!(frame_len(&[0x7f, 0xff, 0, 5]), Ok(Some(12)));
     }
 
     #[test]

@@ -10,8 +10,8 @@
 //! exchanged where it lies. Whatever it remembers is bounded by [`Config`] and expires; what it remembers of those who
 //! have not proved who they are has a fixed size.
 //!
-//! Left out of RFC 8656, and answered as it demands: reserved and even ports, DONT-FRAGMENT, a second address family in
-//! one allocation. Relaying over TCP (RFC 6062) is not there either: WebRTC does not use it.
+//! Left out of RFC 8656, and answered as it demands: reserved ports, DONT-FRAGMENT, a second address family in one
+//! allocation. Relaying over TCP (RFC 6062) is not there either: WebRTC does not use it.
 
 mod allocation;
 mod bucket;

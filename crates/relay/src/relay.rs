@@ -120,6 +120,7 @@ pub struct Opening {
     pub(crate) transaction: TransactionId,
     pub(crate) lifetime: Duration,
     pub(crate) family: Family,
+    pub(crate) wants_even_port: bool,
     pub(crate) wants_second_family: bool,
     pub(crate) has_fingerprint: bool,
 }
@@ -128,6 +129,11 @@ impl Opening {
     /// Who asked.
     pub const fn client(&self) -> Client {
         self.client
+    }
+
+    /// Whether the port must be an even one.
+    pub const fn wants_even_port(&self) -> bool {
+        self.wants_even_port
     }
 
     /// Which kind of address is wanted.
@@ -223,7 +229,7 @@ impl Relay {
         let Some(bytes) = buffer.get(message.clone()) else {
             return self.malformed();
         };
-        if let [0x40..=0x4f, low, len_high, len_low, payload @ ..] = bytes {
+        if let [0x40..=0x7f, low, len_high, len_low, payload @ ..] = bytes {
             let number = u16::from_be_bytes([bytes[0], *low]);
             let len = usize::from(u16::from_be_bytes([*len_high, *len_low]));
             if payload.len() < len {

@@ -223,8 +223,9 @@ impl Relay {
         {
             return Err(Refusal::BadRequest);
         }
-        if reservation.is_some() || even_port.is_some() || self.len() >= self.config.max_allocations
-        {
+        // The next port is reserved for nobody.
+        let reserves = even_port.is_some_and(|flags| flags.first().is_none_or(|r| r & 0x80 != 0));
+        if reservation.is_some() || reserves || self.len() >= self.config.max_allocations {
             return Err(Refusal::Capacity);
         }
         if self.count_of_user(user) >= self.config.max_per_user
@@ -239,6 +240,7 @@ impl Relay {
             transaction: message.transaction,
             lifetime: self.lifetime(message, Duration::ZERO),
             family,
+            wants_even_port: even_port.is_some(),
             wants_second_family: additional.is_some(),
             has_fingerprint: message.has_fingerprint,
         }))
@@ -388,7 +390,8 @@ impl Relay {
         let channel = message
             .number(attribute::CHANNEL_NUMBER)
             .map(|value| (value >> 16) as u16)
-            .filter(|number| (0x4000..=0x4fff).contains(number));
+            // RFC 8656 ends at 0x4fff; clients of RFC 5766, coturn's among them, take any up to here.
+            .filter(|number| (0x4000..=0x7fff).contains(number));
         let peer = message
             .attribute(attribute::XOR_PEER_ADDRESS)
             .and_then(|value| message.xor_address(value))

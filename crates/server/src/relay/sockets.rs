@@ -7,7 +7,7 @@ use std::{
     ops::RangeInclusive,
 };
 
-use relay::{Family, OpenError};
+use relay::{Family, OpenError, Opening};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::relay::RelaySettings;
@@ -178,14 +178,14 @@ impl Ports {
         }
     }
 
-    /// A socket for an allocation of `client`, and its address as peers know it. `random` gives numbers that nobody
+    /// A socket for an allocation, and its address as peers know it. `random` gives numbers that nobody
     /// can guess, so that nobody can guess ports.
     pub(super) fn open(
         &self,
-        client: IpAddr,
-        family: Family,
+        opening: &Opening,
         mut random: impl FnMut() -> u64,
     ) -> Result<(UdpSocket, SocketAddr), OpenError> {
+        let (client, family) = (opening.client().addr().ip(), opening.family());
         let ip = self.own_ip(client, family).ok_or(OpenError::NoSuchFamily)?;
         let known_as = self
             .known_as
@@ -193,7 +193,14 @@ impl Ports {
             .copied()
             .find(|known| Family::of(*known) == family)
             .unwrap_or(ip);
-        let ports = u64::from(self.range.end() - self.range.start()) + 1;
+        let step: u16 = if opening.wants_even_port() { 2 } else { 1 };
+        let start = self
+            .range
+            .start()
+            .checked_next_multiple_of(step)
+            .filter(|start| start <= self.range.end())
+            .ok_or(OpenError::NoCapacity)?;
+        let ports = u64::from((self.range.end() - start) / step) + 1;
         let first = random() % ports;
         for attempt in 0..PORT_ATTEMPTS.min(ports as usize) as u64 {
             // A small range is searched in order, a large one at random.
@@ -202,7 +209,7 @@ impl Ports {
             } else {
                 random() % ports
             };
-            let port = self.range.start() + offset as u16;
+            let port = start + offset as u16 * step;
             match UdpSocket::bind((ip, port)) {
                 Ok(socket) => {
                     let is_ready = socket.set_nonblocking(true).is_ok();

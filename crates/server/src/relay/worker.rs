@@ -370,9 +370,7 @@ impl Worker {
             }
             Order::Open(opening) => {
                 let client = opening.client();
-                let opened = self
-                    .ports
-                    .open(client.addr().ip(), opening.family(), random_u64);
+                let opened = self.ports.open(&opening, random_u64);
                 let (socket, relayed) = match opened {
                     Ok((socket, addr)) => (Some(socket), Ok(addr)),
                     Err(error) => (None, Err(error)),
