@@ -21,19 +21,24 @@ pub fn frame_len(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
     };
     let len = usize::from(u16::from_be_bytes([high, low]));
     let frame = match first {
-        0x00..=0x3f => stun::HEADER + len,
+        0x00..=0x03 => stun::HEADER + len,
         0x40..=0x7f => 4 + len.next_multiple_of(4),
         _ => return Err(FrameError),
     };
-    if frame > MAX_FRAME || (first < 0x40 && !len.is_multiple_of(4)) {
+    if frame > MAX_FRAME || (begins_stun(first) && !len.is_multiple_of(4)) {
         return Err(FrameError);
     }
     Ok(Some(frame))
 }
 
-/// Whether a message can begin with this byte.
+/// Whether a message can begin with this byte (RFC 7983 §7).
 const fn may_begin(first: u8) -> bool {
-    first < 0x80
+    begins_stun(first) || matches!(first, 0x40..=0x7f)
+}
+
+/// Whether a STUN message can begin with this byte, with which every client does (RFC 7983 §7).
+pub const fn begins_stun(first: u8) -> bool {
+    first <= 3
 }
 
 #[cfg(test)]
@@ -52,6 +57,7 @@ mod tests {
     #[test]
     fn what_is_neither_is_refused_at_once() {
         assert_eq!(frame_len(&[0x80]), Err(FrameError));
+        assert_eq!(frame_len(&[0x04]), Err(FrameError));
         assert_eq!(frame_len(b"\x16\x03\x01\x02\x00"), Err(FrameError));
         assert_eq!(frame_len(&[0, 1, 0, 7]), Err(FrameError));
         assert_eq!(frame_len(&[0, 1, 0xff, 0xfc]), Err(FrameError));

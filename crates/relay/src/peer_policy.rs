@@ -66,8 +66,8 @@ fn kind_v6(ip: Ipv6Addr) -> Kind {
         kind_v4(Ipv4Addr::new(a, b, c, d))
     };
     match segments {
-        [0, 0, 0, 0, 0, 0, 0, 0] => Kind::Nobody,
         [0, 0, 0, 0, 0, 0, 0, 1] => Kind::Private,
+        [0, 0, 0, 0, 0, 0, 0, 0] | [0xff00..=0xffff, ..] => Kind::Nobody,
         // IPv4-mapped, -compatible and -translated (RFC 4291, RFC 2765), and NAT64 (RFC 6052).
         [0, 0, 0, 0, 0, 0xffff | 0, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
@@ -76,16 +76,10 @@ fn kind_v6(ip: Ipv6Addr) -> Kind {
         | [0x2002, high, low, ..] => v4_in(high, low),
         // Teredo (RFC 4380) carries the address inverted.
         [0x2001, 0, _, _, _, _, high, low] => v4_in(!high, !low),
-        [0xff00..=0xffff, ..] => Kind::Nobody,
-        // Local-use NAT64 (RFC 8215), discard-only, unique local with fd00:ec2::254, link-local, site-local, segment
-        // routing.
-        [0x64, 0xff9b, 1, ..]
-        | [0x100, 0, 0, ..]
-        | [0xfc00..=0xfdff, ..]
-        | [0xfe80..=0xfeff, ..]
-        | [0x5f00, ..] => Kind::Private,
-        // Global unicast is 2000::/3; the rest belongs to nobody yet.
+        // Global unicast.
         [0x2000..=0x3fff, ..] => Kind::Public,
+        // Unique local with fd00:ec2::254, link-local, site-local, local-use NAT64 (RFC 8215), discard-only, and what
+        // belongs to nobody yet.
         _ => Kind::Private,
     }
 }

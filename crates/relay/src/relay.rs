@@ -351,12 +351,11 @@ impl Relay {
             let peer = lookup(&mut self.allocations, id)?.peer_of(number, now)?;
             Some((id, peer))
         });
-        match bound {
-            Some((id, peer)) => self.to_peer(id, peer, buffer, payload, now),
-            None => {
-                self.counters.drops_unbound += 1;
-                Order::Nothing
-            }
+        if let Some((id, peer)) = bound {
+            self.relay_to_peer(id, peer, buffer, payload, now)
+        } else {
+            self.counters.drops_unbound += 1;
+            Order::Nothing
         }
     }
 
@@ -368,17 +367,16 @@ impl Relay {
         payload: Range<usize>,
         now: Instant,
     ) -> Order {
-        match self.allocation_of(client) {
-            Some(id) => self.to_peer(id, peer, buffer, payload, now),
-            None => {
-                self.counters.drops_unbound += 1;
-                Order::Nothing
-            }
+        if let Some(id) = self.allocation_of(client) {
+            self.relay_to_peer(id, peer, buffer, payload, now)
+        } else {
+            self.counters.drops_unbound += 1;
+            Order::Nothing
         }
     }
 
     /// The way of a payload from a client, by channel or by indication, to its peer.
-    fn to_peer(
+    fn relay_to_peer(
         &mut self,
         id: AllocationId,
         peer: SocketAddr,

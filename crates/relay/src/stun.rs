@@ -332,6 +332,7 @@ impl<'b> Writer<'b> {
     }
 
     /// Adds an attribute.
+    #[must_use]
     pub fn attribute(self, number: u16, value: &[u8]) -> Self {
         let len = value.len() as u16;
         self.buffer.extend_from_slice(&number.to_be_bytes());
@@ -344,6 +345,7 @@ impl<'b> Writer<'b> {
     }
 
     /// Adds an address with XOR.
+    #[must_use]
     pub fn xor_address(self, number: u16, addr: SocketAddr) -> Self {
         let mut value = [0; 20];
         let len = write_xor_address(&mut value, addr, self.transaction);
@@ -351,6 +353,7 @@ impl<'b> Writer<'b> {
     }
 
     /// Adds ERROR-CODE with its reason.
+    #[must_use]
     pub fn error(self, code: u16, reason: &str) -> Self {
         let mut value = [0; 64];
         value[2] = (code / 100) as u8;
@@ -361,6 +364,7 @@ impl<'b> Writer<'b> {
     }
 
     /// Adds MESSAGE-INTEGRITY; only FINGERPRINT may follow.
+    #[must_use]
     pub fn sign(self, key: &[u8; 16]) -> Self {
         let mac = integrity(self.buffer, key).finalize().into_bytes();
         self.attribute(attribute::MESSAGE_INTEGRITY, &mac)
@@ -369,8 +373,12 @@ impl<'b> Writer<'b> {
     /// Adds FINGERPRINT; nothing may follow.
     pub fn fingerprint(self) {
         let fingerprint = fingerprint(self.buffer);
-        self.attribute(attribute::FINGERPRINT, &fingerprint.to_be_bytes());
+        self.attribute(attribute::FINGERPRINT, &fingerprint.to_be_bytes())
+            .finish();
     }
+
+    /// Adds nothing more.
+    pub const fn finish(self) {}
 }
 
 /// How long the header of a Data indication is for a peer of this kind.

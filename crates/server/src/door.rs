@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use ::relay::Place;
+use ::relay::{Place, framing::begins_stun};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -107,8 +107,11 @@ impl Door {
             Ok(Ok(1..)) => {}
             _ => return debug!("a client said nothing"),
         }
-        let Some(tls) = self.tls.as_ref().filter(|_| first == TLS_HANDSHAKE) else {
+        if first != TLS_HANDSHAKE {
             return self.serve(stream, first[0], arrival).await;
+        }
+        let Some(tls) = &self.tls else {
+            return debug!("a client wants TLS and there is no certificate");
         };
         let secured = timeout(HANDSHAKE, async {
             let mut stream = tls.acceptor().accept(stream).await?;
@@ -122,10 +125,11 @@ impl Door {
             })
         });
         match secured.await {
-            Ok(Ok(begun)) => match begun.first.first().copied() {
-                Some(first) => self.serve(begun, first, arrival).await,
-                None => debug!("a client said nothing"),
-            },
+            Ok(Ok(begun)) => {
+                if let Some(&first) = begun.first.first() {
+                    self.serve(begun, first, arrival).await;
+                }
+            }
             Ok(Err(error)) => debug!(%error, "bad TLS"),
             Err(_) => debug!("a client took too long for its TLS handshake"),
         }
@@ -135,10 +139,10 @@ impl Door {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        // Every TURN client begins with a request, and no HTTP method with such a byte. (Channel data could be taken
-        // for one, but nobody has a channel yet.)
+        // Every TURN client begins with a request. (The first byte of channel data could be taken for that of an HTTP
+        // method, but nobody has a channel yet.)
         match &self.relay {
-            Some(relay) if first < 0x40 => {
+            Some(relay) if begins_stun(first) => {
                 let Ok(_stream) = self.streams.try_acquire() else {
                     return debug!("no room for another client of the relay");
                 };

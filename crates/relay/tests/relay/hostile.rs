@@ -1,5 +1,7 @@
 //! Whatever comes from the network, in whatever order: no panic, no limit exceeded, and in the end nothing is left.
 
+use std::time::Duration;
+
 use proptest::{collection::vec, prelude::*};
 use relay::{
     Client, Config, PeerPolicy, framing,
@@ -138,7 +140,7 @@ proptest! {
     fn random_bytes_do_no_harm(bytes in vec(any::<u8>(), 0..200), as_stream in any::<bool>()) {
         let mut world = World::new(small());
         let client = client(if as_stream { 9 } else { 1 });
-        let came = world.from_client(client, &bytes);
+        let came = world.client_sends(client, &bytes);
         check(&world, &small(), &came);
         let _count_or_not = Message::parse(&bytes).map(|message| message.attributes().count());
         let _len_or_not = framing::frame_len(&bytes);
@@ -162,12 +164,12 @@ proptest! {
         let longer = [good.clone(), tail].concat();
         let before = world.sockets.clone();
         for bytes in [flipped, cut, longer] {
-            let came = world.from_client(it.client, &bytes);
+            let came = world.client_sends(it.client, &bytes);
             check(&world, &small(), &came);
         }
         prop_assert_eq!(&world.sockets, &before);
         // The original is understood still.
-        let came = world.from_client(it.client, &good);
+        let came = world.client_sends(it.client, &good);
         check(&world, &small(), &came);
     }
 
@@ -203,13 +205,13 @@ proptest! {
                 Deed::SendByChannel(who, number) => {
                     speakers[who].send_by_channel(&mut world, number, b"hello")
                 }
-                Deed::FromPeer(who, from) => world.from_peer(peer(from), relayed[who], b"hello"),
+                Deed::FromPeer(who, from) => world.peer_sends(peer(from), relayed[who], b"hello"),
                 Deed::Gone(who) => {
                     world.relay.client_gone(client(who));
-                    world.pass(MINUTE * 0);
+                    world.pass(Duration::ZERO);
                     Came::Nothing
                 }
-                Deed::Garbage(who, bytes) => world.from_client(client(who), &bytes),
+                Deed::Garbage(who, bytes) => world.client_sends(client(who), &bytes),
                 Deed::Pass(seconds) => {
                     world.pass(MINUTE / 60 * seconds as u32);
                     Came::Nothing

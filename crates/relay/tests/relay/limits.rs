@@ -115,7 +115,7 @@ fn private_addresses_are_refused_and_can_be_allowed() {
             );
             let passes = it.send(&mut world, peer, b"x") != Came::Nothing;
             assert_eq!(passes, allow_private);
-            let passes = world.from_peer(peer, relayed, b"x") != Came::Nothing;
+            let passes = world.peer_sends(peer, relayed, b"x") != Came::Nothing;
             assert_eq!(passes, allow_private);
         }
         for nobody in ["0.0.0.0:80", "224.0.0.1:80", "255.255.255.255:80"] {
@@ -142,7 +142,7 @@ fn an_allocation_carries_so_much_in_each_direction() {
             passed.0 +=
                 u32::from(it.send_by_channel(&mut world, 0x4000, &[0; 1000]) != Came::Nothing);
             passed.1 +=
-                u32::from(world.from_peer(addr(PEER), relayed, &[0; 1000]) != Came::Nothing);
+                u32::from(world.peer_sends(addr(PEER), relayed, &[0; 1000]) != Came::Nothing);
         }
     }
 
@@ -193,8 +193,8 @@ fn what_is_longer_than_a_media_packet_is_dropped() {
 
     assert_ne!(it.send_by_channel(&mut world, 0x4000, &most), Came::Nothing);
     assert_eq!(it.send_by_channel(&mut world, 0x4000, &more), Came::Nothing);
-    assert_ne!(world.from_peer(addr(PEER), relayed, &most), Came::Nothing);
-    assert_eq!(world.from_peer(addr(PEER), relayed, &more), Came::Nothing);
+    assert_ne!(world.peer_sends(addr(PEER), relayed, &most), Came::Nothing);
+    assert_eq!(world.peer_sends(addr(PEER), relayed, &more), Came::Nothing);
     assert_eq!(world.counters().drops_oversized, 2);
 }
 
@@ -202,16 +202,17 @@ fn what_is_longer_than_a_media_packet_is_dropped() {
 fn a_flood_from_one_address_is_not_answered_and_does_not_keep_others_out() {
     let mut world = World::new(config());
     let mut request = Vec::new();
-    drop(relay::stun::Writer::new(
+    relay::stun::Writer::new(
         &mut request,
         relay::stun::Class::Request,
         relay::stun::method::ALLOCATE,
         [1; 12],
-    ));
+    )
+    .finish();
     let mut answered = 0;
     for i in 0..100_000_u32 {
         let client = udp(&format!("198.51.101.1:{}", 1 + i % 60_000));
-        if let Came::Reply(reply) = world.from_client(client, &request) {
+        if let Came::Reply(reply) = world.client_sends(client, &request) {
             assert_eq!(code_of(&Message::parse(&reply).unwrap()), Some(401));
             answered += 1;
         }

@@ -123,7 +123,7 @@ impl World {
         (speaker, relayed)
     }
 
-    pub(crate) fn from_client(&mut self, client: Client, bytes: &[u8]) -> Came {
+    pub(crate) fn client_sends(&mut self, client: Client, bytes: &[u8]) -> Came {
         let (mut buffer, range) = laid_out(bytes);
         let mut reply = Vec::new();
         let time = self.time();
@@ -136,7 +136,7 @@ impl World {
     }
 
     /// Bytes that a peer sends to a relayed address.
-    pub(crate) fn from_peer(
+    pub(crate) fn peer_sends(
         &mut self,
         peer: SocketAddr,
         relayed: SocketAddr,
@@ -226,7 +226,7 @@ impl Speaker {
     ) -> Result<Vec<u8>, u16> {
         for _ in 0..2 {
             let request = self.request(method, &fill);
-            let Came::Reply(reply) = world.from_client(self.client, &request) else {
+            let Came::Reply(reply) = world.client_sends(self.client, &request) else {
                 return Err(0);
             };
             let message = Message::parse(&reply).expect("it speaks well");
@@ -296,11 +296,11 @@ impl Speaker {
             .xor_address(attribute::XOR_PEER_ADDRESS, peer)
             .attribute(attribute::DATA, data)
             .fingerprint();
-        world.from_client(self.client, &bytes)
+        world.client_sends(self.client, &bytes)
     }
 
     pub(crate) fn send_by_channel(&self, world: &mut World, number: u16, data: &[u8]) -> Came {
-        world.from_client(self.client, &channel_data(number, data))
+        world.client_sends(self.client, &channel_data(number, data))
     }
 }
 

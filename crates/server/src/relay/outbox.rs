@@ -139,7 +139,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_asks_and_does_not_read_is_cut_off() {
         let outbox = Outbox::default();
-        for _ in 0..MAX_ANSWERS / 100 + 1 {
+        for _ in 0..=MAX_ANSWERS / 100 {
             outbox.push(&[0; 100], false);
         }
 

@@ -327,7 +327,7 @@ impl Worker {
                         listener,
                         addr: from,
                     };
-                    self.from_client(client, slot, range, time);
+                    self.take(client, slot, range, time);
                 }
                 Source::Relayed(id) => {
                     let buffer = self.arena.slot(slot);
@@ -339,7 +339,7 @@ impl Worker {
         self.received = received;
     }
 
-    fn from_client(&mut self, client: Client, slot: usize, range: Range<usize>, time: Time) {
+    fn take(&mut self, client: Client, slot: usize, range: Range<usize>, time: Time) {
         let buffer = self.arena.slot(slot);
         let order = self
             .relay
@@ -530,7 +530,7 @@ impl Worker {
                 self.flush();
             }
             if let Some((slot, range)) = self.arena.put(frame) {
-                self.from_client(Client::Stream { id, addr }, slot, range, time);
+                self.take(Client::Stream { id, addr }, slot, range, time);
             }
         }
     }
