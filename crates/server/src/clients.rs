@@ -44,6 +44,8 @@ pub(crate) struct Clients {
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) outbox: Outbox,
+    /// The name by which the client found the server.
+    pub(crate) host: Box<str>,
     /// Limits `prepare`.
     pub(crate) prepares: TokenBucket,
     /// The number of the last `matched` among the frames for this client.
@@ -75,6 +77,8 @@ enum Presence {
 pub(crate) struct Newcomer {
     /// How many frames its client has received in the session.
     pub(crate) received: u64,
+    /// The name by which its client found the server.
+    pub(crate) host: Box<str>,
     pub(crate) admit: oneshot::Sender<Admission>,
 }
 
@@ -106,6 +110,7 @@ impl Clients {
         &mut self,
         peer: PeerId,
         outbox: Outbox,
+        host: Box<str>,
         token: Option<ResumeToken>,
         now: Instant,
     ) -> CancellationToken {
@@ -113,6 +118,7 @@ impl Clients {
         self.by_token.extend(token.map(|token| (token, peer)));
         let client = Client {
             outbox,
+            host,
             prepares: TokenBucket::new(now),
             matched: None,
             has_missed_match: false,
@@ -235,7 +241,7 @@ mod tests {
     fn add(clients: &mut Clients, number: u8, now: Instant) -> (Frames, CancellationToken) {
         let (outbox, frames) = outbox(KEPT);
         let token = Some(token(number));
-        let cut = clients.add(PeerId(number.into()), outbox, token, now);
+        let cut = clients.add(PeerId(number.into()), outbox, "".into(), token, now);
         (frames, cut)
     }
 
@@ -245,8 +251,12 @@ mod tests {
 
     fn newcomer() -> (Newcomer, oneshot::Receiver<Admission>) {
         let (admit, admission) = oneshot::channel();
-        let received = 0;
-        (Newcomer { received, admit }, admission)
+        let newcomer = Newcomer {
+            received: 0,
+            host: "".into(),
+            admit,
+        };
+        (newcomer, admission)
     }
 
     #[test]

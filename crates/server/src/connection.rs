@@ -63,9 +63,10 @@ pub(crate) async fn refuse_as_full<S: AsyncRead + AsyncWrite + Unpin>(socket: We
     say_farewell(socket, full).await;
 }
 
-/// Serves one client until it is gone.
+/// Serves one client until it is gone. `host` is the name by which it found the server.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut socket: WebSocketStream<S>,
+    host: Box<str>,
     surroundings: &Surroundings,
 ) {
     surroundings.counters.connections.fetch_add(1, Relaxed);
@@ -77,7 +78,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         )),
     };
     let ending = match greeted {
-        Ok(resume) => converse(&mut socket, surroundings, resume).await,
+        Ok(resume) => converse(&mut socket, host, surroundings, resume).await,
         Err(ending) => ending,
     };
     debug!(?ending, "connection ends");
@@ -127,6 +128,7 @@ const TOO_FAST: &str = "too many messages in too short a time: they are dropped"
 /// Serves one who has said `hello`.
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
+    host: Box<str>,
     surroundings: &Surroundings,
     resume: Option<Resume>,
 ) -> Ending {
@@ -135,7 +137,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         frames,
         cut,
         welcome,
-    } = match admission(surroundings, resume).await {
+    } = match admission(surroundings, resume, host).await {
         Ok(admission) => admission,
         Err(ending) => return ending,
     };
@@ -165,9 +167,14 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
 async fn admission(
     surroundings: &Surroundings,
     resume: Option<Resume>,
+    host: Box<str>,
 ) -> Result<Admission, Ending> {
     let (admit, admission) = oneshot::channel();
-    let greeted = HubInput::Greeted { resume, admit };
+    let greeted = HubInput::Greeted {
+        resume,
+        host,
+        admit,
+    };
     if surroundings.hub.send(greeted).await.is_err() {
         return Err(Ending::Restart);
     }

@@ -14,7 +14,7 @@ use tracing::debug;
 use crate::{
     Settings,
     clients::Clients,
-    ice_servers,
+    ice_servers::{self, BuiltIn},
     outbox::{Frames, Full},
     path_policy,
     server::Counters,
@@ -40,6 +40,8 @@ pub(crate) enum HubInput {
     /// A client said `hello`.
     Greeted {
         resume: Option<Resume>,
+        /// The name by which the client found the server.
+        host: Box<str>,
         admit: oneshot::Sender<Admission>,
     },
     /// A greeted client said something that concerns others.
@@ -71,6 +73,7 @@ pub(crate) struct Admission {
 pub(crate) struct Hub {
     matchmaker: Matchmaker<fn() -> RoomId>,
     clients: Clients,
+    relay: Option<BuiltIn>,
     settings: Arc<Settings>,
     counters: Arc<Counters>,
     /// Clients that are forgotten here, but the matchmaker does not know yet.
@@ -78,11 +81,16 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(settings: Arc<Settings>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        relay: Option<BuiltIn>,
+        counters: Arc<Counters>,
+    ) -> Self {
         let matchmaker = Matchmaker::new(settings.matching, random_room as fn() -> RoomId);
         Self {
             matchmaker,
             clients: Clients::new(settings.max_connections),
+            relay,
             settings,
             counters,
             forgotten: Vec::new(),
@@ -129,7 +137,11 @@ impl Hub {
 
     fn on_input(&mut self, input: HubInput) {
         match input {
-            HubInput::Greeted { resume, admit } => self.on_greeted(resume, admit),
+            HubInput::Greeted {
+                resume,
+                host,
+                admit,
+            } => self.on_greeted(resume, host, admit),
             HubInput::Said { peer, message } => {
                 // A client that has just been cut off may have frames under way.
                 if self.clients.get(peer).is_some() {
@@ -171,7 +183,7 @@ impl Hub {
     }
 
     fn on_prepare(&mut self, peer: PeerId) {
-        let ice_servers = self.ice_servers();
+        let ice_servers = self.ice_servers(peer);
         let Some(client) = self.clients.get_mut(peer) else {
             return;
         };
@@ -242,7 +254,7 @@ impl Hub {
                         client.matched = Some(client.outbox.pushed());
                     }
                     let interests = interests.clone();
-                    let ice_servers = self.ice_servers();
+                    let ice_servers = self.ice_servers(peer);
                     self.send(
                         peer,
                         &ServerMessage::Matched {
@@ -295,10 +307,19 @@ impl Hub {
         u32::try_from(self.clients.here_count()).unwrap_or(u32::MAX)
     }
 
-    fn ice_servers(&self) -> Vec<IceServer> {
+    fn ice_servers(&self, peer: PeerId) -> Vec<IceServer> {
+        let client = self.clients.get(peer);
+        let host = client.map_or("", |client| client.host.as_ref());
         let unix_time = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let Settings { stun, turn, .. } = &*self.settings;
-        ice_servers::for_call(stun, turn.as_ref(), unix_time, random_u64())
+        ice_servers::for_call(
+            stun,
+            turn.as_ref(),
+            self.relay.as_ref(),
+            host,
+            unix_time,
+            random_u64(),
+        )
     }
 
     fn say_goodbye(&mut self) {

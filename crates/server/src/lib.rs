@@ -1,10 +1,13 @@
-//! How many WebSockets share one matchmaker.
+//! How many WebSockets share one matchmaker, and how strangers reach each other through NATs.
 //!
 //! ```text
-//!  listener ─▶ routes ─▶ connection (one task each) ──HubInput──▶ hub ──▶ matchmaker
-//!                            ▲                       (bounded)     │
-//!                            └───────── outbox (bounded) ◀─────────┘
+//!  listener ─▶ door ─▶ routes ─▶ connection (one task each) ──HubInput──▶ hub ──▶ matchmaker
+//!               │                   ▲                       (bounded)     │
+//!               ▼                   └───────── outbox (bounded) ◀─────────┘
+//!             relay
 //! ```
+//!
+//! The door tells by the first bytes what a client speaks: TLS, TURN, or HTTP with its WebSockets.
 //!
 //! The hub alone owns the [`matchmaker::Matchmaker`] and the list of those who are connected. It never waits for a
 //! connection: whoever does not read what the server sends is cut off. A connection waits for nobody but the hub. When a
@@ -17,6 +20,7 @@
 
 mod clients;
 mod connection;
+mod door;
 mod ending;
 mod flags;
 mod hub;
@@ -24,11 +28,15 @@ mod ice_servers;
 mod outbox;
 mod path_policy;
 mod rate_limit;
+mod relay;
 mod routes;
 mod server;
 mod settings;
+mod tls;
 
 pub use flags::{Flags, LogFormat, PathPolicyFlag, SettingsError};
 pub use ice_servers::{IceUrlError, StunUrl, Turn, TurnCredentials, TurnUrl};
+pub use relay::RelaySettings;
 pub use server::{BindError, Census, Running, Server};
 pub use settings::Settings;
+pub use tls::{TlsError, TlsSettings};

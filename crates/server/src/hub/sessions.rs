@@ -14,15 +14,24 @@ use crate::{
 };
 
 impl Hub {
-    pub(super) fn on_greeted(&mut self, resume: Option<Resume>, admit: oneshot::Sender<Admission>) {
+    pub(super) fn on_greeted(
+        &mut self,
+        resume: Option<Resume>,
+        host: Box<str>,
+        admit: oneshot::Sender<Admission>,
+    ) {
         let session = resume.and_then(|resume| {
             let holder = self.clients.holder(resume.token)?;
             Some((holder, resume.received))
         });
         let Some((peer, received)) = session else {
-            return self.admit(admit);
+            return self.admit(host, admit);
         };
-        let newcomer = Newcomer { received, admit };
+        let newcomer = Newcomer {
+            received,
+            host,
+            admit,
+        };
         if let Some(leftover) = self.clients.take_place(peer, newcomer) {
             self.take_up(peer, leftover);
         }
@@ -55,7 +64,7 @@ impl Hub {
     }
 
     /// Lets one in who has no session yet.
-    fn admit(&mut self, admit: oneshot::Sender<Admission>) {
+    fn admit(&mut self, host: Box<str>, admit: oneshot::Sender<Admission>) {
         let peer = self.counters.next_peer();
         let token = self.keeps_sessions().then(random_token);
         let limits = if token.is_some() {
@@ -64,7 +73,7 @@ impl Hub {
             LedgerLimits::NOTHING
         };
         let (outbox, frames) = outbox(limits);
-        let cut = self.clients.add(peer, outbox, token, Instant::now());
+        let cut = self.clients.add(peer, outbox, host, token, Instant::now());
         let admission = Admission {
             peer,
             frames,
@@ -89,7 +98,7 @@ impl Hub {
         if frames.session.resume(newcomer.received).is_err() {
             debug!("a session cannot be taken up: what the client lacks is not kept");
             self.forget(peer);
-            return self.admit(newcomer.admit);
+            return self.admit(newcomer.host, newcomer.admit);
         }
         self.leave_queue(peer);
         let Some(client) = self.clients.get_mut(peer) else {
@@ -98,6 +107,7 @@ impl Hub {
         client.has_missed_match = client
             .matched
             .is_some_and(|matched| matched + frames.len() as u64 >= client.outbox.pushed());
+        client.host = newcomer.host;
         let token = client.token;
         let admission = Admission {
             peer,

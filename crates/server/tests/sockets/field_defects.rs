@@ -159,7 +159,7 @@ async fn a_match_names_the_ice_servers_with_credentials_for_this_call() {
         turn: Some(Turn {
             urls: vec!["turn:turn.example.org?transport=udp".parse().unwrap()],
             credentials: TurnCredentials::Minted {
-                secret: "north".into(),
+                secrets: relay::Secrets::new(vec!["north".to_owned()]).unwrap(),
                 ttl: std::time::Duration::from_mins(1),
             },
         }),

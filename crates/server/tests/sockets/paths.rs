@@ -25,7 +25,7 @@ fn settings(path_policy: PathPolicy) -> Settings {
                     .expect("a URL"),
             ],
             credentials: TurnCredentials::Minted {
-                secret: "north".into(),
+                secrets: relay::Secrets::new(vec!["north".to_owned()]).expect("a secret"),
                 ttl: Duration::from_mins(1),
             },
         }),
