@@ -1,11 +1,10 @@
 //! Asks a server once which STUN and TURN servers it has, without a call.
 
-use futures_util::SinkExt as _;
 use protocol::{ClientMessage, ErrorCode, IceServer, PathPolicy, ServerMessage};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::socket::{WELCOME_TIMEOUT, greet, lost, next_message};
+use super::socket::{WELCOME_TIMEOUT, greet, next_message, write};
 use crate::SignallingProblem;
 
 /// What a server has for the next call.
@@ -19,7 +18,7 @@ pub(crate) struct Prepared {
 pub(crate) async fn prepare(url: &str) -> Result<Prepared, SignallingProblem> {
     let mut socket = greet(url, None).await?.socket;
     let asks = Message::text(protocol::encode(&ClientMessage::Prepare));
-    socket.send(asks).await.map_err(lost)?;
+    write(&mut socket, asks).await.map_err(|end| end.problem)?;
     let answer = async {
         loop {
             match next_message(&mut socket).await {
@@ -42,7 +41,7 @@ pub(crate) async fn prepare(url: &str) -> Result<Prepared, SignallingProblem> {
     let prepared = timeout(WELCOME_TIMEOUT, answer).await.map_err(|_| {
         SignallingProblem::NotAServer("it does not say which relays it has".to_owned())
     })?;
-    drop(socket.close(None).await);
+    drop(timeout(WELCOME_TIMEOUT, socket.close(None)).await);
     prepared
 }
 

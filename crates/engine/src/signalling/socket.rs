@@ -159,6 +159,6 @@ fn connect_problem(error: WebSocketError) -> SignallingProblem {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "stands in map_err")]
-pub(super) fn lost(error: WebSocketError) -> SignallingProblem {
+fn lost(error: WebSocketError) -> SignallingProblem {
     SignallingProblem::Lost(error.to_string())
 }
