@@ -41,5 +41,6 @@ pub use impairment::Impairment;
 pub use logs::NOISY_LOG_DIRECTIVES;
 pub use negotiation::NegotiationError;
 pub use peer::{OpenError, Opened, Peer};
+pub use rustls_pki_types::CertificateDer;
 pub use send::Dropped;
 pub use stats::{CandidateKind, KindStats, PathStats, PeerStats};

@@ -20,12 +20,13 @@ use crate::nack::NackGenerator;
 use crate::negotiation::Negotiation;
 use crate::receive::{self, InboundStream};
 use crate::rtcp_tap::{LocalSsrcs, RtcpTap};
-use crate::runtime::PeerRuntime;
+use crate::runtime::{PeerRuntime, Tunnels};
 use crate::send::{AUDIO_QUEUE_PACKETS, AudioPacket, Gate, OutboundStream, VIDEO_QUEUE_FRAMES};
 use crate::stats::{self, Counters, RoundTrip};
 use crate::supervisor::Supervisor;
 use crate::{
-    Dropped, MediaKind, NegotiationError, PeerConfig, PeerEvent, PeerStats, messages, setup,
+    Dropped, MediaKind, NegotiationError, PeerConfig, PeerEvent, PeerStats, messages, servers,
+    setup,
 };
 
 /// How long [`Peer::close`] waits for tasks that have been told to end.
@@ -98,7 +99,13 @@ impl Peer {
         let (audio, audio_frames) = mpsc::channel(AUDIO_QUEUE_PACKETS);
         let (messages, outgoing) = mpsc::channel(messages::QUEUE_MESSAGES);
         let (states, state_changes) = watch::channel(RTCPeerConnectionState::New);
-        let (runtime, driver_end) = PeerRuntime::new(config.workarounds, config.impairment.clone());
+        let servers = servers::usable(&config.ice_servers);
+        let tunnels = Arc::new(Tunnels::new(&servers, &config.extra_roots));
+        let (runtime, driver_end) = PeerRuntime::new(
+            config.workarounds,
+            config.impairment.clone(),
+            Arc::clone(&tunnels),
+        );
 
         let wake = runtime.wake();
 
@@ -134,6 +141,7 @@ impl Peer {
         let ssrcs = random_ssrcs()?;
         let connection = setup::connection(
             &config,
+            servers.for_stack,
             NackGenerator::new(ssrcs.video, Arc::clone(&round_trip)),
             RtcpTap::new(events.clone(), ssrcs, Arc::clone(&counters)),
             Arc::clone(&handler) as Arc<_>,
@@ -150,6 +158,7 @@ impl Peer {
                     handler: Arc::clone(&handler),
                     gate: Arc::clone(&gate),
                     tasks: tasks.clone(),
+                    tunnels,
                 },
                 video,
                 audio,
@@ -361,6 +370,7 @@ struct Resources {
     handler: Arc<Handler>,
     gate: Arc<Gate>,
     tasks: Tasks,
+    tunnels: Arc<Tunnels>,
 }
 
 impl Resources {
@@ -371,11 +381,10 @@ impl Resources {
             tracing::debug!(%error, "closing a connection");
         }
         self.handler.end();
+        self.tunnels.close();
         self.tasks.tracker.close();
-        if tokio::time::timeout(CLOSE_TIMEOUT, self.tasks.tracker.wait())
-            .await
-            .is_err()
-        {
+        let ended = async { tokio::join!(self.tasks.tracker.wait(), self.tunnels.closed()) };
+        if tokio::time::timeout(CLOSE_TIMEOUT, ended).await.is_err() {
             tracing::error!(
                 left = self.tasks.tracker.len(),
                 "tasks of a closed connection go on"

@@ -1,15 +1,18 @@
 //! The ground that the WebRTC stack stands on: its tasks, timers and sockets.
 //!
 //! Everything is tokio's, except for what is needed to work round faults of the stack. `flights` repeats handshake
-//! messages, and `turns` lets the stack take another turn at once. One instance serves one connection, because what
-//! these files learn is about that connection alone.
+//! messages, `turns` lets the stack take another turn at once, and `tunnel` reaches relays over TCP and TLS. One instance
+//! serves one connection, because what these files learn is about that connection alone.
 //!
 //! The stack's sleep can be ended from outside, because `add_ice_candidate` of `webrtc` 0.21.1 does not end it: a
 //! candidate would not be tried before the next timeout, a whole check interval later.
 
 mod datagram;
 mod flights;
+mod inbox;
 mod socket;
+mod stun;
+mod tunnel;
 mod turns;
 
 use std::future::Future;
@@ -26,7 +29,9 @@ use webrtc::runtime::{
 };
 
 use crate::{Impairment, Workarounds};
-use socket::PeerSocket;
+use inbox::Inbox;
+use socket::{Outlet, PeerSocket};
+pub(crate) use tunnel::Tunnels;
 use turns::Turns;
 
 /// The longest that a name may take to resolve. The stack stands still meanwhile.
@@ -47,6 +52,7 @@ pub(crate) struct PeerRuntime {
     turns: Arc<Turns>,
     workarounds: Workarounds,
     impairment: Option<Impairment>,
+    tunnels: Arc<Tunnels>,
     wake: Arc<Notify>,
     /// Goes into the first task, which is the stack's driver, and is dropped with it.
     driver_end: Mutex<Option<oneshot::Sender<()>>>,
@@ -55,10 +61,23 @@ pub(crate) struct PeerRuntime {
 /// Resolves, always with an error, when the stack's own task is gone: finished, stopped or panicked.
 pub(crate) type DriverEnd = oneshot::Receiver<()>;
 
+/// What happens when the stack's own task is gone.
+struct EndOfDriver {
+    _told: oneshot::Sender<()>,
+    tunnels: Arc<Tunnels>,
+}
+
+impl Drop for EndOfDriver {
+    fn drop(&mut self) {
+        self.tunnels.close();
+    }
+}
+
 impl PeerRuntime {
     pub(crate) fn new(
         workarounds: Workarounds,
         impairment: Option<Impairment>,
+        tunnels: Arc<Tunnels>,
     ) -> (Arc<Self>, DriverEnd) {
         let (sender, receiver) = oneshot::channel();
         let runtime = Self {
@@ -66,6 +85,7 @@ impl PeerRuntime {
             turns: Arc::new(Turns::new(workarounds.extra_turns, Instant::now())),
             workarounds,
             impairment,
+            tunnels,
             wake: Arc::default(),
             driver_end: Mutex::new(Some(sender)),
         };
@@ -87,6 +107,10 @@ impl Runtime for PeerRuntime {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
+        let end = end.map(|told| EndOfDriver {
+            _told: told,
+            tunnels: Arc::clone(&self.tunnels),
+        });
         self.inner.spawn(Box::pin(IN_DRIVER.scope((), async move {
             let _dropped_with_the_task = end;
             future.await;
@@ -101,13 +125,18 @@ impl Runtime for PeerRuntime {
         {
             tracing::debug!(%error, "a socket keeps its small buffer");
         }
-        let second_handle = Arc::new(socket.try_clone()?);
+        let outlet = Outlet {
+            local: socket.local_addr()?,
+            handle: Arc::new(socket.try_clone()?),
+            impairment: self.impairment.clone(),
+            tunnels: Arc::clone(&self.tunnels),
+            inbox: Arc::<Inbox>::default(),
+        };
         Ok(Arc::new(PeerSocket::new(
             self.inner.wrap_udp_socket(socket)?,
-            second_handle,
+            outlet,
             Arc::clone(&self.turns),
             self.workarounds.repeat_handshake,
-            self.impairment.clone(),
         )))
     }
 
@@ -123,6 +152,9 @@ impl Runtime for PeerRuntime {
     }
 
     fn resolve_host<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+        if let Some(addresses) = self.tunnels.resolve(host) {
+            return Box::pin(async move { Ok(addresses) });
+        }
         Box::pin(async move {
             let timeout = tokio::time::timeout(RESOLVE_TIMEOUT, self.inner.resolve_host(host));
             timeout
@@ -168,10 +200,16 @@ impl Runtime for PeerRuntime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::servers::Servers;
+
+    fn runtime() -> (Arc<PeerRuntime>, DriverEnd) {
+        let tunnels = Tunnels::new(&Servers::default(), &[]);
+        PeerRuntime::new(Workarounds::default(), None, Arc::new(tunnels))
+    }
 
     #[tokio::test]
     async fn the_end_of_the_first_task_is_noticed_and_no_other() {
-        let (runtime, mut end) = PeerRuntime::new(Workarounds::default(), None);
+        let (runtime, mut end) = runtime();
         let driver = runtime.spawn(Box::pin(std::future::pending()));
         runtime.spawn(Box::pin(async {}));
         tokio::time::timeout(Duration::from_millis(50), &mut end)
@@ -187,7 +225,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_in_the_first_task_is_noticed() {
-        let (runtime, end) = PeerRuntime::new(Workarounds::default(), None);
+        let (runtime, end) = runtime();
         runtime.spawn(Box::pin(async { panic!("on purpose") }));
         tokio::time::timeout(Duration::from_secs(5), end)
             .await

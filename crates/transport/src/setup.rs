@@ -20,13 +20,13 @@ use webrtc::error::Result;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceTransportPolicy, SettingEngine, SettingEngineBuilder,
+    RTCIceServer, RTCIceTransportPolicy, SettingEngine, SettingEngineBuilder,
 };
 use webrtc::runtime::Runtime;
 
 use crate::nack::NackGenerator;
 use crate::rtcp_tap::RtcpTap;
-use crate::{MediaKind, PeerConfig, servers};
+use crate::{MediaKind, PeerConfig};
 
 /// Payload types that we propose (RFC 3551 section 3: dynamic). The partner's proposal wins where it comes first.
 const OPUS_PAYLOAD_TYPE: u8 = 111;
@@ -73,6 +73,7 @@ pub(crate) const fn mime_type(kind: MediaKind) -> &'static str {
 /// Builds a connection that has no tracks and no message channel yet, with its sockets bound.
 pub(crate) async fn connection(
     config: &PeerConfig,
+    ice_servers: Vec<RTCIceServer>,
     nack_generator: NackGenerator,
     rtcp_tap: RtcpTap,
     handler: Arc<dyn PeerConnectionEventHandler>,
@@ -86,7 +87,7 @@ pub(crate) async fn connection(
         RTCIceTransportPolicy::All
     };
     let configuration = RTCConfigurationBuilder::new()
-        .with_ice_servers(servers::usable(&config.ice_servers))
+        .with_ice_servers(ice_servers)
         .with_ice_transport_policy(policy)
         .build();
     let builder = PeerConnectionBuilder::new()

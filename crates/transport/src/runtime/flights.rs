@@ -30,8 +30,9 @@ const FLIGHT_GAP: Duration = Duration::from_millis(30);
 const MAX_PATHS: usize = 16;
 const MAX_RECORDS: usize = 16;
 
-/// Where a handshake goes: an address, and the TURN channel to it if there is one.
-type Path = (SocketAddr, Option<u16>);
+/// Where a handshake goes: an address, and whether that is a relay's. One relay carries one handshake, first in
+/// indications and later in a channel.
+type Path = (SocketAddr, bool);
 
 #[derive(Debug)]
 struct Flight {
@@ -62,7 +63,7 @@ impl Flights {
         if datagram.content != Content::Handshake {
             return;
         }
-        let path = (to, datagram.channel);
+        let path = (to, datagram.is_wrapped);
         if self.paths.len() >= MAX_PATHS && !self.paths.contains_key(&path) {
             return;
         }
@@ -93,7 +94,7 @@ impl Flights {
 
     /// A datagram came.
     pub(super) fn on_received(&mut self, from: SocketAddr, datagram: Datagram) {
-        let Some(flight) = self.paths.get_mut(&(from, datagram.channel)) else {
+        let Some(flight) = self.paths.get_mut(&(from, datagram.is_wrapped)) else {
             return;
         };
         match datagram.content {
@@ -147,11 +148,11 @@ mod tests {
         SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9);
     const HANDSHAKE: Datagram = Datagram {
         content: Content::Handshake,
-        channel: None,
+        is_wrapped: false,
     };
     const MEDIA: Datagram = Datagram {
         content: Content::Media,
-        channel: None,
+        is_wrapped: false,
     };
 
     fn ms(milliseconds: u64) -> Duration {
@@ -220,30 +221,36 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_in_a_channel_belongs_to_a_flight_in_indications() {
+        let start = Instant::now();
+        let mut flights = Flights::default();
+        let wrapped = |content| Datagram {
+            content,
+            is_wrapped: true,
+        };
+        flights.on_sent(PARTNER, wrapped(Content::Handshake), &[1], start);
+        flights.on_received(PARTNER, MEDIA);
+        assert!(flights.is_active(), "that was not the relay's");
+        flights.on_received(PARTNER, wrapped(Content::Media));
+        assert!(!flights.is_active());
+    }
+
+    #[test]
     fn paths_are_independent_and_bounded() {
         let start = Instant::now();
         let mut flights = Flights::default();
-        let through = |channel| Datagram {
-            channel: Some(channel),
-            ..HANDSHAKE
-        };
-        for channel in 0..1000 {
-            flights.on_sent(PARTNER, through(channel), &[1], start);
+        let partner = |port| SocketAddr::new(PARTNER.ip(), port);
+        for port in 0..1000 {
+            flights.on_sent(partner(port), HANDSHAKE, &[1], start);
         }
         for _ in 0..1000 {
-            flights.on_sent(PARTNER, through(0), &[2], start);
+            flights.on_sent(partner(0), HANDSHAKE, &[2], start);
         }
         assert_eq!(
             flights.due(start + ms(100)).len(),
             MAX_PATHS - 1 + MAX_RECORDS
         );
-        flights.on_received(
-            PARTNER,
-            Datagram {
-                channel: Some(0),
-                ..MEDIA
-            },
-        );
+        flights.on_received(partner(0), MEDIA);
         assert!(flights.is_active(), "only that path is done");
     }
 }

@@ -11,6 +11,9 @@ use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
 
 use super::datagram::{Content, Datagram};
 use super::flights::Flights;
+use super::inbox::Inbox;
+use super::stun::{self, Message};
+use super::tunnel::Tunnels;
 use super::turns::Turns;
 use crate::Impairment;
 
@@ -23,8 +26,48 @@ pub(super) struct PeerSocket {
     inner: Arc<dyn AsyncUdpSocket>,
     turns: Arc<Turns>,
     handshake: Option<Arc<Handshake>>,
-    second_handle: Arc<UdpSocket>,
-    impairment: Option<Impairment>,
+    outlet: Arc<Outlet>,
+}
+
+/// Sends at once or not at all, without the stack's socket.
+///
+/// Sending through that would take the wake-up away from the driver that waits there.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    pub(super) local: SocketAddr,
+    /// The same socket.
+    pub(super) handle: Arc<UdpSocket>,
+    pub(super) impairment: Option<Impairment>,
+    pub(super) tunnels: Arc<Tunnels>,
+    /// What the socket receives by other ways.
+    pub(super) inbox: Arc<Inbox>,
+}
+
+impl Outlet {
+    /// True if the datagram went into a tunnel or through an impairment: nothing is left to do.
+    fn divert(&self, to: SocketAddr, datagram: &[u8]) -> bool {
+        if let Some(index) = self.tunnels.index_of(to) {
+            self.tunnels.send(index, self.local, &self.inbox, datagram);
+        } else if let Some(impairment) = &self.impairment {
+            impairment.send(&self.handle, datagram, to);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn is_diverted(&self, to: SocketAddr) -> bool {
+        self.impairment.is_some() || self.tunnels.index_of(to).is_some()
+    }
+
+    fn send(&self, to: SocketAddr, datagram: &[u8]) {
+        if !self.divert(to, datagram) {
+            // What cannot be sent now is as good as lost on the way.
+            if let Err(error) = self.handle.send_to(datagram, to) {
+                tracing::trace!(%error, "a datagram was not sent");
+            }
+        }
+    }
 }
 
 /// What the repeating task shares with the socket.
@@ -32,33 +75,29 @@ pub(super) struct PeerSocket {
 struct Handshake {
     flights: Mutex<Flights>,
     is_task_running: AtomicBool,
-    /// The same socket. Sending through `inner` would take the wake-up away from the driver that waits there.
-    second_handle: Arc<UdpSocket>,
-    impairment: Option<Impairment>,
+    outlet: Arc<Outlet>,
 }
 
 impl PeerSocket {
     pub(super) fn new(
         inner: Arc<dyn AsyncUdpSocket>,
-        second_handle: Arc<UdpSocket>,
+        outlet: Outlet,
         turns: Arc<Turns>,
         repeats_handshake: bool,
-        impairment: Option<Impairment>,
     ) -> Self {
+        let outlet = Arc::new(outlet);
         let handshake = repeats_handshake.then(|| {
             Arc::new(Handshake {
                 flights: Mutex::default(),
                 is_task_running: AtomicBool::new(false),
-                second_handle: Arc::clone(&second_handle),
-                impairment: impairment.clone(),
+                outlet: Arc::clone(&outlet),
             })
         });
         Self {
             inner,
             turns,
             handshake,
-            second_handle,
-            impairment,
+            outlet,
         }
     }
 
@@ -79,29 +118,45 @@ impl PeerSocket {
     fn on_received(&self, bytes: &[u8], from: SocketAddr) {
         let datagram = Datagram::classify(bytes);
         self.turns.on_received(datagram, Instant::now());
+        if datagram.content == Content::TurnControl
+            && Message::read(bytes).is_some_and(|message| message.kind == stun::ALLOCATE_SUCCESS)
+        {
+            let tunnels = &self.outlet.tunnels;
+            tunnels.on_allocated(tunnels.index_of(from));
+        }
         if let Some(handshake) = &self.handshake
             && handshake.is_task_running.load(Ordering::Relaxed)
         {
             handshake.lock().on_received(from, datagram);
         }
     }
+
+    /// A datagram that came by another way than the socket.
+    fn poll_inbox(
+        &self,
+        context: &Context<'_>,
+        buffer: &mut IoSliceMut<'_>,
+        meta: &mut RecvMeta,
+    ) -> bool {
+        while let Some((from, datagram)) = self.outlet.inbox.poll(context) {
+            let Some(place) = buffer.get_mut(..datagram.len()) else {
+                continue;
+            };
+            place.copy_from_slice(&datagram);
+            *meta = RecvMeta::default();
+            meta.addr = from;
+            meta.len = datagram.len();
+            meta.stride = datagram.len().max(1);
+            self.on_received(&datagram, from);
+            return true;
+        }
+        false
+    }
 }
 
 impl Handshake {
     fn lock(&self) -> std::sync::MutexGuard<'_, Flights> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn send(&self, to: SocketAddr, record: &[u8]) {
-        match &self.impairment {
-            Some(impairment) => impairment.send(&self.second_handle, record, to),
-            None => {
-                // A repeat that cannot be sent now is as good as lost on the way; another follows.
-                if let Err(error) = self.second_handle.send_to(record, to) {
-                    tracing::trace!(%error, "a handshake message was not repeated");
-                }
-            }
-        }
     }
 }
 
@@ -121,7 +176,7 @@ async fn repeat(handshake: Weak<Handshake>) {
             flights.due(Instant::now())
         };
         for (to, record) in due {
-            handshake.send(to, &record);
+            handshake.outlet.send(to, &record);
         }
     }
 }
@@ -141,9 +196,9 @@ impl AsyncUdpSocket for PeerSocket {
             .unwrap_or(transmit.contents.len())
             .max(1);
         let segments = transmit.contents.chunks(segment_len);
-        let result = if let Some(impairment) = &self.impairment {
+        let result = if self.outlet.is_diverted(transmit.destination) {
             for segment in segments.clone() {
-                impairment.send(&self.second_handle, segment, transmit.destination);
+                self.outlet.divert(transmit.destination, segment);
             }
             Poll::Ready(Ok(transmit.contents.len()))
         } else {
@@ -163,9 +218,15 @@ impl AsyncUdpSocket for PeerSocket {
         buffers: &mut [IoSliceMut<'_>],
         metas: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
+        if let ([buffer, ..], [meta, ..]) = (&mut *buffers, &mut *metas)
+            && self.poll_inbox(context, buffer, meta)
+        {
+            return Poll::Ready(Ok(1));
+        }
         let result = self.inner.poll_recv(context, buffers, metas);
         if let Poll::Ready(Ok(count)) = &result {
             if self
+                .outlet
                 .impairment
                 .as_ref()
                 .is_some_and(Impairment::are_sockets_broken)
