@@ -26,7 +26,7 @@ pub use devices::{
 };
 pub use engine::{Engine, EngineError};
 pub use snapshot::{
-    CallView, CandidateKind, ChatLine, Deck, EndReason, PartnerView, PathView, SignallingProblem,
+    CallView, CandidateKind, ChatLine, Deck, EndReason, PartnerView, PathProtocol, PathView, SignallingProblem,
     SignallingView, Snapshot, Speaker, Statistics,
 };
 /// What programs must keep out of their logs: see [`transport::NOISY_LOG_DIRECTIVES`].

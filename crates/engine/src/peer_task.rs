@@ -11,7 +11,7 @@ use media::RtpPacket;
 use protocol::{Candidate, Description, PeerMessage};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
-use transport::{Opened, Peer, PeerConfig, PeerEvent};
+use transport::{Opened, Peer, PeerConfig, PeerEvent, Restart};
 
 use crate::lip_sync::LipSync;
 
@@ -140,7 +140,7 @@ async fn run(
 async fn carry_out(peer: &Peer, order: Order) -> Option<PeerFact> {
     let result = match order {
         Order::CreateOffer { ice_restart } => peer
-            .create_offer(ice_restart)
+            .create_offer(ice_restart.then_some(Restart::Rebind))
             .await
             .map(|offer| Some(PeerFact::OfferCreated(offer))),
         Order::CreateAnswer => peer
@@ -188,6 +188,7 @@ async fn hand_on(
             PeerEvent::NegotiationNeeded => News::Fact(PeerFact::NegotiationNeeded),
             PeerEvent::MessageChannelOpen => News::MessageChannelOpen,
             PeerEvent::Message(text) => News::Message(text),
+            PeerEvent::PathSelected(_) => continue,
             PeerEvent::KeyframeRequested => {
                 (taps.keyframe_wanted)();
                 continue;

@@ -1,25 +1,33 @@
 //! The ground that the WebRTC stack stands on: its tasks, timers and sockets.
 //!
 //! Everything is tokio's, except for what is needed to work round faults of the stack. `flights` repeats handshake
-//! messages, `turns` lets the stack take another turn at once, and `tunnel` reaches relays over TCP and TLS. One instance
-//! serves one connection, because what these files learn is about that connection alone.
+//! messages, `turns` lets the stack take another turn at once, `tunnel` reaches relays over TCP and TLS, `paths` decides
+//! what may pass, and `places` follows the machine to other networks. One instance serves one connection, because what
+//! these files learn is about that connection alone.
 //!
 //! The stack's sleep can be ended from outside, because `add_ice_candidate` of `webrtc` 0.21.1 does not end it: a
 //! candidate would not be tried before the next timeout, a whole check interval later.
 
+mod checks;
 mod datagram;
 mod flights;
+mod hold;
 mod inbox;
+mod paths;
+mod places;
+mod relay_gate;
 mod socket;
 mod stun;
 mod tunnel;
 mod turns;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
@@ -28,9 +36,10 @@ use webrtc::runtime::{
     TokioRuntime, UdpSockRef, UdpSocketState,
 };
 
-use crate::{Impairment, Workarounds};
+use crate::{Impairment, PeerConfig, Workarounds};
 use inbox::Inbox;
-use socket::{Outlet, PeerSocket};
+pub(crate) use paths::Paths;
+use socket::{Outlet, PeerSocket, Place, SystemSocket};
 pub(crate) use tunnel::Tunnels;
 use turns::Turns;
 
@@ -53,6 +62,10 @@ pub(crate) struct PeerRuntime {
     workarounds: Workarounds,
     impairment: Option<Impairment>,
     tunnels: Arc<Tunnels>,
+    paths: Arc<Paths>,
+    /// What to bind.
+    bind: Vec<SocketAddr>,
+    outlets: Mutex<Vec<Weak<Outlet>>>,
     wake: Arc<Notify>,
     /// Goes into the first task, which is the stack's driver, and is dropped with it.
     driver_end: Mutex<Option<oneshot::Sender<()>>>,
@@ -75,21 +88,67 @@ impl Drop for EndOfDriver {
 
 impl PeerRuntime {
     pub(crate) fn new(
-        workarounds: Workarounds,
-        impairment: Option<Impairment>,
+        config: &PeerConfig,
         tunnels: Arc<Tunnels>,
+        paths: Arc<Paths>,
     ) -> (Arc<Self>, DriverEnd) {
         let (sender, receiver) = oneshot::channel();
         let runtime = Self {
             inner: TokioRuntime,
-            turns: Arc::new(Turns::new(workarounds.extra_turns, Instant::now())),
-            workarounds,
-            impairment,
+            turns: Arc::new(Turns::new(config.workarounds.extra_turns, Instant::now())),
+            workarounds: config.workarounds,
+            impairment: config.impairment.clone(),
             tunnels,
+            paths,
+            bind: config.bind.clone(),
+            outlets: Mutex::default(),
             wake: Arc::default(),
             driver_end: Mutex::new(Some(sender)),
         };
         (Arc::new(runtime), receiver)
+    }
+
+    /// Binds all sockets anew, on the networks that there are by now, and closes the streams to relays.
+    ///
+    /// Returns where each of the stack's addresses is from now on. One for which there is no place stays where it is.
+    pub(crate) fn rebind(&self) -> BTreeMap<SocketAddr, SocketAddr> {
+        self.tunnels.reset();
+        let outlets: Vec<Arc<Outlet>> = {
+            let mut outlets = lock(&self.outlets);
+            outlets.retain(|outlet| outlet.strong_count() > 0);
+            outlets.iter().filter_map(Weak::upgrade).collect()
+        };
+        let addresses: Vec<SocketAddr> = outlets.iter().map(|outlet| outlet.address()).collect();
+        let places = places::assign(&addresses, &places::available(&self.bind));
+        for (outlet, ip) in outlets.iter().zip(places) {
+            let Some(ip) = ip else { continue };
+            match self.bind_at(ip) {
+                Ok(socket) => outlet.move_to(socket, Instant::now()),
+                // Its own port is taken by itself: then it need not move.
+                Err(error) => tracing::debug!(%error, "a socket stays where it is"),
+            }
+        }
+        let place = |outlet: &Arc<Outlet>| (outlet.local, outlet.address());
+        outlets.iter().map(place).collect()
+    }
+
+    fn bind_at(&self, ip: IpAddr) -> io::Result<SystemSocket> {
+        let given = self.bind.iter().find(|address| address.ip() == ip);
+        let port = given.map_or(0, SocketAddr::port);
+        self.system_socket(UdpSocket::bind((ip, port))?)
+    }
+
+    fn system_socket(&self, socket: UdpSocket) -> io::Result<SystemSocket> {
+        socket.set_nonblocking(true)?;
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        if let Err(error) =
+            state.set_recv_buffer_size(UdpSockRef::from(&socket), RECEIVE_BUFFER_BYTES)
+        {
+            tracing::debug!(%error, "a socket keeps its small buffer");
+        }
+        let handle = Arc::new(socket.try_clone()?);
+        let io = self.inner.wrap_udp_socket(socket)?;
+        Ok(SystemSocket { io, handle })
     }
 
     /// Ends the present sleep of the stack, or the next.
@@ -98,15 +157,23 @@ impl PeerRuntime {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `host:port` with an IPv6 address in brackets. The stack leaves them out for TURN servers.
+fn bracketed(host: &str) -> Cow<'_, str> {
+    match host.rsplit_once(':') {
+        Some((ip, port)) if ip.parse::<Ipv6Addr>().is_ok() => format!("[{ip}]:{port}").into(),
+        _ => host.into(),
+    }
+}
+
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 impl Runtime for PeerRuntime {
     fn spawn(&self, future: BoxFuture<'static, ()>) -> Box<dyn JoinHandle> {
-        let end = self
-            .driver_end
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let end = lock(&self.driver_end).take();
         let end = end.map(|told| EndOfDriver {
             _told: told,
             tunnels: Arc::clone(&self.tunnels),
@@ -118,22 +185,16 @@ impl Runtime for PeerRuntime {
     }
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        socket.set_nonblocking(true)?;
-        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-        if let Err(error) =
-            state.set_recv_buffer_size(UdpSockRef::from(&socket), RECEIVE_BUFFER_BYTES)
-        {
-            tracing::debug!(%error, "a socket keeps its small buffer");
-        }
-        let outlet = Outlet {
+        let outlet = Arc::new(Outlet {
             local: socket.local_addr()?,
-            handle: Arc::new(socket.try_clone()?),
+            place: Mutex::new(Place::new(self.system_socket(socket)?)),
             impairment: self.impairment.clone(),
             tunnels: Arc::clone(&self.tunnels),
+            paths: Arc::clone(&self.paths),
             inbox: Arc::<Inbox>::default(),
-        };
+        });
+        lock(&self.outlets).push(Arc::downgrade(&outlet));
         Ok(Arc::new(PeerSocket::new(
-            self.inner.wrap_udp_socket(socket)?,
             outlet,
             Arc::clone(&self.turns),
             self.workarounds.repeat_handshake,
@@ -152,14 +213,16 @@ impl Runtime for PeerRuntime {
     }
 
     fn resolve_host<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
-        if let Some(addresses) = self.tunnels.resolve(host) {
-            return Box::pin(async move { Ok(addresses) });
-        }
         Box::pin(async move {
-            let timeout = tokio::time::timeout(RESOLVE_TIMEOUT, self.inner.resolve_host(host));
-            timeout
-                .await
-                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+            let addresses = if let Some(addresses) = self.tunnels.resolve(host) {
+                addresses
+            } else {
+                let host = bracketed(host);
+                let resolving = self.inner.resolve_host(&host);
+                tokio::time::timeout(RESOLVE_TIMEOUT, resolving).await??
+            };
+            self.paths.on_resolved(&addresses);
+            Ok(addresses)
         })
     }
 
@@ -204,7 +267,16 @@ mod tests {
 
     fn runtime() -> (Arc<PeerRuntime>, DriverEnd) {
         let tunnels = Tunnels::new(&Servers::default(), &[]);
-        PeerRuntime::new(Workarounds::default(), None, Arc::new(tunnels))
+        let paths = Paths::new(false, Instant::now());
+        PeerRuntime::new(&PeerConfig::default(), Arc::new(tunnels), Arc::new(paths))
+    }
+
+    #[test]
+    fn addresses_without_brackets_get_them() {
+        assert_eq!(bracketed("2001:db8::2:3478"), "[2001:db8::2]:3478");
+        assert_eq!(bracketed("[2001:db8::2]:3478"), "[2001:db8::2]:3478");
+        assert_eq!(bracketed("192.0.2.1:3478"), "192.0.2.1:3478");
+        assert_eq!(bracketed("turn.example:3478"), "turn.example:3478");
     }
 
     #[tokio::test]

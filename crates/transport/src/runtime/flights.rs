@@ -16,12 +16,18 @@ use std::time::{Duration, Instant};
 
 use super::datagram::{Content, Datagram};
 
-/// How long after the last message the first repeat comes; doubles with each, up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// How long after the last message the first repeat comes, as a share of the round trip, and the limits of that. It
+/// doubles after every second repeat, up to [`LONGEST_WAIT`].
+///
+/// A flight is a few kilobytes, and a lost one costs more than anything else in connecting, so it is repeated before an
+/// answer could be here.
+const FIRST_WAIT_DIVISOR: u32 = 2;
+const SHORTEST_FIRST_WAIT: Duration = Duration::from_millis(20);
+const LONGEST_FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_millis(400);
 
 /// How often one flight is repeated at most: about ten seconds, longer than anybody waits for a call.
-const MAX_REPEATS: u32 = 25;
+const MAX_REPEATS: u32 = 30;
 
 /// Messages of one flight leave together; one that comes later than this starts another flight.
 const FLIGHT_GAP: Duration = Duration::from_millis(30);
@@ -40,6 +46,7 @@ struct Flight {
     sent_at: Instant,
     repeat_at: Instant,
     repeats: u32,
+    first_wait: Duration,
     /// Whether the partner has sent a handshake message since: what we send next answers it.
     is_answered: bool,
     is_done: bool,
@@ -52,13 +59,14 @@ pub(super) struct Flights {
 }
 
 impl Flights {
-    /// A datagram left.
+    /// A datagram left. `round_trip` is that of the path, if it has been measured.
     pub(super) fn on_sent(
         &mut self,
         to: SocketAddr,
         datagram: Datagram,
         bytes: &[u8],
         now: Instant,
+        round_trip: Option<Duration>,
     ) {
         if datagram.content != Content::Handshake {
             return;
@@ -72,6 +80,7 @@ impl Flights {
             sent_at: now,
             repeat_at: now,
             repeats: 0,
+            first_wait: LONGEST_FIRST_WAIT,
             is_answered: false,
             is_done: false,
         });
@@ -86,7 +95,11 @@ impl Flights {
         }
         flight.is_answered = false;
         flight.sent_at = now;
-        flight.repeat_at = now + wait(flight.repeats);
+        if let Some(round_trip) = round_trip {
+            flight.first_wait = (round_trip / FIRST_WAIT_DIVISOR)
+                .clamp(SHORTEST_FIRST_WAIT, LONGEST_FIRST_WAIT);
+        }
+        flight.repeat_at = now + flight.wait();
         if flight.records.len() < MAX_RECORDS {
             flight.records.push(bytes.to_vec());
         }
@@ -117,7 +130,7 @@ impl Flights {
                 flight.finish();
                 continue;
             }
-            flight.repeat_at = now + wait(flight.repeats);
+            flight.repeat_at = now + flight.wait();
             result.extend(flight.records.iter().map(|record| (*to, record.clone())));
         }
         result
@@ -134,10 +147,10 @@ impl Flight {
         self.is_done = true;
         self.records = Vec::new();
     }
-}
 
-fn wait(repeats: u32) -> Duration {
-    (FIRST_WAIT * (1 << repeats.min(4))).min(LONGEST_WAIT)
+    fn wait(&self) -> Duration {
+        (self.first_wait * (1 << (self.repeats / 2).min(5))).min(LONGEST_WAIT)
+    }
 }
 
 #[cfg(test)]
@@ -167,15 +180,16 @@ mod tests {
     fn the_whole_flight_is_repeated_ever_more_slowly_until_media_arrives() {
         let start = Instant::now();
         let mut flights = Flights::default();
-        flights.on_sent(PARTNER, HANDSHAKE, &[1], start);
-        flights.on_sent(PARTNER, HANDSHAKE, &[2], start + ms(1));
+        flights.on_sent(PARTNER, HANDSHAKE, &[1], start, None);
+        flights.on_sent(PARTNER, HANDSHAKE, &[2], start + ms(1), None);
         assert!(flights.due(start + ms(100)).is_empty());
         assert_eq!(records(flights.due(start + ms(101))), [1, 2]);
+        assert_eq!(records(flights.due(start + ms(201))), [1, 2]);
         assert!(
-            flights.due(start + ms(300)).is_empty(),
-            "the second wait is twice as long"
+            flights.due(start + ms(400)).is_empty(),
+            "the third wait is twice as long"
         );
-        assert_eq!(records(flights.due(start + ms(301))), [1, 2]);
+        assert_eq!(records(flights.due(start + ms(401))), [1, 2]);
 
         flights.on_received(PARTNER, MEDIA);
         assert!(!flights.is_active());
@@ -186,7 +200,7 @@ mod tests {
     fn an_answer_starts_another_flight_and_does_not_stop_the_repeats() {
         let start = Instant::now();
         let mut flights = Flights::default();
-        flights.on_sent(PARTNER, HANDSHAKE, &[1], start);
+        flights.on_sent(PARTNER, HANDSHAKE, &[1], start, None);
         flights.on_received(PARTNER, HANDSHAKE);
         assert_eq!(
             records(flights.due(start + ms(100))),
@@ -194,16 +208,29 @@ mod tests {
             "the answer may be a repeat of an older flight"
         );
 
-        flights.on_sent(PARTNER, HANDSHAKE, &[2], start + ms(105));
+        flights.on_sent(PARTNER, HANDSHAKE, &[2], start + ms(105), None);
         assert_eq!(records(flights.due(start + ms(205))), [2]);
+    }
+
+    #[test]
+    fn a_short_path_is_tried_again_soon() {
+        let first_repeat = |round_trip| {
+            let start = Instant::now();
+            let mut flights = Flights::default();
+            flights.on_sent(PARTNER, HANDSHAKE, &[1], start, Some(ms(round_trip)));
+            (0..1000).find(|at| !flights.due(start + ms(*at)).is_empty())
+        };
+        assert_eq!(first_repeat(1), Some(20));
+        assert_eq!(first_repeat(60), Some(30));
+        assert_eq!(first_repeat(900), Some(100));
     }
 
     #[test]
     fn what_the_stack_repeats_by_itself_replaces_the_flight() {
         let start = Instant::now();
         let mut flights = Flights::default();
-        flights.on_sent(PARTNER, HANDSHAKE, &[1], start);
-        flights.on_sent(PARTNER, HANDSHAKE, &[1], start + ms(1000));
+        flights.on_sent(PARTNER, HANDSHAKE, &[1], start, None);
+        flights.on_sent(PARTNER, HANDSHAKE, &[1], start + ms(1000), None);
         assert_eq!(records(flights.due(start + ms(1100))), [1]);
     }
 
@@ -211,7 +238,7 @@ mod tests {
     fn a_partner_that_never_answers_is_given_up() {
         let start = Instant::now();
         let mut flights = Flights::default();
-        flights.on_sent(PARTNER, HANDSHAKE, &[1], start);
+        flights.on_sent(PARTNER, HANDSHAKE, &[1], start, None);
         let repeats: usize = (0..60_000)
             .step_by(20)
             .map(|at| flights.due(start + ms(at)).len())
@@ -228,7 +255,7 @@ mod tests {
             content,
             is_wrapped: true,
         };
-        flights.on_sent(PARTNER, wrapped(Content::Handshake), &[1], start);
+        flights.on_sent(PARTNER, wrapped(Content::Handshake), &[1], start, None);
         flights.on_received(PARTNER, MEDIA);
         assert!(flights.is_active(), "that was not the relay's");
         flights.on_received(PARTNER, wrapped(Content::Media));
@@ -241,10 +268,10 @@ mod tests {
         let mut flights = Flights::default();
         let partner = |port| SocketAddr::new(PARTNER.ip(), port);
         for port in 0..1000 {
-            flights.on_sent(partner(port), HANDSHAKE, &[1], start);
+            flights.on_sent(partner(port), HANDSHAKE, &[1], start, None);
         }
         for _ in 0..1000 {
-            flights.on_sent(partner(0), HANDSHAKE, &[2], start);
+            flights.on_sent(partner(0), HANDSHAKE, &[2], start, None);
         }
         assert_eq!(
             flights.due(start + ms(100)).len(),

@@ -6,7 +6,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
 /// What may wait. The stack reads at each of its turns.
-const MAX_DATAGRAMS: usize = 512;
+const MAX_DATAGRAMS: usize = 1024;
+
+/// A datagram, and where it seems to come from.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) from: SocketAddr,
+    pub(super) bytes: Vec<u8>,
+    /// Whether it has been looked at already.
+    pub(super) is_admitted: bool,
+}
 
 /// A queue beside a socket, which wakes whoever reads the socket.
 #[derive(Debug, Default)]
@@ -16,7 +25,7 @@ pub(super) struct Inbox {
 
 #[derive(Debug, Default)]
 struct State {
-    datagrams: VecDeque<(SocketAddr, Vec<u8>)>,
+    arrivals: VecDeque<Arrival>,
     waker: Option<Waker>,
     dropped: u64,
 }
@@ -27,24 +36,46 @@ impl Inbox {
     }
 
     /// Puts in what seems to come from `from`; the oldest goes if there are too many.
-    pub(super) fn push(&self, from: SocketAddr, datagram: Vec<u8>) {
+    pub(super) fn push(&self, from: SocketAddr, bytes: Vec<u8>) {
+        self.put(Arrival {
+            from,
+            bytes,
+            is_admitted: false,
+        });
+    }
+
+    /// Puts in what has been looked at already.
+    pub(super) fn push_admitted(&self, from: SocketAddr, bytes: Vec<u8>) {
+        self.put(Arrival {
+            from,
+            bytes,
+            is_admitted: true,
+        });
+    }
+
+    fn put(&self, arrival: Arrival) {
         let mut state = self.lock();
-        if state.datagrams.len() >= MAX_DATAGRAMS {
-            state.datagrams.pop_front();
+        if state.arrivals.len() >= MAX_DATAGRAMS {
+            state.arrivals.pop_front();
             state.dropped += 1;
         }
-        state.datagrams.push_back((from, datagram));
-        let waker = state.waker.take();
+        state.arrivals.push_back(arrival);
         drop(state);
+        self.wake();
+    }
+
+    /// Makes whoever reads the socket look again.
+    pub(super) fn wake(&self) {
+        let waker = self.lock().waker.take();
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
     /// The oldest; or `None`, and `context` is woken by the next.
-    pub(super) fn poll(&self, context: &Context<'_>) -> Option<(SocketAddr, Vec<u8>)> {
+    pub(super) fn poll(&self, context: &Context<'_>) -> Option<Arrival> {
         let mut state = self.lock();
-        let next = state.datagrams.pop_front();
+        let next = state.arrivals.pop_front();
         if next.is_none() {
             state.waker = Some(context.waker().clone());
         }
@@ -66,7 +97,7 @@ mod tests {
         for number in 0..MAX_DATAGRAMS as u32 + 3 {
             inbox.push(SERVER, number.to_be_bytes().to_vec());
         }
-        let first = inbox.poll(&context).expect("full").1;
+        let first = inbox.poll(&context).expect("full").bytes;
         assert_eq!(first, 3_u32.to_be_bytes(), "the oldest are gone");
         let rest = std::iter::from_fn(|| inbox.poll(&context)).count();
         assert_eq!(rest, MAX_DATAGRAMS - 1);

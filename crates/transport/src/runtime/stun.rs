@@ -9,11 +9,13 @@ pub(super) const BINDING_SUCCESS: u16 = 0x0101;
 pub(super) const ALLOCATE_REQUEST: u16 = 0x0003;
 pub(super) const ALLOCATE_SUCCESS: u16 = 0x0103;
 pub(super) const ALLOCATE_ERROR: u16 = 0x0113;
+pub(super) const REFRESH_REQUEST: u16 = 0x0004;
 pub(super) const SEND_INDICATION: u16 = 0x0016;
 pub(super) const DATA_INDICATION: u16 = 0x0017;
 
 pub(super) const USERNAME: u16 = 0x0006;
 pub(super) const ERROR_CODE: u16 = 0x0009;
+pub(super) const LIFETIME: u16 = 0x000D;
 pub(super) const DATA: u16 = 0x0013;
 pub(super) const REALM: u16 = 0x0014;
 pub(super) const NONCE: u16 = 0x0015;

@@ -125,8 +125,9 @@ impl Tunnels {
             .position(|link| made_up_addresses(link.index).contains(&address))
     }
 
-    /// Whether the server behind tunnel `index` is reached by TLS.
-    pub(crate) fn is_tls(&self, index: usize) -> Option<bool> {
+    /// Whether the server behind this address is reached by TLS, if it is reached through a tunnel.
+    pub(crate) fn is_tls(&self, address: SocketAddr) -> Option<bool> {
+        let index = self.index_of(address)?;
         self.links.get(index).map(|link| link.server.is_tls)
     }
 
@@ -202,6 +203,19 @@ impl Tunnels {
         // Those that wait for their turn look whether it will ever come.
         for link in &self.links {
             link.outgoing.notify_one();
+        }
+    }
+
+    /// Closes all streams: the machine is on another network.
+    pub(super) fn reset(&self) {
+        lock(&self.choice).reset();
+        for link in &self.links {
+            let mut state = link.lock();
+            state.not_before = None;
+            state.pause = FIRST_PAUSE;
+            if state.is_task_running {
+                link.reset.notify_one();
+            }
         }
     }
 

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use protocol::IceServer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use transport::{CandidateKind, CertificateDer, PeerConfig, PeerEvent};
+use transport::{
+    CandidateKind, CertificateDer, PathProtocol, PeerConfig, PeerEvent, Restart,
+};
 
 use crate::support::{End, Pair, loopback};
 
@@ -36,11 +38,39 @@ impl Drop for TemporaryFiles {
 impl TurnServer {
     /// `None` where coturn is not installed, unless `PASSERBY_LAB=on` says that it must be.
     pub(crate) async fn start() -> Option<Self> {
-        Self::start_with(&[]).await
+        // Another program may have been faster to take its port.
+        for _ in 0..5 {
+            let server = Self::try_start()?;
+            if server.is_up().await {
+                return Some(server);
+            }
+        }
+        panic!("coturn does not come up");
     }
 
-    /// With further arguments for coturn.
-    pub(crate) async fn start_with(arguments: &[&str]) -> Option<Self> {
+    /// Waits until it answers over UDP and listens on TCP.
+    async fn is_up(&self) -> bool {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.connect(("127.0.0.1", self.port)).await.unwrap();
+        let mut request = [0; 20];
+        request[1] = 1;
+        request[4..8].copy_from_slice(&[0x21, 0x12, 0xA4, 0x42]);
+        for _ in 0..60 {
+            // A refusal comes at once.
+            drop(socket.send(&request).await);
+            let mut answer = [0; 99];
+            let answer = tokio::time::timeout(Duration::from_millis(50), socket.recv(&mut answer));
+            let is_taken = |port| TcpListener::bind(("127.0.0.1", port)).is_err();
+            match answer.await {
+                Ok(Ok(_)) if is_taken(self.port) && is_taken(self.tls_port) => return true,
+                Err(_) => {}
+                Ok(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+        false
+    }
+
+    fn try_start() -> Option<Self> {
         // Free a moment ago is the best that can be had: coturn takes no port 0.
         let free_port = || {
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -67,7 +97,6 @@ impl TurnServer {
             .arg(&certificate)
             .arg("--pkey")
             .arg(&key)
-            .args(arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
@@ -80,22 +109,13 @@ impl TurnServer {
                 return None;
             }
         };
-        let server = Self {
+        Some(Self {
             child,
             port,
             tls_port,
             root: identity.cert.der().clone(),
             _files: TemporaryFiles(vec![certificate, key]),
-        };
-        for _ in 0..100 {
-            // It listens on TCP too, which is how to see that it is up.
-            let is_taken = |port| TcpListener::bind(("127.0.0.1", port)).is_err();
-            if is_taken(port) && is_taken(tls_port) {
-                return Some(server);
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("coturn does not come up");
+        })
     }
 
     pub(crate) fn udp(&self) -> String {
@@ -140,11 +160,15 @@ fn relay_only(
 }
 
 /// Calls through these relays alone, and returns the time to connect.
-async fn call(urls: &[String], root: &CertificateDer<'static>) -> Duration {
+async fn call(
+    urls: &[String],
+    root: &CertificateDer<'static>,
+    protocol: PathProtocol,
+) -> Duration {
     let started_at = Instant::now();
     let config = |is_offerer| relay_only(urls, Some(root), is_offerer);
     let mut pair = Pair::open(config(true), config(false)).await;
-    pair.negotiate(false).await;
+    pair.negotiate(None).await;
     pair.until("both are connected", Pair::is_connected).await;
     let elapsed = started_at.elapsed();
     pair.a
@@ -157,9 +181,10 @@ async fn call(urls: &[String], root: &CertificateDer<'static>) -> Duration {
     .await;
     let path = pair.a.peer.stats().await.path.expect("there is a path");
     assert_eq!(
-        (path.local, path.remote),
-        (CandidateKind::Relay, CandidateKind::Relay)
+        (path.local, path.remote, path.protocol, path.is_ipv6),
+        (CandidateKind::Relay, CandidateKind::Relay, protocol, false)
     );
+    assert!(path.is_relayed() && path.round_trip.is_some());
     pair.close().await;
     println!("{urls:?}: connected after {elapsed:?}");
     elapsed
@@ -170,7 +195,7 @@ async fn a_call_works_through_a_relay_alone() {
     let Some(server) = TurnServer::start().await else {
         return;
     };
-    call(&[server.udp()], &server.root).await;
+    call(&[server.udp()], &server.root, PathProtocol::Udp).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -178,7 +203,7 @@ async fn a_call_works_through_a_relay_behind_tcp() {
     let Some(server) = TurnServer::start().await else {
         return;
     };
-    call(&[server.tcp()], &server.root).await;
+    call(&[server.tcp()], &server.root, PathProtocol::Tcp).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -186,7 +211,7 @@ async fn a_call_works_through_a_relay_behind_tls() {
     let Some(server) = TurnServer::start().await else {
         return;
     };
-    call(&[server.tls()], &server.root).await;
+    call(&[server.tls()], &server.root, PathProtocol::Tls).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -196,7 +221,8 @@ async fn with_udp_blocked_a_relay_behind_tcp_is_found_in_under_a_second() {
     };
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let blocked = format!("turn:{}", silent.local_addr().unwrap());
-    let elapsed = call(&[blocked, server.tcp(), server.tls()], &server.root).await;
+    let urls = [blocked, server.tcp(), server.tls()];
+    let elapsed = call(&urls, &server.root, PathProtocol::Tcp).await;
     assert!(elapsed < Duration::from_secs(1), "{elapsed:?}");
 }
 
@@ -228,7 +254,7 @@ async fn silence(stream: tokio::net::TcpStream) {
 
 /// What is gathered in this time, and how.
 async fn candidates_within(end: &mut End, time: Duration) -> Vec<String> {
-    end.peer.create_offer(false).await.unwrap();
+    end.peer.create_offer(None).await.unwrap();
     let mut candidates = Vec::new();
     let all = async {
         while let Some(event) = end.events.recv().await {
@@ -248,7 +274,7 @@ async fn while_udp_works_no_stream_is_opened() {
     };
     let (silent, count) = misbehaving(silence);
     let urls = [format!("turn:{silent}?transport=tcp"), server.udp()];
-    call(&urls, &server.root).await;
+    call(&urls, &server.root, PathProtocol::Udp).await;
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(count.load(Ordering::Relaxed), 0);
 }
@@ -260,7 +286,7 @@ async fn a_silent_relay_does_not_keep_another_from_being_used() {
     };
     let (silent, count) = misbehaving(silence);
     let urls = [format!("turn:{silent}?transport=tcp"), server.tls()];
-    let elapsed = call(&urls, &server.root).await;
+    let elapsed = call(&urls, &server.root, PathProtocol::Tls).await;
     assert!(elapsed < Duration::from_secs(1), "{elapsed:?}");
     assert_eq!(count.load(Ordering::Relaxed), 2, "one of each peer");
 }
@@ -322,7 +348,7 @@ async fn a_call_whose_stream_breaks_comes_back_with_a_restart() {
     let a = relay_only(&[format!("turn:{address}?transport=tcp")], None, true);
     let b = relay_only(&[server.udp()], None, false);
     let mut pair = Pair::open(a, b).await;
-    pair.negotiate(false).await;
+    pair.negotiate(None).await;
     pair.until("both are connected", Pair::is_connected).await;
 
     cut.notify_waiters();
@@ -330,7 +356,7 @@ async fn a_call_whose_stream_breaks_comes_back_with_a_restart() {
         pair.a.has_seen(&PeerEvent::Disconnected)
     })
     .await;
-    pair.negotiate(true).await;
+    pair.negotiate(Some(Restart::Rebind)).await;
     pair.until("it is back", |pair| {
         pair.a.count(&PeerEvent::Connected) == 2
     })

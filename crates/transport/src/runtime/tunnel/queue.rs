@@ -48,10 +48,6 @@ impl Outgoing {
         Some(item.bytes)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
-
     /// Forgets what waits, without counting it: its connection is gone.
     pub(super) fn clear(&mut self) {
         self.items.clear();
@@ -93,7 +89,7 @@ mod tests {
         queue.push(&media(4, MAX_BYTES / 2));
         assert_eq!(queue.dropped(), 1);
         assert_eq!(contents(&mut queue), [(22, 1), (0x80, 3), (0x80, 4)]);
-        assert!(queue.is_empty());
+        assert!(queue.items.is_empty());
         assert_eq!(queue.bytes, 0);
     }
 
@@ -108,7 +104,7 @@ mod tests {
         assert!(queue.dropped() > 0);
         assert_eq!(queue.pop(), Some(handshake(0)), "the first is still there");
         queue.clear();
-        assert!(queue.is_empty());
+        assert!(queue.items.is_empty());
     }
 
     #[test]
