@@ -45,4 +45,6 @@ pub use negotiation::{NegotiationError, Restart};
 pub use peer::{OpenError, Opened, Peer};
 pub use rustls_pki_types::CertificateDer;
 pub use send::Dropped;
-pub use stats::{CandidateKind, KindStats, PathProtocol, PathStats, PeerStats};
+pub use stats::{
+    CandidateKind, KindStats, PairState, PairStats, PathProtocol, PathStats, PeerStats,
+};

@@ -64,7 +64,8 @@ impl LocalCandidates {
             "relay" => self.is_current(parts).then(|| parts.write(None)),
             _ if self.is_relay_only => None,
             "host" => {
-                let address = SocketAddr::new(parts.address.parse().ok()?, parts.port.parse().ok()?);
+                let address =
+                    SocketAddr::new(parts.address.parse().ok()?, parts.port.parse().ok()?);
                 let place = self.places.get(&address).copied().unwrap_or(address);
                 (!place.ip().is_unspecified()).then(|| parts.write(Some(place)))
             }
@@ -171,7 +172,11 @@ mod tests {
         let mut candidates = gathered(true);
         candidates.set_relay_only(false);
         let told = candidates.rewrite(&sdp());
-        for address in ["10.0.0.7 4000 typ host", "198.51.100.4 5000", "203.0.113.9 6000"] {
+        for address in [
+            "10.0.0.7 4000 typ host",
+            "198.51.100.4 5000",
+            "203.0.113.9 6000",
+        ] {
             assert!(told.contains(address), "{told}");
         }
     }
@@ -179,14 +184,21 @@ mod tests {
     #[test]
     fn after_a_move_the_sockets_have_other_addresses_and_old_answers_of_servers_are_void() {
         let mut candidates = gathered(false);
-        let place = ("10.0.0.7:4000".parse().unwrap(), "10.1.1.8:4444".parse().unwrap());
+        let place = (
+            "10.0.0.7:4000".parse().unwrap(),
+            "10.1.1.8:4444".parse().unwrap(),
+        );
         candidates.on_rebound([place].into());
         assert_eq!(
             candidates.rewrite(&sdp()),
             "v=0\r\na=candidate:1 1 udp 2130706431 10.1.1.8 4444 typ host\r\na=mid:0\r\n"
         );
         candidates.on_gathered(RELAY);
-        assert!(candidates.rewrite(&sdp()).contains("203.0.113.9 6000 typ relay"));
+        assert!(
+            candidates
+                .rewrite(&sdp())
+                .contains("203.0.113.9 6000 typ relay")
+        );
     }
 
     #[test]

@@ -168,7 +168,11 @@ impl Negotiation {
     pub(crate) async fn create_answer(&self) -> Result<Description, NegotiationError> {
         let _turn = self.turn.lock().await;
         let connection = Arc::clone(&self.connection);
-        let answer = step("answer", async move { connection.create_answer(None).await }).await?;
+        let answer = step(
+            "answer",
+            async move { connection.create_answer(None).await },
+        )
+        .await?;
         let sdp = self.told(&answer.sdp);
         self.set_local("answer", answer).await?;
         Ok(Description {
@@ -333,7 +337,8 @@ impl Negotiation {
         self.must_rebind.store(false, Ordering::Relaxed);
         let places = self.runtime.rebind();
         self.candidates.lock().on_rebound(places);
-        let is_turn = |server: &&RTCIceServer| server.urls.iter().any(|url| url.starts_with("turn"));
+        let is_turn =
+            |server: &&RTCIceServer| server.urls.iter().any(|url| url.starts_with("turn"));
         let Some(relay) = self.ice_servers.iter().find(is_turn) else {
             return Ok(());
         };

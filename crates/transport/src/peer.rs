@@ -14,6 +14,7 @@ use tokio::sync::{Notify, OnceCell, mpsc, watch};
 use webrtc::peer_connection::{PeerConnection, RTCPeerConnectionState};
 use webrtc::rtp_transceiver::RtpSender;
 
+use crate::Restart;
 use crate::events::EventSink;
 use crate::handler::{Awaited, Fragment, Handler, SharedCandidates, Tasks};
 use crate::nack::NackGenerator;
@@ -24,7 +25,6 @@ use crate::runtime::{Paths, PeerRuntime, Tunnels};
 use crate::send::{AUDIO_QUEUE_PACKETS, AudioPacket, Gate, OutboundStream, VIDEO_QUEUE_FRAMES};
 use crate::stats::{self, Counters, RoundTrip};
 use crate::supervisor::Supervisor;
-use crate::Restart;
 use crate::{
     Dropped, MediaKind, NegotiationError, PeerConfig, PeerEvent, PeerStats, messages, servers,
     setup,

@@ -38,7 +38,7 @@ use webrtc::runtime::{
 
 use crate::{Impairment, PeerConfig, Workarounds};
 use inbox::Inbox;
-pub(crate) use paths::Paths;
+pub(crate) use paths::{Ends, Paths};
 use socket::{Outlet, PeerSocket, Place, SystemSocket};
 pub(crate) use tunnel::Tunnels;
 use turns::Turns;
@@ -205,11 +205,9 @@ impl Runtime for PeerRuntime {
         self.inner.wrap_tcp_listener(listener)
     }
 
-    fn connect_tcp(
-        &self,
-        address: SocketAddr,
-    ) -> BoxFuture<'_, io::Result<Arc<dyn AsyncTcpStream>>> {
-        self.inner.connect_tcp(address)
+    /// Refuses. The stack would connect to any address that the partner calls a candidate, shield or not.
+    fn connect_tcp(&self, _: SocketAddr) -> BoxFuture<'_, io::Result<Arc<dyn AsyncTcpStream>>> {
+        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
     }
 
     fn resolve_host<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {

@@ -1,16 +1,16 @@
 //! How a connection is doing, in numbers.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use webrtc::peer_connection::{
-    PeerConnection, RTCIceCandidate, RTCIceCandidateType, RTCStatsReport,
-    StatsSelector,
+    PeerConnection, RTCIceCandidate, RTCIceCandidateType, RTCStatsReport, StatsSelector,
 };
 
 use crate::MediaKind;
-use crate::runtime::{Paths, Tunnels};
+use crate::runtime::{Ends, Paths, Tunnels};
 
 /// A snapshot of a connection's counters. Counts run from the opening of the peer on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct PeerStats {
     pub path: Option<PathStats>,
     /// The time to the partner and back over that path, as the last check measured it.
     pub round_trip: Option<Duration>,
+    /// The pairs that were tried since the last restart.
+    pub pairs: Vec<PairStats>,
     /// The audio streams.
     pub audio: KindStats,
     /// The video streams.
@@ -49,6 +51,32 @@ impl PathStats {
     pub fn is_relayed(&self) -> bool {
         self.local == CandidateKind::Relay || self.remote == CandidateKind::Relay
     }
+}
+
+/// A pair of candidates that was tried (RFC 8445 section 6.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PairStats {
+    /// This side's end: a relay, or a socket of the machine, through whatever address others see it.
+    pub local: CandidateKind,
+    /// The partner's end.
+    pub remote: CandidateKind,
+    /// What became of its checks.
+    pub state: PairState,
+    /// The round trip of the last check that was answered.
+    pub round_trip: Option<Duration>,
+    /// Whether media takes this way.
+    pub is_selected: bool,
+}
+
+/// How far the checks of a pair have come (RFC 8445 section 6.1.2.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PairState {
+    /// They are on their way.
+    InProgress,
+    /// The partner has answered.
+    Succeeded,
+    /// No answer has come, and no more are sent.
+    Failed,
 }
 
 /// What carries packets.
@@ -180,8 +208,10 @@ pub(crate) async fn collect(
         .get_stats(Instant::now(), StatsSelector::None)
         .await;
     let path = path(connection, paths, tunnels).await;
+    let ends = ends(connection).await;
     PeerStats {
         path,
+        pairs: paths.pairs(ends, Instant::now()),
         round_trip: path.and_then(|path| path.round_trip),
         audio: kind_stats(&report, RtpCodecKind::Audio, counters.of(MediaKind::Audio)),
         video: kind_stats(&report, RtpCodecKind::Video, counters.of(MediaKind::Video)),
@@ -212,6 +242,27 @@ pub(crate) async fn path(
         },
         is_ipv6: pair.local().address.contains(':'),
         round_trip: paths.round_trip(),
+    })
+}
+
+/// The addresses of the selected pair.
+async fn ends(connection: &dyn PeerConnection) -> Option<Ends> {
+    let ice = connection.sctp().await?.transport().ice_transport();
+    let pair = ice.get_selected_candidate_pair().await.ok()??;
+    let (local, remote) = (pair.local(), pair.remote());
+    let is_reflexive = matches!(
+        local.typ,
+        RTCIceCandidateType::Srflx | RTCIceCandidateType::Prflx
+    );
+    let local_end = if is_reflexive {
+        (&local.related_address, local.related_port)
+    } else {
+        (&local.address, local.port)
+    };
+    Some(Ends {
+        local: SocketAddr::new(local_end.0.parse().ok()?, local_end.1),
+        remote: SocketAddr::new(remote.address.parse().ok()?, remote.port),
+        is_relayed: local.typ == RTCIceCandidateType::Relay,
     })
 }
 

@@ -7,8 +7,8 @@ use desktop::state::WindowState;
 use desktop::window::Window;
 use engine::{
     AudioSink, AudioSource, CallView, CandidateKind, ChatLine, Deck, DeviceProblem, DeviceState,
-    EndReason, PartnerView, PathProtocol, PathView, SignallingProblem, SignallingView, Snapshot, Speaker,
-    Statistics, VideoSource,
+    EndReason, PartnerView, PathProtocol, PathView, SignallingProblem, SignallingView, Snapshot,
+    Speaker, Statistics, VideoSource,
 };
 use media::video::VideoFrame;
 

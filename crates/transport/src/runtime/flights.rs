@@ -96,8 +96,8 @@ impl Flights {
         flight.is_answered = false;
         flight.sent_at = now;
         if let Some(round_trip) = round_trip {
-            flight.first_wait = (round_trip / FIRST_WAIT_DIVISOR)
-                .clamp(SHORTEST_FIRST_WAIT, LONGEST_FIRST_WAIT);
+            flight.first_wait =
+                (round_trip / FIRST_WAIT_DIVISOR).clamp(SHORTEST_FIRST_WAIT, LONGEST_FIRST_WAIT);
         }
         flight.repeat_at = now + flight.wait();
         if flight.records.len() < MAX_RECORDS {

@@ -1,19 +1,25 @@
 //! What all sockets of one peer know of its paths, and which datagrams they let pass.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::checks::Checks;
+use super::checks::{Checks, PairChecks, PairKey};
 use super::datagram::{Content, Datagram, payload};
 use super::hold::Hold;
 use super::inbox::Inbox;
 use super::relay_gate::RelayGate;
+use super::stun::Message;
+use crate::CandidateKind;
+use crate::stats::{PairState, PairStats};
 
-/// Relayed candidates of the partner that are remembered: as many as it may have in all.
-const MAX_REMOTE_RELAYS: usize = 64;
+/// Candidates of the partner that are remembered: twice as many as it may have, as it may change.
+const MAX_REMOTE_CANDIDATES: usize = 128;
+
+/// How long a check may go unanswered before its pair counts as failed.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What becomes of an arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +28,16 @@ pub(super) enum Fate {
     /// It is kept until the stack takes it.
     Hold,
     Drop,
+}
+
+/// The ends of a pair, as the stack names them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ends {
+    /// The socket that packets leave from.
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    /// Whether they go to a relay of ours first.
+    pub(crate) is_relayed: bool,
 }
 
 /// Shared by the sockets of one peer.
@@ -44,7 +60,8 @@ pub(crate) struct Paths {
 struct State {
     /// The addresses of STUN and TURN servers, made-up ones included.
     servers: BTreeSet<SocketAddr>,
-    remote_relays: BTreeSet<SocketAddr>,
+    /// Where the partner says that its addresses are from.
+    remote_kinds: BTreeMap<SocketAddr, CandidateKind>,
     checks: Checks,
     gate: RelayGate,
     hold: Hold<(Arc<Inbox>, SocketAddr)>,
@@ -63,7 +80,7 @@ impl Paths {
             opened_at: now,
             state: Mutex::new(State {
                 servers: BTreeSet::new(),
-                remote_relays: BTreeSet::new(),
+                remote_kinds: BTreeMap::new(),
                 checks: Checks::default(),
                 gate: RelayGate::default(),
                 hold: Hold::new(),
@@ -91,7 +108,8 @@ impl Paths {
     pub(crate) fn on_restart(&self) {
         let mut state = self.lock();
         state.gate.restart();
-        state.remote_relays.clear();
+        state.remote_kinds.clear();
+        state.checks.forget_pairs();
         state.hold.on_restart();
         self.is_connecting.store(true, Ordering::Relaxed);
         self.is_holding.store(true, Ordering::Relaxed);
@@ -103,14 +121,18 @@ impl Paths {
         let [_, _, _, _, address, port, "typ", kind, ..] = words.as_slice() else {
             return;
         };
+        let kind = match *kind {
+            "host" => CandidateKind::Host,
+            "srflx" => CandidateKind::ServerReflexive,
+            "relay" => CandidateKind::Relay,
+            _ => CandidateKind::PeerReflexive,
+        };
         let mut state = self.lock();
-        let is_relay = *kind == "relay";
-        state.gate.on_remote_candidate(is_relay);
-        if is_relay
-            && state.remote_relays.len() < MAX_REMOTE_RELAYS
+        state.gate.on_remote_candidate(kind == CandidateKind::Relay);
+        if state.remote_kinds.len() < MAX_REMOTE_CANDIDATES
             && let (Ok(ip), Ok(port)) = (address.parse::<IpAddr>(), port.parse())
         {
-            state.remote_relays.insert(SocketAddr::new(ip, port));
+            state.remote_kinds.insert(SocketAddr::new(ip, port), kind);
         }
     }
 
@@ -139,9 +161,40 @@ impl Paths {
         self.lock().relay
     }
 
+    /// The pairs that were tried since the last restart, `selected` by the addresses of its ends among them.
+    pub(crate) fn pairs(&self, selected: Option<Ends>, now: Instant) -> Vec<PairStats> {
+        let state = self.lock();
+        let stats = |(pair, checks): (PairKey, PairChecks)| {
+            let kind = state.remote_kinds.get(&pair.remote);
+            let is_answered = checks.round_trip.is_some();
+            let is_late = now.saturating_duration_since(checks.sent_at) > CHECK_TIMEOUT;
+            let is_selected = |ends: Ends| {
+                ends.is_relayed == pair.relay.is_some()
+                    && ends.remote == pair.remote
+                    && (ends.is_relayed || ends.local == pair.local)
+            };
+            PairStats {
+                local: match pair.relay {
+                    Some(_) => CandidateKind::Relay,
+                    None => CandidateKind::Host,
+                },
+                remote: kind.copied().unwrap_or(CandidateKind::PeerReflexive),
+                state: match (is_answered, is_late) {
+                    (true, _) => PairState::Succeeded,
+                    (false, false) => PairState::InProgress,
+                    (false, true) => PairState::Failed,
+                },
+                round_trip: checks.round_trip,
+                is_selected: selected.is_some_and(is_selected),
+            }
+        };
+        state.checks.pairs().map(stats).collect()
+    }
+
     /// How long nothing has come from the partner.
     pub(crate) fn silence(&self, now: Instant) -> Duration {
-        let last = self.opened_at + Duration::from_micros(self.last_arrival_us.load(Ordering::Relaxed));
+        let last =
+            self.opened_at + Duration::from_micros(self.last_arrival_us.load(Ordering::Relaxed));
         now.saturating_duration_since(last)
     }
 
@@ -161,17 +214,30 @@ impl Paths {
     }
 
     /// A datagram left.
-    pub(super) fn on_sent(&self, to: SocketAddr, datagram: Datagram, bytes: &[u8], now: Instant) {
-        if datagram.content != Content::Check {
+    pub(super) fn on_sent(
+        &self,
+        local: SocketAddr,
+        to: SocketAddr,
+        datagram: Datagram,
+        bytes: &[u8],
+        now: Instant,
+    ) {
+        if !matches!(datagram.content, Content::Check | Content::TurnControl) {
             return;
         }
         let mut state = self.lock();
+        if datagram.content == Content::TurnControl {
+            if let Some(message) = Message::read(bytes) {
+                state.checks.on_channel_bind(to, message);
+            }
+            return;
+        }
         if datagram.is_wrapped || !state.servers.contains(&to) {
             if datagram.is_wrapped {
                 state.relay = Some(to);
             }
             state.gate.on_check(now);
-            state.checks.on_sent(payload(bytes), now);
+            state.checks.on_sent(local, to, bytes, now);
         }
     }
 
@@ -201,7 +267,7 @@ impl Paths {
                 return Fate::Pass;
             };
             state.round_trip = Some(round_trip);
-            if datagram.is_wrapped || state.remote_relays.contains(&from) {
+            if datagram.is_wrapped || state.remote_kinds.get(&from) == Some(&CandidateKind::Relay) {
                 state.gate.on_round_trip(round_trip);
                 let may_pass = !self.is_connecting.load(Ordering::Relaxed)
                     || self.is_shielded.load(Ordering::Relaxed)
@@ -247,8 +313,9 @@ mod tests {
 
         fn send(&self, to: &str, bytes: &[u8]) {
             let datagram = Datagram::classify(bytes);
+            let local = "10.0.0.1:9".parse().unwrap();
             self.paths
-                .on_sent(to.parse().unwrap(), datagram, bytes, self.now);
+                .on_sent(local, to.parse().unwrap(), datagram, bytes, self.now);
         }
 
         fn receive(&self, from: &str, bytes: &[u8], after_ms: u64) -> Fate {
@@ -302,9 +369,13 @@ mod tests {
     fn once_connected_answers_through_a_relay_pass() {
         let socket = Socket::new(false);
         socket.paths.on_connected(socket.now);
-        let wrap = |kind| stun::write(stun::DATA_INDICATION, [0; 12], &[(stun::DATA, &check(kind))]);
-        socket.send("203.0.113.1:3478", &wrap(stun::BINDING_REQUEST));
-        let answer = wrap(stun::BINDING_SUCCESS);
+        let wrap = |kind, content| {
+            let peer = (stun::XOR_PEER_ADDRESS, &[0, 1, 0, 0, 1, 2, 3, 4][..]);
+            stun::write(kind, [0; 12], &[peer, (stun::DATA, &check(content))])
+        };
+        let request = wrap(stun::SEND_INDICATION, stun::BINDING_REQUEST);
+        socket.send("203.0.113.1:3478", &request);
+        let answer = wrap(stun::DATA_INDICATION, stun::BINDING_SUCCESS);
         assert_eq!(socket.receive("203.0.113.1:3478", &answer, 0), Fate::Pass);
         assert_eq!(socket.paths.round_trip(), Some(Duration::ZERO));
     }
@@ -312,13 +383,19 @@ mod tests {
     #[test]
     fn media_that_comes_too_early_is_handed_over_later() {
         let socket = Socket::new(false);
-        assert_eq!(socket.receive("198.51.100.3:4000", &[0x80, 1], 0), Fate::Hold);
+        assert_eq!(
+            socket.receive("198.51.100.3:4000", &[0x80, 1], 0),
+            Fate::Hold
+        );
         socket.paths.on_connected(socket.now);
         let context = std::task::Context::from_waker(std::task::Waker::noop());
         let arrival = socket.inbox.poll(&context).expect("handed over");
         assert_eq!(arrival.bytes, [0x80, 1]);
         assert!(arrival.is_admitted);
-        assert_eq!(socket.receive("198.51.100.3:4000", &[0x80, 2], 0), Fate::Pass);
+        assert_eq!(
+            socket.receive("198.51.100.3:4000", &[0x80, 2], 0),
+            Fate::Pass
+        );
     }
 
     #[test]

@@ -46,7 +46,10 @@ impl RelayGate {
 
     /// An answer came through a relay.
     pub(super) fn on_round_trip(&mut self, round_trip: Duration) {
-        self.round_trip = Some(self.round_trip.map_or(round_trip, |best| best.min(round_trip)));
+        self.round_trip = Some(
+            self.round_trip
+                .map_or(round_trip, |best| best.min(round_trip)),
+        );
     }
 
     /// Whether the stack may know at `now` that a relayed path works.
@@ -103,6 +106,9 @@ mod tests {
         gate.on_end_of_candidates();
         assert!(gate.is_open(now));
         gate.restart();
-        assert!(!gate.is_open(now + ms(1000)), "no check of this generation has left");
+        assert!(
+            !gate.is_open(now + ms(1000)),
+            "no check of this generation has left"
+        );
     }
 }

@@ -109,9 +109,10 @@ impl Outlet {
         }
         let mut place = self.place();
         let now = Instant::now();
-        place.previous = place.previous.take().filter(|(_, left_at)| {
-            now.saturating_duration_since(*left_at) < FAREWELL_TIME
-        });
+        place.previous = place
+            .previous
+            .take()
+            .filter(|(_, left_at)| now.saturating_duration_since(*left_at) < FAREWELL_TIME);
         // An allocation is given back from the address that it was made from.
         let previous = place.previous.as_ref().filter(|_| is_farewell(datagram));
         let handle = previous.map_or(&place.socket.handle, |(handle, _)| handle);
@@ -172,12 +173,14 @@ impl PeerSocket {
         let datagram = Datagram::classify(bytes);
         let now = Instant::now();
         self.turns.on_sent(datagram, now);
-        self.outlet.paths.on_sent(to, datagram, bytes, now);
+        (self.outlet.paths).on_sent(self.outlet.local, to, datagram, bytes, now);
         if datagram.content == Content::Handshake
             && let Some(handshake) = &self.handshake
         {
             let round_trip = self.outlet.paths.round_trip();
-            handshake.lock().on_sent(to, datagram, bytes, now, round_trip);
+            handshake
+                .lock()
+                .on_sent(to, datagram, bytes, now, round_trip);
             if !handshake.is_task_running.swap(true, Ordering::Relaxed) {
                 tokio::spawn(repeat(Arc::downgrade(handshake)));
             }
@@ -305,7 +308,10 @@ impl AsyncUdpSocket for PeerSocket {
         let segments = || transmit.contents.chunks(segment_len);
         let to = transmit.destination;
         // All segments go the same way.
-        let is_diverted = segments().filter(|segment| self.outlet.divert(to, segment)).count() > 0;
+        let is_diverted = segments()
+            .filter(|segment| self.outlet.divert(to, segment))
+            .count()
+            > 0;
         let result = if is_diverted {
             Poll::Ready(Ok(transmit.contents.len()))
         } else {

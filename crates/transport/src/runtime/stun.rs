@@ -1,6 +1,8 @@
 //! As much of STUN (RFC 8489) and TURN (RFC 8656) as it takes to see what passes. Nothing is checked for integrity: that
 //! is the stack's business.
 
+use std::net::{IpAddr, SocketAddr};
+
 pub(super) const HEADER_BYTES: usize = 20;
 pub(super) const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xA4, 0x42];
 
@@ -10,12 +12,15 @@ pub(super) const ALLOCATE_REQUEST: u16 = 0x0003;
 pub(super) const ALLOCATE_SUCCESS: u16 = 0x0103;
 pub(super) const ALLOCATE_ERROR: u16 = 0x0113;
 pub(super) const REFRESH_REQUEST: u16 = 0x0004;
+pub(super) const CHANNEL_BIND_REQUEST: u16 = 0x0009;
 pub(super) const SEND_INDICATION: u16 = 0x0016;
 pub(super) const DATA_INDICATION: u16 = 0x0017;
 
 pub(super) const USERNAME: u16 = 0x0006;
 pub(super) const ERROR_CODE: u16 = 0x0009;
+pub(super) const CHANNEL_NUMBER: u16 = 0x000C;
 pub(super) const LIFETIME: u16 = 0x000D;
+pub(super) const XOR_PEER_ADDRESS: u16 = 0x0012;
 pub(super) const DATA: u16 = 0x0013;
 pub(super) const REALM: u16 = 0x0014;
 pub(super) const NONCE: u16 = 0x0015;
@@ -52,6 +57,23 @@ impl<'a> Message<'a> {
     /// Whether an answer is expected to this message.
     pub(super) fn is_request(self) -> bool {
         self.kind & 0x0110 == 0
+    }
+
+    /// XOR-PEER-ADDRESS (RFC 8656 section 18.3).
+    pub(super) fn peer_address(self) -> Option<SocketAddr> {
+        let [_, _, port_high, port_low, address @ ..] = self.attribute(XOR_PEER_ADDRESS)? else {
+            return None;
+        };
+        let mask = MAGIC_COOKIE.iter().chain(&self.transaction);
+        let mut bytes = address.iter().zip(mask).map(|(byte, mask)| byte ^ mask);
+        let mut next = || bytes.next().expect("the mask is as long as any address");
+        let ip = match address.len() {
+            4 => IpAddr::from(std::array::from_fn::<u8, 4, _>(|_| next())),
+            16 => IpAddr::from(std::array::from_fn::<u8, 16, _>(|_| next())),
+            _ => return None,
+        };
+        let port = u16::from_be_bytes([port_high ^ MAGIC_COOKIE[0], port_low ^ MAGIC_COOKIE[1]]);
+        Some(SocketAddr::new(ip, port))
     }
 
     /// The first attribute of this type.
@@ -123,6 +145,7 @@ mod tests {
             for wanted in 0..40 {
                 message.attribute(wanted);
             }
+            message.peer_address();
         }
     }
 }

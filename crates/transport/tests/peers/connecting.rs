@@ -69,8 +69,9 @@ async fn a_hidden_name_harms_nothing_and_is_not_looked_up() {
     let mut pair = Pair::on_loopback().await;
     pair.negotiate(None).await;
     let hidden = Candidate {
-        candidate: "candidate:1 1 udp 2113937151 0f2e6a3c-1d5b-4c8e-9a7f-6b5d4c3e2f1a.local 50000 typ host"
-            .into(),
+        candidate:
+            "candidate:1 1 udp 2113937151 0f2e6a3c-1d5b-4c8e-9a7f-6b5d4c3e2f1a.local 50000 typ host"
+                .into(),
         sdp_mid: None,
         sdp_m_line_index: Some(0),
         username_fragment: None,

@@ -256,6 +256,8 @@ async fn the_counters_tell_what_happened() {
         };
         assert_eq!(stats.path, Some(host));
         assert_eq!(end.paths.len(), 1);
+        let selected = stats.pairs.iter().filter(|pair| pair.is_selected);
+        assert_eq!(selected.count(), 1, "{:?}", stats.pairs);
     }
     assert!(
         a.round_trip

@@ -46,6 +46,14 @@ async fn a_shielded_peer_sends_nothing_to_the_partners_addresses() {
         .add_candidate(Some(candidate(&partner)))
         .await
         .unwrap();
+    // Nor does it connect to a stream that the partner offers.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut stream = candidate(&partner);
+    stream.candidate = format!(
+        "candidate:1 1 tcp 2105458943 127.0.0.1 {} typ host tcptype passive",
+        listener.local_addr().unwrap().port()
+    );
+    pair.b.peer.add_candidate(Some(stream)).await.unwrap();
     pair.until("both are connected", Pair::is_connected).await;
     pair.b.peer.send_message("from nowhere".into()).unwrap();
     pair.until("a message", |pair| pair.a.messages() == ["from nowhere"])
@@ -58,6 +66,8 @@ async fn a_shielded_peer_sends_nothing_to_the_partners_addresses() {
         let is_relay = relay.contains(&format!(" {} {} typ", from.ip(), from.port()));
         assert!(is_relay, "it has shown itself");
     }
+    let connection = tokio::time::timeout(Duration::from_millis(10), listener.accept());
+    assert!(connection.await.is_err(), "it has connected");
     let path = pair.a.paths.last().expect("a path is told");
     assert_ne!(path.remote, CandidateKind::Host, "{path:?}");
 
@@ -97,7 +107,11 @@ fn longest_gap(pair: &mut Pair) -> (Duration, usize) {
         let packets = drain(packets);
         assert!(packets.len() > 100, "{} packets", packets.len());
         for two in packets.windows(2) {
-            gap = gap.max(two[1].arrived_at.saturating_duration_since(two[0].arrived_at));
+            gap = gap.max(
+                two[1]
+                    .arrived_at
+                    .saturating_duration_since(two[0].arrived_at),
+            );
         }
         missing += in_order(packets).1;
     }

@@ -167,7 +167,8 @@ impl Pair {
         };
         match event {
             PeerEvent::LocalCandidate(candidate) => {
-                from.told.extend(candidate.iter().map(|told| told.candidate.clone()));
+                from.told
+                    .extend(candidate.iter().map(|told| told.candidate.clone()));
                 let added = to.peer.add_candidate(candidate).await;
                 added.expect("takes a candidate");
             }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use protocol::IceServer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use transport::{
-    CandidateKind, CertificateDer, PathProtocol, PeerConfig, PeerEvent, Restart,
+    CandidateKind, CertificateDer, PairState, PathProtocol, PeerConfig, PeerEvent, Restart,
 };
 
 use crate::support::{End, Pair, loopback};
@@ -160,11 +160,7 @@ fn relay_only(
 }
 
 /// Calls through these relays alone, and returns the time to connect.
-async fn call(
-    urls: &[String],
-    root: &CertificateDer<'static>,
-    protocol: PathProtocol,
-) -> Duration {
+async fn call(urls: &[String], root: &CertificateDer<'static>, protocol: PathProtocol) -> Duration {
     let started_at = Instant::now();
     let config = |is_offerer| relay_only(urls, Some(root), is_offerer);
     let mut pair = Pair::open(config(true), config(false)).await;
@@ -179,7 +175,14 @@ async fn call(
         pair.b.messages() == ["through the relay"]
     })
     .await;
-    let path = pair.a.peer.stats().await.path.expect("there is a path");
+    let stats = pair.a.peer.stats().await;
+    let selected: Vec<_> = stats.pairs.iter().filter(|pair| pair.is_selected).collect();
+    assert!(
+        matches!(selected[..], [pair] if pair.local == CandidateKind::Relay && pair.remote == CandidateKind::Relay && pair.state == PairState::Succeeded),
+        "{:?}",
+        stats.pairs
+    );
+    let path = stats.path.expect("there is a path");
     assert_eq!(
         (path.local, path.remote, path.protocol, path.is_ipv6),
         (CandidateKind::Relay, CandidateKind::Relay, protocol, false)
