@@ -56,7 +56,7 @@ impl Presence {
         }
         match state {
             // Told again after each restart, because the picture may need a keyframe.
-            StackState::Connected => self.tell(Change::Connected),
+            StackState::Connected => Some(self.tell(Change::Connected)),
             StackState::Disconnected => self.lose(),
             StackState::Connecting => None,
         }
@@ -71,7 +71,7 @@ impl Presence {
         if silence >= LONGEST_SILENCE {
             self.lose()
         } else if self.stack == StackState::Connected && self.told == Some(Change::Disconnected) {
-            self.tell(Change::Connected)
+            Some(self.tell(Change::Connected))
         } else {
             None
         }
@@ -79,16 +79,12 @@ impl Presence {
 
     fn lose(&mut self) -> Option<Change> {
         let was_connected = self.told == Some(Change::Connected);
-        if was_connected {
-            self.tell(Change::Disconnected)
-        } else {
-            None
-        }
+        was_connected.then(|| self.tell(Change::Disconnected))
     }
 
-    fn tell(&mut self, change: Change) -> Option<Change> {
+    fn tell(&mut self, change: Change) -> Change {
         self.told = Some(change);
-        Some(change)
+        change
     }
 }
 
@@ -192,7 +188,7 @@ mod tests {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            random % 5 == 0
+            random.is_multiple_of(5)
         };
         let mut last_arrival = 0;
         for at in (0..3_600_000).step_by(100) {

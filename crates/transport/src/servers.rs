@@ -69,7 +69,7 @@ pub(crate) fn usable(servers: &[IceServer]) -> Servers {
                     result.for_stack.push(entry(text.clone()));
                 }
                 Some(Use::StreamRelay(tunnelled)) => {
-                    streams.push((tunnelled, entry(String::new())))
+                    streams.push((tunnelled, entry(String::new())));
                 }
                 None => {
                     if HAS_WARNED.swap(true, Ordering::Relaxed) {

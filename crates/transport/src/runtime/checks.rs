@@ -87,18 +87,15 @@ impl Checks {
     }
 
     fn pair(&self, local: SocketAddr, to: SocketAddr, bytes: &[u8]) -> Option<PairKey> {
-        let (relay, remote) = match bytes {
-            [high @ 0x40..=0x4F, low, ..] => {
-                let number = u16::from_be_bytes([*high, *low]);
-                (Some(to), *self.channels.get(&(to, number))?)
-            }
-            _ => {
-                let message = Message::read(bytes)?;
-                if message.kind == stun::SEND_INDICATION {
-                    (Some(to), message.peer_address()?)
-                } else {
-                    (None, to)
-                }
+        let (relay, remote) = if let [high @ 0x40..=0x4F, low, ..] = bytes {
+            let number = u16::from_be_bytes([*high, *low]);
+            (Some(to), *self.channels.get(&(to, number))?)
+        } else {
+            let message = Message::read(bytes)?;
+            if message.kind == stun::SEND_INDICATION {
+                (Some(to), message.peer_address()?)
+            } else {
+                (None, to)
             }
         };
         Some(PairKey {

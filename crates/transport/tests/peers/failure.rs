@@ -28,7 +28,7 @@ async fn a_partner_that_falls_silent_is_noticed_in_about_a_second_and_may_come_b
     let elapsed = silence.elapsed();
     println!("noticed after {elapsed:?}");
     assert!(
-        (Duration::from_millis(700)..Duration::from_millis(2000)).contains(&elapsed),
+        (Duration::from_millis(700)..Duration::from_secs(2)).contains(&elapsed),
         "{elapsed:?}"
     );
 

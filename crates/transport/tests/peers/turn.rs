@@ -251,7 +251,7 @@ where
 }
 
 async fn silence(stream: tokio::net::TcpStream) {
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     drop(stream);
 }
 

@@ -71,7 +71,7 @@ struct Total {
 fn total_len(bytes: &[u8]) -> Result<Option<Total>, Garbage> {
     let [first, _, high, low, ..] = bytes else {
         return match bytes.first() {
-            None | Some(0x00..=0x3F | 0x40..=0x4F) => Ok(None),
+            None | Some(0x00..=0x4F) => Ok(None),
             Some(_) => Err(Garbage),
         };
     };
