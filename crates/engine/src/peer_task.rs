@@ -12,7 +12,7 @@ use media::RtpPacket;
 use protocol::{Candidate, Description, PeerMessage, Role};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
-use transport::{CandidateKind, Opened, Peer, PeerConfig, PeerEvent};
+use transport::{Opened, Peer, PeerConfig, PeerEvent};
 
 use crate::lip_sync::LipSync;
 
@@ -224,7 +224,7 @@ async fn hand_on(
             PeerEvent::LocalCandidate(candidate) => News::Fact(PeerFact::LocalCandidate(candidate)),
             PeerEvent::Connected => News::Fact(PeerFact::Connected),
             PeerEvent::PathSelected(path) => News::Fact(PeerFact::PathSelected {
-                is_relayed: [path.local, path.remote].contains(&CandidateKind::Relay),
+                is_relayed: path.is_relayed(),
             }),
             PeerEvent::Disconnected => News::Fact(PeerFact::Disconnected),
             PeerEvent::Failed => News::Fact(PeerFact::Failed),

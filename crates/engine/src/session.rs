@@ -9,7 +9,7 @@ mod peers;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use call::{Call, Input, Output, State};
+use call::{Call, Input, State};
 use protocol::{PeerMessage, ServerMessage};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};

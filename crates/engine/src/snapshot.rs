@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use call::DirectView;
 pub use call::{EndReason, State as CallView};
 use devices::{AudioSink, AudioSource, DeviceState, VideoSource};
-pub use transport::{CandidateKind, PathStats as PathView};
+pub use transport::{CandidateKind, PathProtocol, PathStats as PathView};
 
 /// The state of the whole engine at one moment.
 #[derive(Debug, Clone, PartialEq)]

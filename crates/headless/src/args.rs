@@ -131,7 +131,7 @@ impl Args {
                 fps: self.fps,
             },
             video_bps: self.video_kbps * 1000,
-            relay_only: self.relay_only,
+            shield: self.relay_only,
             ..engine::Config::default()
         }
     }

@@ -22,11 +22,13 @@ mod config;
 mod events;
 mod handler;
 mod impairment;
+mod local_candidates;
 mod logs;
 mod messages;
 mod nack;
 mod negotiation;
 mod peer;
+mod presence;
 mod receive;
 mod role;
 mod rtcp_tap;
@@ -46,7 +48,10 @@ pub use config::{PeerConfig, Workarounds};
 pub use events::{MediaKind, PeerEvent};
 pub use impairment::Impairment;
 pub use logs::NOISY_LOG_DIRECTIVES;
-pub use negotiation::NegotiationError;
+pub use negotiation::{NegotiationError, Restart};
 pub use peer::{OpenError, Opened, Peer};
+pub use rustls_pki_types::CertificateDer;
 pub use send::Dropped;
-pub use stats::{CandidateKind, KindStats, PathStats, PeerStats};
+pub use stats::{
+    CandidateKind, KindStats, PairState, PairStats, PathProtocol, PathStats, PeerStats,
+};

@@ -1,7 +1,6 @@
 //! Offerer or answerer: a peer may be made ready before it is known which.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 use webrtc::error::Result;
@@ -13,7 +12,6 @@ use crate::messages;
 
 /// The role of one peer, and what waits for it.
 pub(crate) struct Role {
-    is_offerer: Arc<AtomicBool>,
     /// The messages for the partner, until there is somebody to carry them.
     outgoing: Mutex<Option<mpsc::Receiver<String>>>,
     events: EventSink,
@@ -23,16 +21,10 @@ pub(crate) struct Role {
 impl Role {
     pub(crate) fn new(outgoing: mpsc::Receiver<String>, events: EventSink, tasks: Tasks) -> Self {
         Self {
-            is_offerer: Arc::default(),
             outgoing: Mutex::new(Some(outgoing)),
             events,
             tasks,
         }
-    }
-
-    /// Becomes true when the peer becomes the offerer.
-    pub(crate) fn is_offerer(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.is_offerer)
     }
 
     /// The offerer makes the message channel, the answerer awaits it.
@@ -50,7 +42,6 @@ impl Role {
         let Some(outgoing) = outgoing else {
             return Ok(());
         };
-        self.is_offerer.store(is_offerer, Ordering::Relaxed);
         if is_offerer {
             let channel = connection
                 .create_data_channel(messages::LABEL, None)

@@ -3,25 +3,14 @@
 use std::time::Duration;
 
 use protocol::Candidate;
-use transport::{Opened, Peer, PeerConfig, PeerEvent};
+use transport::{Peer, PeerConfig, PeerEvent};
 
 use crate::support::{End, PATIENCE, Pair, loopback};
 
 /// A peer that has gathered ahead, and its candidates.
 async fn ready(config: PeerConfig) -> (End, Vec<Candidate>) {
-    let Opened {
-        peer,
-        events,
-        video,
-        audio,
-    } = Peer::open_without_role(config).await.expect("opens");
-    let mut end = End {
-        peer,
-        events,
-        video,
-        audio,
-        history: Vec::new(),
-    };
+    let opened = Peer::open_without_role(config).await.expect("opens");
+    let mut end = End::new(opened);
     end.peer.gather_ahead().await.expect("gathers");
     let mut candidates = Vec::new();
     loop {
@@ -58,7 +47,7 @@ async fn a_peer_that_was_made_ready_takes_either_role() {
             let mut pair = Pair { a, b };
             pair.a.peer.take_role(true).await.expect("takes a role");
             pair.b.peer.take_role(false).await.expect("takes a role");
-            pair.negotiate(false).await;
+            pair.negotiate(None).await;
             pair.until("both are connected", Pair::is_connected).await;
             pair.a.peer.send_message("to b".into()).unwrap();
             pair.b.peer.send_message("to a".into()).unwrap();
@@ -75,7 +64,7 @@ async fn a_peer_that_was_made_ready_takes_either_role() {
 async fn what_was_gathered_ahead_belongs_to_the_description_that_follows() {
     let (offerer, candidates) = ready(loopback(true)).await;
     offerer.peer.take_role(true).await.expect("takes a role");
-    let offer = offerer.peer.create_offer(false).await.expect("offers");
+    let offer = offerer.peer.create_offer(None).await.expect("offers");
     assert!(!candidates.is_empty());
 
     let (answerer, more) = ready(loopback(false)).await;
