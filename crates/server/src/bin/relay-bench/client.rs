@@ -108,15 +108,10 @@ impl Asker {
                     .finish();
             }
             self.socket.send(&request)?;
-            let mut reply = vec![0; 2048];
-            let Ok(len) = self.socket.recv(&mut reply) else {
+            let Some(reply) = self.answer_to(transaction) else {
                 continue;
             };
-            reply.truncate(len);
             let message = Message::parse(&reply)?;
-            if message.transaction != transaction {
-                continue;
-            }
             if message.class == Class::Success {
                 return Ok(reply);
             }
@@ -135,5 +130,17 @@ impl Asker {
             }
         }
         bail!("no answer")
+    }
+
+    /// Waits for the answer to a request, past those to earlier ones that come late.
+    fn answer_to(&self, transaction: [u8; 12]) -> Option<Vec<u8>> {
+        loop {
+            let mut reply = vec![0; 2048];
+            let len = self.socket.recv(&mut reply).ok()?;
+            reply.truncate(len);
+            if Message::parse(&reply).is_ok_and(|message| message.transaction == transaction) {
+                return Some(reply);
+            }
+        }
     }
 }
