@@ -87,6 +87,34 @@ async fn a_shielded_peer_sends_nothing_to_the_partners_addresses() {
     pair.close().await;
 }
 
+/// Both have a relay, and how long they take to connect.
+async fn connect(server: &TurnServer, is_shielded: bool) -> (Pair, Duration) {
+    let started_at = std::time::Instant::now();
+    let (a, b) = (
+        config(server, false, true),
+        config(server, is_shielded, false),
+    );
+    let mut pair = Pair::open(a, b).await;
+    pair.negotiate(None).await;
+    pair.until("both are connected", Pair::is_connected).await;
+    (pair, started_at.elapsed())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_direct_path_is_preferred_to_a_relay_and_a_relay_not_waited_with_where_there_is_none() {
+    let Some(server) = TurnServer::start().await else {
+        return;
+    };
+    for (is_shielded, limit) in [(false, 250), (true, 400)] {
+        let (pair, elapsed) = connect(&server, is_shielded).await;
+        println!("shielded: {is_shielded}, connected after {elapsed:?}");
+        assert!(elapsed < Duration::from_millis(limit), "{elapsed:?}");
+        let path = pair.a.paths.last().expect("a path is told");
+        assert_eq!(path.is_relayed(), is_shielded, "{path:?}");
+        pair.close().await;
+    }
+}
+
 /// Sends a numbered packet each 20 ms until it is aborted.
 fn speak(peer: &Peer) -> JoinHandle<()> {
     let peer = peer.clone();
