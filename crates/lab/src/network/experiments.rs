@@ -17,7 +17,7 @@ pub use change::{Change, recover_from};
 pub use loss::connect_through_loss;
 pub use matrix::{Cell, measure_cell};
 pub use next::press_next;
-pub use relayed::call_relayed;
+pub use relayed::{call_relayed, measure_voice};
 pub use server_death::{Death, kill_the_server};
 
 use super::{NatKind, RelayKind};

@@ -119,6 +119,11 @@ impl Namespace {
         &self.name
     }
 
+    /// The file that stands for the namespace.
+    pub fn path(&self) -> PathBuf {
+        Path::new(NAMESPACES).join(&self.name)
+    }
+
     /// A command that will run inside.
     ///
     /// # Errors

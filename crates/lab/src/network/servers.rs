@@ -71,23 +71,20 @@ impl Servers {
         self.folder.join("certificate.pem")
     }
 
-    /// The URL of the relay for one way to it.
-    pub fn relay_url(&self, path: Path) -> String {
-        let (address, port, scheme, transport) = match path {
-            Path::Direct | Path::PartnersRelay | Path::RelayUdp => {
-                (Network::SERVER, 3478, "turn", "udp")
-            }
-            Path::RelayTcp => (Network::SERVER, 3478, "turn", "tcp"),
-            Path::RelayTls => {
-                // coturn cannot share the address and port with the signalling server.
-                let address = match self.relay {
-                    RelayKind::Own => Network::SERVER,
-                    RelayKind::Coturn => Network::SERVER_SECOND,
-                };
-                (address, 443, "turns", "tcp")
-            }
+    /// The URL of the one server that a client needs for this way: STUN for the direct one, else TURN.
+    pub fn ice_url(&self, path: Path) -> String {
+        let first = Network::SERVER;
+        // coturn cannot share the address and port with the signalling server.
+        let tls = match self.relay {
+            RelayKind::Own => first,
+            RelayKind::Coturn => Network::SERVER_SECOND,
         };
-        format!("{scheme}:{address}:{port}?transport={transport}")
+        match path {
+            Path::Direct => format!("stun:{first}:3478"),
+            Path::RelayUdp | Path::PartnersRelay => format!("turn:{first}:3478?transport=udp"),
+            Path::RelayTcp => format!("turn:{first}:3478?transport=tcp"),
+            Path::RelayTls => format!("turns:{tls}:443?transport=tcp"),
+        }
     }
 
     /// Kills the server on the spot (SIGKILL), and the relay in it.
@@ -120,9 +117,9 @@ impl Servers {
             }
             RelayKind::Coturn => {
                 command.args(["--turn-secret", SECRET]);
-                command.arg(format!("--stun=stun:{}:3478", Network::SERVER));
+                command.arg(format!("--stun={}", self.ice_url(Path::Direct)));
                 for path in [Path::RelayUdp, Path::RelayTcp, Path::RelayTls] {
-                    command.args(["--turn", &self.relay_url(path)]);
+                    command.args(["--turn", &self.ice_url(path)]);
                 }
             }
         }

@@ -50,6 +50,9 @@ pub(super) fn run(common: &Common, verdicts: &mut Verdicts) -> anyhow::Result<()
             two_quantiles(&pair.figures(|line| line.time_to_connected_ms)),
             two_quantiles(&pair.figures(|line| line.time_to_first_frame_ms)),
         );
+        if !pair.complaints.is_empty() {
+            eprintln!("loss {percent:.0} %: {}", pair.complaints);
+        }
         verdicts.note(
             format!("loss {percent:.0} %, round trip 150 ms: calls made"),
             pair.made.to_string(),

@@ -56,6 +56,9 @@ pub(super) fn run(common: &Common, verdicts: &mut Verdicts) -> anyhow::Result<()
             pair.made,
             two_quantiles(&times)
         );
+        if !pair.complaints.is_empty() {
+            eprintln!("next, {round_trip_ms} ms: {}", pair.complaints);
+        }
         let what = format!("next, round trip {round_trip_ms} ms:");
         verdicts.note(
             format!("{what} calls made"),
