@@ -8,6 +8,7 @@ use lab::network::{NatKind, Network, Shape, Side, Uplink, Way};
 use crate::enter;
 
 const PORT: u16 = 7100;
+const ROUND_TRIPS: u32 = 21;
 
 #[test]
 fn what_passes_is_late_by_the_delay_and_not_much_more() {
@@ -18,7 +19,16 @@ fn what_passes_is_late_by_the_delay_and_not_much_more() {
         .cable(Uplink::A)
         .shape_both(Shape::delayed(Duration::from_millis(25)));
     let slow = line.median_round_trip();
-    println!("round trip without delay {quick:?}, with 25 ms each way {slow:?}");
+    let carried = Way::BOTH.map(|way| line.network.cable(Uplink::A).counts(way).carried);
+    println!(
+        "round trip without delay {quick:?}, with 25 ms each way {slow:?}, carried {carried:?}"
+    );
+    assert!(
+        carried
+            .iter()
+            .all(|carried| *carried >= 2 * u64::from(ROUND_TRIPS)),
+        "not all went over the cable: {carried:?}"
+    );
     assert!(quick < Duration::from_millis(10), "{quick:?}");
     let added = slow.saturating_sub(quick).as_secs_f64() * 1e3;
     assert!((49.0..60.0).contains(&added), "{added} ms");
@@ -88,7 +98,7 @@ impl Line {
     }
 
     fn median_round_trip(&self) -> Duration {
-        let mut times: Vec<Duration> = (0..21)
+        let mut times: Vec<Duration> = (0..ROUND_TRIPS)
             .map(|_| {
                 let began = Instant::now();
                 self.near.send(b"question").unwrap();
