@@ -13,7 +13,7 @@ use engine::{Engine, SignallingView, Snapshot};
 use media::video::read_mark;
 use serde::{Deserialize, Serialize};
 
-/// How often states are looked at; no moment in the file is later than it was by more than this.
+/// How often states are looked at: moments in the file are later by this at most, and shorter states may be left out.
 const TURN: Duration = Duration::from_millis(5);
 
 /// One line of the file.

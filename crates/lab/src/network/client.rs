@@ -135,10 +135,30 @@ impl Client {
         longest: Duration,
         mut found: impl FnMut(&[EventLine]) -> Option<T>,
     ) -> anyhow::Result<T> {
+        self.wait_until(what, longest, |client| Ok(found(client.events()?)))
+    }
+
+    /// Waits until the call of this number, counted from 1, has shown pictures.
+    ///
+    /// # Errors
+    /// See [`Client::wait_for`].
+    pub fn wait_for_call(&mut self, number: u32, longest: Duration) -> anyhow::Result<()> {
+        self.wait_until("the next call", longest, |client| {
+            let shows = |line: &ReportLine| line.call == number && line.frames_decoded > 0;
+            Ok(client.reports()?.iter().any(shows).then_some(()))
+        })
+    }
+
+    fn wait_until<T>(
+        &mut self,
+        what: &str,
+        longest: Duration,
+        mut found: impl FnMut(&mut Self) -> anyhow::Result<Option<T>>,
+    ) -> anyhow::Result<T> {
         let deadline = Instant::now() + longest;
         loop {
             let has_ended = self.running.exit_code()?;
-            if let Some(found) = found(self.events()?) {
+            if let Some(found) = found(self)? {
                 return Ok(found);
             }
             if let Some(code) = has_ended {

@@ -86,12 +86,9 @@ pub fn kill_the_server(network: &Network, servers: &mut Servers) -> anyhow::Resu
     if signed_in.len() == clients.len() {
         death.signed_in_ms = signed_in.into_iter().reduce(f64::max);
     }
-    // The second call: it must connect and show pictures, on both sides.
-    death.is_next_working = clients.iter_mut().all(|client| {
-        client
-            .wait_for("the next call", LONGEST, second_call)
-            .is_ok()
-    });
+    death.is_next_working = clients
+        .iter_mut()
+        .all(|client| client.wait_for_call(2, LONGEST).is_ok());
     Ok(death)
 }
 
@@ -130,19 +127,6 @@ fn signed_in_at(events: &[EventLine], after: f64) -> Option<f64> {
                 && matches!(&line.event, Event::Signalling { state } if state == "connected")
         })
         .map(|line| line.at_ms)
-}
-
-/// Whether there was a search, and then a call with pictures, after the first call.
-fn second_call(events: &[EventLine]) -> Option<()> {
-    let mut calls = 0;
-    for line in events {
-        match &line.event {
-            Event::Call { state } if state == "connecting" => calls += 1,
-            Event::Picture { .. } if calls >= 2 => return Some(()),
-            _ => {}
-        }
-    }
-    None
 }
 
 pub(super) fn run(common: &Common, verdicts: &mut Verdicts) -> anyhow::Result<()> {
