@@ -17,23 +17,36 @@ use protocol::{ClientMessage, RoomId};
 
 use crate::negotiation;
 use crate::peer::Peer;
-use crate::{Command, Config, EndReason, Input, Output, PeerId, State};
+use crate::{Command, Config, DirectView, EndReason, Input, Output, PeerId, State};
 
 /// A person's life in the app.
 #[derive(Debug)]
 pub struct Call {
     config: Config,
     state: State,
-    is_signalling_up: bool,
+    signalling: Signalling,
     /// The room that the server has us in, as far as we know. Outlives the peer connection where the partner said bye
     /// and the server has not said so yet.
     room: Option<RoomId>,
     peer: Option<Peer>,
     next_peer: PeerId,
     wish: Wish,
+    /// Whether the person wants later calls to begin over a relay.
+    wants_shield: bool,
     /// While searching: the wish for a partner that the server has not answered.
     question: Option<Question>,
     outputs: VecDeque<Output>,
+}
+
+/// What is left of the session with the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signalling {
+    /// All of it.
+    Up,
+    /// Everything but the connection.
+    Away,
+    /// Nothing.
+    Down,
 }
 
 /// Whom the person wants to meet.
@@ -49,6 +62,8 @@ struct Question {
     /// The room that it leaves, as long as the server has not closed it before.
     leaves: Option<RoomId>,
     ask_again_at: Instant,
+    /// Whether the wish is to be said again because the session was taken up, whatever the server said before.
+    is_after_resume: bool,
 }
 
 impl Call {
@@ -57,11 +72,12 @@ impl Call {
         Self {
             config,
             state: State::Idle,
-            is_signalling_up: false,
+            signalling: Signalling::Down,
             room: None,
             peer: None,
             next_peer: PeerId(1),
             wish: Wish::default(),
+            wants_shield: false,
             question: None,
             outputs: VecDeque::new(),
         }
@@ -75,6 +91,11 @@ impl Call {
     /// The room that the server has us in, as far as we know. None in a call whose room was closed or forgotten.
     pub const fn room(&self) -> Option<&RoomId> {
         self.room.as_ref()
+    }
+
+    /// What the person may know and decide about the path of the present call.
+    pub fn direct(&self) -> Option<DirectView> {
+        self.peer.as_ref().map(Peer::direct_view)
     }
 
     /// Something happened.
@@ -94,10 +115,17 @@ impl Call {
             }
             Input::Command(Command::Next) => self.on_next(now),
             Input::Command(Command::Stop) => self.on_stop(),
+            Input::Command(Command::SetShield(wants_shield)) => self.wants_shield = wants_shield,
+            Input::Command(Command::AllowDirect(allowed)) => {
+                self.tell_peer(|peer| peer.on_direct_choice(allowed));
+            }
             Input::SignallingUp => self.on_signalling_up(now),
+            Input::SignallingAway => self.on_signalling_away(),
+            Input::SignallingBack => self.on_signalling_back(now),
             Input::SignallingDown => self.on_signalling_down(),
-            // A message can still be under way inside the shell when its connection is gone already.
-            Input::Server(_) if !self.is_signalling_up => {}
+            Input::NetworkChanged => self.on_network_changed(now),
+            // A message can still be under way inside the shell when its session is gone already.
+            Input::Server(_) if self.signalling == Signalling::Down => {}
             Input::Server(message) => self.on_server_message(message, now),
             Input::Peer { peer, fact } => {
                 if self.peer.as_ref().is_some_and(|present| present.id == peer) {
@@ -126,7 +154,8 @@ impl Call {
                         .map_or(give_up_at, |restart_at| restart_at.min(give_up_at)),
                 )
             }
-            State::Idle | State::Connected { .. } | State::Ended { .. } => None,
+            State::Connected { .. } => self.peer.as_ref()?.restart_at(),
+            State::Idle | State::Ended { .. } => None,
         }
     }
 
@@ -155,6 +184,9 @@ impl Call {
         self.close_peer(true);
         self.state = State::Searching { since: now };
         match self.room.take() {
+            Some(room) if self.signalling == Signalling::Away => {
+                self.send(ClientMessage::Leave { room: Some(room) });
+            }
             Some(room) => {
                 self.send(ClientMessage::Next { room: Some(room) });
                 self.expect_answer(Some(room), now);
@@ -200,13 +232,19 @@ impl Call {
                     _ => self.restart_if_due(now),
                 }
             }
-            State::Idle | State::Connected { .. } | State::Ended { .. } => {}
+            State::Connected { .. } => self.restart_if_due(now),
+            State::Idle | State::Ended { .. } => {}
         }
     }
 
     /// Asks for a partner. `join` rather than `next`: it is right whatever the server knows of us.
+    ///
+    /// A wish is not kept for a server that is away: it may be another one by the time it arrives.
     fn ask(&mut self, now: Instant) {
         self.room = None;
+        if self.signalling != Signalling::Up {
+            return;
+        }
         let Wish {
             interests,
             language,
@@ -220,11 +258,12 @@ impl Call {
 
     /// Without signalling there is nothing to wait for: the search begins anew when it is up.
     fn expect_answer(&mut self, leaves: Option<RoomId>, now: Instant) {
-        if self.is_signalling_up && matches!(self.state, State::Searching { .. }) {
+        if self.signalling == Signalling::Up && matches!(self.state, State::Searching { .. }) {
             let ask_again_at = now + self.config.ask_again_after;
             self.question = Some(Question {
                 leaves,
                 ask_again_at,
+                is_after_resume: false,
             });
         }
     }
@@ -257,13 +296,17 @@ impl Call {
     }
 
     fn negotiate(&mut self, input: negotiation::Input) {
+        self.tell_peer(|peer| peer.negotiate(input));
+    }
+
+    fn tell_peer(&mut self, tell: impl FnOnce(&mut Peer) -> Vec<Output>) {
         if let Some(peer) = &mut self.peer {
-            self.outputs.extend(peer.negotiate(input));
+            self.outputs.extend(tell(peer));
         }
     }
 
     fn send(&mut self, message: ClientMessage) {
-        if self.is_signalling_up {
+        if self.signalling != Signalling::Down {
             self.outputs.push_back(Output::Send(message));
         }
     }

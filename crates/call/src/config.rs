@@ -13,8 +13,6 @@ pub struct Config {
     pub restart_every: Duration,
     /// How long a lost path is looked for. Long enough for a train tunnel or a change of network.
     pub give_up_after: Duration,
-    /// As [`Config::give_up_after`], when the server has lost the partner too.
-    pub vanished_after: Duration,
     /// How long the server may take to answer a wish for a partner before it is sent again. The connection is
     /// reliable, so this is only for a server that refused it, for instance because messages came too fast.
     pub ask_again_after: Duration,
@@ -26,7 +24,6 @@ impl Default for Config {
             connect_timeout: Duration::from_secs(15),
             restart_every: Duration::from_secs(5),
             give_up_after: Duration::from_secs(30),
-            vanished_after: Duration::from_secs(10),
             ask_again_after: Duration::from_secs(10),
         }
     }

@@ -21,6 +21,10 @@ pub enum Command {
     Next,
     /// Leave this partner, or stop searching.
     Stop,
+    /// Hide this side's network address from the partners of later calls, or not: they begin over a relay.
+    SetShield(bool),
+    /// Agree to a direct path in this call, or take that back while the partner has not agreed.
+    AllowDirect(bool),
 }
 
 /// Names one peer connection of ours. Counted up, so that late facts about an older one can be told from those
@@ -33,10 +37,19 @@ pub struct PeerId(pub u64);
 pub enum Input {
     /// The person wishes something.
     Command(Command),
-    /// The server said `welcome` on a connection of ours. What an earlier connection had is forgotten by the server.
+    /// The server said `welcome` on a connection of ours, for a new session. What an earlier one had is forgotten by the
+    /// server.
     SignallingUp,
-    /// The connection to the server is gone.
+    /// The connection to the server is gone, but the session may be taken up: what is sent meanwhile is kept and delivered
+    /// then.
+    SignallingAway,
+    /// The session was taken up. What both sides said meanwhile is delivered once, and nothing was lost.
+    SignallingBack,
+    /// The session with the server is gone.
     SignallingDown,
+    /// The networks of this machine are others than before, or it has slept. The next restart of either side binds new
+    /// sockets.
+    NetworkChanged,
     /// The server said something on the present connection. Messages that are not about calls are ignored.
     Server(ServerMessage),
     /// Something happened to a peer connection. Ignored unless `peer` is the present one.
@@ -79,6 +92,19 @@ pub enum PeerFact {
     Disconnected,
     /// The path to the partner is given up, or whatever drives the peer connection died.
     Failed,
+    /// Which kind of path the connection has taken. Comes with [`PeerFact::Connected`] and whenever it changes.
+    PathSelected {
+        /// Whether it leads over a relay of either side.
+        is_relayed: bool,
+    },
+    /// Messages can be sent to the partner.
+    ChannelOpen,
+    /// The partner said [`protocol::PeerMessage::Direct`].
+    DirectAllowed(bool),
+    /// The partner sent a description over the data channel.
+    RemoteDescription(Description),
+    /// The partner sent a candidate over the data channel.
+    RemoteCandidate(Option<Candidate>),
     /// The partner said [`protocol::PeerMessage::Bye`].
     Bye,
 }

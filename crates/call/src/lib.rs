@@ -23,16 +23,19 @@
 mod backoff;
 mod call;
 mod config;
+mod direct;
 mod input;
 pub mod negotiation;
 mod output;
 mod peer;
 mod reconnect;
 mod state;
+mod upgrade;
 
 pub use backoff::Backoff;
 pub use call::Call;
 pub use config::Config;
+pub use direct::DirectView;
 pub use input::{Command, Input, PeerFact, PeerId};
 pub use negotiation::Negotiator;
 pub use output::Output;

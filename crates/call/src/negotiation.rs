@@ -7,9 +7,9 @@
 //! queue and is looked at in order, so that each decision is made in a known signalling state; this takes the place of
 //! the flags that the W3C's example needs (`makingOffer`, `isSettingRemoteAnswerPending`).
 //!
-//! An offer that is never answered blocks later ones. Offering again would be worse: an answer does not say which
-//! offer it is for. The relay is reliable, so an answer is missing only when the partner is broken or about to be
-//! reported gone.
+//! Offers are numbered, and an answer has the number of its offer. So what comes late, or twice because it took two
+//! ways, is told from what counts; and an open offer that a new network has made worthless is taken back for a better one.
+//! For lesser reasons an open offer is left alone: what it may find would be thrown away.
 
 use std::collections::VecDeque;
 
@@ -17,8 +17,19 @@ use protocol::{Candidate, Description, DescriptionKind, Role};
 
 /// The most candidates held, in each direction. A machine with many interfaces has about 30 in all.
 const MAX_CANDIDATES: usize = 64;
+/// How often one description is said again at most. A partner that asks for more is broken, or wants us to flood the relay.
+const MAX_REPEATS: u32 = 8;
 /// The most descriptions of the partner's that wait. A partner that waits for answers has at most two on the way.
 const MAX_DESCRIPTIONS: usize = 4;
+
+/// How new ICE credentials and candidates are to be had (RFC 8839 section 4.4.1.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Restart {
+    /// With the sockets that there are. A path that works goes on working until a better one is found.
+    Keep,
+    /// With new sockets, on the networks that there are now.
+    Rebind,
+}
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,14 +49,18 @@ pub enum Input {
     /// The local side wants to change something that needs an offer. Ignored before the first agreement: it is
     /// wanted again after that, if still so.
     ChangeNeeded,
-    /// The path is lost and new ICE credentials may find another one.
-    RestartNeeded,
+    /// New ICE credentials may find a path, or a better one.
+    RestartNeeded(Restart),
+    /// The networks of this side are others than before: what was offered so far is worth little.
+    NetworkChanged,
     /// The partner sent a description.
     RemoteDescription(Description),
     /// The partner sent a candidate; `None` says that there are no more.
     RemoteCandidate(Option<Candidate>),
-    /// Nothing can be said to the partner any more. What the partner said before still counts.
-    RelayLost,
+    /// Whether anything can be said to the partner. What the partner said before still counts.
+    RelayUp(bool),
+    /// What was said last may not have reached the partner: an open offer is sent again.
+    SayAgain,
 }
 
 /// Something to be done, in the order given.
@@ -54,7 +69,7 @@ pub enum Output {
     /// Create an offer and make it the local description.
     CreateOffer {
         /// Ask for new ICE credentials.
-        ice_restart: bool,
+        restart: Option<Restart>,
     },
     /// Create an answer and make it the local description.
     CreateAnswer,
@@ -72,6 +87,10 @@ pub enum Output {
 
 /// One side of the negotiations of one call.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is so or not, in any combination"
+)]
 pub struct Negotiator {
     role: Role,
     signalling: Signalling,
@@ -81,14 +100,24 @@ pub struct Negotiator {
     is_open: bool,
     is_relay_up: bool,
     has_agreed: bool,
+    /// Whether the networks of this side have changed since it last bound sockets: at the last restart of either side.
+    needs_rebind: bool,
+    /// How many offers were made.
+    offers: u32,
+    /// The number of the partner's last offer.
+    remote_offers: u32,
+    /// The last answer, for a partner that asks again.
+    answer: Option<Said>,
+    /// The open offer, for saying it again.
+    offer: Option<Said>,
     /// The ICE generation of the remote description, once there is one.
     remote_generation: Option<Generation>,
     /// The ICE generation of a description that was ignored or failed since the last one that was accepted.
     ignored_generation: Option<Generation>,
     /// What the partner sent while an order was outstanding.
     inbox: VecDeque<FromPartner>,
-    /// Candidates of the partner's that came before any description was applied.
-    early_candidates: Vec<Option<Candidate>>,
+    /// Candidates of the partner's that came before the description that they belong to was applied.
+    early_candidates: VecDeque<Option<Candidate>>,
     /// Local candidates that were gathered while the description that they belong to was being made.
     held_candidates: Vec<Option<Candidate>>,
     outputs: VecDeque<Output>,
@@ -99,7 +128,9 @@ pub struct Negotiator {
 enum Signalling {
     Stable,
     HaveLocalOffer(Wanted),
-    HaveRemoteOffer,
+    HaveRemoteOffer {
+        is_restart: bool,
+    },
     /// An answer could not be made. The partner's offer cannot be taken back by us, so nothing can be agreed any more;
     /// what was agreed before goes on.
     Stuck,
@@ -108,7 +139,7 @@ enum Signalling {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Order {
     CreateOffer(Wanted),
-    CreateAnswer,
+    CreateAnswer { is_restart: bool },
     ApplyOffer(Generation),
     ApplyAnswer(Generation),
 }
@@ -117,7 +148,15 @@ enum Order {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Wanted {
     Change,
-    Restart,
+    Restart(Restart),
+}
+
+/// A description that was sent, and the candidates that were sent after it.
+#[derive(Debug)]
+struct Said {
+    description: Description,
+    candidates: Vec<Option<Candidate>>,
+    repeats: u32,
 }
 
 #[derive(Debug)]
@@ -151,10 +190,15 @@ impl Negotiator {
             is_open: false,
             is_relay_up: true,
             has_agreed: false,
+            needs_rebind: false,
+            offers: 0,
+            remote_offers: 0,
+            answer: None,
+            offer: None,
             remote_generation: None,
             ignored_generation: None,
             inbox: VecDeque::new(),
-            early_candidates: Vec::new(),
+            early_candidates: VecDeque::new(),
             held_candidates: Vec::new(),
             outputs: VecDeque::new(),
         }
@@ -183,10 +227,12 @@ impl Negotiator {
             Input::OrderFailed => self.on_order_failed(),
             Input::LocalCandidate(candidate) => self.on_local_candidate(candidate),
             Input::ChangeNeeded => self.on_change_needed(),
-            Input::RestartNeeded => self.on_restart_needed(),
+            Input::RestartNeeded(restart) => self.on_restart_needed(restart),
+            Input::NetworkChanged => self.on_network_changed(),
             Input::RemoteDescription(description) => self.on_remote_description(description),
             Input::RemoteCandidate(candidate) => self.on_remote_candidate(candidate),
-            Input::RelayLost => self.is_relay_up = false,
+            Input::RelayUp(is_up) => self.on_relay_up(is_up),
+            Input::SayAgain => self.say_offer_again(),
         }
         self.advance();
     }
@@ -203,36 +249,56 @@ impl Negotiator {
         }
     }
 
-    fn on_offer_created(&mut self, offer: Description) {
+    fn on_offer_created(&mut self, mut offer: Description) {
         let Some(Order::CreateOffer(wanted)) = self.outstanding else {
             return;
         };
         self.outstanding = None;
         self.signalling = Signalling::HaveLocalOffer(wanted);
+        self.offers += 1;
+        offer.number = self.offers;
+        self.offer = Some(Said::new(offer.clone()));
         self.say(Output::SendDescription(offer));
         self.release_candidates();
     }
 
-    fn on_answer_created(&mut self, answer: Description) {
-        if self.outstanding != Some(Order::CreateAnswer) {
+    fn on_answer_created(&mut self, mut answer: Description) {
+        let Some(Order::CreateAnswer { is_restart }) = self.outstanding else {
             return;
-        }
+        };
         self.outstanding = None;
         self.signalling = Signalling::Stable;
-        self.has_agreed = true;
+        // The partner's restart has given this side new candidates too, and that was all that a restart of ours was for.
+        if is_restart && matches!(self.wanted, Some(Wanted::Restart(_))) {
+            self.wanted = Some(Wanted::Change);
+        }
+        self.on_agreed();
+        answer.number = self.remote_offers;
+        self.answer = Some(Said::new(answer.clone()));
         self.say(Output::SendDescription(answer));
         self.release_candidates();
+    }
+
+    fn on_agreed(&mut self) {
+        self.has_agreed = true;
+        self.offer = None;
+        if self.needs_rebind {
+            self.want(Wanted::Restart(Restart::Rebind));
+        }
     }
 
     fn on_remote_applied(&mut self) {
         let generation = match self.outstanding.take() {
             Some(Order::ApplyOffer(generation)) => {
-                self.signalling = Signalling::HaveRemoteOffer;
+                let is_restart = self.is_restart(&generation);
+                self.signalling = Signalling::HaveRemoteOffer { is_restart };
                 generation
             }
             Some(Order::ApplyAnswer(generation)) => {
                 self.signalling = Signalling::Stable;
-                self.has_agreed = true;
+                // The candidates that belonged to an earlier answer belong to nothing any more.
+                self.answer = None;
+                self.on_agreed();
                 generation
             }
             other => {
@@ -242,16 +308,16 @@ impl Negotiator {
         };
         self.remote_generation = Some(generation);
         self.ignored_generation = None;
-        let early = std::mem::take(&mut self.early_candidates);
-        self.outputs
-            .extend(early.into_iter().map(Output::AddCandidate));
+        for candidate in std::mem::take(&mut self.early_candidates) {
+            self.take_candidate(candidate);
+        }
     }
 
     fn on_order_failed(&mut self) {
         match self.outstanding.take() {
             // What was wanted is not wanted again by itself: it would most likely fail again, for ever.
             Some(Order::CreateOffer(_)) => self.release_candidates(),
-            Some(Order::CreateAnswer) => {
+            Some(Order::CreateAnswer { .. }) => {
                 self.signalling = Signalling::Stuck;
                 self.release_candidates();
             }
@@ -260,20 +326,27 @@ impl Negotiator {
             Some(Order::ApplyOffer(generation)) => self.ignored_generation = Some(generation),
             Some(Order::ApplyAnswer(generation)) => {
                 self.ignored_generation = Some(generation);
-                self.outputs.push_back(Output::Rollback);
-                self.signalling = Signalling::Stable;
+                self.roll_back();
             }
         }
     }
 
-    /// Candidates can be reported before the description that they belong to. Sent in that order, they would be taken
-    /// for candidates of the generation before.
+    fn roll_back(&mut self) {
+        self.outputs.push_back(Output::Rollback);
+        self.signalling = Signalling::Stable;
+        self.offer = None;
+    }
+
+    /// Candidates can be reported before the description that they belong to; those of a connection that was made ready
+    /// ahead are. Sent in that order, they would be taken for candidates of the generation before.
     fn on_local_candidate(&mut self, candidate: Option<Candidate>) {
-        if !matches!(
+        let has_spoken = self.has_agreed || self.offer.is_some();
+        let is_about_to = matches!(
             self.outstanding,
-            Some(Order::CreateOffer(_) | Order::CreateAnswer)
-        ) {
-            self.say(Output::SendCandidate(candidate));
+            Some(Order::CreateOffer(_) | Order::CreateAnswer { .. })
+        );
+        if has_spoken && !is_about_to {
+            self.say_candidate(candidate);
         } else if self.held_candidates.len() < MAX_CANDIDATES {
             self.held_candidates.push(candidate);
         }
@@ -285,16 +358,43 @@ impl Negotiator {
         }
     }
 
-    fn on_restart_needed(&mut self) {
-        let is_under_way = self.signalling == Signalling::HaveLocalOffer(Wanted::Restart)
-            || self.outstanding == Some(Order::CreateOffer(Wanted::Restart));
+    fn on_restart_needed(&mut self, restart: Restart) {
+        let is_under_way = matches!(
+            self.signalling,
+            Signalling::HaveLocalOffer(Wanted::Restart(_))
+        ) || matches!(
+            self.outstanding,
+            Some(Order::CreateOffer(Wanted::Restart(_)))
+        );
         // A second restart would throw away what the first one is about to find.
         if self.has_agreed && !is_under_way {
-            self.want(Wanted::Restart);
+            self.want(Wanted::Restart(restart));
+        }
+    }
+
+    fn on_network_changed(&mut self) {
+        self.needs_rebind = true;
+        if self.has_agreed {
+            self.want(Wanted::Restart(Restart::Rebind));
+        }
+    }
+
+    fn on_relay_up(&mut self, is_up: bool) {
+        let was_up = std::mem::replace(&mut self.is_relay_up, is_up);
+        if is_up && !was_up {
+            self.say_offer_again();
         }
     }
 
     fn on_remote_description(&mut self, description: Description) {
+        // A later one takes the place of those that nobody has looked at.
+        if description.number > 0 {
+            let is_older = |from: &FromPartner| {
+                matches!(from, FromPartner::Description(other)
+                    if other.kind == description.kind && other.number <= description.number)
+            };
+            self.inbox.retain(|from| !is_older(from));
+        }
         let is_description = |from: &&FromPartner| matches!(from, FromPartner::Description(_));
         if self.inbox.iter().filter(is_description).count() < MAX_DESCRIPTIONS {
             self.inbox.push_back(FromPartner::Description(description));
@@ -316,25 +416,34 @@ impl Negotiator {
             if self.signalling == Signalling::Stuck {
                 self.inbox.clear();
                 return;
-            } else if self.signalling == Signalling::HaveRemoteOffer {
+            } else if let Signalling::HaveRemoteOffer { is_restart } = self.signalling {
                 if !self.is_relay_up {
                     return;
                 }
-                self.order(Order::CreateAnswer, Output::CreateAnswer);
+                self.order(Order::CreateAnswer { is_restart }, Output::CreateAnswer);
             } else if let Some(from_partner) = self.inbox.pop_front() {
                 match from_partner {
                     FromPartner::Description(description) => self.consider(description),
                     FromPartner::Candidate(candidate) => self.take_candidate(candidate),
                 }
+            } else if matches!(self.signalling, Signalling::HaveLocalOffer(_))
+                && self.has_agreed
+                && self.needs_rebind
+            {
+                self.roll_back();
             } else if self.signalling == Signalling::Stable
                 && self.is_relay_up
                 && let Some(wanted) = self.wanted.take()
             {
-                let ice_restart = wanted == Wanted::Restart;
-                self.order(
-                    Order::CreateOffer(wanted),
-                    Output::CreateOffer { ice_restart },
-                );
+                let restart = match wanted {
+                    Wanted::Change => None,
+                    Wanted::Restart(_) if self.needs_rebind => Some(Restart::Rebind),
+                    Wanted::Restart(restart) => Some(restart),
+                };
+                if restart == Some(Restart::Rebind) {
+                    self.needs_rebind = false;
+                }
+                self.order(Order::CreateOffer(wanted), Output::CreateOffer { restart });
             } else {
                 return;
             }
@@ -343,6 +452,9 @@ impl Negotiator {
 
     fn consider(&mut self, description: Description) {
         let generation = Generation::of(&description);
+        if self.is_late(&description) {
+            return;
+        }
         match (description.kind, self.signalling) {
             (DescriptionKind::Answer, Signalling::HaveLocalOffer(_)) => {
                 self.order(
@@ -359,9 +471,11 @@ impl Negotiator {
             }
             (DescriptionKind::Offer, signalling) => {
                 if let Signalling::HaveLocalOffer(wanted) = signalling {
-                    self.outputs.push_back(Output::Rollback);
-                    self.signalling = Signalling::Stable;
+                    self.roll_back();
                     self.want(wanted);
+                }
+                if self.is_restart(&generation) {
+                    self.needs_rebind = false;
                 }
                 self.order(
                     Order::ApplyOffer(generation),
@@ -371,29 +485,65 @@ impl Negotiator {
         }
     }
 
-    fn take_candidate(&mut self, candidate: Option<Candidate>) {
-        if self.is_of_ignored_description(candidate.as_ref()) {
-            return;
+    /// Whether a description of this generation restarts ICE.
+    fn is_restart(&self, generation: &Generation) -> bool {
+        let present = self.remote_generation.as_ref();
+        present.is_some_and(|present| present != generation)
+    }
+
+    /// Whether a description comes too late to count, or for the second time. Answers again where that helps.
+    fn is_late(&mut self, description: &Description) -> bool {
+        let number = description.number;
+        if number == 0 {
+            return false;
         }
-        if self.remote_generation.is_some() {
-            self.outputs.push_back(Output::AddCandidate(candidate));
-        } else if self.early_candidates.len() < MAX_CANDIDATES {
-            self.early_candidates.push(candidate);
+        if description.kind == DescriptionKind::Answer {
+            return number != self.offers;
+        }
+        // It could not be answered, so it is looked at when it comes again.
+        if !self.is_relay_up {
+            return false;
+        }
+        if number > self.remote_offers {
+            self.remote_offers = number;
+            return false;
+        }
+        if let Some(answer) = &mut self.answer
+            && answer.description.number == number
+        {
+            self.outputs.extend(answer.repeated());
+        }
+        true
+    }
+
+    /// Uses a candidate of the description in use, keeps one of a description that may yet come, and drops one that says
+    /// not whose it is when it can only be an ignored one's: the partner sends candidates after their description.
+    fn take_candidate(&mut self, candidate: Option<Candidate>) {
+        let fragment = candidate
+            .as_ref()
+            .and_then(|candidate| candidate.username_fragment.as_ref());
+        let Some(present) = &self.remote_generation else {
+            self.keep_candidate(candidate);
+            return;
+        };
+        match fragment {
+            Some(fragment) if *fragment != present.0 && !present.0.is_empty() => {
+                self.keep_candidate(candidate);
+            }
+            // An ignored offer without an ICE restart is of the generation in use.
+            None if self
+                .ignored_generation
+                .as_ref()
+                .is_some_and(|ignored| ignored != present) => {}
+            _ => self.outputs.push_back(Output::AddCandidate(candidate)),
         }
     }
 
-    /// Whether `candidate` belongs to a description that was ignored and to none that was accepted.
-    ///
-    /// An ignored offer without an ICE restart is of the generation in use: its candidates are welcome. The partner
-    /// sends candidates after the description that they belong to, so one that does not say whose it is belongs to
-    /// the ignored one.
-    fn is_of_ignored_description(&self, candidate: Option<&Candidate>) -> bool {
-        let Some(ignored) = &self.ignored_generation else {
-            return false;
-        };
-        let fragment = candidate.and_then(|candidate| candidate.username_fragment.as_ref());
-        self.remote_generation.as_ref() != Some(ignored)
-            && fragment.is_none_or(|fragment| *fragment == ignored.0)
+    fn keep_candidate(&mut self, candidate: Option<Candidate>) {
+        if self.early_candidates.len() == MAX_CANDIDATES {
+            self.early_candidates.pop_front();
+        }
+        self.early_candidates.push_back(candidate);
     }
 
     fn want(&mut self, wanted: Wanted) {
@@ -411,9 +561,47 @@ impl Negotiator {
         }
     }
 
+    fn say_candidate(&mut self, candidate: Option<Candidate>) {
+        let last = self.offer.as_mut().or(self.answer.as_mut());
+        if let Some(said) = last
+            && said.candidates.len() < MAX_CANDIDATES
+        {
+            said.candidates.push(candidate.clone());
+        }
+        self.say(Output::SendCandidate(candidate));
+    }
+
+    fn say_offer_again(&mut self) {
+        if self.is_relay_up
+            && let Some(offer) = &mut self.offer
+        {
+            self.outputs.extend(offer.repeated());
+        }
+    }
+
     fn release_candidates(&mut self) {
         for candidate in std::mem::take(&mut self.held_candidates) {
-            self.say(Output::SendCandidate(candidate));
+            self.say_candidate(candidate);
         }
+    }
+}
+
+impl Said {
+    const fn new(description: Description) -> Self {
+        Self {
+            description,
+            candidates: Vec::new(),
+            repeats: 0,
+        }
+    }
+
+    fn repeated(&mut self) -> impl Iterator<Item = Output> {
+        let is_allowed = self.repeats < MAX_REPEATS;
+        self.repeats += u32::from(is_allowed);
+        let description = is_allowed.then(|| Output::SendDescription(self.description.clone()));
+        let candidates = self.candidates.iter().filter(move |_| is_allowed).cloned();
+        description
+            .into_iter()
+            .chain(candidates.map(Output::SendCandidate))
     }
 }

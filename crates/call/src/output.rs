@@ -1,15 +1,23 @@
 //! What a call orders.
 
-use protocol::{Candidate, ClientMessage, Description, IceServer, Role};
+use protocol::{Candidate, ClientMessage, Description, IceServer, PeerMessage, Role};
 
 use crate::PeerId;
+use crate::negotiation::Restart;
 
 /// Something to be done, in the order given. The orders about one peer are carried out one after another; none of
 /// them may hold up an order about the next peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Say this to the server. Ordered only while signalling is up.
+    /// Say this to the server. Ordered only while signalling is up or away.
     Send(ClientMessage),
+    /// Say this to the partner over the data channel.
+    SendToPartner {
+        /// Through which peer connection.
+        peer: PeerId,
+        /// What to say.
+        message: PeerMessage,
+    },
     /// Make a peer connection. Reports [`crate::PeerFact::Opened`] or [`crate::PeerFact::OpenFailed`].
     ///
     /// Followed by exactly one [`Output::ClosePeer`], also when opening fails; until that no other one is opened.
@@ -20,6 +28,13 @@ pub enum Output {
         role: Role,
         /// From the server.
         ice_servers: Vec<IceServer>,
+        /// Use relays only and keep every address of ours to ourselves, until [`Output::AllowDirect`].
+        relay_only: bool,
+    },
+    /// From the next negotiation on, the connection may use direct paths too.
+    AllowDirect {
+        /// Which one.
+        peer: PeerId,
     },
     /// Close the peer connection, or stop making it. Nothing that it reports from here on matters.
     ClosePeer {
@@ -33,8 +48,8 @@ pub enum Output {
     CreateOffer {
         /// On which peer connection.
         peer: PeerId,
-        /// Ask for new ICE credentials and candidates (RFC 8839 section 4.4.1.1.1).
-        ice_restart: bool,
+        /// Ask for new ICE credentials and candidates (RFC 8839 section 4.4.1.1.1), and how.
+        restart: Option<Restart>,
     },
     /// Create an answer and make it the local description. Reports [`crate::PeerFact::AnswerCreated`] or
     /// [`crate::PeerFact::NegotiationFailed`].

@@ -1,38 +1,66 @@
-//! The present peer connection: its negotiations, in the call's words, and the loss of its path.
+//! The present peer connection: its negotiations, in the call's words, the ways that they take, and its path.
 
 use std::time::Instant;
 
-use protocol::{ClientMessage, Role, RoomId};
+use protocol::{ClientMessage, PathPolicy, PeerMessage, Role, RoomId};
 
-use crate::negotiation::{self, Negotiator};
+use crate::direct::{self, Direct, DirectView};
+use crate::negotiation::{self, Negotiator, Restart};
 use crate::reconnect::Reconnect;
+use crate::upgrade::Upgrade;
 use crate::{Config, EndReason, Output, PeerId};
 
 /// The present peer connection.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is so or not, in any combination"
+)]
 pub(crate) struct Peer {
     pub(crate) id: PeerId,
     role: Role,
     /// The room that it belongs to.
     room: RoomId,
     negotiator: Negotiator,
+    direct: Direct,
+    upgrade: Upgrade,
     /// False once the room is closed: nothing can be relayed.
     is_room_open: bool,
-    /// When the server said that it lost the partner.
-    vanished_at: Option<Instant>,
+    is_channel_open: bool,
+    is_path_up: bool,
+    /// Whether the server has lost the partner.
+    has_vanished: bool,
     /// While the path is lost.
     reconnect: Option<Reconnect>,
 }
 
+/// The way that descriptions and candidates take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    /// The data channel: it needs no server, and no server sees it.
+    Channel,
+    Server(RoomId),
+}
+
 impl Peer {
-    pub(crate) const fn new(id: PeerId, role: Role, room: RoomId) -> Self {
+    pub(crate) fn new(
+        id: PeerId,
+        role: Role,
+        room: RoomId,
+        policy: PathPolicy,
+        wants_shield: bool,
+    ) -> Self {
         Self {
             id,
             role,
             room,
             negotiator: Negotiator::new(role),
+            direct: Direct::new(role, policy, wants_shield),
+            upgrade: Upgrade::default(),
             is_room_open: true,
-            vanished_at: None,
+            is_channel_open: false,
+            is_path_up: false,
+            has_vanished: false,
             reconnect: None,
         }
     }
@@ -41,75 +69,188 @@ impl Peer {
         self.negotiator.has_agreed()
     }
 
+    pub(crate) const fn direct_view(&self) -> DirectView {
+        self.direct.view()
+    }
+
+    pub(crate) const fn is_hidden(&self) -> bool {
+        self.direct.is_hidden()
+    }
+
     /// Tells the negotiator and gives its orders.
-    pub(crate) fn negotiate(&mut self, input: negotiation::Input) -> impl Iterator<Item = Output> {
+    pub(crate) fn negotiate(&mut self, input: negotiation::Input) -> Vec<Output> {
         self.negotiator.handle(input);
-        std::iter::from_fn(|| {
-            let output = self.negotiator.poll_output()?;
-            Some(in_the_words_of_the_call(output, self.id, self.room))
-        })
+        let (peer, route) = (self.id, self.route());
+        std::iter::from_fn(|| self.negotiator.poll_output())
+            .filter_map(|output| in_the_words_of_the_call(output, peer, route))
+            .collect()
     }
 
-    pub(crate) fn on_room_closed(&mut self) -> impl Iterator<Item = Output> {
-        self.is_room_open = false;
-        self.negotiate(negotiation::Input::RelayLost)
-    }
-
-    pub(crate) fn on_partner_vanished(&mut self, now: Instant) {
-        self.vanished_at = Some(now);
-        if let Some(reconnect) = &mut self.reconnect {
-            reconnect.on_partner_vanished(now);
+    /// The data channel while the path works, for it depends on nobody. When it does not, the server; and where that is
+    /// gone too, the channel again: it delivers once the path comes back.
+    fn route(&self) -> Option<Route> {
+        if self.is_channel_open && (self.is_path_up || !self.is_room_open) {
+            Some(Route::Channel)
+        } else if self.is_room_open {
+            Some(Route::Server(self.room))
+        } else {
+            None
         }
     }
 
-    pub(crate) fn on_path_up(&mut self) {
-        self.reconnect = None;
+    /// After something that decides about the way. What was said on another way is said again on this one: that one may
+    /// lead nowhere by now.
+    fn on_route(&mut self, before: Option<Route>) -> Vec<Output> {
+        let route = self.route();
+        if route == before {
+            return Vec::new();
+        }
+        let mut outputs = self.negotiate(negotiation::Input::RelayUp(route.is_some()));
+        if before.is_some() && route.is_some() && self.has_agreed() {
+            outputs.extend(self.negotiate(negotiation::Input::SayAgain));
+        }
+        outputs
     }
 
-    pub(crate) fn on_path_lost(&mut self, now: Instant) {
-        self.reconnect = Some(Reconnect::new(now, self.vanished_at));
+    pub(crate) fn on_room_closed(&mut self) -> Vec<Output> {
+        let before = self.route();
+        self.is_room_open = false;
+        self.on_route(before)
+    }
+
+    pub(crate) fn on_channel_open(&mut self) -> Vec<Output> {
+        let before = self.route();
+        if std::mem::replace(&mut self.is_channel_open, true) {
+            return Vec::new();
+        }
+        let mut outputs = self.on_route(before);
+        let orders = self.direct.on_channel_open();
+        outputs.extend(self.carry_out(orders));
+        outputs
+    }
+
+    pub(crate) fn on_direct_choice(&mut self, allowed: bool) -> Vec<Output> {
+        let orders = self.direct.on_choice(allowed);
+        self.carry_out(orders)
+    }
+
+    pub(crate) fn on_partner_direct(&mut self, allowed: bool) -> Vec<Output> {
+        let orders = self.direct.on_partner(allowed);
+        self.carry_out(orders)
+    }
+
+    fn carry_out(&mut self, orders: Vec<direct::Order>) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        for order in orders {
+            match order {
+                direct::Order::Tell(allowed) => outputs.push(Output::SendToPartner {
+                    peer: self.id,
+                    message: PeerMessage::Direct { allowed },
+                }),
+                direct::Order::Allow => outputs.push(Output::AllowDirect { peer: self.id }),
+                direct::Order::Restart => {
+                    let restart = negotiation::Input::RestartNeeded(Restart::Keep);
+                    outputs.extend(self.negotiate(restart));
+                }
+            }
+        }
+        outputs
+    }
+
+    pub(crate) const fn on_partner_vanished(&mut self) {
+        self.has_vanished = true;
+    }
+
+    pub(crate) fn on_path_up(&mut self) -> Vec<Output> {
+        let before = self.route();
+        self.reconnect = None;
+        self.is_path_up = true;
+        self.on_route(before)
+    }
+
+    pub(crate) fn on_path_lost(&mut self, now: Instant) -> Vec<Output> {
+        let before = self.route();
+        self.is_path_up = false;
+        self.reconnect = Some(Reconnect::new(self.role, now));
+        self.on_route(before)
+    }
+
+    /// The connection took this kind of path.
+    pub(crate) fn on_path_selected(&mut self, is_relayed: bool, now: Instant) {
+        self.upgrade.on_path(is_relayed, now);
+    }
+
+    pub(crate) fn on_network_changed(&mut self, config: &Config, now: Instant) -> Vec<Output> {
+        self.upgrade.on_network_changed();
+        if let Some(reconnect) = &mut self.reconnect {
+            reconnect.on_restarted(config, now);
+        }
+        self.negotiate(negotiation::Input::NetworkChanged)
     }
 
     /// When the call is over and why, while the path is lost.
     pub(crate) fn give_up(&self, config: &Config) -> Option<(Instant, EndReason)> {
-        self.reconnect
-            .as_ref()
-            .map(|reconnect| reconnect.give_up(config))
+        let at = self.reconnect.as_ref()?.give_up_at(config);
+        let reason = if self.has_vanished {
+            EndReason::PartnerVanished
+        } else {
+            EndReason::ConnectionLost
+        };
+        Some((at, reason))
     }
 
-    /// When to restart ICE, while the path is lost and a restart is possible.
+    /// When to restart ICE the next time, if a restart is possible.
     pub(crate) fn restart_at(&self) -> Option<Instant> {
-        let reconnect = self.reconnect.as_ref()?;
-        self.can_restart().then(|| reconnect.restart_at())
+        self.route()?;
+        match &self.reconnect {
+            Some(reconnect) => Some(reconnect.restart_at()),
+            None => self
+                .upgrade
+                .due_at()
+                .filter(|_| self.is_path_up && self.may_upgrade()),
+        }
     }
 
-    /// Whether ICE is to be restarted at this moment; true once for each time that it is.
-    pub(crate) fn take_restart(&mut self, config: &Config, now: Instant) -> bool {
-        let can_restart = self.can_restart();
-        let reconnect = self.reconnect.as_mut().filter(|_| can_restart);
-        reconnect.is_some_and(|reconnect| reconnect.take_restart(config, now))
+    /// How ICE is to be restarted at this moment; once for each time that it is.
+    pub(crate) fn take_restart(&mut self, config: &Config, now: Instant) -> Option<Restart> {
+        self.restart_at()?;
+        match &mut self.reconnect {
+            Some(reconnect) => reconnect.take_restart(config, now),
+            None => self.upgrade.take(now).then_some(Restart::Keep),
+        }
     }
 
-    /// One side restarts ICE, so that restarts do not cross: the one that sent the first offer.
-    const fn can_restart(&self) -> bool {
-        self.is_room_open && matches!(self.role, Role::Offerer)
+    /// Whether a direct path may be looked for: by one side, so that the two do not cross, and only if neither hides.
+    fn may_upgrade(&self) -> bool {
+        let view = self.direct.view();
+        self.role == Role::Offerer && !view.is_hidden && view.partner_allows == Some(true)
     }
 }
 
-fn in_the_words_of_the_call(output: negotiation::Output, peer: PeerId, room: RoomId) -> Output {
-    match output {
-        negotiation::Output::CreateOffer { ice_restart } => {
-            Output::CreateOffer { peer, ice_restart }
-        }
+fn in_the_words_of_the_call(
+    output: negotiation::Output,
+    peer: PeerId,
+    route: Option<Route>,
+) -> Option<Output> {
+    Some(match output {
+        negotiation::Output::CreateOffer { restart } => Output::CreateOffer { peer, restart },
         negotiation::Output::CreateAnswer => Output::CreateAnswer { peer },
         negotiation::Output::ApplyRemote(description) => Output::ApplyRemote { peer, description },
         negotiation::Output::Rollback => Output::Rollback { peer },
         negotiation::Output::AddCandidate(candidate) => Output::AddCandidate { peer, candidate },
-        negotiation::Output::SendDescription(description) => {
-            Output::Send(ClientMessage::Description { room, description })
-        }
-        negotiation::Output::SendCandidate(candidate) => {
-            Output::Send(ClientMessage::Candidate { room, candidate })
-        }
-    }
+        negotiation::Output::SendDescription(description) => match route? {
+            Route::Server(room) => Output::Send(ClientMessage::Description { room, description }),
+            Route::Channel => Output::SendToPartner {
+                peer,
+                message: PeerMessage::Description { description },
+            },
+        },
+        negotiation::Output::SendCandidate(candidate) => match route? {
+            Route::Server(room) => Output::Send(ClientMessage::Candidate { room, candidate }),
+            Route::Channel => Output::SendToPartner {
+                peer,
+                message: PeerMessage::Candidate { candidate },
+            },
+        },
+    })
 }

@@ -6,7 +6,7 @@ mod fakes {
 
 use std::time::{Duration, Instant};
 
-use call::negotiation::{Input, Negotiator, Output};
+use call::negotiation::{Input, Negotiator, Output, Restart};
 use proptest::prelude::*;
 use protocol::{Candidate, Description, Role};
 use simulation::{Conditions, Link, Random};
@@ -91,17 +91,23 @@ proptest! {
         seed: u64,
         latency in 0_u64..80,
         jitter in 0_u64..80,
-        wishes in proptest::collection::vec((0_u64..200, any::<bool>(), any::<bool>()), 0..25),
+        wishes in proptest::collection::vec((0_u64..200, any::<bool>(), 0_u32..4), 0..25),
+        repeats: bool,
     ) {
         let wishes: Vec<_> = wishes
             .into_iter()
-            .map(|(pause, is_offerer, is_restart)| (
+            .map(|(pause, is_offerer, what)| (
                 ms(pause),
                 if is_offerer { Role::Offerer } else { Role::Answerer },
-                if is_restart { Wish::Restart } else { Wish::Change },
+                match what {
+                    0 => Wish::Restart,
+                    1 => Wish::Move,
+                    _ => Wish::Change,
+                },
             ))
             .collect();
         let mut world = World::new(seed, ms(latency), ms(jitter));
+        world.repeats = repeats;
         world.run(&wishes);
         world.assert_agreed();
     }
@@ -111,6 +117,8 @@ proptest! {
 enum Wish {
     Change,
     Restart,
+    /// The network changes.
+    Move,
 }
 
 struct World {
@@ -118,6 +126,8 @@ struct World {
     random: Random,
     /// The offerer and the answerer.
     sides: [Side; 2],
+    /// Whether some of what is said is said again later, as where there are two ways.
+    repeats: bool,
 }
 
 struct Side {
@@ -157,6 +167,7 @@ impl World {
                 side(Role::Offerer, "impolite"),
                 side(Role::Answerer, "polite"),
             ],
+            repeats: false,
         }
     }
 
@@ -223,11 +234,19 @@ impl World {
                 stack.want_change();
                 self.tell(side, Input::ChangeNeeded);
             }
-            Wish::Restart => {
+            Wish::Restart | Wish::Move => {
                 if negotiator.has_agreed() {
                     restarts_asked_in.push(stack.committed_local.clone());
                 }
-                self.tell(side, Input::RestartNeeded);
+                let is_restart = matches!(wish, Wish::Restart);
+                self.tell(
+                    side,
+                    if is_restart {
+                        Input::RestartNeeded(Restart::Keep)
+                    } else {
+                        Input::NetworkChanged
+                    },
+                );
             }
         }
     }
@@ -238,6 +257,9 @@ impl World {
                 self.tell(side, fact);
             }
             if let Some(signal) = self.sides[side].link.poll(self.now) {
+                if self.repeats && self.random.chance(0.2) {
+                    self.sides[side].link.send(self.now, signal.clone());
+                }
                 let input = match signal {
                     Signal::Description(description) => Input::RemoteDescription(description),
                     Signal::Candidate(candidate) => Input::RemoteCandidate(candidate),

@@ -1,6 +1,6 @@
 //! The rules of one side of a negotiation, one by one, and its limits against a partner that keeps to none.
 
-use call::negotiation::{Input, Negotiator, Output};
+use call::negotiation::{Input, Negotiator, Output, Restart};
 use proptest::prelude::*;
 use protocol::{Candidate, Description, DescriptionKind, Role};
 
@@ -9,7 +9,10 @@ fn the_answerer_waits_for_the_first_offer() {
     let mut negotiator = Negotiator::new(Role::Answerer);
     assert_eq!(tell(&mut negotiator, Input::Opened), []);
     assert_eq!(tell(&mut negotiator, Input::ChangeNeeded), []);
-    assert_eq!(tell(&mut negotiator, Input::RestartNeeded), []);
+    assert_eq!(
+        tell(&mut negotiator, Input::RestartNeeded(Restart::Keep)),
+        []
+    );
 }
 
 #[test]
@@ -39,10 +42,10 @@ fn outcomes_of_orders_that_were_never_given_are_ignored() {
 fn wishes_are_granted_one_after_another_and_a_restart_covers_a_change() {
     let mut negotiator = agreed(Role::Offerer);
     let orders = tell(&mut negotiator, Input::ChangeNeeded);
-    assert_eq!(orders, [Output::CreateOffer { ice_restart: false }]);
+    assert_eq!(orders, [Output::CreateOffer { restart: None }]);
     for wish in [
         Input::ChangeNeeded,
-        Input::RestartNeeded,
+        Input::RestartNeeded(Restart::Keep),
         Input::ChangeNeeded,
     ] {
         assert_eq!(tell(&mut negotiator, wish), []);
@@ -50,7 +53,12 @@ fn wishes_are_granted_one_after_another_and_a_restart_covers_a_change() {
     tell(&mut negotiator, Input::OfferCreated(offer("a1")));
     tell(&mut negotiator, Input::RemoteDescription(answer("b1")));
     let orders = tell(&mut negotiator, Input::RemoteApplied);
-    assert_eq!(orders, [Output::CreateOffer { ice_restart: true }]);
+    assert_eq!(
+        orders,
+        [Output::CreateOffer {
+            restart: Some(Restart::Keep)
+        }]
+    );
     tell(&mut negotiator, Input::OfferCreated(offer("a2")));
     tell(&mut negotiator, Input::RemoteDescription(answer("b2")));
     assert_eq!(tell(&mut negotiator, Input::RemoteApplied), []);
@@ -60,10 +68,10 @@ fn wishes_are_granted_one_after_another_and_a_restart_covers_a_change() {
 #[test]
 fn a_restart_under_way_is_not_followed_by_another_one() {
     let mut negotiator = agreed(Role::Offerer);
-    tell(&mut negotiator, Input::RestartNeeded);
-    tell(&mut negotiator, Input::RestartNeeded);
+    tell(&mut negotiator, Input::RestartNeeded(Restart::Keep));
+    tell(&mut negotiator, Input::RestartNeeded(Restart::Keep));
     tell(&mut negotiator, Input::OfferCreated(offer("a2")));
-    tell(&mut negotiator, Input::RestartNeeded);
+    tell(&mut negotiator, Input::RestartNeeded(Restart::Keep));
     tell(&mut negotiator, Input::RemoteDescription(answer("b2")));
     assert_eq!(tell(&mut negotiator, Input::RemoteApplied), []);
     assert!(negotiator.is_settled());
@@ -72,7 +80,7 @@ fn a_restart_under_way_is_not_followed_by_another_one() {
 #[test]
 fn candidates_are_welcome_again_once_the_next_description_is_accepted() {
     let mut negotiator = agreed(Role::Offerer);
-    tell(&mut negotiator, Input::RestartNeeded);
+    tell(&mut negotiator, Input::RestartNeeded(Restart::Keep));
     tell(&mut negotiator, Input::OfferCreated(offer("a2")));
     tell(&mut negotiator, Input::RemoteDescription(offer("b2")));
     tell(&mut negotiator, Input::RemoteDescription(answer("b3")));
@@ -131,7 +139,7 @@ fn the_polite_side_yields_and_offers_again() {
         [Output::CreateAnswer]
     );
     let orders = tell(&mut negotiator, Input::AnswerCreated(answer("a1")));
-    let again = Output::CreateOffer { ice_restart: false };
+    let again = Output::CreateOffer { restart: None };
     assert_eq!(orders, [Output::SendDescription(answer("a1")), again]);
 }
 
@@ -149,7 +157,7 @@ fn local_candidates_follow_the_description_that_they_belong_to() {
     assert_eq!(tell(&mut negotiator, Input::LocalCandidate(None)), []);
     let orders = tell(&mut negotiator, Input::OfferCreated(offer("a1")));
     let send = [
-        Output::SendDescription(offer("a1")),
+        Output::SendDescription(numbered(1, offer("a1"))),
         Output::SendCandidate(Some(candidate(Some("a1")))),
         Output::SendCandidate(None),
     ];
@@ -157,9 +165,33 @@ fn local_candidates_follow_the_description_that_they_belong_to() {
 }
 
 #[test]
+fn candidates_that_were_gathered_ahead_wait_for_the_first_description() {
+    let early = Input::LocalCandidate(Some(candidate(Some("a1"))));
+    let sent = Output::SendCandidate(Some(candidate(Some("a1"))));
+    let mut offerer = Negotiator::new(Role::Offerer);
+    assert_eq!(tell(&mut offerer, early.clone()), []);
+    tell(&mut offerer, Input::Opened);
+    let orders = tell(&mut offerer, Input::OfferCreated(offer("a1")));
+    let description = Output::SendDescription(numbered(1, offer("a1")));
+    assert_eq!(orders, [description, sent.clone()]);
+
+    let mut answerer = Negotiator::new(Role::Answerer);
+    tell(&mut answerer, Input::Opened);
+    assert_eq!(tell(&mut answerer, early), []);
+    tell(
+        &mut answerer,
+        Input::RemoteDescription(numbered(1, offer("b1"))),
+    );
+    tell(&mut answerer, Input::RemoteApplied);
+    let orders = tell(&mut answerer, Input::AnswerCreated(answer("a1")));
+    let description = Output::SendDescription(numbered(1, answer("a1")));
+    assert_eq!(orders, [description, sent]);
+}
+
+#[test]
 fn an_answer_that_cannot_be_applied_takes_the_offer_back() {
     let mut negotiator = agreed(Role::Offerer);
-    tell(&mut negotiator, Input::RestartNeeded);
+    tell(&mut negotiator, Input::RestartNeeded(Restart::Keep));
     tell(&mut negotiator, Input::OfferCreated(offer("a2")));
     tell(&mut negotiator, Input::RemoteDescription(answer("b2")));
     assert_eq!(
@@ -171,8 +203,13 @@ fn an_answer_that_cannot_be_applied_takes_the_offer_back() {
         [],
         "of that answer"
     );
-    let orders = tell(&mut negotiator, Input::RestartNeeded);
-    assert_eq!(orders, [Output::CreateOffer { ice_restart: true }]);
+    let orders = tell(&mut negotiator, Input::RestartNeeded(Restart::Keep));
+    assert_eq!(
+        orders,
+        [Output::CreateOffer {
+            restart: Some(Restart::Keep)
+        }]
+    );
 }
 
 #[test]
@@ -191,11 +228,11 @@ fn an_answer_that_cannot_be_made_ends_all_negotiation() {
 #[test]
 fn without_a_relay_nothing_begins_but_what_was_said_counts() {
     let mut negotiator = agreed(Role::Offerer);
-    tell(&mut negotiator, Input::RestartNeeded);
+    tell(&mut negotiator, Input::RestartNeeded(Restart::Keep));
     tell(&mut negotiator, Input::OfferCreated(offer("a2")));
     tell(&mut negotiator, Input::RemoteDescription(answer("b2")));
     tell(&mut negotiator, remote_candidate(Some("b2")));
-    assert_eq!(tell(&mut negotiator, Input::RelayLost), []);
+    assert_eq!(tell(&mut negotiator, Input::RelayUp(false)), []);
     assert_eq!(
         tell(&mut negotiator, Input::RemoteApplied),
         [add(Some("b2"))]
@@ -300,7 +337,7 @@ fn any_input() -> impl Strategy<Value = Input> {
         Just(Input::OrderFailed),
         Just(Input::LocalCandidate(None)),
         Just(Input::ChangeNeeded),
-        Just(Input::RestartNeeded),
+        Just(Input::RestartNeeded(Restart::Keep)),
         generation
             .clone()
             .prop_map(|generation| Input::RemoteDescription(offer(generation))),
@@ -337,6 +374,7 @@ fn offer(generation: &str) -> Description {
     Description {
         kind: DescriptionKind::Offer,
         sdp: format!("v=0\r\na=ice-ufrag:{generation}\r\n"),
+        number: 0,
     }
 }
 
@@ -344,6 +382,13 @@ fn answer(generation: &str) -> Description {
     Description {
         kind: DescriptionKind::Answer,
         ..offer(generation)
+    }
+}
+
+fn numbered(number: u32, description: Description) -> Description {
+    Description {
+        number,
+        ..description
     }
 }
 

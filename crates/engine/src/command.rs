@@ -34,4 +34,8 @@ pub enum Command {
     SetTyping(bool),
     /// Use this signalling server from now on.
     SetServer(String),
+    /// Begin later calls over a relay, so that partners do not learn this machine's address, or directly.
+    SetShield(bool),
+    /// Agree to a direct path in this call, or take that back while the partner has not agreed.
+    AllowDirect(bool),
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use devices::{AudioSink, AudioSource, CameraSettings, VideoSource};
 
-/// What an [`crate::Engine`] starts with. Commands change the first four later.
+/// What an [`crate::Engine`] starts with. Commands change most of it later.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The signalling server: a `ws://` or `wss://` URL.
@@ -21,8 +21,11 @@ pub struct Config {
     pub video_bps: u32,
     /// The bitrate at which sound is encoded, in bits per second. Opus speaks clearly from about 24,000 on.
     pub audio_bps: u32,
-    /// Use relayed candidates only, so that the partner does not learn this machine's address.
-    pub relay_only: bool,
+    /// Begin calls over a relay, so that partners do not learn this machine's address; they go direct when both people
+    /// agree. See [`crate::Command::SetShield`].
+    pub shield: bool,
+    /// Whom to trust to vouch for a relay's name, beside those whom the system trusts: certificates in DER.
+    pub extra_roots: Vec<Vec<u8>>,
 }
 
 impl Default for Config {
@@ -35,7 +38,8 @@ impl Default for Config {
             picture: CameraSettings::default(),
             video_bps: 1_000_000,
             audio_bps: 32_000,
-            relay_only: false,
+            shield: false,
+            extra_roots: Vec::new(),
         }
     }
 }

@@ -7,30 +7,43 @@
 mod chat;
 mod command;
 mod config;
+mod connection_check;
 mod deck;
 mod engine;
 mod lip_sync;
+mod moves;
+mod network;
 mod peer_task;
 mod pipeline;
 mod publisher;
 mod session;
 mod signalling;
 mod snapshot;
+mod spare;
 mod statistics;
 mod transport_figures;
 
+pub use call::DirectView;
 pub use command::Command;
 pub use config::Config;
+pub use connection_check::{ServerCheck, ServerCheckError, check_server};
 pub use devices::{
     AudioSink, AudioSource, CameraSettings, DeviceProblem, DeviceState, VideoSource,
 };
 pub use engine::{Engine, EngineError};
+pub use network::{AddressChange, NetworkFact, NetworkWatcher};
+pub use protocol::PathPolicy;
 pub use snapshot::{
-    CallView, CandidateKind, ChatLine, Deck, EndReason, PartnerView, PathView, SignallingProblem,
-    SignallingView, Snapshot, Speaker, Statistics,
+    CallView, CandidateKind, ChatLine, Deck, EndReason, PartnerView, PathProtocol, PathView,
+    SignallingProblem, SignallingView, Snapshot, Speaker, Statistics,
 };
 /// What programs must keep out of their logs: see [`transport::NOISY_LOG_DIRECTIVES`].
 pub use transport::NOISY_LOG_DIRECTIVES;
+pub use transport::{
+    CheckConfig, ConnectionReport, Ipv6, NatFiltering, NatMapping, NatReport, PublicAddress,
+    ReachError, RelayAnswer, RelayCheck, RelayError, RelayTransport, StunAnswer, StunCheck,
+    UdpReach, Verdict,
+};
 
 /// Waits for `deadline`, or for ever if there is none.
 async fn at(deadline: Option<std::time::Instant>) {

@@ -6,9 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use call::{PeerFact, PeerId};
+use call::PeerFact;
+use call::negotiation::Restart;
 use media::RtpPacket;
-use protocol::{Candidate, Description, PeerMessage};
+use protocol::{Candidate, Description, PeerMessage, Role};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use transport::{Opened, Peer, PeerConfig, PeerEvent};
@@ -23,7 +24,9 @@ const GOODBYE_TIME: Duration = Duration::from_millis(150);
 /// What the session wants done to the connection.
 #[derive(Debug)]
 pub(crate) enum Order {
-    CreateOffer { ice_restart: bool },
+    TakeRole(Role),
+    AllowDirect,
+    CreateOffer { restart: Option<Restart> },
     CreateAnswer,
     ApplyRemote(Description),
     Rollback,
@@ -56,23 +59,34 @@ pub(crate) struct MediaTaps {
     pub(crate) lip_sync: Arc<LipSync>,
 }
 
+/// Names one connection among all that this program ever made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key(pub(crate) u64);
+
 /// The session's end of the tasks. Dropping it closes the connection.
 #[derive(Debug)]
 pub(crate) struct PeerTask {
+    key: Key,
     orders: mpsc::Sender<Order>,
 }
 
 impl PeerTask {
-    /// Begins to open a connection. News carry `id`.
+    /// Begins to open a connection that has no role yet, and to gather its candidates. News carry `key`.
+    ///
+    /// The first order tells the role.
     pub(crate) fn open(
-        id: PeerId,
+        key: Key,
         config: PeerConfig,
         taps: MediaTaps,
-        news: mpsc::Sender<(PeerId, News)>,
+        news: mpsc::Sender<(Key, News)>,
     ) -> Self {
         let (orders, queue) = mpsc::channel(ORDERS_LIMIT);
-        tokio::spawn(run(id, config, taps, queue, news));
-        Self { orders }
+        tokio::spawn(run(key, config, taps, queue, news));
+        Self { key, orders }
+    }
+
+    pub(crate) const fn key(&self) -> Key {
+        self.key
     }
 
     /// Queues an order.
@@ -85,18 +99,18 @@ impl PeerTask {
 }
 
 async fn run(
-    id: PeerId,
+    id: Key,
     config: PeerConfig,
     taps: MediaTaps,
     mut orders: mpsc::Receiver<Order>,
-    news: mpsc::Sender<(PeerId, News)>,
+    news: mpsc::Sender<(Key, News)>,
 ) {
     let Opened {
         peer,
         events,
         video,
         audio,
-    } = match Peer::open(config).await {
+    } = match Peer::open_without_role(config).await {
         Ok(opened) => opened,
         Err(error) => {
             tracing::warn!(%error, "no peer connection");
@@ -114,8 +128,13 @@ async fn run(
         },
     )
     .await;
-    report(&news, id, News::Fact(PeerFact::Opened)).await;
     let events = tokio::spawn(hand_on(id, events, taps, news.clone()));
+    // An order that is there already says that there is no time to gather ahead.
+    if orders.is_empty()
+        && let Err(error) = peer.gather_ahead().await
+    {
+        tracing::warn!(%error, "candidates cannot be gathered ahead");
+    }
     let mut say_bye = false;
     while let Some(order) = orders.recv().await {
         if let Order::Close { say_bye: bye } = order {
@@ -139,8 +158,22 @@ async fn run(
 
 async fn carry_out(peer: &Peer, order: Order) -> Option<PeerFact> {
     let result = match order {
-        Order::CreateOffer { ice_restart } => peer
-            .create_offer(ice_restart)
+        Order::TakeRole(role) => {
+            let fact = match peer.take_role(role == Role::Offerer).await {
+                Ok(()) => PeerFact::Opened,
+                Err(error) => {
+                    tracing::warn!(%error, "the peer connection takes no role");
+                    PeerFact::OpenFailed
+                }
+            };
+            Ok(Some(fact))
+        }
+        Order::AllowDirect => {
+            peer.set_relay_only(false);
+            Ok(None)
+        }
+        Order::CreateOffer { restart } => peer
+            .create_offer(restart.map(in_the_words_of_transport))
             .await
             .map(|offer| Some(PeerFact::OfferCreated(offer))),
         Order::CreateAnswer => peer
@@ -173,16 +206,26 @@ async fn carry_out(peer: &Peer, order: Order) -> Option<PeerFact> {
     })
 }
 
+const fn in_the_words_of_transport(restart: Restart) -> transport::Restart {
+    match restart {
+        Restart::Keep => transport::Restart::Keep,
+        Restart::Rebind => transport::Restart::Rebind,
+    }
+}
+
 async fn hand_on(
-    id: PeerId,
+    id: Key,
     mut events: mpsc::Receiver<PeerEvent>,
     taps: MediaTaps,
-    news: mpsc::Sender<(PeerId, News)>,
+    news: mpsc::Sender<(Key, News)>,
 ) {
     while let Some(event) = events.recv().await {
         let item = match event {
             PeerEvent::LocalCandidate(candidate) => News::Fact(PeerFact::LocalCandidate(candidate)),
             PeerEvent::Connected => News::Fact(PeerFact::Connected),
+            PeerEvent::PathSelected(path) => News::Fact(PeerFact::PathSelected {
+                is_relayed: path.is_relayed(),
+            }),
             PeerEvent::Disconnected => News::Fact(PeerFact::Disconnected),
             PeerEvent::Failed => News::Fact(PeerFact::Failed),
             PeerEvent::NegotiationNeeded => News::Fact(PeerFact::NegotiationNeeded),
@@ -206,6 +249,6 @@ async fn hand_on(
 }
 
 /// A session that is gone needs no news.
-async fn report(news: &mpsc::Sender<(PeerId, News)>, id: PeerId, item: News) {
+async fn report(news: &mpsc::Sender<(Key, News)>, id: Key, item: News) {
     drop(news.send((id, item)).await);
 }

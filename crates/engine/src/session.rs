@@ -1,26 +1,31 @@
 //! The one loop that owns the [`Call`]: facts in, orders out, a [`Snapshot`] after each turn.
 //!
 //! Nothing here waits for a device, a peer or the server: all of them work in tasks and threads of their own and report.
+//! `session/peers.rs` is what has to do with peer connections, `session/partner.rs` what the partner says.
+
+mod partner;
+mod peers;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use call::{Call, Input, Output, PeerFact, PeerId, State};
-use protocol::{PeerMessage, limits};
+use call::{Call, Input, State};
+use protocol::{PeerMessage, ServerMessage};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
-use transport::{Peer, PeerConfig};
 
 use crate::chat::Chat;
-use crate::config::bind_addresses;
 use crate::deck::DeviceDeck;
-use crate::peer_task::{MediaTaps, News, Order, PeerTask};
-use crate::pipeline::{ReceiveAudio, ReceiveVideo};
+use crate::moves::{Move, Moves};
+use crate::network::{NetworkFact, NetworkWatcher, route_address};
+use crate::peer_task::{Key, News};
 use crate::publisher::Publisher;
 use crate::signalling::{Signalling, SignallingEvent};
+use crate::spare::SparePolicy;
 use crate::statistics::CallStatistics;
-use crate::transport_figures::TransportFigures;
-use crate::{Command, Config, PartnerView, SignallingView, Snapshot};
+use crate::{Command, Config, SignallingView, Snapshot};
+use partner::Partner;
+use peers::{Live, Spare};
 
 /// How many events of each kind may wait for the session. Senders wait when it is full; none of them is a device or a window.
 const EVENTS_LIMIT: usize = 256;
@@ -38,9 +43,15 @@ pub(crate) struct Session {
     signalling: Signalling,
     signalling_events: mpsc::Receiver<SignallingEvent>,
     signalling_view: SignallingView,
-    news_sender: mpsc::Sender<(PeerId, News)>,
-    news: mpsc::Receiver<(PeerId, News)>,
+    news_sender: mpsc::Sender<(Key, News)>,
+    news: mpsc::Receiver<(Key, News)>,
+    last_key: Key,
     live: Option<Live>,
+    spare: Option<Spare>,
+    spare_policy: SparePolicy,
+    network: NetworkWatcher,
+    network_facts: mpsc::Receiver<NetworkFact>,
+    moves: Moves,
     deck: DeviceDeck,
     partner: Partner,
     chat: Chat,
@@ -48,43 +59,29 @@ pub(crate) struct Session {
     publisher: Arc<Publisher>,
 }
 
-/// The peer connection of the present call.
-struct Live {
-    id: PeerId,
-    task: PeerTask,
-    taps: MediaTaps,
-    media: Option<LiveMedia>,
-}
-
-/// What exists once the connection has been opened.
-struct LiveMedia {
-    peer: Peer,
-    video: ReceiveVideo,
-    audio: ReceiveAudio,
-    transport: TransportFigures,
-    is_sending: bool,
-}
-
-/// What is known of the partner, and how long it holds.
-#[derive(Default)]
-struct Partner {
-    view: PartnerView,
-    typing_since: Option<Instant>,
-}
-
 impl Session {
     pub(crate) fn new(config: Config, publisher: Arc<Publisher>, deck: DeviceDeck) -> Self {
         let (signalling, signalling_events) = connect(&config.server);
         let (news_sender, news) = mpsc::channel(EVENTS_LIMIT);
+        let (network, network_facts) = NetworkWatcher::start();
+        let mut call = Call::new(call::Config::default());
+        let shield = call::Command::SetShield(config.shield);
+        call.handle(Input::Command(shield), Instant::now());
         Self {
             config,
-            call: Call::new(call::Config::default()),
+            call,
             signalling,
             signalling_events,
             signalling_view: SignallingView::Connecting,
             news_sender,
             news,
+            last_key: Key(0),
             live: None,
+            spare: None,
+            spare_policy: SparePolicy::new(Instant::now()),
+            network,
+            network_facts,
+            moves: Moves::default(),
             deck,
             partner: Partner::default(),
             chat: Chat::default(),
@@ -100,6 +97,7 @@ impl Session {
         let mut seconds = ticker(STATISTICS_EVERY);
         loop {
             self.carry_out_orders();
+            self.tend_spare();
             self.publish();
             let deadline = self.call.poll_timeout();
             tokio::select! {
@@ -108,7 +106,8 @@ impl Session {
                     None => break,
                 },
                 Some(event) = self.signalling_events.recv() => self.on_signalling(event),
-                Some((id, item)) = self.news.recv() => self.on_news(id, item),
+                Some((key, item)) = self.news.recv() => self.on_news(key, item),
+                Some(fact) = self.network_facts.recv() => self.on_network(&fact),
                 Ok(()) = device_changes.changed() => self.on_devices_changed(),
                 () = crate::at(deadline) => self.call.handle(Input::Timeout, Instant::now()),
                 _ = levels.tick() => {}
@@ -118,6 +117,7 @@ impl Session {
         self.call
             .handle(Input::Command(call::Command::Stop), Instant::now());
         self.carry_out_orders();
+        self.drop_spare();
         // The goodbye and the close run in the peer's task; give them the time that they need.
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
@@ -158,6 +158,18 @@ impl Session {
             Command::SendChat(text) => self.send_chat(&text),
             Command::SetTyping(active) => self.send(&PeerMessage::Typing { active }),
             Command::SetServer(server) => self.set_server(server),
+            Command::SetShield(is_wanted) => {
+                if self.config.shield != is_wanted {
+                    self.config.shield = is_wanted;
+                    self.drop_spare();
+                }
+                let shield = call::Command::SetShield(is_wanted);
+                self.call.handle(Input::Command(shield), now);
+            }
+            Command::AllowDirect(is_allowed) => {
+                let allow = call::Command::AllowDirect(is_allowed);
+                self.call.handle(Input::Command(allow), now);
+            }
         }
     }
 
@@ -170,6 +182,8 @@ impl Session {
         (self.signalling, self.signalling_events) = connect(&server);
         self.config.server = server;
         self.signalling_view = SignallingView::Connecting;
+        self.drop_spare();
+        self.spare_policy.on_server_lost();
         self.call.handle(Input::SignallingDown, Instant::now());
     }
 
@@ -182,89 +196,52 @@ impl Session {
             SignallingEvent::Up { online } => {
                 tracing::info!("signalling is up");
                 self.signalling_view = SignallingView::Connected { online };
+                self.spare_policy.on_server_lost();
                 self.call.handle(Input::SignallingUp, now);
             }
+            SignallingEvent::Back { online } => {
+                tracing::info!("signalling is back");
+                self.signalling_view = SignallingView::Connected { online };
+                self.call.handle(Input::SignallingBack, now);
+            }
+            SignallingEvent::Message(ServerMessage::Prepared {
+                ice_servers,
+                path_policy,
+            }) => self.make_spare(ice_servers, path_policy),
             SignallingEvent::Message(message) => {
                 match &message {
-                    protocol::ServerMessage::Waiting { online } => {
+                    ServerMessage::Waiting { online } => {
                         self.signalling_view = SignallingView::Connected { online: *online };
                     }
-                    protocol::ServerMessage::Error { code, message, .. } => {
+                    ServerMessage::Error { code, message, .. } => {
                         tracing::warn!(?code, message, "the server refused a message");
                     }
                     _ => {}
                 }
                 self.call.handle(Input::Server(message), now);
             }
-            SignallingEvent::Down { problem, retry_at } => {
+            SignallingEvent::Away { problem, retry_at } => {
                 self.signalling_view = SignallingView::Away { problem, retry_at };
-                self.call.handle(Input::SignallingDown, now);
+                self.call.handle(Input::SignallingAway, now);
             }
+            SignallingEvent::SessionLost => self.call.handle(Input::SignallingDown, now),
         }
     }
 
-    fn on_news(&mut self, id: PeerId, item: News) {
-        let Some(live) = self.live.as_mut().filter(|live| live.id == id) else {
-            // Late news of a connection that is being closed.
-            return;
-        };
-        match item {
-            News::Opened { peer, video, audio } => {
-                let (video, audio) = self.deck.receive(&peer, video, audio, &live.taps.lip_sync);
-                let transport = TransportFigures::watch(peer.clone());
-                let is_sending = false;
-                live.media = Some(LiveMedia {
-                    peer,
-                    video,
-                    audio,
-                    transport,
-                    is_sending,
-                });
+    fn on_network(&mut self, fact: &NetworkFact) {
+        tracing::info!(?fact, "the network changed");
+        let is_path_up = !matches!(self.call.state(), State::Reconnecting { .. });
+        // What was gathered on the networks before is worth little on others.
+        self.drop_spare();
+        self.signalling.doubt();
+        match self.moves.on_fact(fact, is_path_up) {
+            Move::Wait => {}
+            Move::AtNextRestart => self.rebind_at_next_restart(),
+            Move::Now => {
+                self.rebind_at_next_restart();
+                self.call.handle(Input::NetworkChanged, Instant::now());
+                self.network.set_address_in_use(route_address());
             }
-            News::Fact(fact) => {
-                if matches!(fact, PeerFact::Connected) {
-                    self.statistics.connected(Instant::now());
-                    if let Some(media) = &mut live.media
-                        && !std::mem::replace(&mut media.is_sending, true)
-                    {
-                        self.deck.send_to(&media.peer);
-                    }
-                    // What was sent while the path was lost is missing at the other end.
-                    (live.taps.keyframe_wanted)();
-                }
-                self.call
-                    .handle(Input::Peer { peer: id, fact }, Instant::now());
-            }
-            News::MessageChannelOpen => {
-                self.partner.view.is_chat_open = true;
-                self.tell_what_we_send();
-            }
-            News::Message(text) => self.on_peer_message(id, &text),
-        }
-    }
-
-    fn on_peer_message(&mut self, id: PeerId, text: &str) {
-        match protocol::decode(text) {
-            Ok(PeerMessage::Chat { text }) => {
-                self.partner.set_typing(None);
-                self.chat.push(crate::Speaker::Partner, text);
-            }
-            Ok(PeerMessage::Typing { active }) => {
-                self.partner.set_typing(active.then(Instant::now));
-            }
-            Ok(PeerMessage::Sending { audio, video }) => {
-                self.partner.view.is_sending_audio = audio;
-                self.partner.view.is_sending_video = video;
-            }
-            Ok(PeerMessage::Bye) => {
-                let bye = Input::Peer {
-                    peer: id,
-                    fact: PeerFact::Bye,
-                };
-                self.call.handle(bye, Instant::now());
-            }
-            // A newer partner may say more than we understand, and a hostile one anything: neither hurts.
-            Err(error) => tracing::debug!(%error, "a message of the partner was not understood"),
         }
     }
 
@@ -310,118 +287,17 @@ impl Session {
         );
     }
 
-    fn send_chat(&mut self, text: &str) {
-        let text: String = text.trim().chars().take(limits::CHAT_CHARS).collect();
-        if !text.is_empty() && self.partner.view.is_chat_open {
-            self.send(&PeerMessage::Chat { text: text.clone() });
-            self.chat.push(crate::Speaker::Me, text);
-        }
-    }
-
-    /// Tells the partner which of sound and pictures to expect.
-    fn tell_what_we_send(&self) {
-        let (audio, video) = self.deck.is_sending();
-        self.send(&PeerMessage::Sending { audio, video });
-    }
-
-    fn send(&self, message: &PeerMessage) {
-        let media = self.live.as_ref().and_then(|live| live.media.as_ref());
-        if let Some(media) = media.filter(|_| self.partner.view.is_chat_open)
-            && media.peer.send_message(protocol::encode(message)).is_err()
-        {
-            tracing::warn!("a message to the partner was lost: the connection does not keep up");
-        }
-    }
-
-    fn carry_out_orders(&mut self) {
-        while let Some(output) = self.call.poll_output() {
-            match output {
-                Output::Send(message) => self.signalling.send(message),
-                Output::OpenPeer {
-                    peer,
-                    role,
-                    ice_servers,
-                } => {
-                    self.open_peer(peer, role, ice_servers);
-                }
-                Output::ClosePeer { peer, say_bye } => self.close_peer(peer, say_bye),
-                Output::CreateOffer { peer, ice_restart } => {
-                    self.order(peer, Order::CreateOffer { ice_restart });
-                }
-                Output::CreateAnswer { peer } => self.order(peer, Order::CreateAnswer),
-                Output::ApplyRemote { peer, description } => {
-                    self.order(peer, Order::ApplyRemote(description));
-                }
-                Output::Rollback { peer } => self.order(peer, Order::Rollback),
-                Output::AddCandidate { peer, candidate } => {
-                    self.order(peer, Order::AddCandidate(candidate));
-                }
-            }
-        }
-    }
-
-    fn open_peer(&mut self, id: PeerId, role: protocol::Role, servers: Vec<protocol::IceServer>) {
-        tracing::info!(?role, "matched");
-        self.statistics.matched(Instant::now());
-        self.chat.clear();
-        self.partner = Partner::default();
-        let config = PeerConfig {
-            ice_servers: servers,
-            relay_only: self.config.relay_only,
-            bind: bind_addresses(&self.config.server),
-            is_offerer: role == protocol::Role::Offerer,
-            ..PeerConfig::default()
-        };
-        let taps = self.deck.media_taps();
-        let task = PeerTask::open(id, config, taps.clone(), self.news_sender.clone());
-        self.live = Some(Live {
-            id,
-            task,
-            taps,
-            media: None,
-        });
-    }
-
-    fn close_peer(&mut self, id: PeerId, say_bye: bool) {
-        if let Some(live) = self.live.take_if(|live| live.id == id) {
-            self.deck.stop_sending();
-            // The peer's task closes the connection in any case: it ends with its queue of orders.
-            if live.task.order(Order::Close { say_bye }).is_err() {
-                tracing::debug!("the peer connection was gone before it was closed");
-            }
-        }
-        self.deck.clear_remote();
-        self.partner = Partner::default();
-        tracing::info!("the peer connection is closed");
-    }
-
-    fn order(&mut self, id: PeerId, order: Order) {
-        let Some(live) = self.live.as_ref().filter(|live| live.id == id) else {
-            return;
-        };
-        if live.task.order(order).is_err() {
-            let fact = PeerFact::NegotiationFailed;
-            self.call
-                .handle(Input::Peer { peer: id, fact }, Instant::now());
-        }
-    }
-
     fn publish(&mut self) {
         self.publisher.publish(Snapshot {
             signalling: self.signalling_view.clone(),
             call: self.call.state().clone(),
+            direct: self.call.direct(),
+            is_shielded: self.config.shield,
             partner: self.partner.view,
             chat: self.chat.lines(),
             devices: self.deck.view(),
             statistics: self.statistics.view(),
         });
-    }
-}
-
-impl Partner {
-    fn set_typing(&mut self, since: Option<Instant>) {
-        self.typing_since = since;
-        self.view.is_typing = since.is_some();
     }
 }
 

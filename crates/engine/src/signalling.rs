@@ -1,57 +1,72 @@
 //! The WebSocket to the signalling server: connects, greets, carries messages and connects again.
 //!
-//! It decides nothing about the call. What it knows of the world it tells the session as [`SignallingEvent`]s.
+//! It decides nothing about the call. What it knows of the world it tells the session as [`SignallingEvent`]s. After a loss it
+//! takes its session with the server up again (`docs/protocol.md`, section 6): then nothing that either side said is lost.
 
+mod prepare;
+mod socket;
+
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use call::Backoff;
-use futures_util::{SinkExt as _, StreamExt as _};
-use protocol::{ClientMessage, DecodeError, ErrorCode, ServerMessage, limits};
-use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use futures_util::StreamExt as _;
+use protocol::{ClientMessage, Ledger, LedgerLimits, ResumeToken, ServerMessage};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio::time::sleep;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::SignallingProblem;
+use socket::{End, Socket, greet, read, write};
 
-/// How long a server may take for the TCP, TLS and WebSocket handshakes. Beyond this a person takes it for dead.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a server may take to answer `hello`.
-const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) use prepare::prepare;
+
 /// How often we show the server that we are alive, and make it show the same.
-const PING_EVERY: Duration = Duration::from_secs(10);
-/// How long nothing may arrive before the connection counts as dead: three pings.
-const SILENCE_LIMIT: Duration = Duration::from_secs(30);
+const PING_EVERY: Duration = Duration::from_secs(5);
+/// How long nothing may arrive before the connection counts as dead: more than two pings.
+const SILENCE_LIMIT: Duration = Duration::from_secs(12);
+/// The same when there is reason to doubt: the network has changed, or the path to the partner is lost.
+const DOUBTED_SILENCE: Duration = Duration::from_secs(1);
+/// What is kept for a server that may not have received it: more than a negotiation.
+const KEPT: LedgerLimits = LedgerLimits {
+    frames: 128,
+    bytes: 256 * 1024,
+};
 /// How many messages may wait to be sent. A whole negotiation has about thirty.
 const OUTGOING_LIMIT: usize = 128;
 /// A connection that lived this long was a good one: the next attempt comes soon again.
 const GOOD_CONNECTION: Duration = Duration::from_secs(10);
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+/// A server that is away may be back soon, and somebody may be in the middle of a call: for this long it is tried at the
+/// shorter intervals.
+const HOPEFUL: Duration = Duration::from_secs(60);
+const HOPEFUL_INTERVALS: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(2500)];
 
 /// What the session hears of the server.
 #[derive(Debug)]
 pub(crate) enum SignallingEvent {
     /// An attempt to connect began.
     Connecting,
-    /// The server has greeted us.
+    /// The server has greeted us, in a new session.
     Up { online: u32 },
+    /// The server has taken up our session.
+    Back { online: u32 },
     /// The server said something.
     Message(ServerMessage),
-    /// The connection is gone, or was not to be had.
-    Down {
+    /// The connection is gone, or was not to be had. If there is a session, it may yet be taken up.
+    Away {
         problem: SignallingProblem,
         retry_at: Instant,
     },
+    /// There is no session any more.
+    SessionLost,
 }
 
 /// A connection that renews itself until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Signalling {
     outgoing: mpsc::Sender<ClientMessage>,
+    doubt: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -59,8 +74,18 @@ impl Signalling {
     /// Begins to connect to `url`. `events` gets at most a few messages a second; the task waits when it is full.
     pub(crate) fn connect(url: String, events: mpsc::Sender<SignallingEvent>) -> Self {
         let (outgoing, queue) = mpsc::channel(OUTGOING_LIMIT);
-        let task = tokio::spawn(run(url, queue, events));
-        Self { outgoing, task }
+        let doubt = Arc::<Notify>::default();
+        let task = tokio::spawn(run(url, queue, events, Arc::clone(&doubt)));
+        Self {
+            outgoing,
+            doubt,
+            task,
+        }
+    }
+
+    /// There is reason to think that the connection is dead, or that it can be had again: look at once.
+    pub(crate) fn doubt(&self) {
+        self.doubt.notify_one();
     }
 
     /// Queues a message. One that finds the queue full is lost, as on a connection that has just broken.
@@ -77,123 +102,166 @@ impl Drop for Signalling {
     }
 }
 
+/// A session with the server, over all its connections.
+struct Session {
+    token: ResumeToken,
+    grace: Duration,
+    ledger: Ledger<String>,
+}
+
 async fn run(
     url: String,
     mut outgoing: mpsc::Receiver<ClientMessage>,
     events: mpsc::Sender<SignallingEvent>,
+    doubt: Arc<Notify>,
 ) {
-    let mut backoff = Backoff::default();
+    let mut session: Option<Session> = None;
+    let mut lost_at = Instant::now();
+    let (mut backoff, mut hopeful) = (Backoff::default(), hopeful_backoff());
     loop {
         if events.send(SignallingEvent::Connecting).await.is_err() {
             return;
         }
         let began = Instant::now();
-        let end = match greet(&url).await {
-            Ok((socket, online)) => {
-                // What was queued for the last connection means nothing to this one.
-                while outgoing.try_recv().is_ok() {}
-                if events.send(SignallingEvent::Up { online }).await.is_err() {
+        let greeting = loop {
+            tokio::select! {
+                greeting = greet(&url, session.as_ref()) => break greeting,
+                // It began on a network that is gone, perhaps.
+                () = doubt.notified() => {}
+            }
+        };
+        let end = match greeting {
+            Ok(greeting) => {
+                let mut socket = greeting.socket;
+                let event = settle(
+                    &mut session,
+                    greeting.session,
+                    greeting.resumed,
+                    greeting.online,
+                );
+                if matches!(event, SignallingEvent::Up { .. }) {
+                    // What was queued for the last session means nothing to this one.
+                    while outgoing.try_recv().is_ok() {}
+                }
+                if events.send(event).await.is_err() {
                     return;
                 }
-                carry(socket, &mut outgoing, &events).await
+                let ledger = session.as_mut().map(|session| &mut session.ledger);
+                let end = carry(&mut socket, ledger, &mut outgoing, &events, &doubt).await;
+                lost_at = Instant::now();
+                if end.is_final {
+                    session = None;
+                }
+                end
             }
-            Err(problem) => End {
-                problem,
-                wait: None,
-            },
+            Err(problem) => problem.into(),
         };
         if began.elapsed() >= GOOD_CONNECTION {
-            backoff.reset();
+            (backoff, hopeful) = (Backoff::default(), hopeful_backoff());
         }
+        let backoff = if lost_at.elapsed() < HOPEFUL {
+            &mut hopeful
+        } else {
+            &mut backoff
+        };
         let wait = end
             .wait
             .unwrap_or_else(|| backoff.next_delay(random_fraction()));
         tracing::info!(problem = ?end.problem, wait_ms = wait.as_millis(), "signalling is away");
-        let down = SignallingEvent::Down {
+        let retry_at = Instant::now() + wait;
+        let away = SignallingEvent::Away {
             problem: end.problem,
-            retry_at: Instant::now() + wait,
+            retry_at,
         };
-        if events.send(down).await.is_err() {
+        if events.send(away).await.is_err() {
             return;
         }
-        sleep(wait).await;
-    }
-}
-
-/// How a connection ended, and how long the server wants us to stay away, if it said so.
-struct End {
-    problem: SignallingProblem,
-    wait: Option<Duration>,
-}
-
-impl From<SignallingProblem> for End {
-    fn from(problem: SignallingProblem) -> Self {
-        Self {
-            problem,
-            wait: None,
+        let is_over = session
+            .as_ref()
+            .is_none_or(|session| retry_at >= lost_at + session.grace);
+        if is_over {
+            session = None;
+            if events.send(SignallingEvent::SessionLost).await.is_err() {
+                return;
+            }
+        }
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = doubt.notified() => {}
         }
     }
 }
 
-async fn greet(url: &str) -> Result<(Socket, u32), SignallingProblem> {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(8 * 1024)
-        .max_message_size(Some(limits::FRAME_BYTES))
-        .max_frame_size(Some(limits::FRAME_BYTES));
-    let attempt = connect_async_with_config(url, Some(config), true);
-    let (mut socket, _) = timeout(CONNECT_TIMEOUT, attempt)
-        .await
-        .map_err(|_| SignallingProblem::Unreachable("it does not answer in time".to_owned()))?
-        .map_err(connect_problem)?;
-    let hello = ClientMessage::Hello {
-        version: protocol::VERSION,
-        capabilities: Vec::new(),
-    };
-    socket
-        .send(Message::text(protocol::encode(&hello)))
-        .await
-        .map_err(lost)?;
-    match timeout(WELCOME_TIMEOUT, next_message(&mut socket)).await {
-        Ok(Ok(ServerMessage::Welcome { online, .. })) => Ok((socket, online)),
-        Ok(Ok(ServerMessage::Error {
-            code: ErrorCode::UnsupportedVersion,
-            ..
-        })) => Err(SignallingProblem::WrongVersion),
-        Ok(Ok(ServerMessage::Error {
-            code: ErrorCode::Full,
-            ..
-        })) => Err(SignallingProblem::Full),
-        Ok(Ok(other)) => {
-            tracing::debug!(?other, "the server did not greet us");
-            Err(SignallingProblem::NotAServer(
-                "it did not greet us".to_owned(),
-            ))
-        }
-        Ok(Err(end)) => Err(end.problem),
-        Err(_) => Err(SignallingProblem::NotAServer("it said nothing".to_owned())),
+fn hopeful_backoff() -> Backoff {
+    let [first, longest] = HOPEFUL_INTERVALS;
+    Backoff::new(first, longest)
+}
+
+/// Takes the session up, if the server did and it can be, or begins the new one.
+fn settle(
+    session: &mut Option<Session>,
+    offered: Option<protocol::Session>,
+    resumed: Option<u64>,
+    online: u32,
+) -> SignallingEvent {
+    if let (Some(session), Some(received)) = (session.as_mut(), resumed)
+        && session.ledger.resume(received).is_ok()
+    {
+        return SignallingEvent::Back { online };
     }
+    *session = offered.map(|offered| Session {
+        token: offered.token,
+        grace: Duration::from_millis(offered.grace_ms),
+        ledger: Ledger::new(KEPT),
+    });
+    SignallingEvent::Up { online }
 }
 
 /// Carries messages both ways until the connection ends.
 async fn carry(
-    mut socket: Socket,
+    socket: &mut Socket,
+    mut ledger: Option<&mut Ledger<String>>,
     outgoing: &mut mpsc::Receiver<ClientMessage>,
     events: &mpsc::Sender<SignallingEvent>,
+    doubt: &Notify,
 ) -> End {
     let mut pings = tokio::time::interval(PING_EVERY);
     let mut heard_at = Instant::now();
+    let mut doubted_at: Option<Instant> = None;
     loop {
+        // What the server has not received of an earlier connection goes first.
+        while let Some(frame) = ledger.as_mut().and_then(|ledger| ledger.next()) {
+            if let Err(end) = write(socket, Message::text(frame)).await {
+                return end;
+            }
+        }
+        let is_ping_due = ledger.as_ref().is_some_and(|ledger| ledger.is_ping_due());
         let message = tokio::select! {
-            message = outgoing.recv() => match message {
-                Some(message) => Message::text(protocol::encode(&message)),
-                None => return SignallingProblem::Lost("closed by us".to_owned()).into(),
-            },
+            biased;
+            () = doubt.notified() => {
+                doubted_at = Some(Instant::now());
+                ping(ledger.as_deref_mut())
+            }
+            () = std::future::ready(()), if is_ping_due => ping(ledger.as_deref_mut()),
+            () = crate::at(doubted_at.map(|at| at + DOUBTED_SILENCE)) => {
+                return SignallingProblem::Lost("the server does not answer".to_owned()).into();
+            }
             frame = socket.next() => {
                 heard_at = Instant::now();
+                doubted_at = None;
+                match (&frame, ledger.as_mut()) {
+                    (Some(Ok(Message::Text(_))), Some(ledger)) => ledger.count_received(),
+                    (Some(Ok(Message::Pong(payload))), Some(ledger)) => ledger.on_pong(payload),
+                    _ => {}
+                }
                 match read(frame) {
                     Ok(Some(ServerMessage::Shutdown { reconnect_in_ms })) => {
                         let wait = Duration::from_millis(reconnect_in_ms.min(60_000));
-                        return End { problem: SignallingProblem::ShutDown, wait: Some(wait) };
+                        return End {
+                            problem: SignallingProblem::ShutDown,
+                            wait: Some(wait),
+                            is_final: true,
+                        };
                     }
                     Ok(Some(message)) => {
                         if events.send(SignallingEvent::Message(message)).await.is_err() {
@@ -205,70 +273,34 @@ async fn carry(
                     Err(end) => return end,
                 }
             }
+            message = outgoing.recv() => match message {
+                Some(message) => {
+                    let frame = protocol::encode(&message);
+                    if let Some(ledger) = &mut ledger {
+                        ledger.push(frame);
+                        continue;
+                    }
+                    Message::text(frame)
+                }
+                None => return SignallingProblem::Lost("closed by us".to_owned()).into(),
+            },
             _ = pings.tick() => {
                 if heard_at.elapsed() > SILENCE_LIMIT {
                     return SignallingProblem::Lost("the server fell silent".to_owned()).into();
                 }
-                Message::Ping(Vec::new().into())
+                ping(ledger.as_deref_mut())
             }
         };
-        match timeout(CONNECT_TIMEOUT, socket.send(message)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return lost(error).into(),
-            Err(_) => {
-                return SignallingProblem::Lost("the server takes nothing in".to_owned()).into();
-            }
+        if let Err(end) = write(socket, message).await {
+            return end;
         }
     }
 }
 
-async fn next_message(socket: &mut Socket) -> Result<ServerMessage, End> {
-    loop {
-        if let Some(message) = read(socket.next().await)? {
-            return Ok(message);
-        }
-    }
-}
-
-/// One frame as a message; `None` for a frame that carries none, or none that this version understands.
-fn read(frame: Option<Result<Message, WebSocketError>>) -> Result<Option<ServerMessage>, End> {
-    match frame {
-        Some(Ok(Message::Text(text))) => match protocol::decode::<ServerMessage>(&text) {
-            Ok(message) => Ok(Some(message)),
-            Err(DecodeError::UnknownType(_)) => Ok(None),
-            Err(error) => {
-                tracing::warn!(%error, "the server sent a message that cannot be read");
-                Ok(None)
-            }
-        },
-        Some(Ok(Message::Close(close))) => {
-            let reason = close.map_or_else(String::new, |close| close.reason.to_string());
-            Err(SignallingProblem::Lost(reason).into())
-        }
-        Some(Ok(_)) => Ok(None),
-        Some(Err(error)) => Err(lost(error).into()),
-        None => Err(SignallingProblem::Lost("the connection ended".to_owned()).into()),
-    }
-}
-
-fn connect_problem(error: WebSocketError) -> SignallingProblem {
-    match error {
-        WebSocketError::Url(error) => SignallingProblem::BadUrl(error.to_string()),
-        WebSocketError::HttpFormat(error) => SignallingProblem::BadUrl(error.to_string()),
-        WebSocketError::Http(response) if response.status().as_u16() == 503 => {
-            SignallingProblem::Full
-        }
-        WebSocketError::Http(response) => {
-            SignallingProblem::NotAServer(format!("it answers {}", response.status()))
-        }
-        WebSocketError::Protocol(error) => SignallingProblem::NotAServer(error.to_string()),
-        other => SignallingProblem::Unreachable(other.to_string()),
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "stands in map_err")]
-fn lost(error: WebSocketError) -> SignallingProblem {
-    SignallingProblem::Lost(error.to_string())
+/// A ping that asks the server, in passing, how much has reached it.
+fn ping(ledger: Option<&mut Ledger<String>>) -> Message {
+    let payload = ledger.map_or_else(Vec::new, |ledger| ledger.ping().to_vec());
+    Message::Ping(payload.into())
 }
 
 /// A number from 0 to 1, so that many clients do not come back in the same moment.

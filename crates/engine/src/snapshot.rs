@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use call::DirectView;
 pub use call::{EndReason, State as CallView};
 use devices::{AudioSink, AudioSource, DeviceState, VideoSource};
-pub use transport::{CandidateKind, PathStats as PathView};
+pub use transport::{CandidateKind, PathProtocol, PathStats as PathView};
 
 /// The state of the whole engine at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +15,10 @@ pub struct Snapshot {
     pub signalling: SignallingView,
     /// The call.
     pub call: CallView,
+    /// What there is to know and to decide about the path of the present call.
+    pub direct: Option<DirectView>,
+    /// Whether later calls begin over a relay.
+    pub is_shielded: bool,
     /// What is known of the partner.
     pub partner: PartnerView,
     /// The lines of chat of this call, oldest first.
@@ -30,6 +35,8 @@ impl Snapshot {
         Self {
             signalling: SignallingView::Connecting,
             call: CallView::Idle,
+            direct: None,
+            is_shielded: false,
             partner: PartnerView::default(),
             chat: Arc::new([]),
             devices,

@@ -2,8 +2,52 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use engine::{AudioSink, AudioSource, VideoSource};
+
+/// The whole command line: a stranger, or something else by name.
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "passerby-headless",
+    version,
+    subcommand_negates_reqs = true,
+    args_conflicts_with_subcommands = true
+)]
+pub struct CommandLine {
+    /// What to do instead of being a stranger.
+    #[command(subcommand)]
+    pub task: Option<Task>,
+    /// The stranger. There is one if there is no task.
+    #[command(flatten)]
+    pub stranger: Option<Args>,
+}
+
+/// What can be done besides being a stranger.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Task {
+    /// Tries what a call could use: STUN, relays over UDP, TCP and TLS, the kind of NAT.
+    ///
+    /// Exits with 0 if calls will connect, with 1 if they will not or with some strangers only, and with 2 if the signalling server
+    /// cannot be asked.
+    Check(CheckArgs),
+}
+
+/// What the connection check is told.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CheckArgs {
+    /// The signalling server, which says which STUN and TURN servers there are.
+    #[arg(long, value_name = "URL", env = "PASSERBY_SERVER")]
+    pub server: String,
+    /// Prints one line of JSON instead of words.
+    #[arg(long)]
+    pub json: bool,
+    /// Shows the public address as well. Keep it to yourself.
+    #[arg(long)]
+    pub show_address: bool,
+    /// How many seconds the STUN and TURN servers have.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub limit: u32,
+}
 
 /// A stranger without a window: joins, talks, answers chat and reports in figures.
 ///
@@ -90,7 +134,7 @@ impl Args {
                 fps: self.fps,
             },
             video_bps: self.video_kbps * 1000,
-            relay_only: self.relay_only,
+            shield: self.relay_only,
             ..engine::Config::default()
         }
     }
@@ -142,6 +186,38 @@ mod tests {
             (config.picture.width_px, config.picture.height_px),
             (1280, 720)
         );
+    }
+
+    #[test]
+    fn without_a_task_it_is_a_stranger() {
+        let line = ["passerby-headless", "--server", "ws://h:1/", "--calls", "3"];
+        let line = CommandLine::try_parse_from(line).unwrap();
+        assert!(line.task.is_none());
+        assert_eq!(line.stranger.unwrap().calls, 3);
+    }
+
+    #[test]
+    fn the_check_has_its_own_flags() {
+        let line = [
+            "passerby-headless",
+            "check",
+            "--server",
+            "ws://h:1/",
+            "--json",
+        ];
+        let Some(Task::Check(args)) = CommandLine::try_parse_from(line).unwrap().task else {
+            panic!("it is a check");
+        };
+        assert!(args.json && !args.show_address);
+        let mixed = [
+            "passerby-headless",
+            "--calls",
+            "3",
+            "check",
+            "--server",
+            "ws://h:1/",
+        ];
+        CommandLine::try_parse_from(mixed).expect_err("a check makes no calls");
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! It drives the same engine as the desktop window, with files or patterns for devices, and says in figures what it saw.
 
 pub mod args;
+mod check;
 mod events;
 pub mod measure;
 mod record;
 mod report;
 mod stranger;
 
+pub use check::check;
 pub use events::{Event, EventLine};
 pub use record::VideoRecorder;
 pub use report::{Report, ReportLine};

@@ -1,4 +1,4 @@
-//! `passerby-headless`: a stranger without a window.
+//! `passerby-headless`: a stranger without a window, and the connection check.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -6,13 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use headless::args::Args;
+use headless::args::{Args, CommandLine, Task};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let CommandLine { task, stranger } = CommandLine::parse();
     log_to_stderr();
-    match try_main(&args) {
+    let result = match (task, stranger) {
+        (Some(Task::Check(args)), _) => headless::check(&args).map(exit_code),
+        (None, Some(args)) => try_main(&args),
+        (None, None) => Err(anyhow::anyhow!("--server is missing")),
+    };
+    match result {
         Ok(code) => code,
         Err(error) => {
             eprintln!("passerby-headless: {error:#}");
@@ -41,9 +46,13 @@ fn try_main(args: &Args) -> anyhow::Result<ExitCode> {
     let outcome = headless::run(args, &is_over)?;
     println!("calls made: {}, failed: {}", outcome.made, outcome.failed);
     let is_done = outcome.failed == 0 && (args.calls == 0 || outcome.made == args.calls);
-    Ok(if is_done {
+    Ok(exit_code(is_done))
+}
+
+fn exit_code(is_well: bool) -> ExitCode {
+    if is_well {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    })
+    }
 }

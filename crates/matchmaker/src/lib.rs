@@ -25,6 +25,6 @@ pub use config::Config;
 pub use matchmaker::{Input, Matchmaker, Output};
 pub use wishes::Wishes;
 
-/// One connection to the server, for as long as it lives. Never used a second time.
+/// One person, from the first connection to the end of the session with the server. Never used a second time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(pub u64);

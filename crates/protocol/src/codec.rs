@@ -75,8 +75,15 @@ pub fn encode<M: Wire>(message: &M) -> String {
 }
 
 impl Wire for ClientMessage {
-    const TYPES: &'static [&'static str] =
-        &["hello", "join", "next", "leave", "description", "candidate"];
+    const TYPES: &'static [&'static str] = &[
+        "hello",
+        "prepare",
+        "join",
+        "next",
+        "leave",
+        "description",
+        "candidate",
+    ];
     const MAX_BYTES: usize = limits::FRAME_BYTES;
 
     fn check(&self) -> Result<(), DecodeError> {
@@ -108,7 +115,7 @@ impl Wire for ClientMessage {
             }
             Self::Description { description, .. } => check_description(description),
             Self::Candidate { candidate, .. } => check_candidate(candidate.as_ref()),
-            Self::Next { .. } | Self::Leave { .. } => Ok(()),
+            Self::Prepare | Self::Next { .. } | Self::Leave { .. } => Ok(()),
         }
     }
 }
@@ -116,6 +123,7 @@ impl Wire for ClientMessage {
 impl Wire for ServerMessage {
     const TYPES: &'static [&'static str] = &[
         "welcome",
+        "prepared",
         "waiting",
         "matched",
         "description",
@@ -131,6 +139,7 @@ impl Wire for ServerMessage {
             Self::Description { description, .. } => check_description(description),
             Self::Candidate { candidate, .. } => check_candidate(candidate.as_ref()),
             Self::Welcome { .. }
+            | Self::Prepared { .. }
             | Self::Waiting { .. }
             | Self::Matched { .. }
             | Self::PartnerLeft { .. }
@@ -141,13 +150,23 @@ impl Wire for ServerMessage {
 }
 
 impl Wire for PeerMessage {
-    const TYPES: &'static [&'static str] = &["chat", "typing", "sending", "bye"];
+    const TYPES: &'static [&'static str] = &[
+        "chat",
+        "typing",
+        "sending",
+        "direct",
+        "description",
+        "candidate",
+        "bye",
+    ];
     const MAX_BYTES: usize = limits::PEER_MESSAGE_BYTES;
 
     fn check(&self) -> Result<(), DecodeError> {
         match self {
             Self::Chat { text } => at_most("the text", text.chars().count(), limits::CHAT_CHARS),
-            Self::Typing { .. } | Self::Sending { .. } | Self::Bye => Ok(()),
+            Self::Description { description } => check_description(description),
+            Self::Candidate { candidate } => check_candidate(candidate.as_ref()),
+            Self::Typing { .. } | Self::Sending { .. } | Self::Direct { .. } | Self::Bye => Ok(()),
         }
     }
 }

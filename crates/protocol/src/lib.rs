@@ -8,17 +8,24 @@
 //! - [`PeerMessage`] travels over the data channel, which no server sees.
 //! - [`decode`] and [`encode`] are the only way in and out; whatever comes in is held to the [`limits`].
 //!
-//! Nothing here does I/O, keeps state or reads a clock.
+//! - [`Ledger`] is what each end of a session with the server keeps, so that the session outlives a connection.
+//!
+//! Nothing here does I/O or reads a clock.
 
 mod codec;
+mod id;
+mod ledger;
 pub mod limits;
 mod message;
 mod peer_message;
 mod signal;
 
 pub use codec::{DecodeError, Wire, decode, encode};
+pub use id::{InvalidResumeToken, InvalidRoomId, ResumeToken, RoomId};
+pub use ledger::{Ledger, LedgerLimits, NotKept};
 pub use message::{
-    ClientMessage, ErrorCode, IceServer, InvalidRoomId, LeaveReason, Role, RoomId, ServerMessage,
+    ClientMessage, ErrorCode, IceServer, LeaveReason, PathPolicy, Resume, Role, ServerMessage,
+    Session,
 };
 pub use peer_message::PeerMessage;
 pub use signal::{Candidate, Description, DescriptionKind};

@@ -21,5 +21,6 @@ pub const CAPABILITIES: usize = 32;
 pub const CAPABILITY_BYTES: usize = 64;
 /// The longest line of chat, in characters.
 pub const CHAT_CHARS: usize = 2000;
-/// The longest message on the data channel, in bytes. Every character of a line of chat may need 12 as `\u` escapes.
-pub const PEER_MESSAGE_BYTES: usize = 32 * 1024;
+/// The longest message on the data channel, in bytes: room for the longest session description, and for the longest line
+/// of chat, of which every character may need 12 bytes as `\u` escapes. What a browser takes at least (RFC 8841 section 6).
+pub const PEER_MESSAGE_BYTES: usize = 64 * 1024;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Candidate, Description};
+use crate::{Candidate, Description, ResumeToken, RoomId};
 
 /// What a client says to the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +17,13 @@ pub enum ClientMessage {
         /// Optional abilities, by name; the server ignores names that it does not know.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         capabilities: Vec<String>,
+        /// Takes up the session of a connection that was lost.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resume: Option<Resume>,
     },
+    /// Asks for the STUN and TURN servers of the next call, so that a connection can be made ready before it is needed.
+    /// Answered with [`ServerMessage::Prepared`].
+    Prepare,
     /// Asks for a partner. Leaves the present room, if there is one.
     Join {
         /// What the person likes to talk about; pairs that share an interest come first.
@@ -67,6 +73,23 @@ pub enum ServerMessage {
         version: u32,
         /// How many people are connected, this one included.
         online: u32,
+        /// With which a later `hello` takes up this session, if the server keeps sessions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<Session>,
+        /// How many of the client's messages the server has taken in this session, if the session that `hello` named
+        /// was taken up: the client sends those after it again, and the server does the same. Absent for a new session,
+        /// in which nothing is left of what was before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resumed: Option<u64>,
+    },
+    /// The answer to `prepare`.
+    Prepared {
+        /// STUN and TURN servers for the next call, with credentials that are good for a while.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ice_servers: Vec<IceServer>,
+        /// Which paths the next call may take.
+        #[serde(default, skip_serializing_if = "PathPolicy::is_any")]
+        path_policy: PathPolicy,
     },
     /// The client waits for a partner.
     Waiting {
@@ -85,6 +108,9 @@ pub enum ServerMessage {
         /// STUN and TURN servers to use for this call.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         ice_servers: Vec<IceServer>,
+        /// Which paths this call may take.
+        #[serde(default, skip_serializing_if = "PathPolicy::is_any")]
+        path_policy: PathPolicy,
     },
     /// A session description from the partner.
     Description {
@@ -124,62 +150,42 @@ pub enum ServerMessage {
     },
 }
 
-/// One pairing of two clients: a random name that cannot be guessed (128 bits, 32 lower-case hex digits).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct RoomId([u8; 16]);
-
-impl RoomId {
-    /// Makes a room's name of 16 random bytes.
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
+/// The session of a connection that was lost, as its client remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resume {
+    /// From the `welcome` that began the session.
+    pub token: ResumeToken,
+    /// How many of the server's messages the client has taken in this session, not counting `welcome`.
+    pub received: u64,
 }
 
-/// A room's name is 32 lower-case hex digits, and this was something else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a room id is 32 lower-case hex digits")]
-pub struct InvalidRoomId;
-
-impl TryFrom<String> for RoomId {
-    type Error = InvalidRoomId;
-
-    fn try_from(text: String) -> Result<Self, InvalidRoomId> {
-        let digits = text.as_bytes();
-        if digits.len() != 32 {
-            return Err(InvalidRoomId);
-        }
-        let mut bytes = [0; 16];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = hex_digit(pair[0])? << 4 | hex_digit(pair[1])?;
-        }
-        Ok(Self(bytes))
-    }
+/// What a client needs to take up its session after a loss of the connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Proves that the session is the client's.
+    pub token: ResumeToken,
+    /// For how many milliseconds after a loss the server keeps queue position and room.
+    pub grace_ms: u64,
 }
 
-fn hex_digit(digit: u8) -> Result<u8, InvalidRoomId> {
-    match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        _ => Err(InvalidRoomId),
-    }
+/// Which paths a call may take, as far as the server decides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PathPolicy {
+    /// Each person chooses.
+    #[default]
+    Any,
+    /// Calls begin over a relay, and take the direct path once both people have asked for it.
+    RelayFirst,
+    /// Calls use a relay and nothing else. Stands for every policy that this version does not know.
+    #[serde(other)]
+    RelayOnly,
 }
 
-impl From<RoomId> for String {
-    fn from(room: RoomId) -> Self {
-        room.to_string()
-    }
-}
-
-impl fmt::Display for RoomId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for RoomId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RoomId({self})")
+impl PathPolicy {
+    /// Whether each person chooses.
+    pub const fn is_any(&self) -> bool {
+        matches!(self, Self::Any)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Candidate, Description};
+
 /// One JSON text message on the data channel `passerby` (RFC 8831, ordered and reliable).
 ///
 /// A message of a type that the receiver does not know is ignored, so that newer versions can add types.
@@ -24,6 +26,22 @@ pub enum PeerMessage {
         audio: bool,
         /// False while the camera is off or absent.
         video: bool,
+    },
+    /// Whether the sender agrees to a direct path, on which the two learn each other's network address. Said once when
+    /// the channel opens and at every change. The direct path is taken once both agree.
+    Direct {
+        /// True if the sender agrees.
+        allowed: bool,
+    },
+    /// A session description, as over the signalling server: so a call can be renegotiated without it.
+    Description {
+        /// The same as in [`crate::ClientMessage::Description`].
+        description: Description,
+    },
+    /// An ICE candidate, as over the signalling server.
+    Candidate {
+        /// The same as in [`crate::ClientMessage::Candidate`].
+        candidate: Option<Candidate>,
     },
     /// The sender ends the call now. Makes leaving instant, and independent of the server.
     Bye,

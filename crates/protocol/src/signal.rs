@@ -12,12 +12,30 @@ pub struct Description {
     pub kind: DescriptionKind,
     /// SDP (RFC 8866).
     pub sdp: String,
+    /// Of an offer: how many offers its sender has made in this call, with this one. Of an answer: the number of the
+    /// offer that it answers. 0 if the sender does not count.
+    ///
+    /// Tells late and repeated descriptions from new ones: they may take two ways, over the server and over the data
+    /// channel.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub number: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl fmt::Debug for Description {
     /// Says how long the SDP is and leaves it out: it holds addresses.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}({} bytes)", self.kind, self.sdp.len())
+        write!(
+            f,
+            "{:?} {}({} bytes)",
+            self.kind,
+            self.number,
+            self.sdp.len()
+        )
     }
 }
 

@@ -2,8 +2,8 @@
 
 use proptest::{option, prelude::*, string::string_regex};
 use protocol::{
-    Candidate, ClientMessage, DecodeError, Description, DescriptionKind, PeerMessage, RoomId,
-    ServerMessage, Wire, decode, encode, limits,
+    Candidate, ClientMessage, DecodeError, Description, DescriptionKind, PeerMessage, Resume,
+    ResumeToken, RoomId, ServerMessage, Wire, decode, encode, limits,
 };
 
 const ROOM: RoomId = RoomId::from_bytes([7; 16]);
@@ -13,6 +13,7 @@ fn capabilities() {
     let hello = |capabilities| ClientMessage::Hello {
         version: 1,
         capabilities,
+        resume: None,
     };
 
     is_limited(limits::CAPABILITIES, |count| hello(vec!["a".into(); count]));
@@ -48,6 +49,7 @@ fn descriptions_in_both_directions() {
     let sized = |bytes| Description {
         kind: DescriptionKind::Offer,
         sdp: "a".repeat(bytes),
+        number: 1,
     };
 
     is_limited(limits::SDP_BYTES, |bytes| ClientMessage::Description {
@@ -100,10 +102,19 @@ fn candidates_in_both_directions() {
 }
 
 #[test]
-fn chat_is_counted_in_characters_and_always_fits_its_frame() {
+fn chat_is_counted_in_characters_and_the_longest_messages_to_a_partner_fit() {
     is_limited(limits::CHAT_CHARS, |chars| PeerMessage::Chat {
         text: "😀".repeat(chars),
     });
+
+    let sdp = "a=ssrc:1 cname:x\r\n".repeat(limits::SDP_BYTES / 18);
+    let description = Description {
+        kind: DescriptionKind::Offer,
+        sdp,
+        number: u32::MAX,
+    };
+    let longest = PeerMessage::Description { description };
+    assert_eq!(decode(&encode(&longest)), Ok(longest));
 
     let escaped = r"\ud83d\ude00".repeat(limits::CHAT_CHARS);
     let text = "😀".repeat(limits::CHAT_CHARS);
@@ -171,7 +182,9 @@ proptest! {
         let sent = encode(&ClientMessage::Description { room, description: description.clone() });
         prop_assert_eq!(decode(&sent), Ok(ServerMessage::Description { room, description }));
         let sent = encode(&ClientMessage::Candidate { room, candidate: candidate.clone() });
-        prop_assert_eq!(decode(&sent), Ok(ServerMessage::Candidate { room, candidate }));
+        prop_assert_eq!(decode(&sent), Ok(ServerMessage::Candidate { room, candidate: candidate.clone() }));
+        let sent = PeerMessage::Candidate { candidate };
+        prop_assert_eq!(decode(&encode(&sent)), Ok(sent));
     }
 
     #[test]
@@ -207,9 +220,20 @@ fn room() -> impl Strategy<Value = RoomId> {
     any::<[u8; 16]>().prop_map(RoomId::from_bytes)
 }
 
+fn resume() -> impl Strategy<Value = Resume> {
+    (any::<[u8; 16]>(), any::<u64>()).prop_map(|(token, received)| Resume {
+        token: ResumeToken::from_bytes(token),
+        received,
+    })
+}
+
 fn description() -> impl Strategy<Value = Description> {
     let kind = prop_oneof![Just(DescriptionKind::Offer), Just(DescriptionKind::Answer)];
-    (kind, text(300)).prop_map(|(kind, sdp)| Description { kind, sdp })
+    (kind, text(300), any::<u32>()).prop_map(|(kind, sdp, number)| Description {
+        kind,
+        sdp,
+        number,
+    })
 }
 
 fn candidate() -> impl Strategy<Value = Option<Candidate>> {
@@ -233,10 +257,14 @@ fn client_message() -> impl Strategy<Value = ClientMessage> {
     let capabilities = proptest::collection::vec(text(16), 0..4);
     let interests = proptest::collection::vec(text(limits::INTEREST_CHARS), 0..4);
     prop_oneof![
-        (any::<u32>(), capabilities).prop_map(|(version, capabilities)| ClientMessage::Hello {
-            version,
-            capabilities
-        }),
+        (any::<u32>(), capabilities, option::of(resume())).prop_map(
+            |(version, capabilities, resume)| ClientMessage::Hello {
+                version,
+                capabilities,
+                resume
+            }
+        ),
+        Just(ClientMessage::Prepare),
         (interests, option::of(text(8))).prop_map(|(interests, language)| ClientMessage::Join {
             interests,
             language

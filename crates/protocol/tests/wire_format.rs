@@ -2,12 +2,14 @@
 
 use protocol::{
     Candidate, ClientMessage, DecodeError, Description, DescriptionKind, ErrorCode, IceServer,
-    LeaveReason, PeerMessage, Role, RoomId, ServerMessage, Wire, decode, encode, limits,
+    LeaveReason, PathPolicy, PeerMessage, Resume, ResumeToken, Role, RoomId, ServerMessage,
+    Session, Wire, decode, encode, limits,
 };
 
 const ROOM: RoomId = RoomId::from_bytes([
     0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff,
 ]);
+const TOKEN: ResumeToken = ResumeToken::from_bytes([0xA5; 16]);
 
 #[test]
 fn hello() {
@@ -15,6 +17,7 @@ fn hello() {
         &ClientMessage::Hello {
             version: 1,
             capabilities: vec![],
+            resume: None,
         },
         r#"{"type":"hello","version":1}"#,
     );
@@ -22,8 +25,58 @@ fn hello() {
         &ClientMessage::Hello {
             version: 1,
             capabilities: vec!["chat".into()],
+            resume: Some(Resume {
+                token: TOKEN,
+                received: 7,
+            }),
         },
-        r#"{"type":"hello","version":1,"capabilities":["chat"]}"#,
+        r#"{"type":"hello","version":1,"capabilities":["chat"],"resume":{"token":"a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5","received":7}}"#,
+    );
+}
+
+#[test]
+fn prepare() {
+    is_written(&ClientMessage::Prepare, r#"{"type":"prepare"}"#);
+}
+
+#[test]
+fn prepared() {
+    is_written(
+        &ServerMessage::Prepared {
+            ice_servers: vec![],
+            path_policy: PathPolicy::Any,
+        },
+        r#"{"type":"prepared"}"#,
+    );
+    let stun = IceServer {
+        urls: vec!["stun:stun.example.org".into()],
+        username: None,
+        credential: None,
+    };
+    for (path_policy, word) in [
+        (PathPolicy::RelayFirst, "relay_first"),
+        (PathPolicy::RelayOnly, "relay_only"),
+    ] {
+        is_written(
+            &ServerMessage::Prepared {
+                ice_servers: vec![stun.clone()],
+                path_policy,
+            },
+            &format!(
+                r#"{{"type":"prepared","ice_servers":[{{"urls":["stun:stun.example.org"]}}],"path_policy":"{word}"}}"#
+            ),
+        );
+    }
+}
+
+#[test]
+fn a_path_policy_of_a_later_version_is_the_strictest() {
+    assert_eq!(
+        decode(r#"{"type":"prepared","path_policy":"by_moonlight"}"#),
+        Ok(ServerMessage::Prepared {
+            ice_servers: vec![],
+            path_policy: PathPolicy::RelayOnly
+        })
     );
 }
 
@@ -72,9 +125,10 @@ fn description_is_the_same_in_both_directions() {
         let description = Description {
             kind,
             sdp: "v=0\r\n".into(),
+            number: 2,
         };
         let text = format!(
-            r#"{{"type":"description","room":"00112233445566778899aabbccddeeff","description":{{"type":"{word}","sdp":"v=0\r\n"}}}}"#
+            r#"{{"type":"description","room":"00112233445566778899aabbccddeeff","description":{{"type":"{word}","sdp":"v=0\r\n","number":2}}}}"#
         );
         let from_client = ClientMessage::Description {
             room: ROOM,
@@ -144,8 +198,22 @@ fn welcome() {
         &ServerMessage::Welcome {
             version: 1,
             online: 42,
+            session: None,
+            resumed: None,
         },
         r#"{"type":"welcome","version":1,"online":42}"#,
+    );
+    is_written(
+        &ServerMessage::Welcome {
+            version: 1,
+            online: 42,
+            session: Some(Session {
+                token: TOKEN,
+                grace_ms: 20_000,
+            }),
+            resumed: Some(3),
+        },
+        r#"{"type":"welcome","version":1,"online":42,"session":{"token":"a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5","grace_ms":20000},"resumed":3}"#,
     );
 }
 
@@ -166,6 +234,7 @@ fn matched() {
             role: Role::Answerer,
             interests,
             ice_servers,
+            path_policy: PathPolicy::Any,
         },
         r#"{"type":"matched","room":"00112233445566778899aabbccddeeff","role":"answerer"}"#,
     );
@@ -186,8 +255,9 @@ fn matched() {
             role: Role::Offerer,
             interests,
             ice_servers,
+            path_policy: PathPolicy::RelayFirst,
         },
-        r#"{"type":"matched","room":"00112233445566778899aabbccddeeff","role":"offerer","interests":["tea"],"ice_servers":[{"urls":["stun:stun.example.org"]},{"urls":["turn:turn.example.org?transport=udp"],"username":"u","credential":"c"}]}"#,
+        r#"{"type":"matched","room":"00112233445566778899aabbccddeeff","role":"offerer","interests":["tea"],"ice_servers":[{"urls":["stun:stun.example.org"]},{"urls":["turn:turn.example.org?transport=udp"],"username":"u","credential":"c"}],"path_policy":"relay_first"}"#,
     );
 }
 
@@ -265,6 +335,24 @@ fn peer_messages() {
         },
         r#"{"type":"sending","audio":true,"video":false}"#,
     );
+    is_written(
+        &PeerMessage::Direct { allowed: true },
+        r#"{"type":"direct","allowed":true}"#,
+    );
+    is_written(
+        &PeerMessage::Description {
+            description: Description {
+                kind: DescriptionKind::Offer,
+                sdp: "v=0\r\n".into(),
+                number: 0,
+            },
+        },
+        r#"{"type":"description","description":{"type":"offer","sdp":"v=0\r\n"}}"#,
+    );
+    is_written(
+        &PeerMessage::Candidate { candidate: None },
+        r#"{"type":"candidate","candidate":null}"#,
+    );
     is_written(&PeerMessage::Bye, r#"{"type":"bye"}"#);
 }
 
@@ -293,7 +381,8 @@ fn the_order_of_fields_does_not_matter() {
         decode(text),
         Ok(ClientMessage::Hello {
             version: 1,
-            capabilities: vec![]
+            capabilities: vec![],
+            resume: None,
         })
     );
 }
@@ -415,6 +504,7 @@ fn debug_output_holds_no_address_and_no_credential() {
     let description = Description {
         kind: DescriptionKind::Offer,
         sdp: "192.0.2.1".into(),
+        number: 0,
     };
     let candidate = Candidate {
         candidate: "192.0.2.1".into(),

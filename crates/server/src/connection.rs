@@ -5,22 +5,22 @@
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use matchmaker::PeerId;
-use protocol::{ClientMessage, DecodeError, ErrorCode, ServerMessage};
+use protocol::{ClientMessage, DecodeError, ErrorCode, Resume, ServerMessage};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    sync::mpsc,
+    io::{AsyncRead, AsyncWrite},
+    sync::{mpsc, oneshot},
     time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
-        self, Bytes, Message,
-        protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
+        Bytes, Message, Utf8Bytes,
+        protocol::{WebSocketConfig, frame::coding::CloseCode},
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -28,18 +28,15 @@ use tracing::debug;
 
 use crate::{
     Settings,
-    hub::HubInput,
-    outbox::{Frames, outbox},
+    ending::{Ending, received, say_farewell},
+    hub::{Admission, HubInput},
+    outbox::Frames,
     rate_limit::{RateLimit, Verdict},
     server::Counters,
 };
 
 /// How many messages in a row a client may send that cannot be understood.
 const MAX_STRIKES: u32 = 3;
-
-/// How long the end of a connection may take: the last words, and reading what is still under way, without which the
-/// system would throw the last words away.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The limits of a WebSocket. The read buffer's default of 128 KiB would be most of the memory of a connection.
 pub(crate) fn websocket_config() -> WebSocketConfig {
@@ -60,28 +57,16 @@ pub(crate) struct Surroundings {
     pub(crate) shutdown: CancellationToken,
 }
 
-/// Why a connection ends.
-#[derive(Debug)]
-enum Ending {
-    /// The socket is closed, broken or silent, or the hub has cut it off: there is nobody to say anything to.
-    Gone,
-    /// The client closed the WebSocket and waits for the answer.
-    ClosedByClient,
-    /// The server stops.
-    Restart,
-    /// The client is not wanted any longer.
-    Refused(CloseCode, ErrorCode, &'static str),
-}
-
 /// Tells a client that the server is full.
 pub(crate) async fn refuse_as_full<S: AsyncRead + AsyncWrite + Unpin>(socket: WebSocketStream<S>) {
     let full = Ending::Refused(CloseCode::Again, ErrorCode::Full, "the server is full");
     say_farewell(socket, full).await;
 }
 
-/// Serves one client until it is gone.
+/// Serves one client until it is gone. `host` is the name by which it found the server.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut socket: WebSocketStream<S>,
+    host: Box<str>,
     surroundings: &Surroundings,
 ) {
     surroundings.counters.connections.fetch_add(1, Relaxed);
@@ -93,7 +78,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         )),
     };
     let ending = match greeted {
-        Ok(()) => converse(&mut socket, surroundings).await,
+        Ok(resume) => converse(&mut socket, host, surroundings, resume).await,
         Err(ending) => ending,
     };
     debug!(?ending, "connection ends");
@@ -101,10 +86,10 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     say_farewell(socket, ending).await;
 }
 
-/// Waits for a `hello` in a version that the server speaks.
+/// Waits for a `hello` in a version that the server speaks. Returns which session it takes up.
 async fn await_hello<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
-) -> Result<(), Ending> {
+) -> Result<Option<Resume>, Ending> {
     loop {
         let text = match received(socket.next().await)? {
             Message::Text(text) => text,
@@ -120,8 +105,9 @@ async fn await_hello<S: AsyncRead + AsyncWrite + Unpin>(
         return match protocol::decode(&text) {
             Ok(ClientMessage::Hello {
                 version: protocol::VERSION,
+                resume,
                 ..
-            }) => Ok(()),
+            }) => Ok(resume),
             Ok(ClientMessage::Hello { .. }) => Err(Ending::Refused(
                 CloseCode::Policy,
                 ErrorCode::UnsupportedVersion,
@@ -139,71 +125,73 @@ async fn await_hello<S: AsyncRead + AsyncWrite + Unpin>(
 const BINARY: &str = "messages are text frames";
 const TOO_FAST: &str = "too many messages in too short a time: they are dropped";
 
-/// Sorts what a read brought: a frame, or the end.
-fn received(read: Option<Result<Message, tungstenite::Error>>) -> Result<Message, Ending> {
-    match read {
-        Some(Ok(Message::Close(_))) => Err(Ending::ClosedByClient),
-        Some(Ok(message)) => Ok(message),
-        Some(Err(tungstenite::Error::Capacity(_))) => Err(Ending::Refused(
-            CloseCode::Size,
-            ErrorCode::TooLarge,
-            "a frame may have at most 65536 bytes",
-        )),
-        Some(Err(tungstenite::Error::Utf8(_))) => Err(Ending::Refused(
-            CloseCode::Invalid,
-            ErrorCode::Malformed,
-            "text must be UTF-8",
-        )),
-        Some(Err(tungstenite::Error::Protocol(_))) => Err(Ending::Refused(
-            CloseCode::Protocol,
-            ErrorCode::Malformed,
-            "not a WebSocket frame",
-        )),
-        None | Some(Err(_)) => Err(Ending::Gone),
-    }
-}
-
-/// Serves a greeted client.
+/// Serves one who has said `hello`.
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
+    host: Box<str>,
     surroundings: &Surroundings,
+    resume: Option<Resume>,
 ) -> Ending {
-    let peer = surroundings.counters.next_peer();
-    let (outbox, mut frames) = outbox();
-    if surroundings
-        .hub
-        .send(HubInput::Greeted { peer, outbox })
-        .await
-        .is_err()
-    {
-        return Ending::Restart;
-    }
-    let conversation = Conversation {
+    let Admission {
+        peer,
+        frames,
+        cut,
+        welcome,
+    } = match admission(surroundings, resume, host).await {
+        Ok(admission) => admission,
+        Err(ending) => return ending,
+    };
+    let mut conversation = Conversation {
         socket,
         surroundings,
         peer,
-        cut: frames.cut(),
+        frames,
+        cut,
         rate_limit: RateLimit::new(Instant::now()),
         strikes: 0,
         heard_at: Instant::now(),
     };
-    let ending = conversation.run(&mut frames).await;
-    if surroundings
-        .hub
-        .send(HubInput::Gone { peer })
-        .await
-        .is_err()
-    {
+    let ending = conversation.run(&welcome).await;
+    let ended = HubInput::Ended {
+        peer,
+        frames: conversation.frames,
+        is_loss: ending.is_loss(),
+    };
+    if surroundings.hub.send(ended).await.is_err() {
         debug!("the hub has stopped before the connection");
     }
     ending
+}
+
+/// Asks the hub to let a client in. It answers at once, unless the session's older connection has to end first.
+async fn admission(
+    surroundings: &Surroundings,
+    resume: Option<Resume>,
+    host: Box<str>,
+) -> Result<Admission, Ending> {
+    let (admit, admission) = oneshot::channel();
+    let greeted = HubInput::Greeted {
+        resume,
+        host,
+        admit,
+    };
+    if surroundings.hub.send(greeted).await.is_err() {
+        return Err(Ending::Restart);
+    }
+    match timeout(surroundings.settings.hello_deadline, admission).await {
+        Ok(Ok(admission)) => Ok(admission),
+        Ok(Err(_)) if surroundings.shutdown.is_cancelled() => Err(Ending::Restart),
+        // Yet another connection has taken up the session, or its older one does not end.
+        Ok(Err(_)) | Err(_) => Err(Ending::Gone),
+    }
 }
 
 struct Conversation<'a, S> {
     socket: &'a mut WebSocketStream<S>,
     surroundings: &'a Surroundings,
     peer: PeerId,
-    /// Fires when the hub does not want to hear from this client again.
+    frames: Frames,
+    /// Fires when the hub does not want to hear from this connection again.
     cut: CancellationToken,
     rate_limit: RateLimit,
     /// How many messages in a row could not be understood.
@@ -212,21 +200,27 @@ struct Conversation<'a, S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
-    async fn run(mut self, frames: &mut Frames) -> Ending {
+    async fn run(&mut self, welcome: &ServerMessage) -> Ending {
+        // It is no part of the session: each connection has its own.
+        let welcome = Message::text(protocol::encode(welcome));
+        if let Err(ending) = self.write(welcome).await {
+            return ending;
+        }
         let mut heartbeat = interval(self.surroundings.settings.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let step = tokio::select! {
                 () = self.cut.cancelled() => Err(Ending::Gone),
-                frame = frames.next() => match frame {
-                    Some(text) => self.write(Message::Text(text)).await,
+                frame = self.frames.next() => match frame {
+                    Some(text) => self.write_text(text).await,
+                    None if self.cut.is_cancelled() => Err(Ending::Gone),
                     None => Err(Ending::Restart),
                 },
                 read = self.socket.next() => match received(read) {
                     Ok(message) => self.on_frame(message).await,
                     Err(ending) => Err(ending),
                 },
-                _ = heartbeat.tick() => self.on_heartbeat(frames.is_waiting()).await,
+                _ = heartbeat.tick() => self.on_heartbeat().await,
             };
             if let Err(ending) = step {
                 return ending;
@@ -234,9 +228,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
         }
     }
 
-    async fn on_heartbeat(&mut self, is_waiting: bool) -> Result<(), Ending> {
+    async fn on_heartbeat(&mut self) -> Result<(), Ending> {
         let settings = &self.surroundings.settings;
-        let silence = if is_waiting {
+        let silence = if self.frames.is_waiting() {
             settings.waiting_silence()
         } else {
             settings.silence()
@@ -244,12 +238,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
         if self.heard_at.elapsed() > silence {
             return Err(Ending::Gone);
         }
-        self.write(Message::Ping(Bytes::new())).await
+        self.ping().await
+    }
+
+    async fn ping(&mut self) -> Result<(), Ending> {
+        let payload = Bytes::copy_from_slice(&self.frames.session.ping());
+        self.write(Message::Ping(payload)).await
     }
 
     async fn on_frame(&mut self, frame: Message) -> Result<(), Ending> {
         let now = Instant::now();
         self.heard_at = now;
+        if frame.is_text() {
+            // Whatever becomes of it: the client counts what it has sent.
+            self.frames.session.count_received();
+        }
         match self.rate_limit.judge(now) {
             Verdict::Take => {}
             Verdict::Drop => return Ok(()),
@@ -283,7 +286,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
                 self.on_nonsense(ErrorCode::Malformed, BINARY.to_owned())
                     .await
             }
-            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => Ok(()),
+            Message::Pong(payload) => {
+                self.frames.session.on_pong(&payload);
+                Ok(())
+            }
+            Message::Ping(_) | Message::Close(_) | Message::Frame(_) => Ok(()),
         }
     }
 
@@ -319,7 +326,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
             message,
             room: None,
         };
-        self.write(Message::text(protocol::encode(&refusal))).await
+        // Those that are to be sent again come first, as they were said first.
+        self.write_all().await?;
+        self.frames.session.push(protocol::encode(&refusal).into());
+        self.write_all().await
+    }
+
+    /// Writes what the session has to be written.
+    async fn write_all(&mut self) -> Result<(), Ending> {
+        while let Some(text) = self.frames.session.next() {
+            self.write_text(text).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_text(&mut self, text: Utf8Bytes) -> Result<(), Ending> {
+        self.write(Message::Text(text)).await?;
+        if self.frames.session.is_ping_due() {
+            self.ping().await?;
+        }
+        Ok(())
     }
 
     async fn write(&mut self, message: Message) -> Result<(), Ending> {
@@ -331,50 +357,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
                 Ok(Err(_)) | Err(_) => Err(Ending::Gone),
             },
         }
-    }
-}
-
-/// Says why, closes, and gives the client time to read it. Never takes longer than [`FAREWELL`].
-async fn say_farewell<S: AsyncRead + AsyncWrite + Unpin>(
-    mut socket: WebSocketStream<S>,
-    ending: Ending,
-) {
-    let last_words = async {
-        match ending {
-            Ending::Gone => return Ok(()),
-            // The answer to the client's close frame is in the write buffer already.
-            Ending::ClosedByClient => socket.flush().await?,
-            Ending::Restart => {
-                let reason = "the server restarts".into();
-                socket
-                    .close(Some(CloseFrame {
-                        code: CloseCode::Restart,
-                        reason,
-                    }))
-                    .await?;
-            }
-            Ending::Refused(close, code, words) => {
-                let error = ServerMessage::Error {
-                    code,
-                    message: words.to_owned(),
-                    room: None,
-                };
-                socket.send(Message::text(protocol::encode(&error))).await?;
-                socket
-                    .close(Some(CloseFrame {
-                        code: close,
-                        reason: words.into(),
-                    }))
-                    .await?;
-            }
-        }
-        let stream = socket.get_mut();
-        stream.shutdown().await?;
-        let mut rest = [0; 1024];
-        while stream.read(&mut rest).await? > 0 {}
-        Ok::<(), tungstenite::Error>(())
-    };
-    if !matches!(timeout(FAREWELL, last_words).await, Ok(Ok(()))) {
-        debug!("a client did not stay for the farewell");
     }
 }

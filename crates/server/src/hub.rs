@@ -1,22 +1,26 @@
-//! The one owner of the matchmaker and of the list of those who are connected.
+//! The one owner of the matchmaker and of the list of those who are there.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use matchmaker::{Input, Matchmaker, Output, PeerId, Wishes};
-use protocol::{ClientMessage, ErrorCode, IceServer, Role, RoomId, ServerMessage};
-use tokio::sync::mpsc;
+use protocol::{ClientMessage, ErrorCode, IceServer, Resume, Role, RoomId, ServerMessage};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::{
-    Settings, ice_servers,
-    outbox::{Full, Outbox},
+    Settings,
+    clients::Clients,
+    ice_servers::{self, BuiltIn},
+    outbox::{Frames, Full},
+    path_policy,
     server::Counters,
 };
+
+mod sessions;
 
 /// How many inputs may wait for the hub. Connections wait for room; the hub waits for nobody.
 pub(crate) const INPUTS: usize = 1024;
@@ -25,39 +29,71 @@ pub(crate) const INPUTS: usize = 1024;
 /// come at once.
 const RECONNECT_MS: std::ops::Range<u64> = 1_000..10_000;
 
+/// How often a client may ask to be prepared on average: each time costs credentials.
+const PREPARE_EVERY: Duration = Duration::from_secs(2);
+/// How often at once.
+const PREPARE_BURST: u32 = 4;
+
 /// What connections tell the hub.
 #[derive(Debug)]
 pub(crate) enum HubInput {
     /// A client said `hello`.
-    Greeted { peer: PeerId, outbox: Outbox },
+    Greeted {
+        resume: Option<Resume>,
+        /// The name by which the client found the server.
+        host: Box<str>,
+        admit: oneshot::Sender<Admission>,
+    },
     /// A greeted client said something that concerns others.
     Said {
         peer: PeerId,
         message: ClientMessage,
     },
     /// The connection of a greeted client has ended.
-    Gone { peer: PeerId },
+    Ended {
+        peer: PeerId,
+        /// What it leaves behind.
+        frames: Frames,
+        /// Whether the client may come back.
+        is_loss: bool,
+    },
+}
+
+/// What a connection needs once its client has said `hello`.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) peer: PeerId,
+    pub(crate) frames: Frames,
+    /// Fires when the connection must end.
+    pub(crate) cut: CancellationToken,
+    pub(crate) welcome: ServerMessage,
 }
 
 /// See the module.
 pub(crate) struct Hub {
     matchmaker: Matchmaker<fn() -> RoomId>,
-    outboxes: BTreeMap<PeerId, Outbox>,
+    clients: Clients,
+    relay: Option<BuiltIn>,
     settings: Arc<Settings>,
     counters: Arc<Counters>,
-    /// Clients that did not read: cut off, but the matchmaker does not know yet.
-    cut_off: Vec<PeerId>,
+    /// Clients that are forgotten here, but the matchmaker does not know yet.
+    forgotten: Vec<PeerId>,
 }
 
 impl Hub {
-    pub(crate) fn new(settings: Arc<Settings>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        relay: Option<BuiltIn>,
+        counters: Arc<Counters>,
+    ) -> Self {
         let matchmaker = Matchmaker::new(settings.matching, random_room as fn() -> RoomId);
         Self {
             matchmaker,
-            outboxes: BTreeMap::new(),
+            clients: Clients::new(settings.max_connections),
+            relay,
             settings,
             counters,
-            cut_off: Vec::new(),
+            forgotten: Vec::new(),
         }
     }
 
@@ -68,7 +104,8 @@ impl Hub {
         shutdown: CancellationToken,
     ) {
         loop {
-            let due = self.matchmaker.poll_timeout();
+            let due = [self.matchmaker.poll_timeout(), self.clients.next_due()];
+            let due = due.into_iter().flatten().min();
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
@@ -78,51 +115,55 @@ impl Hub {
                 },
                 () = sleep_until(due) => self.inform(Input::Timeout),
             }
-            // Cutting one off tells his partner, who may be cut off in turn.
-            while let Some(peer) = self.cut_off.pop() {
+            while let Some(peer) = self.clients.overdue(Instant::now()) {
+                self.forget(peer);
+            }
+            // Forgetting one tells his partner, who may be cut off for not reading.
+            while let Some(peer) = self.forgotten.pop() {
                 self.inform(Input::Disconnected { peer });
             }
-            self.counters
-                .waiting
-                .store(self.matchmaker.waiting_count(), Relaxed);
-            self.counters
-                .rooms
-                .store(self.matchmaker.room_count(), Relaxed);
+            let Counters {
+                waiting,
+                rooms,
+                absent,
+                ..
+            } = &*self.counters;
+            waiting.store(self.matchmaker.waiting_count(), Relaxed);
+            rooms.store(self.matchmaker.room_count(), Relaxed);
+            absent.store(self.clients.away_count(), Relaxed);
         }
         self.say_goodbye();
     }
 
     fn on_input(&mut self, input: HubInput) {
         match input {
-            HubInput::Greeted { peer, outbox } => {
-                self.outboxes.insert(peer, outbox);
-                let version = protocol::VERSION;
-                self.send(
-                    peer,
-                    &ServerMessage::Welcome {
-                        version,
-                        online: self.online(),
-                    },
-                );
-            }
+            HubInput::Greeted {
+                resume,
+                host,
+                admit,
+            } => self.on_greeted(resume, host, admit),
             HubInput::Said { peer, message } => {
                 // A client that has just been cut off may have frames under way.
-                if self.outboxes.contains_key(&peer) {
+                if self.clients.get(peer).is_some() {
                     self.on_said(peer, message);
                 }
             }
-            HubInput::Gone { peer } => {
-                if self.outboxes.remove(&peer).is_some() {
-                    self.inform(Input::Disconnected { peer });
-                }
-            }
+            HubInput::Ended {
+                peer,
+                frames,
+                is_loss,
+            } => self.on_ended(peer, frames, is_loss),
         }
     }
 
     fn on_said(&mut self, peer: PeerId, message: ClientMessage) {
+        if self.has_answered(peer, &message) {
+            return;
+        }
         match message {
             // The connection answers every `hello`.
             ClientMessage::Hello { .. } => {}
+            ClientMessage::Prepare => self.on_prepare(peer),
             ClientMessage::Join {
                 interests,
                 language,
@@ -135,23 +176,48 @@ impl Hub {
                 self.set_waiting(peer, false);
                 self.inform(Input::LeaveAsked { peer, room });
             }
-            ClientMessage::Description { room, description } => {
-                self.relay(
-                    peer,
-                    room,
-                    &ServerMessage::Description { room, description },
-                );
-            }
-            ClientMessage::Candidate { room, candidate } => {
-                self.relay(peer, room, &ServerMessage::Candidate { room, candidate });
+            ClientMessage::Description { room, .. } | ClientMessage::Candidate { room, .. } => {
+                self.relay(peer, room, message);
             }
         }
     }
 
-    /// Passes `message` to the partner, if `peer` is in `room` at all.
-    fn relay(&mut self, peer: PeerId, room: RoomId, message: &ServerMessage) {
+    fn on_prepare(&mut self, peer: PeerId) {
+        let ice_servers = self.ice_servers(peer);
+        let Some(client) = self.clients.get_mut(peer) else {
+            return;
+        };
+        let is_in_time = client
+            .prepares
+            .take(Instant::now(), PREPARE_EVERY, PREPARE_BURST);
+        let answer = if is_in_time {
+            ServerMessage::Prepared {
+                ice_servers,
+                path_policy: self.settings.path_policy,
+            }
+        } else {
+            ServerMessage::Error {
+                code: ErrorCode::TooFast,
+                message: "prepare may be sent 4 times at once and every 2 seconds on average"
+                    .to_owned(),
+                room: None,
+            }
+        };
+        self.send(peer, &answer);
+    }
+
+    /// Passes to the partner what may be passed on of a description or candidate, if `peer` is in `room` at all.
+    fn relay(&mut self, peer: PeerId, room: RoomId, message: ClientMessage) {
         match self.matchmaker.room_of(peer) {
-            Some((present, partner)) if present == room => self.send(partner, message),
+            Some((present, partner)) if present == room => {
+                let passed = path_policy::pass(message, self.settings.path_policy);
+                self.counters
+                    .withheld_candidates
+                    .fetch_add(passed.withheld, Relaxed);
+                if let Some(message) = passed.message {
+                    self.send(partner, &message);
+                }
+            }
             _ => self.refuse_room(peer, room),
         }
     }
@@ -181,10 +247,14 @@ impl Hub {
                 interests,
             } => {
                 debug!(rooms = self.matchmaker.room_count(), "matched");
+                let path_policy = self.settings.path_policy;
                 for (peer, role) in [(offerer, Role::Offerer), (answerer, Role::Answerer)] {
                     self.set_waiting(peer, false);
+                    if let Some(client) = self.clients.get_mut(peer) {
+                        client.matched = Some(client.outbox.pushed());
+                    }
                     let interests = interests.clone();
-                    let ice_servers = self.ice_servers();
+                    let ice_servers = self.ice_servers(peer);
                     self.send(
                         peer,
                         &ServerMessage::Matched {
@@ -192,6 +262,7 @@ impl Hub {
                             role,
                             interests,
                             ice_servers,
+                            path_policy,
                         },
                     );
                 }
@@ -217,39 +288,46 @@ impl Hub {
     }
 
     fn send(&mut self, peer: PeerId, message: &ServerMessage) {
-        let Some(outbox) = self.outboxes.get(&peer) else {
+        let Some(client) = self.clients.get_mut(peer) else {
             return;
         };
-        if outbox.push(message) == Err(Full) {
+        if client.outbox.push(message) == Err(Full) {
             debug!("a client that does not read is cut off");
-            if let Some(outbox) = self.outboxes.remove(&peer) {
-                outbox.cut();
-            }
-            self.cut_off.push(peer);
+            self.forget(peer);
         }
     }
 
     fn set_waiting(&self, peer: PeerId, is_waiting: bool) {
-        if let Some(outbox) = self.outboxes.get(&peer) {
-            outbox.set_waiting(is_waiting);
+        if let Some(client) = self.clients.get(peer) {
+            client.outbox.set_waiting(is_waiting);
         }
     }
 
     fn online(&self) -> u32 {
-        u32::try_from(self.outboxes.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.clients.here_count()).unwrap_or(u32::MAX)
     }
 
-    fn ice_servers(&self) -> Vec<IceServer> {
+    fn ice_servers(&self, peer: PeerId) -> Vec<IceServer> {
+        let client = self.clients.get(peer);
+        let host = client.map_or("", |client| client.host.as_ref());
         let unix_time = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let Settings { stun, turn, .. } = &*self.settings;
-        ice_servers::for_call(stun, turn.as_ref(), unix_time, random_u64())
+        ice_servers::for_call(
+            stun,
+            turn.as_ref(),
+            self.relay.as_ref(),
+            host,
+            unix_time,
+            random_u64(),
+        )
     }
 
-    fn say_goodbye(&self) {
+    fn say_goodbye(&mut self) {
         let spread = RECONNECT_MS.end - RECONNECT_MS.start;
-        for outbox in self.outboxes.values() {
+        for client in self.clients.all_mut() {
             let reconnect_in_ms = RECONNECT_MS.start + random_u64() % spread;
-            if outbox.push(&ServerMessage::Shutdown { reconnect_in_ms }) == Err(Full) {
+            let shutdown = ServerMessage::Shutdown { reconnect_in_ms };
+            if client.outbox.push(&shutdown) == Err(Full) {
                 debug!("a client that does not read is not told of the shutdown");
             }
         }
@@ -264,9 +342,13 @@ async fn sleep_until(due: Option<Instant>) {
 }
 
 fn random_room() -> RoomId {
+    RoomId::from_bytes(random_bytes())
+}
+
+fn random_bytes() -> [u8; 16] {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).expect("the system's random source works once it is running");
-    RoomId::from_bytes(bytes)
+    bytes
 }
 
 fn random_u64() -> u64 {

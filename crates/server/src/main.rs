@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use clap::Parser as _;
 use server::{Flags, LogFormat, Server, Settings};
-use tracing::warn;
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
@@ -25,15 +25,24 @@ async fn main() -> ExitCode {
 async fn run(flags: Flags) -> anyhow::Result<()> {
     start_log(flags.log_format, &flags.log)?;
     let settings = Settings::try_from(flags)?;
-    if settings.stun.is_empty() && settings.turn.is_none() {
-        warn!("no --stun and no --turn: only people in one network will reach each other");
+    if settings.stun.is_empty() && settings.turn.is_none() && settings.relay.is_none() {
+        warn!(
+            "no relay, no --stun and no --turn: only people in one network will reach each other"
+        );
     }
+    let scheme = if settings.tls.is_some() { "wss" } else { "ws" };
     let stop = stop_signal().context("cannot listen for signals")?;
     let server = Server::bind(settings).await?;
     for addr in server.local_addrs() {
         // Read by programs that start the server and wait for it.
-        writeln!(io::stdout(), "listening on ws://{addr}").context("cannot write to stdout")?;
+        writeln!(io::stdout(), "listening on {scheme}://{addr}")
+            .context("cannot write to stdout")?;
     }
+    if let Some(addr) = server.relay_addr() {
+        info!("STUN and TURN at {addr}");
+    }
+    #[cfg(unix)]
+    tokio::spawn(reload_at_hangup(server.certificate_reload())?);
     server.run(stop).await;
     Ok(())
 }
@@ -48,6 +57,24 @@ fn start_log(format: LogFormat, filter: &str) -> anyhow::Result<()> {
         LogFormat::Json => log.json().init(),
     }
     Ok(())
+}
+
+/// Reads the certificate again at every SIGHUP.
+#[cfg(unix)]
+fn reload_at_hangup(
+    reload: impl Fn() -> Result<(), server::TlsError> + Send,
+) -> anyhow::Result<impl Future<Output = ()> + Send> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            match reload() {
+                Ok(()) => info!("the certificate was read again"),
+                Err(error) => warn!("the old certificate stays: {error}"),
+            }
+        }
+    })
 }
 
 /// Completes at Ctrl-C or, on Unix, at SIGTERM.

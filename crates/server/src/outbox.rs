@@ -1,59 +1,69 @@
-//! What the hub has for a client and its connection has not sent yet.
+//! What the hub has for a client and its connection has not sent yet, and what it may have to send again.
 //!
-//! Bounded in frames and in bytes. The hub never waits for room in it: a client that does not read is cut off.
+//! Bounded in frames and in bytes. The hub never waits for room in it: a client that does not read is cut off. Both ends
+//! outlive a connection that is lost: the connection's end waits at the hub until the client is back.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
 };
 
-use protocol::ServerMessage;
+use protocol::{Ledger, LedgerLimits, ServerMessage};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
-use tokio_util::sync::CancellationToken;
 
 /// The most frames in an outbox: about twice what one call's set-up sends at once.
 const MAX_FRAMES: usize = 64;
 /// The most bytes in an outbox: room for some descriptions of the largest size.
 const MAX_BYTES: usize = 256 * 1024;
 
+/// How much of what is sent is kept until the client has said that it is there: as much as may wait to be sent.
+pub(crate) const KEPT: LedgerLimits = LedgerLimits {
+    frames: MAX_FRAMES,
+    bytes: MAX_BYTES,
+};
+
 /// The hub's end. When it is dropped the connection sends what is left and closes.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    frames: mpsc::Sender<Utf8Bytes>,
+    queue: mpsc::Sender<Utf8Bytes>,
     shared: Arc<Shared>,
+    pushed: u64,
 }
 
 /// The connection's end.
 #[derive(Debug)]
 pub(crate) struct Frames {
-    frames: mpsc::Receiver<Utf8Bytes>,
+    queue: mpsc::Receiver<Utf8Bytes>,
     shared: Arc<Shared>,
+    /// What was sent and received already.
+    pub(crate) session: Ledger<Utf8Bytes>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     bytes: AtomicUsize,
     is_waiting: AtomicBool,
-    cut: CancellationToken,
 }
 
 /// The client does not read what it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Full;
 
-/// Makes an empty outbox.
-pub(crate) fn outbox() -> (Outbox, Frames) {
+/// Makes an empty outbox that keeps as much as `limits` say of what is sent.
+pub(crate) fn outbox(limits: LedgerLimits) -> (Outbox, Frames) {
     let (sender, receiver) = mpsc::channel(MAX_FRAMES);
     let shared = Arc::new(Shared::default());
     let frames = Frames {
-        frames: receiver,
+        queue: receiver,
         shared: Arc::clone(&shared),
+        session: Ledger::new(limits),
     };
     (
         Outbox {
-            frames: sender,
+            queue: sender,
             shared,
+            pushed: 0,
         },
         frames,
     )
@@ -61,7 +71,8 @@ pub(crate) fn outbox() -> (Outbox, Frames) {
 
 impl Outbox {
     /// Adds a message. A connection that has ended takes everything.
-    pub(crate) fn push(&self, message: &ServerMessage) -> Result<(), Full> {
+    pub(crate) fn push(&mut self, message: &ServerMessage) -> Result<(), Full> {
+        self.pushed += 1;
         let text = Utf8Bytes::from(protocol::encode(message));
         let len = text.len();
         // Only the hub adds, so that nobody comes between the look and the addition.
@@ -69,10 +80,15 @@ impl Outbox {
             return Err(Full);
         }
         self.shared.bytes.fetch_add(len, Relaxed);
-        match self.frames.try_send(text) {
+        match self.queue.try_send(text) {
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => Err(Full),
         }
+    }
+
+    /// How many messages were added.
+    pub(crate) const fn pushed(&self) -> u64 {
+        self.pushed
     }
 
     /// Notes whether the client waits for a partner: then its silence is taken for absence earlier.
@@ -80,18 +96,22 @@ impl Outbox {
         self.shared.is_waiting.store(is_waiting, Relaxed);
     }
 
-    /// Ends the connection without sending what is left.
-    pub(crate) fn cut(self) {
-        self.shared.cut.cancel();
+    /// Whether the client waits for a partner.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.shared.is_waiting.load(Relaxed)
     }
 }
 
 impl Frames {
-    /// The next frame to send; `None` when the hub has dropped its end and everything is sent.
+    /// The next frame to send; `None` when the hub has dropped its end and everything is sent. Safe to cancel.
     pub(crate) async fn next(&mut self) -> Option<Utf8Bytes> {
-        let text = self.frames.recv().await?;
+        if let Some(text) = self.session.next() {
+            return Some(text);
+        }
+        let text = self.queue.recv().await?;
         self.shared.bytes.fetch_sub(text.len(), Relaxed);
-        Some(text)
+        self.session.push(text);
+        self.session.next()
     }
 
     /// Whether the client waits for a partner.
@@ -99,9 +119,9 @@ impl Frames {
         self.shared.is_waiting.load(Relaxed)
     }
 
-    /// Fires when the hub has cut the connection off.
-    pub(crate) fn cut(&self) -> CancellationToken {
-        self.shared.cut.clone()
+    /// How many frames are there that [`next`](Self::next) would bring.
+    pub(crate) fn len(&self) -> usize {
+        self.session.unwritten() + self.queue.len()
     }
 }
 
@@ -119,7 +139,7 @@ mod tests {
 
     #[tokio::test]
     async fn frames_come_out_in_order_and_make_room_for_more() {
-        let (outbox, mut frames) = outbox();
+        let (mut outbox, mut frames) = outbox(KEPT);
         let mut bytes = 0;
         while bytes < 10 * MAX_BYTES {
             outbox.push(&message(MAX_BYTES / 3)).unwrap();
@@ -133,7 +153,7 @@ mod tests {
 
     #[test]
     fn it_holds_no_more_frames_than_allowed() {
-        let (outbox, _frames) = outbox();
+        let (mut outbox, _frames) = outbox(KEPT);
         for _ in 0..MAX_FRAMES {
             outbox.push(&message(1)).unwrap();
         }
@@ -143,7 +163,7 @@ mod tests {
 
     #[test]
     fn it_holds_no_more_bytes_than_allowed() {
-        let (outbox, _frames) = outbox();
+        let (mut outbox, _frames) = outbox(KEPT);
         outbox.push(&message(MAX_BYTES - 1000)).unwrap();
 
         assert_eq!(outbox.push(&message(2000)), Err(Full));
@@ -151,11 +171,27 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_left_is_sent_after_the_hub_is_gone() {
-        let (outbox, mut frames) = outbox();
+        let (mut outbox, mut frames) = outbox(KEPT);
         outbox.push(&message(1)).unwrap();
         drop(outbox);
 
         assert!(frames.next().await.is_some());
         assert!(frames.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn what_the_client_lacks_comes_again_before_what_waits() {
+        let (mut outbox, mut frames) = outbox(KEPT);
+        for bytes in [1, 2, 3] {
+            outbox.push(&message(bytes)).unwrap();
+        }
+        let first = frames.next().await.unwrap();
+        let second = frames.next().await.unwrap();
+
+        frames.session.resume(1).unwrap();
+
+        assert_eq!(frames.next().await, Some(second.clone()));
+        let third = frames.next().await.unwrap();
+        assert!(first.len() < second.len() && second.len() < third.len());
     }
 }

@@ -1,14 +1,41 @@
-//! How many frames a client may send.
+//! How often a client may do something.
 
 use std::time::{Duration, Instant};
 
-/// A token bucket: [`PER_SECOND`] on average, [`BURST`] at once.
+/// So many at once, and one more each time that a refill has passed.
+#[derive(Debug)]
+pub(crate) struct TokenBucket {
+    /// When the bucket will be full, if nothing more is taken.
+    full_at: Instant,
+}
+
+impl TokenBucket {
+    /// A full one.
+    pub(crate) const fn new(now: Instant) -> Self {
+        Self { full_at: now }
+    }
+
+    /// Takes one of `burst`, of which each comes back after another `refill`; `false` if none is there.
+    pub(crate) fn take(&mut self, now: Instant, refill: Duration, burst: u32) -> bool {
+        let full_at = self.full_at.max(now) + refill;
+        let is_there = full_at - now <= refill * burst;
+        if is_there {
+            self.full_at = full_at;
+        }
+        is_there
+    }
+
+    fn is_full(&self, now: Instant) -> bool {
+        self.full_at <= now
+    }
+}
+
+/// How many frames a client may send: [`PER_SECOND`] on average, [`BURST`] at once.
 ///
 /// A call's set-up takes some thirty frames from each side (descriptions and trickled candidates).
 #[derive(Debug)]
 pub(crate) struct RateLimit {
-    /// When the bucket will be full, if nothing more is taken.
-    full_at: Instant,
+    bucket: TokenBucket,
     /// How many were refused since the bucket was last full.
     refused: u32,
 }
@@ -36,18 +63,16 @@ pub(crate) enum Verdict {
 impl RateLimit {
     pub(crate) const fn new(now: Instant) -> Self {
         Self {
-            full_at: now,
+            bucket: TokenBucket::new(now),
             refused: 0,
         }
     }
 
     pub(crate) fn judge(&mut self, now: Instant) -> Verdict {
-        if self.full_at <= now {
-            self.full_at = now;
+        if self.bucket.is_full(now) {
             self.refused = 0;
         }
-        if self.full_at + REFILL - now <= REFILL * BURST {
-            self.full_at += REFILL;
+        if self.bucket.take(now, REFILL, BURST) {
             return Verdict::Take;
         }
         self.refused += 1;

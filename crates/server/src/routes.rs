@@ -1,6 +1,6 @@
 //! What the server answers to HTTP: a line of text, its health, and the way into a WebSocket.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -19,7 +19,10 @@ use tokio_tungstenite::{
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
-use crate::connection::{self, Surroundings};
+use crate::{
+    connection::{self, Surroundings},
+    ice_servers::{host_of, host_of_ip},
+};
 
 /// What a request needs to become a WebSocket.
 #[derive(Debug, Clone)]
@@ -28,6 +31,8 @@ pub(crate) struct Entrance {
     /// One for each WebSocket that may be open.
     pub(crate) seats: Arc<Semaphore>,
     pub(crate) tasks: TaskTracker,
+    /// The address that the client came to.
+    pub(crate) local_ip: IpAddr,
     /// Counts the TCP connection, for as long as it or its WebSocket lives.
     pub(crate) socket: Arc<OwnedSemaphorePermit>,
 }
@@ -49,6 +54,11 @@ async fn signalling(State(entrance): State<Entrance>, mut request: Request) -> R
     let Ok(response) = create_response_with_body(&request, Body::empty) else {
         return (StatusCode::BAD_REQUEST, "not a valid WebSocket handshake\n").into_response();
     };
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host_of(host.to_str().ok()?))
+        .map_or_else(|| host_of_ip(entrance.local_ip), str::to_owned);
     // A task of its own: the one of the HTTP connection keeps the memory that HTTP needed until it ends.
     let tasks = entrance.tasks.clone();
     tasks.spawn(async move {
@@ -60,7 +70,7 @@ async fn signalling(State(entrance): State<Entrance>, mut request: Request) -> R
         let stream = TokioIo::new(upgraded);
         let socket = WebSocketStream::from_raw_socket(stream, Role::Server, config).await;
         match entrance.seats.try_acquire() {
-            Ok(_seat) => connection::serve(socket, &entrance.surroundings).await,
+            Ok(_seat) => connection::serve(socket, host.into(), &entrance.surroundings).await,
             Err(_) => connection::refuse_as_full(socket).await,
         }
         drop(entrance.socket);

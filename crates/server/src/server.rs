@@ -10,37 +10,35 @@ use std::{
     time::Duration,
 };
 
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use ::relay::{Counters as RelayCounters, Secrets};
 use matchmaker::PeerId;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{Semaphore, mpsc},
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::{interval, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::{
     Settings,
     connection::Surroundings,
+    door::{Door, Others},
     hub::{self, Hub},
-    routes::{Entrance, routes},
+    ice_servers::BuiltIn,
+    relay::{self, Meter},
+    routes::routes,
+    tls::{Tls, TlsError},
 };
 
-/// How long a TCP connection may stay without becoming a WebSocket.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How many TCP connections are taken beyond the limit for WebSockets, so that a full server can say so and answer
 /// health checks.
 const SPARE_SOCKETS: usize = 64;
 /// How long connections may take to end after a shutdown.
 const DRAIN: Duration = Duration::from_secs(3);
-/// How long to wait after the system refused a connection, for instance because file descriptors ran out.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often it is logged what the relay has done.
+const REPORT: Duration = Duration::from_mins(1);
 
 /// A server that listens and serves nobody yet.
 #[derive(Debug)]
@@ -49,6 +47,17 @@ pub struct Server {
     addrs: Vec<SocketAddr>,
     settings: Arc<Settings>,
     counters: Arc<Counters>,
+    tls: Option<Arc<Tls>>,
+    relay: Option<BuiltInRelay>,
+}
+
+/// The relay inside this server, before and after it runs.
+#[derive(Debug)]
+struct BuiltInRelay {
+    handle: relay::Handle,
+    listeners: Vec<TcpListener>,
+    addr: SocketAddr,
+    told: BuiltIn,
 }
 
 /// Why a server cannot listen.
@@ -63,6 +72,21 @@ pub enum BindError {
     /// Ports below 1024 are for the system, as a rule.
     #[error("the system does not allow this program to listen on {0}")]
     NotPermitted(SocketAddr),
+    /// Somebody else relays there.
+    #[error(
+        "{0} is in use by another program: stop it, choose another --relay-port, or leave relaying to it \
+         with --turn or --no-relay"
+    )]
+    RelayInUse(SocketAddr),
+    /// Somebody else speaks TLS there.
+    #[error("{0} is in use by another program: stop it or choose another --relay-tls-port")]
+    RelayTlsInUse(SocketAddr),
+    /// The relay's thread or its sockets are more than the system gives.
+    #[error("the relay cannot start")]
+    Relay(#[source] io::Error),
+    /// The certificate is no good.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The machine does not have this address, for instance.
     #[error("cannot listen on {addr}")]
     Other {
@@ -83,6 +107,8 @@ pub struct Census {
     pub waiting: usize,
     /// Pairs.
     pub rooms: usize,
+    /// People whose connection is lost and who may come back.
+    pub absent: usize,
 }
 
 /// The census as it is counted.
@@ -91,11 +117,14 @@ pub(crate) struct Counters {
     pub(crate) connections: AtomicUsize,
     pub(crate) waiting: AtomicUsize,
     pub(crate) rooms: AtomicUsize,
+    pub(crate) absent: AtomicUsize,
+    /// Candidates that were not passed on, since they are no relay's.
+    pub(crate) withheld_candidates: AtomicU64,
     last_peer: AtomicU64,
 }
 
 impl Counters {
-    /// A number that no other connection has or had.
+    /// A number that no other client has or had.
     pub(crate) fn next_peer(&self) -> PeerId {
         PeerId(self.last_peer.fetch_add(1, Relaxed) + 1)
     }
@@ -105,6 +134,7 @@ impl Counters {
             connections: self.connections.load(Relaxed),
             waiting: self.waiting.load(Relaxed),
             rooms: self.rooms.load(Relaxed),
+            absent: self.absent.load(Relaxed),
         }
     }
 }
@@ -114,25 +144,47 @@ impl Server {
     pub async fn bind(settings: Settings) -> Result<Self, BindError> {
         let mut listeners = Vec::new();
         let mut addrs = Vec::new();
+        let tls = settings
+            .tls
+            .clone()
+            .map(Tls::load)
+            .transpose()?
+            .map(Arc::new);
         for &addr in &settings.listen {
-            let (listener, addr) = listen(addr).await.map_err(|source| match source.kind() {
-                io::ErrorKind::AddrInUse => BindError::InUse(addr),
-                io::ErrorKind::PermissionDenied => BindError::NotPermitted(addr),
-                _ => BindError::Other { addr, source },
-            })?;
+            let (listener, addr) = listen(addr)
+                .await
+                .map_err(|source| refusal(addr, source, BindError::InUse))?;
             listeners.push(listener);
             addrs.push(addr);
         }
         if listeners.is_empty() {
             return Err(BindError::NoAddress);
         }
+        let relay = match &settings.relay {
+            Some(relay) => Some(bind_relay(relay, &addrs, tls.is_some())?),
+            None => None,
+        };
         let (settings, counters) = (Arc::new(settings), Arc::new(Counters::default()));
         Ok(Self {
             listeners,
             addrs,
             settings,
             counters,
+            tls,
+            relay,
         })
+    }
+
+    /// An address at which the relay listens, by UDP and TCP, if it is on.
+    pub fn relay_addr(&self) -> Option<SocketAddr> {
+        self.relay.as_ref().map(|relay| relay.addr)
+    }
+
+    /// Reads the certificate again, whenever it is called. Connections that are open keep the old one, and all do if the
+    /// new one is no good.
+    pub fn certificate_reload(&self) -> impl Fn() -> Result<(), TlsError> + Send + Sync + use<> {
+        let tls = self.tls.clone();
+        move || tls.as_ref().map_or(Ok(()), |tls| tls.reload())
     }
 
     /// The first address that the server listens on, with the port that it got.
@@ -164,9 +216,17 @@ impl Server {
         let stop = CancellationToken::new();
         let addr = self.local_addr();
         let counters = Arc::clone(&self.counters);
+        let relay_addr = self.relay_addr();
+        let tls_port = self.relay.as_ref().and_then(|relay| relay.told.tls_port);
+        let meter = self.relay.as_ref().map(|relay| relay.handle.meter());
+        let reload = self.certificate_reload();
         let task = tokio::spawn(self.serve(stop.clone()));
         Running {
             addr,
+            relay_addr,
+            relay_tls_port: tls_port,
+            meter,
+            reload: Box::new(reload),
             counters,
             stop,
             task,
@@ -177,13 +237,26 @@ impl Server {
         let tasks = TaskTracker::new();
         let (hub, hub_inputs) = mpsc::channel(hub::INPUTS);
         let settings = self.settings;
-        tasks.spawn(
-            Hub::new(Arc::clone(&settings), Arc::clone(&self.counters))
-                .run(hub_inputs, stop.clone()),
-        );
+        let mut listeners = self.listeners;
+        let (mut handle, mut told, mut max_streams) = (None, None, 0);
+        if let Some(relay) = self.relay {
+            max_streams = settings
+                .relay
+                .as_ref()
+                .map_or(0, |relay| relay.limits.max_allocations);
+            listeners.extend(relay.listeners);
+            tasks.spawn(report(relay.handle.meter(), stop.clone()));
+            (handle, told) = (Some(relay.handle), Some(relay.told));
+        }
+        let hub_task = Hub::new(Arc::clone(&settings), told, Arc::clone(&self.counters));
+        tasks.spawn(hub_task.run(hub_inputs, stop.clone()));
         let door = Arc::new(Door {
             sockets: Arc::new(Semaphore::new(settings.max_connections + SPARE_SOCKETS)),
             seats: Arc::new(Semaphore::new(settings.max_connections)),
+            streams: Arc::new(Semaphore::new(max_streams)),
+            others: Others::new(settings.max_others_per_ip),
+            tls: self.tls,
+            relay: handle,
             surroundings: Arc::new(Surroundings {
                 settings,
                 hub,
@@ -193,7 +266,7 @@ impl Server {
             tasks: tasks.clone(),
             routes: routes(),
         });
-        for listener in self.listeners {
+        for listener in listeners {
             tasks.spawn(Arc::clone(&door).accept(listener, stop.clone()));
         }
         info!("the server is up");
@@ -207,8 +280,109 @@ impl Server {
             connections,
             waiting,
             rooms,
+            absent: _,
         } = self.counters.census();
-        info!(connections, waiting, rooms, "the server is down");
+        let withheld_candidates = self.counters.withheld_candidates.load(Relaxed);
+        info!(
+            connections,
+            waiting, rooms, withheld_candidates, "the server is down"
+        );
+    }
+}
+
+/// Starts the relay beside a server that listens at `addrs`.
+fn bind_relay(
+    settings: &relay::RelaySettings,
+    addrs: &[SocketAddr],
+    has_tls: bool,
+) -> Result<BuiltInRelay, BindError> {
+    let is_tls = |addr: SocketAddr| addr.port() != 0 && addr.port() == settings.tls_port;
+    let bound = relay::bind(settings, addrs, has_tls).map_err(|(addr, source)| {
+        refusal(addr, source, |addr| {
+            if is_tls(addr) {
+                BindError::RelayTlsInUse(addr)
+            } else {
+                BindError::RelayInUse(addr)
+            }
+        })
+    })?;
+    let secrets = settings.secrets.clone().map_or_else(random_secret, Ok);
+    let secrets = secrets.map_err(BindError::Relay)?;
+    let addr = bound.addr().map_err(BindError::Relay)?;
+    let told = BuiltIn {
+        secrets: secrets.clone(),
+        ttl: settings.ttl,
+        public_host: settings.public_host.clone(),
+        port: bound.port,
+        tls_port: bound.tls_port,
+        is_local: bound.is_local(),
+        listen: addrs.to_vec(),
+    };
+    if settings.relay_ips.is_empty() && !bound.is_local() {
+        warn_if_behind_nat();
+    }
+    let relay::Bound { udp, tcp, tls, .. } = bound;
+    let listeners = tcp.into_iter().chain(tls).map(TcpListener::from_std);
+    let listeners = listeners
+        .collect::<io::Result<_>>()
+        .map_err(BindError::Relay)?;
+    let handle = relay::Handle::start(settings, secrets, udp).map_err(BindError::Relay)?;
+    Ok(BuiltInRelay {
+        handle,
+        listeners,
+        addr,
+        told,
+    })
+}
+
+fn random_secret() -> io::Result<Secrets> {
+    let secret = format!("{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?);
+    Secrets::new(vec![secret]).ok_or_else(|| io::ErrorKind::InvalidInput.into())
+}
+
+fn warn_if_behind_nat() {
+    let public = ::relay::PeerPolicy::default();
+    if relay::default_ip().is_none_or(|ip| !public.allows(ip)) {
+        warn!(
+            "this machine has no public address of its own: the relay works for people in its network only, \
+             unless --relay-ip says under which address others reach it"
+        );
+    }
+}
+
+/// Logs now and then what the relay has done.
+async fn report(meter: Meter, stop: CancellationToken) {
+    let mut ticks = interval(REPORT);
+    let mut before = RelayCounters::default();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let counters = meter.counters();
+        let since = counters.since(&before);
+        before = counters;
+        let figures: Vec<String> = since
+            .each()
+            .filter(|(_, count)| *count > 0)
+            .map(|(name, count)| format!("{name}={count}"))
+            .collect();
+        if !figures.is_empty() {
+            info!("the relay in the last minute: {}", figures.join(" "));
+        }
+    }
+}
+
+/// Why it cannot listen there.
+fn refusal(
+    addr: SocketAddr,
+    source: io::Error,
+    in_use: impl FnOnce(SocketAddr) -> BindError,
+) -> BindError {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => in_use(addr),
+        io::ErrorKind::PermissionDenied => BindError::NotPermitted(addr),
+        _ => BindError::Other { addr, source },
     }
 }
 
@@ -218,73 +392,13 @@ async fn listen(addr: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, addr))
 }
 
-/// Where TCP connections come in.
-struct Door {
-    /// One for each TCP connection that may be open.
-    sockets: Arc<Semaphore>,
-    /// One for each WebSocket that may be open.
-    seats: Arc<Semaphore>,
-    surroundings: Arc<Surroundings>,
-    tasks: TaskTracker,
-    routes: axum::Router<Entrance>,
-}
-
-impl Door {
-    async fn accept(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => self.admit(stream, stop.clone()),
-                    Err(error) => {
-                        warn!(%error, "cannot take a connection");
-                        sleep(ACCEPT_PAUSE).await;
-                    }
-                },
-            }
-        }
-    }
-
-    fn admit(&self, stream: TcpStream, stop: CancellationToken) {
-        let Ok(socket) = Arc::clone(&self.sockets).try_acquire_owned() else {
-            debug!("no room for another TCP connection");
-            return;
-        };
-        // Messages are small and wait for answers: Nagle's algorithm would add 40 ms to each exchange.
-        if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "a client went away at once");
-            return;
-        }
-        let entrance = Entrance {
-            surroundings: Arc::clone(&self.surroundings),
-            seats: Arc::clone(&self.seats),
-            tasks: self.tasks.clone(),
-            socket: Arc::new(socket),
-        };
-        let service = TowerToHyperService::new(self.routes.clone().with_state(entrance));
-        self.tasks.spawn(async move {
-            let http = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HANDSHAKE)
-                .max_buf_size(16 * 1024)
-                .serve_connection(TokioIo::new(stream), service)
-                .with_upgrades();
-            tokio::select! {
-                () = stop.cancelled() => {}
-                served = timeout(HANDSHAKE, http) => match served {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => debug!(%error, "bad HTTP"),
-                    Err(_) => debug!("a client took too long for its handshake"),
-                },
-            }
-        });
-    }
-}
-
 /// A server that runs in the background. Dropping it stops the server without waiting.
-#[derive(Debug)]
 pub struct Running {
     addr: SocketAddr,
+    relay_addr: Option<SocketAddr>,
+    relay_tls_port: Option<u16>,
+    meter: Option<Meter>,
+    reload: Box<dyn Fn() -> Result<(), TlsError> + Send + Sync>,
     counters: Arc<Counters>,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -301,9 +415,34 @@ impl Running {
         format!("ws://{}/v1/signalling", self.addr)
     }
 
+    /// An address at which the relay listens, by UDP and TCP, if it is on.
+    pub const fn relay_addr(&self) -> Option<SocketAddr> {
+        self.relay_addr
+    }
+
+    /// The port at which the relay speaks TLS, if it is on and there is a certificate.
+    pub const fn relay_tls_port(&self) -> Option<u16> {
+        self.relay_tls_port
+    }
+
+    /// What the relay has done, if it is on.
+    pub fn relay_counters(&self) -> Option<RelayCounters> {
+        self.meter.as_ref().map(Meter::counters)
+    }
+
+    /// Reads the certificate again. If that fails, the old one stays.
+    pub fn reload_certificate(&self) -> Result<(), TlsError> {
+        (self.reload)()
+    }
+
     /// How many of each there are at this moment.
     pub fn census(&self) -> Census {
         self.counters.census()
+    }
+
+    /// How many candidates were not passed on, since they are no relay's and [`Settings::path_policy`] wants relays.
+    pub fn withheld_candidates(&self) -> u64 {
+        self.counters.withheld_candidates.load(Relaxed)
     }
 
     /// Says good-bye to everybody and waits for the end, which takes seconds at most.
@@ -312,6 +451,14 @@ impl Running {
         if let Err(error) = (&mut self.task).await {
             warn!(%error, "the server ended badly");
         }
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("addr", &self.addr)
+            .finish_non_exhaustive()
     }
 }
 

@@ -5,20 +5,30 @@ use std::{
     time::Duration,
 };
 
-use crate::{StunUrl, Turn};
+use protocol::PathPolicy;
+
+use crate::{RelaySettings, StunUrl, TlsSettings, Turn};
 
 /// What an operator decides.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where to listen; port 0 takes a free one. The default is the loopback interface: the server speaks no TLS, so
-    /// reaching it from outside, directly or through a proxy, is a decision.
+    /// Where to listen; port 0 takes a free one. The default is the loopback interface: reaching it from outside,
+    /// directly or through a proxy, is a decision.
     pub listen: Vec<SocketAddr>,
+    /// The certificate with which the server speaks TLS too, at every port. Without it, it speaks none.
+    pub tls: Option<TlsSettings>,
+    /// The STUN and TURN server beside the signalling. `None` by default, unlike the program's: programs that bring their
+    /// own server mostly need none.
+    pub relay: Option<RelaySettings>,
     /// STUN servers that clients are told to use.
     pub stun: Vec<StunUrl>,
     /// TURN servers that clients are told to use.
     pub turn: Option<Turn>,
     /// How many WebSockets may be open at once. Each takes some 10 to 20 kB of memory and a file descriptor.
     pub max_connections: usize,
+    /// How many TCP connections from one address (IPv6: one /64) may be open that are not, or not yet, signalling: those
+    /// that have said nothing, and clients of the relay.
+    pub max_others_per_ip: usize,
     /// How often a client is pinged. One who waits for a partner and is silent for two of these is gone, since strangers
     /// are matched with him; anybody else is after six.
     ///
@@ -28,6 +38,13 @@ pub struct Settings {
     pub hello_deadline: Duration,
     /// How long a client may take to read what the server has for it before it counts as gone.
     pub write_deadline: Duration,
+    /// For how long a client whose connection is lost may come back to its room and to what was said meanwhile; zero
+    /// keeps nothing. At most as many are waited for as may be connected.
+    ///
+    /// Short: who changes networks loses the room. Long: somebody faces a picture that stands still.
+    pub grace: Duration,
+    /// Which paths calls may take.
+    pub path_policy: PathPolicy,
     /// How choosy the matchmaker is.
     pub matching: matchmaker::Config,
 }
@@ -36,12 +53,17 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))],
+            tls: None,
+            relay: None,
             stun: Vec::new(),
             turn: None,
             max_connections: 10_000,
+            max_others_per_ip: 256,
             heartbeat: Duration::from_secs(5),
             hello_deadline: Duration::from_secs(5),
             write_deadline: Duration::from_secs(10),
+            grace: Duration::from_secs(20),
+            path_policy: PathPolicy::Any,
             matching: matchmaker::Config::default(),
         }
     }

@@ -3,14 +3,18 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use protocol::IceServer;
+use rustls_pki_types::CertificateDer;
 
 use crate::Impairment;
 
 /// How to open a [`Peer`](crate::Peer).
 #[derive(Debug, Clone)]
 pub struct PeerConfig {
-    /// STUN and TURN servers. URLs that are not supported are left out: `stun:` and `turn:` over UDP are.
+    /// STUN and TURN servers. URLs that are not supported are left out: `stun:`, `turn:` over UDP and TCP, and `turns:`
+    /// over TCP are. Relays behind TCP and TLS are used where no relay answers over UDP.
     pub ice_servers: Vec<IceServer>,
+    /// Whom to trust, beside those whom the system trusts, to vouch for the name of a `turns:` server.
+    pub extra_roots: Vec<CertificateDer<'static>>,
     /// Whether only relayed paths may be used, so that the partner never learns this side's address.
     pub relay_only: bool,
     /// The addresses to bind, port 0 for any. A wildcard stands for every interface except loopback.
@@ -29,6 +33,7 @@ impl Default for PeerConfig {
     fn default() -> Self {
         Self {
             ice_servers: Vec::new(),
+            extra_roots: Vec::new(),
             relay_only: false,
             bind: vec![
                 (Ipv4Addr::UNSPECIFIED, 0).into(),

@@ -6,6 +6,8 @@ use std::time::Duration;
 use protocol::Candidate;
 use tokio::sync::mpsc;
 
+use crate::PathStats;
+
 /// Audio or video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MediaKind {
@@ -20,9 +22,11 @@ pub enum MediaKind {
 pub enum PeerEvent {
     /// An ICE candidate of this side, for the partner; `None` says that there are no more (RFC 8838 section 14).
     LocalCandidate(Option<Candidate>),
+    /// This is the path from now on. Comes before each [`Connected`](Self::Connected).
+    PathSelected(PathStats),
     /// Media and messages flow, for the first time or again. The next video frame should be a keyframe.
     Connected,
-    /// Nothing has arrived for a few seconds. It may come back by itself, or after an ICE restart.
+    /// Nothing has arrived for a second. It may come back by itself, or after an ICE restart.
     Disconnected,
     /// The connection is lost for good, or its inner machinery died. Nothing follows; close the peer.
     Failed,

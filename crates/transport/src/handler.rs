@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use protocol::Candidate;
@@ -17,7 +18,10 @@ use webrtc::peer_connection::{
 };
 
 use crate::events::EventSink;
+use crate::local_candidates::LocalCandidates;
 use crate::receive::InboundStream;
+use crate::runtime::Paths;
+use crate::send::Gate;
 use crate::{PeerEvent, messages};
 
 /// The tasks of one peer. They all end when it closes.
@@ -40,6 +44,9 @@ pub(crate) struct Handler {
     pub(crate) events: EventSink,
     pub(crate) states: watch::Sender<RTCPeerConnectionState>,
     pub(crate) local_fragment: Arc<Fragment>,
+    pub(crate) candidates: Arc<SharedCandidates>,
+    pub(crate) paths: Arc<Paths>,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) tasks: Tasks,
     /// What is waiting for the partner to open it: each only once.
     pub(crate) awaited: Mutex<Awaited>,
@@ -87,6 +94,18 @@ impl Fragment {
     }
 }
 
+/// What the partner may be told of; the stack's task adds to it, negotiations read it.
+#[derive(Debug, Default)]
+pub(crate) struct SharedCandidates {
+    candidates: Mutex<LocalCandidates>,
+}
+
+impl SharedCandidates {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, LocalCandidates> {
+        lock(&self.candidates)
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -99,13 +118,18 @@ impl PeerConnectionEventHandler for Handler {
 
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
         match event.candidate.to_json() {
-            Ok(init) => self.events.post(PeerEvent::LocalCandidate(Some(Candidate {
-                candidate: init.candidate,
-                // Everything is bundled, so that every candidate is one for the first section.
-                sdp_mid: None,
-                sdp_m_line_index: Some(0),
-                username_fragment: self.local_fragment.get(),
-            }))),
+            Ok(init) => {
+                let told = self.candidates.lock().on_gathered(&init.candidate);
+                if let Some(candidate) = told {
+                    self.events.post(PeerEvent::LocalCandidate(Some(Candidate {
+                        candidate,
+                        // Everything is bundled, so that every candidate is one for the first section.
+                        sdp_mid: None,
+                        sdp_m_line_index: Some(0),
+                        username_fragment: self.local_fragment.get(),
+                    })));
+                }
+            }
             Err(error) => {
                 tracing::debug!(%error, "a local candidate cannot be told to the partner");
             }
@@ -120,6 +144,10 @@ impl PeerConnectionEventHandler for Handler {
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
         tracing::debug!(%state, "connection");
+        if state == RTCPeerConnectionState::Connected {
+            self.paths.on_connected(Instant::now());
+            self.gate.resume();
+        }
         self.states.send_replace(state);
     }
 

@@ -17,16 +17,20 @@
 //!                                     our sockets                             runtime.rs and below
 //! ```
 
+mod check;
 mod config;
 mod events;
 mod handler;
 mod impairment;
+mod local_candidates;
 mod logs;
 mod messages;
 mod nack;
 mod negotiation;
 mod peer;
+mod presence;
 mod receive;
+mod role;
 mod rtcp_tap;
 mod runtime;
 mod send;
@@ -35,11 +39,19 @@ mod setup;
 mod stats;
 mod supervisor;
 
+pub use check::{
+    CheckConfig, ConnectionReport, Ipv6, NatFiltering, NatMapping, NatReport, PublicAddress,
+    ReachError, RelayAnswer, RelayCheck, RelayError, RelayTransport, StunAnswer, StunCheck,
+    UdpReach, Verdict, check_connection,
+};
 pub use config::{PeerConfig, Workarounds};
 pub use events::{MediaKind, PeerEvent};
 pub use impairment::Impairment;
 pub use logs::NOISY_LOG_DIRECTIVES;
-pub use negotiation::NegotiationError;
+pub use negotiation::{NegotiationError, Restart};
 pub use peer::{OpenError, Opened, Peer};
+pub use rustls_pki_types::CertificateDer;
 pub use send::Dropped;
-pub use stats::{CandidateKind, KindStats, PathStats, PeerStats};
+pub use stats::{
+    CandidateKind, KindStats, PairState, PairStats, PathProtocol, PathStats, PeerStats,
+};

@@ -4,14 +4,19 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use protocol::{Candidate, Description, DescriptionKind, limits};
 use rtc::peer_connection::configuration::RTCOfferOptions;
-use tokio::sync::Notify;
-use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSessionDescription};
+use webrtc::peer_connection::{
+    PeerConnection, RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceServer,
+    RTCSessionDescription,
+};
 
-use crate::handler::Fragment;
+use crate::handler::{Fragment, SharedCandidates};
+use crate::runtime::{Paths, PeerRuntime};
+use crate::send::Gate;
 
 /// Why a step of a negotiation failed. The connection is as it was before.
 #[derive(Debug, thiserror::Error)]
@@ -41,68 +46,171 @@ const MAX_SECTIONS: usize = 8;
 /// Candidates of one partner, in its description and by themselves. Each is tried from each local address.
 const MAX_CANDIDATES: usize = 64;
 
+/// How to look for another path (RFC 8445 section 2.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// The sockets stay, and so does the path that there is, until the partner has answered. Then media waits for the
+    /// few round trips that the search takes, and none of it is lost.
+    Keep,
+    /// The network has changed: the sockets are bound anew, on the addresses that there are by now, and relays are asked
+    /// anew. The path that there was is lost at once.
+    Rebind,
+}
+
+/// How long media that was handed over already may take to leave before a restart.
+const DRAIN_TIME: Duration = Duration::from_millis(2);
+
 /// Makes descriptions and candidates known to one connection, a step at a time.
 pub(crate) struct Negotiation {
     connection: Arc<dyn PeerConnection>,
+    runtime: Arc<PeerRuntime>,
+    paths: Arc<Paths>,
+    gate: Arc<Gate>,
+    candidates: Arc<SharedCandidates>,
     local_fragment: Arc<Fragment>,
+    ice_servers: Vec<RTCIceServer>,
+    /// Whether only relays may be used from the next restart on.
+    is_relay_only: AtomicBool,
+    must_rebind: AtomicBool,
     remote_candidates: AtomicUsize,
-    /// Wakes the stack.
-    wake: Arc<Notify>,
     /// One step at a time.
-    turn: tokio::sync::Mutex<()>,
+    turn: tokio::sync::Mutex<Turn>,
+}
+
+/// What one step leaves for the next.
+#[derive(Debug, Default)]
+struct Turn {
+    /// An offer that the partner has, and that the stack gets with the answer: from then on it sends nothing over the
+    /// path that there was.
+    deferred: Option<RTCSessionDescription>,
+    /// Whether an offer is set that is for nobody.
+    is_ahead: bool,
+    /// How often relays were asked anew.
+    rebinds: usize,
 }
 
 type StackResult<T> = webrtc::error::Result<T>;
 
+/// Of what a negotiation is made.
+pub(crate) struct Parts {
+    pub(crate) connection: Arc<dyn PeerConnection>,
+    pub(crate) runtime: Arc<PeerRuntime>,
+    pub(crate) paths: Arc<Paths>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) candidates: Arc<SharedCandidates>,
+    pub(crate) local_fragment: Arc<Fragment>,
+    pub(crate) ice_servers: Vec<RTCIceServer>,
+    pub(crate) is_relay_only: bool,
+}
+
 impl Negotiation {
-    pub(crate) fn new(
-        connection: Arc<dyn PeerConnection>,
-        local_fragment: Arc<Fragment>,
-        wake: Arc<Notify>,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
         Self {
-            connection,
-            local_fragment,
+            connection: parts.connection,
+            runtime: parts.runtime,
+            paths: parts.paths,
+            gate: parts.gate,
+            candidates: parts.candidates,
+            local_fragment: parts.local_fragment,
+            ice_servers: parts.ice_servers,
+            is_relay_only: AtomicBool::new(parts.is_relay_only),
+            must_rebind: AtomicBool::new(false),
             remote_candidates: AtomicUsize::new(0),
-            wake,
             turn: tokio::sync::Mutex::default(),
         }
     }
 
+    /// Has candidates gathered for a call that is to come.
+    ///
+    /// The stack gathers when it has a local description, so it gets an offer that nobody will see. What was gathered and
+    /// allocated outlives its rollback, and so does the user name fragment.
+    pub(crate) async fn gather_ahead(&self) -> Result<(), NegotiationError> {
+        const GATHER: &str = "gather ahead";
+        let mut turn = self.turn.lock().await;
+        let connection = Arc::clone(&self.connection);
+        let offer = step(GATHER, async move { connection.create_offer(None).await }).await?;
+        self.set_local(GATHER, offer).await?;
+        turn.is_ahead = true;
+        Ok(())
+    }
+
+    /// Takes back the offer of [`gather_ahead`](Self::gather_ahead), if there was one.
+    pub(crate) async fn end_gathering_ahead(&self) -> Result<(), NegotiationError> {
+        let mut turn = self.turn.lock().await;
+        if !std::mem::take(&mut turn.is_ahead) {
+            return Ok(());
+        }
+        let connection = Arc::clone(&self.connection);
+        step("take a role", async move {
+            connection
+                .set_local_description(RTCSessionDescription::rollback(None)?)
+                .await
+        })
+        .await
+    }
+
+    /// Whether only relays may be used, from the next restart on.
+    pub(crate) fn set_relay_only(&self, is_relay_only: bool) {
+        self.is_relay_only.store(is_relay_only, Ordering::Relaxed);
+    }
+
+    /// Makes the next restart, whoever asks for it, one that binds anew.
+    pub(crate) fn rebind_at_next_restart(&self) {
+        self.must_rebind.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) async fn create_offer(
         &self,
-        ice_restart: bool,
+        restart: Option<Restart>,
     ) -> Result<Description, NegotiationError> {
-        let _turn = self.turn.lock().await;
-        let (connection, fragment) = (
-            Arc::clone(&self.connection),
-            Arc::clone(&self.local_fragment),
-        );
-        let sdp = step("offer", async move {
-            let offer = connection
+        let mut turn = self.turn.lock().await;
+        turn.deferred = None;
+        let must_rebind =
+            restart == Some(Restart::Rebind) || restart.is_some() && self.must_rebind();
+        if must_rebind {
+            self.rebind(&mut turn).await?;
+            self.leave_path().await;
+        }
+        if restart.is_some() {
+            self.candidates
+                .lock()
+                .set_relay_only(self.is_relay_only.load(Ordering::Relaxed));
+        }
+        let ice_restart = restart.is_some();
+        let connection = Arc::clone(&self.connection);
+        let offer = step("offer", async move {
+            connection
                 .create_offer(Some(RTCOfferOptions { ice_restart }))
-                .await?;
-            set_local(connection.as_ref(), &fragment, offer).await
-        });
+                .await
+        })
+        .await?;
+        let sdp = self.told(&offer.sdp);
+        if ice_restart && !must_rebind {
+            turn.deferred = Some(offer);
+        } else {
+            self.set_local("offer", offer).await?;
+        }
         Ok(Description {
             kind: DescriptionKind::Offer,
-            sdp: sdp.await?,
+            sdp,
+            number: 0,
         })
     }
 
     pub(crate) async fn create_answer(&self) -> Result<Description, NegotiationError> {
         let _turn = self.turn.lock().await;
-        let (connection, fragment) = (
-            Arc::clone(&self.connection),
-            Arc::clone(&self.local_fragment),
-        );
-        let sdp = step("answer", async move {
-            let answer = connection.create_answer(None).await?;
-            set_local(connection.as_ref(), &fragment, answer).await
-        });
+        let connection = Arc::clone(&self.connection);
+        let answer = step(
+            "answer",
+            async move { connection.create_answer(None).await },
+        )
+        .await?;
+        let sdp = self.told(&answer.sdp);
+        self.set_local("answer", answer).await?;
         Ok(Description {
             kind: DescriptionKind::Answer,
-            sdp: sdp.await?,
+            sdp,
+            number: 0,
         })
     }
 
@@ -111,9 +219,40 @@ impl Negotiation {
         description: Description,
     ) -> Result<(), NegotiationError> {
         let candidates = check(&description.sdp)?;
-        let _turn = self.turn.lock().await;
+        let mut turn = self.turn.lock().await;
+        match description.kind {
+            DescriptionKind::Offer => {
+                if turn.deferred.is_some() {
+                    return Err(NegotiationError::Refused {
+                        step: APPLY,
+                        source: "an offer of this side is pending".into(),
+                    });
+                }
+                if self.is_restart(&description.sdp).await {
+                    let is_relay_only = self.is_relay_only.load(Ordering::Relaxed);
+                    self.candidates.lock().set_relay_only(is_relay_only);
+                    if self.must_rebind() {
+                        self.rebind(&mut turn).await?;
+                    }
+                    self.leave_path().await;
+                }
+            }
+            DescriptionKind::Answer => {
+                if let Some(offer) = turn.deferred.take() {
+                    self.leave_path().await;
+                    self.set_local(APPLY, offer).await?;
+                }
+            }
+        }
+        for line in description.sdp.lines() {
+            if let Some(candidate) = line.strip_prefix("a=candidate:") {
+                self.paths.on_remote_candidate(candidate);
+            } else if line.trim_end() == "a=end-of-candidates" {
+                self.paths.on_end_of_remote_candidates();
+            }
+        }
         let connection = Arc::clone(&self.connection);
-        step("apply the partner's description", async move {
+        step(APPLY, async move {
             let description = match description.kind {
                 DescriptionKind::Offer => RTCSessionDescription::offer(description.sdp)?,
                 DescriptionKind::Answer => RTCSessionDescription::answer(description.sdp)?,
@@ -126,7 +265,13 @@ impl Negotiation {
     }
 
     pub(crate) async fn rollback(&self) -> Result<(), NegotiationError> {
-        let _turn = self.turn.lock().await;
+        let mut turn = self.turn.lock().await;
+        // The stack has made up its mind to restart, and would with the next description that it is given, whatever that
+        // is about. So it does now, and another restart must follow.
+        if let Some(offer) = turn.deferred.take() {
+            self.leave_path().await;
+            self.set_local("roll back", offer).await?;
+        }
         let (connection, fragment) = (
             Arc::clone(&self.connection),
             Arc::clone(&self.local_fragment),
@@ -149,6 +294,7 @@ impl Negotiation {
     ) -> Result<(), NegotiationError> {
         // The stack does not wait for the end of candidates, so it need not know.
         let Some(candidate) = candidate else {
+            self.paths.on_end_of_remote_candidates();
             return Ok(());
         };
         if candidate.candidate.len() > limits::CANDIDATE_BYTES {
@@ -160,6 +306,7 @@ impl Negotiation {
                 what: "number of candidates",
             });
         }
+        let told = candidate.candidate.clone();
         let connection = Arc::clone(&self.connection);
         step("add the partner's candidate", async move {
             let init = RTCIceCandidateInit {
@@ -172,22 +319,87 @@ impl Negotiation {
             connection.add_ice_candidate(init).await
         })
         .await?;
+        self.paths.on_remote_candidate(&told);
         self.remote_candidates.fetch_add(1, Ordering::Relaxed);
-        self.wake.notify_one();
+        self.runtime.wake().notify_one();
         Ok(())
+    }
+
+    /// What the partner is told of a description of the stack. Candidates may come before it is set, so the fragment
+    /// goes first.
+    fn told(&self, sdp: &str) -> String {
+        self.local_fragment.set_from(sdp);
+        self.candidates.lock().rewrite(sdp)
+    }
+
+    async fn set_local(
+        &self,
+        name: &'static str,
+        description: RTCSessionDescription,
+    ) -> Result<(), NegotiationError> {
+        let connection = Arc::clone(&self.connection);
+        step(name, async move {
+            connection.set_local_description(description).await
+        })
+        .await
+    }
+
+    /// Whether the next restart binds anew, whatever was asked for: there is nothing to keep of a path that is lost.
+    fn must_rebind(&self) -> bool {
+        self.must_rebind.load(Ordering::Relaxed) || self.paths.is_lost()
+    }
+
+    /// Whether this offer restarts ICE (RFC 8839 section 4.4.1.1.1).
+    async fn is_restart(&self, sdp: &str) -> bool {
+        let current = self.connection.current_remote_description().await;
+        current.is_some_and(|current| fragment(&current.sdp) != fragment(sdp))
+    }
+
+    /// The stack is about to drop its path. Media waits on both sides of it, and from here on the rules of the next
+    /// generation hold.
+    async fn leave_path(&self) {
+        self.gate.pause();
+        tokio::time::sleep(DRAIN_TIME).await;
+        self.paths
+            .set_shield(self.is_relay_only.load(Ordering::Relaxed));
+        self.paths.on_restart();
+    }
+
+    /// Binds the sockets anew, and makes the stack ask relays anew.
+    async fn rebind(&self, turn: &mut Turn) -> Result<(), NegotiationError> {
+        self.must_rebind.store(false, Ordering::Relaxed);
+        let places = self.runtime.rebind();
+        self.candidates.lock().on_rebound(places);
+        let is_turn =
+            |server: &&RTCIceServer| server.urls.iter().any(|url| url.starts_with("turn"));
+        let Some(relay) = self.ice_servers.iter().find(is_turn) else {
+            return Ok(());
+        };
+        // The stack keeps its allocations unless the list has changed: every second time one is named twice.
+        let mut servers = self.ice_servers.clone();
+        turn.rebinds += 1;
+        if turn.rebinds % 2 == 1 {
+            servers.push(relay.clone());
+        }
+        let configuration = RTCConfigurationBuilder::new()
+            .with_ice_servers(servers)
+            .build();
+        let connection = Arc::clone(&self.connection);
+        step("rebind", async move {
+            connection.set_configuration(configuration).await
+        })
+        .await
     }
 }
 
-async fn set_local(
-    connection: &dyn PeerConnection,
-    fragment: &Fragment,
-    description: RTCSessionDescription,
-) -> StackResult<String> {
-    let sdp = description.sdp.clone();
-    // Candidates may come before the call returns, so the fragment goes first.
-    fragment.set_from(&sdp);
-    connection.set_local_description(description).await?;
-    Ok(sdp)
+const APPLY: &str = "apply the partner's description";
+
+/// The first user name fragment of a description; all of its sections share it.
+fn fragment(sdp: &str) -> Option<&str> {
+    let found = sdp
+        .lines()
+        .find_map(|line| line.strip_prefix("a=ice-ufrag:"));
+    found.map(str::trim)
 }
 
 /// Refuses what is too large, and returns the number of candidates.

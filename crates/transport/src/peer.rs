@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use media::RtpPacket;
@@ -14,18 +14,21 @@ use tokio::sync::{Notify, OnceCell, mpsc, watch};
 use webrtc::peer_connection::{PeerConnection, RTCPeerConnectionState};
 use webrtc::rtp_transceiver::RtpSender;
 
+use crate::Restart;
 use crate::events::EventSink;
-use crate::handler::{Awaited, Fragment, Handler, Tasks};
+use crate::handler::{Awaited, Fragment, Handler, SharedCandidates, Tasks};
 use crate::nack::NackGenerator;
-use crate::negotiation::Negotiation;
+use crate::negotiation::{Negotiation, Parts};
 use crate::receive::{self, InboundStream};
+use crate::role::Role;
 use crate::rtcp_tap::{LocalSsrcs, RtcpTap};
-use crate::runtime::PeerRuntime;
+use crate::runtime::{Paths, PeerRuntime, Tunnels};
 use crate::send::{AUDIO_QUEUE_PACKETS, AudioPacket, Gate, OutboundStream, VIDEO_QUEUE_FRAMES};
 use crate::stats::{self, Counters, RoundTrip};
 use crate::supervisor::Supervisor;
 use crate::{
-    Dropped, MediaKind, NegotiationError, PeerConfig, PeerEvent, PeerStats, messages, setup,
+    Dropped, MediaKind, NegotiationError, PeerConfig, PeerEvent, PeerStats, messages, servers,
+    setup,
 };
 
 /// How long [`Peer::close`] waits for tasks that have been told to end.
@@ -74,9 +77,11 @@ pub struct Peer {
 struct Shared {
     resources: Resources,
     negotiation: Negotiation,
+    paths: Arc<Paths>,
     video: mpsc::Sender<EncodedFrame>,
     audio: mpsc::Sender<AudioPacket>,
     messages: mpsc::Sender<String>,
+    role: Role,
     keyframe_wanted: Arc<Notify>,
     counters: Arc<Counters>,
     runtime: Handle,
@@ -91,6 +96,20 @@ impl Peer {
     /// # Errors
     /// [`OpenError`] if no address could be bound, or if only relayed paths may be used and there is no usable relay.
     pub async fn open(config: PeerConfig) -> Result<Opened, OpenError> {
+        let is_offerer = config.is_offerer;
+        let opened = Self::open_without_role(config).await?;
+        opened.peer.take_role(is_offerer).await?;
+        Ok(opened)
+    }
+
+    /// Opens a connection before anybody knows whom it is for. Its role in the configuration does not count.
+    ///
+    /// [`gather_ahead`](Self::gather_ahead) makes it ready; it becomes an ordinary one by
+    /// [`take_role`](Self::take_role).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_without_role(config: PeerConfig) -> Result<Opened, OpenError> {
         let (events, event_receiver) = EventSink::new();
         let (video_packets, video_receiver) = mpsc::channel(receive::QUEUE_PACKETS);
         let (audio_packets, audio_receiver) = mpsc::channel(receive::QUEUE_PACKETS);
@@ -98,15 +117,24 @@ impl Peer {
         let (audio, audio_frames) = mpsc::channel(AUDIO_QUEUE_PACKETS);
         let (messages, outgoing) = mpsc::channel(messages::QUEUE_MESSAGES);
         let (states, state_changes) = watch::channel(RTCPeerConnectionState::New);
-        let (runtime, driver_end) = PeerRuntime::new(config.workarounds, config.impairment.clone());
-
-        let wake = runtime.wake();
+        let servers = servers::usable(&config.ice_servers);
+        if config.relay_only && !servers.has_relay() {
+            return Err(OpenError {
+                source: "only relayed paths may be used, and no relay is known".into(),
+            });
+        }
+        let tunnels = Arc::new(Tunnels::new(&servers, &config.extra_roots));
+        let paths = Arc::new(Paths::new(config.relay_only, Instant::now()));
+        let (runtime, driver_end) =
+            PeerRuntime::new(&config, Arc::clone(&tunnels), Arc::clone(&paths));
 
         let tasks = Tasks::default();
         let counters = Arc::<Counters>::default();
         let round_trip = Arc::<RoundTrip>::default();
         let keyframe_wanted = Arc::<Notify>::default();
         let local_fragment = Arc::<Fragment>::default();
+        let candidates = Arc::<SharedCandidates>::default();
+        candidates.lock().set_relay_only(config.relay_only);
         let gate = Arc::<Gate>::default();
 
         let inbound = |kind, packets| InboundStream {
@@ -127,6 +155,9 @@ impl Peer {
             events: events.clone(),
             states,
             local_fragment: Arc::clone(&local_fragment),
+            candidates: Arc::clone(&candidates),
+            paths: Arc::clone(&paths),
+            gate: Arc::clone(&gate),
             tasks: tasks.clone(),
             awaited: awaited.into(),
         });
@@ -134,26 +165,39 @@ impl Peer {
         let ssrcs = random_ssrcs()?;
         let connection = setup::connection(
             &config,
+            servers.for_stack.clone(),
             NackGenerator::new(ssrcs.video, Arc::clone(&round_trip)),
             RtcpTap::new(events.clone(), ssrcs, Arc::clone(&counters)),
             Arc::clone(&handler) as Arc<_>,
-            runtime,
+            Arc::clone(&runtime) as Arc<_>,
         )
         .await
         .map_err(OpenError::new)?;
 
         let peer = Self {
             shared: Arc::new(Shared {
-                negotiation: Negotiation::new(Arc::clone(&connection), local_fragment, wake),
+                negotiation: Negotiation::new(Parts {
+                    connection: Arc::clone(&connection),
+                    runtime,
+                    paths: Arc::clone(&paths),
+                    gate: Arc::clone(&gate),
+                    candidates,
+                    local_fragment,
+                    ice_servers: servers.for_stack,
+                    is_relay_only: config.relay_only,
+                }),
+                paths: Arc::clone(&paths),
                 resources: Resources {
                     connection: Arc::clone(&connection),
                     handler: Arc::clone(&handler),
                     gate: Arc::clone(&gate),
                     tasks: tasks.clone(),
+                    tunnels: Arc::clone(&tunnels),
                 },
                 video,
                 audio,
                 messages,
+                role: Role::new(outgoing, events.clone(), tasks.clone()),
                 keyframe_wanted,
                 counters,
                 runtime: Handle::current(),
@@ -178,25 +222,18 @@ impl Peer {
                 .map_err(OpenError::new)?;
             senders.push((stream.kind, sender));
         }
-        if config.is_offerer {
-            let channel = connection
-                .create_data_channel(messages::LABEL, None)
-                .await
-                .map_err(OpenError::new)?;
-            tasks.spawn(messages::run(channel, outgoing, events.clone()));
-        } else {
-            handler.await_messages(outgoing);
-        }
         tasks.spawn(audio_stream.send_audio(audio_frames));
         tasks.spawn(video_stream.send_frames(video_frames));
-        tasks.spawn(async move { stats::keep_round_trip(connection.as_ref(), &round_trip).await });
-        let closing = tasks.closing.clone();
+        let measured = Arc::clone(&paths);
+        tasks.spawn(async move { stats::keep_round_trip(&measured, &round_trip).await });
         let supervisor = Supervisor {
             events,
             gate,
             senders,
-            is_dtls_server: config.is_offerer,
-            closing,
+            connection,
+            paths,
+            tunnels,
+            closing: tasks.closing.clone(),
         };
         tasks.spawn(supervisor.run(state_changes, driver_end));
 
@@ -208,15 +245,66 @@ impl Peer {
         })
     }
 
-    /// Makes an offer and sets it as the local description. Gathering of candidates starts.
+    /// Binds everything that a call will need, and finds and allocates candidates, so that they are there when the
+    /// partner is. They are reported as ever. Nothing of this reaches a partner.
     ///
-    /// With `ice_restart` the sockets are bound anew, on the networks that there are by then. Media that flowed stops
-    /// until the restart has connected, also if the offer is rolled back: then another restart must follow.
+    /// # Errors
+    /// [`NegotiationError::Refused`] if the peer has a role already.
+    pub async fn gather_ahead(&self) -> Result<(), NegotiationError> {
+        self.shared.negotiation.gather_ahead().await
+    }
+
+    /// Makes a peer that was opened [without a role](Self::open_without_role) the offerer or the answerer of a call.
+    /// Counts once.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the message channel cannot be made, or the stack does not let go of what was gathered ahead.
+    pub async fn take_role(&self, is_offerer: bool) -> Result<(), OpenError> {
+        let shared = &self.shared;
+        shared
+            .negotiation
+            .end_gathering_ahead()
+            .await
+            .map_err(OpenError::new)?;
+        let resources = &shared.resources;
+        shared
+            .role
+            .take(
+                is_offerer,
+                resources.connection.as_ref(),
+                &resources.handler,
+            )
+            .await
+            .map_err(OpenError::new)
+    }
+
+    /// Makes an offer. Gathering of candidates starts if they are needed.
+    ///
+    /// With [`Restart::Rebind`] media stops at once until the restart has connected. With [`Restart::Keep`] it goes on
+    /// over the path that there is until the answer is applied, and from then on waits for the new path, which takes a
+    /// few round trips. If such an offer is rolled back, media stops: then another restart must follow.
     ///
     /// # Errors
     /// [`NegotiationError::Refused`] if an offer is not due.
-    pub async fn create_offer(&self, ice_restart: bool) -> Result<Description, NegotiationError> {
-        self.shared.negotiation.create_offer(ice_restart).await
+    pub async fn create_offer(
+        &self,
+        restart: Option<Restart>,
+    ) -> Result<Description, NegotiationError> {
+        self.shared.negotiation.create_offer(restart).await
+    }
+
+    /// Says that this side's network has changed: the next restart, of either side, binds the sockets anew.
+    ///
+    /// The answerer of a restart keeps its sockets otherwise, unless it is [disconnected](PeerEvent::Disconnected).
+    pub fn rebind_at_next_restart(&self) {
+        self.shared.negotiation.rebind_at_next_restart();
+    }
+
+    /// Whether only relayed paths may be used, from the next restart on, of either side.
+    ///
+    /// Until then nothing changes. Whoever was told an address of this side knows it for good.
+    pub fn set_relay_only(&self, is_relay_only: bool) {
+        self.shared.negotiation.set_relay_only(is_relay_only);
     }
 
     /// Makes an answer to the partner's offer and sets it as the local description.
@@ -321,6 +409,8 @@ impl Peer {
     pub async fn stats(&self) -> PeerStats {
         stats::collect(
             self.shared.resources.connection.as_ref(),
+            &self.shared.paths,
+            &self.shared.resources.tunnels,
             &self.shared.counters,
         )
         .await
@@ -361,6 +451,7 @@ struct Resources {
     handler: Arc<Handler>,
     gate: Arc<Gate>,
     tasks: Tasks,
+    tunnels: Arc<Tunnels>,
 }
 
 impl Resources {
@@ -371,11 +462,10 @@ impl Resources {
             tracing::debug!(%error, "closing a connection");
         }
         self.handler.end();
+        self.tunnels.close();
         self.tasks.tracker.close();
-        if tokio::time::timeout(CLOSE_TIMEOUT, self.tasks.tracker.wait())
-            .await
-            .is_err()
-        {
+        let ended = async { tokio::join!(self.tasks.tracker.wait(), self.tunnels.closed()) };
+        if tokio::time::timeout(CLOSE_TIMEOUT, ended).await.is_err() {
             tracing::error!(
                 left = self.tasks.tracker.len(),
                 "tasks of a closed connection go on"

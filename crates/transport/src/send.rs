@@ -3,13 +3,13 @@
 //! The encoder's thread puts a whole frame into a short queue and goes on; a task cuts it into packets. What does not
 //! fit is refused as a whole, so that a frame is never sent in part.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use media::video::{EncodedFrame, h264};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use webrtc::media_stream::track_local::TrackLocal as _;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 
@@ -38,10 +38,14 @@ impl<T> From<mpsc::error::TrySendError<T>> for Dropped {
     }
 }
 
-/// Frames that wait to be cut into packets: at 30 pictures a second 130 ms, after which a keyframe is better.
-pub(crate) const VIDEO_QUEUE_FRAMES: usize = 4;
-/// Audio packets that wait to be sent: 160 ms.
-pub(crate) const AUDIO_QUEUE_PACKETS: usize = 8;
+/// Frames that wait to be cut into packets: at 30 pictures a second 330 ms, as long as an ICE restart may take that
+/// nobody notices. Else they hardly wait at all.
+pub(crate) const VIDEO_QUEUE_FRAMES: usize = 10;
+/// Audio packets that wait to be sent: 320 ms.
+pub(crate) const AUDIO_QUEUE_PACKETS: usize = 16;
+
+/// How long media waits at most for an ICE restart. Then it is lost as on a broken path, and what waits stays recent.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The longest RTP payload, in bytes. With everything around it a packet fits into the 1280 bytes that IPv6 guarantees:
 /// IPv6 40, UDP 8, TURN channel 4, RTP 12, extension 8, retransmission 2, SRTP tag 16 leave 1190.
@@ -64,6 +68,9 @@ pub(crate) struct AudioPacket {
 pub(crate) struct Gate {
     audio: AtomicU8,
     video: AtomicU8,
+    /// Until when media waits, because the stack would drop it: it has no pair selected.
+    paused_until: Mutex<Option<Instant>>,
+    resumed: Notify,
 }
 
 /// No dynamic payload type is 0.
@@ -82,6 +89,41 @@ impl Gate {
     pub(crate) fn payload_type(&self, kind: MediaKind) -> Option<u8> {
         let payload_type = self.of(kind).load(Ordering::Relaxed);
         (payload_type != SHUT).then_some(payload_type)
+    }
+
+    /// Lets nothing more through for a while, or until [`resume`](Self::resume).
+    pub(crate) fn pause(&self) {
+        *self.paused_until() = Some(Instant::now() + LONGEST_PAUSE);
+    }
+
+    pub(crate) fn resume(&self) {
+        *self.paused_until() = None;
+        self.resumed.notify_waiters();
+    }
+
+    fn paused_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.paused_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn wait_for_path(&self) {
+        loop {
+            let resumed = self.resumed.notified();
+            let mut resumed = std::pin::pin!(resumed);
+            // Registered before it looks, so that no call is missed.
+            resumed.as_mut().enable();
+            let Some(until) = *self.paused_until() else {
+                return;
+            };
+            if Instant::now() >= until {
+                return;
+            }
+            tokio::select! {
+                () = resumed => {}
+                () = tokio::time::sleep_until(until.into()) => {}
+            }
+        }
     }
 
     fn of(&self, kind: MediaKind) -> &AtomicU8 {
@@ -143,6 +185,7 @@ impl OutboundStream {
 
     /// False if the connection is gone.
     async fn send(&mut self, payload: Bytes, timestamp: u32, marker: bool) -> bool {
+        self.gate.wait_for_path().await;
         let Some(payload_type) = self.gate.payload_type(self.kind) else {
             return true;
         };

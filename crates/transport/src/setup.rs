@@ -20,13 +20,13 @@ use webrtc::error::Result;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceTransportPolicy, SettingEngine, SettingEngineBuilder,
+    RTCIceServer, SettingEngine, SettingEngineBuilder,
 };
 use webrtc::runtime::Runtime;
 
 use crate::nack::NackGenerator;
 use crate::rtcp_tap::RtcpTap;
-use crate::{MediaKind, PeerConfig, servers};
+use crate::{MediaKind, PeerConfig};
 
 /// Payload types that we propose (RFC 3551 section 3: dynamic). The partner's proposal wins where it comes first.
 const OPUS_PAYLOAD_TYPE: u8 = 111;
@@ -43,15 +43,15 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// Checks of one pair before it counts as failed: ten seconds' worth, as long as a call may take to connect.
 const MAX_CHECKS: u16 = 500;
 
-/// How long a better kind of path may take before the next kind is accepted. The stack never changes to a better path
-/// later, so a relay has to wait. A peer-reflexive path is accepted at once: it is often a host's, seen before it was told.
+/// How long a host's path may take before one through NATs is accepted. A peer-reflexive path is accepted at once: it is
+/// often a host's, seen before it was told. Relayed paths wait outside of the stack (`runtime/relay_gate.rs`).
 const REFLEXIVE_WAIT: Duration = Duration::from_millis(100);
-const RELAY_WAIT: Duration = Duration::from_millis(500);
 
-/// Silence that counts as disconnected, further silence that counts as failed, and how often the path is tried.
+/// Silence that counts as disconnected for the stack, further silence that counts as failed, and how often the path is
+/// tried. Disconnection is noticed sooner outside of the stack, which needs these checks for it (`presence.rs`).
 const DISCONNECTED_AFTER: Duration = Duration::from_millis(2500);
 const FAILED_AFTER: Duration = Duration::from_secs(20);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_millis(500);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Packets that SRTP remembers. The default of 64 takes audio retransmissions over a long path for replays.
 const REPLAY_WINDOW: usize = 1024;
@@ -73,6 +73,7 @@ pub(crate) const fn mime_type(kind: MediaKind) -> &'static str {
 /// Builds a connection that has no tracks and no message channel yet, with its sockets bound.
 pub(crate) async fn connection(
     config: &PeerConfig,
+    ice_servers: Vec<RTCIceServer>,
     nack_generator: NackGenerator,
     rtcp_tap: RtcpTap,
     handler: Arc<dyn PeerConnectionEventHandler>,
@@ -80,19 +81,15 @@ pub(crate) async fn connection(
 ) -> Result<Arc<dyn PeerConnection>> {
     let mut media_engine = media_engine()?;
     let registry = registry(&mut media_engine, nack_generator, rtcp_tap)?;
-    let policy = if config.relay_only {
-        RTCIceTransportPolicy::Relay
-    } else {
-        RTCIceTransportPolicy::All
-    };
+    // Of every kind, also with relays only: what the partner may learn of is decided outside of the stack, so that a call
+    // can change from a relay to a direct path.
     let configuration = RTCConfigurationBuilder::new()
-        .with_ice_servers(servers::usable(&config.ice_servers))
-        .with_ice_transport_policy(policy)
+        .with_ice_servers(ice_servers)
         .build();
     let builder = PeerConnectionBuilder::new()
         .with_configuration(configuration)
         .with_media_engine(media_engine)
-        .with_setting_engine(settings(config.relay_only))
+        .with_setting_engine(settings())
         .with_interceptor_registry(registry)
         .with_runtime(runtime)
         .with_handler(handler)
@@ -189,12 +186,7 @@ fn registry(
     )?))
 }
 
-fn settings(is_relay_only: bool) -> SettingEngine {
-    let relay_wait = if is_relay_only {
-        Duration::ZERO
-    } else {
-        RELAY_WAIT
-    };
+fn settings() -> SettingEngine {
     SettingEngineBuilder::new()
         // A partner's hidden names are not looked up: one side's real address is enough (RFC 8445 section 7.3.1.3).
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
@@ -202,14 +194,14 @@ fn settings(is_relay_only: bool) -> SettingEngine {
         .with_host_acceptance_min_wait(Some(Duration::ZERO))
         .with_srflx_acceptance_min_wait(Some(REFLEXIVE_WAIT))
         .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
-        .with_relay_acceptance_min_wait(Some(relay_wait))
+        .with_relay_acceptance_min_wait(Some(Duration::ZERO))
         .with_ice_timeouts(
             Some(DISCONNECTED_AFTER),
             Some(FAILED_AFTER),
             Some(KEEPALIVE_INTERVAL),
         )
-        // An ICE restart follows the machine to another network: it binds anew.
-        .with_discard_local_candidates_during_ice_restart(true)
+        // The sockets are moved outside of the stack, where they must be (`runtime/places.rs`).
+        .with_discard_local_candidates_during_ice_restart(false)
         .with_srtp_replay_protection_window(REPLAY_WINDOW)
         .build()
 }

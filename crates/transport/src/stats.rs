@@ -1,28 +1,34 @@
 //! How a connection is doing, in numbers.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use webrtc::peer_connection::{
-    PeerConnection, RTCIceCandidateType, RTCStatsReport, RTCStatsReportEntry, StatsSelector,
+    PeerConnection, RTCIceCandidate, RTCIceCandidateType, RTCStatsReport, StatsSelector,
 };
 
 use crate::MediaKind;
+use crate::runtime::{Ends, Paths, Tunnels};
 
 /// A snapshot of a connection's counters. Counts run from the opening of the peer on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerStats {
     /// The path in use, once there is one.
     pub path: Option<PathStats>,
-    /// The time to the partner and back over that path, as the last keepalive measured it.
+    /// The time to the partner and back over that path, as the last check measured it.
     pub round_trip: Option<Duration>,
+    /// The pairs that were tried since the last restart.
+    pub pairs: Vec<PairStats>,
     /// The audio streams.
     pub audio: KindStats,
     /// The video streams.
     pub video: KindStats,
     /// Messages that [`Peer::send_message`](crate::Peer::send_message) refused.
     pub messages_refused: u64,
+    /// Datagrams that were dropped because the stream to a relay took less than was made.
+    pub relay_datagrams_dropped: u64,
 }
 
 /// The selected candidate pair (RFC 8445).
@@ -32,6 +38,56 @@ pub struct PathStats {
     pub local: CandidateKind,
     /// The partner's end.
     pub remote: CandidateKind,
+    /// How this side's packets leave: to its relay if it uses one, else to the partner.
+    pub protocol: PathProtocol,
+    /// Whether they leave over IPv6.
+    pub is_ipv6: bool,
+    /// The time to the partner and back, as the last check measured it. There are several each second.
+    pub round_trip: Option<Duration>,
+}
+
+impl PathStats {
+    /// Whether the packets take a way round, through a relay of either side.
+    pub fn is_relayed(&self) -> bool {
+        self.local == CandidateKind::Relay || self.remote == CandidateKind::Relay
+    }
+}
+
+/// A pair of candidates that was tried (RFC 8445 section 6.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PairStats {
+    /// This side's end: a relay, or a socket of the machine, through whatever address others see it.
+    pub local: CandidateKind,
+    /// The partner's end.
+    pub remote: CandidateKind,
+    /// What became of its checks.
+    pub state: PairState,
+    /// The round trip of the last check that was answered.
+    pub round_trip: Option<Duration>,
+    /// Whether media takes this way.
+    pub is_selected: bool,
+}
+
+/// How far the checks of a pair have come (RFC 8445 section 6.1.2.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PairState {
+    /// They are on their way.
+    InProgress,
+    /// The partner has answered.
+    Succeeded,
+    /// No answer has come, and no more are sent.
+    Failed,
+}
+
+/// What carries packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathProtocol {
+    /// Datagrams.
+    Udp,
+    /// A stream.
+    Tcp,
+    /// An encrypted stream.
+    Tls,
 }
 
 /// Where a candidate comes from (RFC 8445 section 5.1.1).
@@ -104,16 +160,13 @@ impl RoundTrip {
     }
 }
 
-/// How often [`keep_round_trip`] looks; the stack measures twice a second.
-const ROUND_TRIP_INTERVAL: Duration = Duration::from_secs(1);
+/// How often [`keep_round_trip`] looks.
+const ROUND_TRIP_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Keeps `round_trip` up to date. Never ends by itself.
-pub(crate) async fn keep_round_trip(connection: &dyn PeerConnection, round_trip: &RoundTrip) {
+pub(crate) async fn keep_round_trip(paths: &Paths, round_trip: &RoundTrip) {
     loop {
-        let report = connection
-            .get_stats(Instant::now(), StatsSelector::None)
-            .await;
-        if let (_, Some(measured)) = path(&report) {
+        if let Some(measured) = paths.round_trip() {
             round_trip.set(measured);
         }
         tokio::time::sleep(ROUND_TRIP_INTERVAL).await;
@@ -145,51 +198,85 @@ impl Counters {
     }
 }
 
-pub(crate) async fn collect(connection: &dyn PeerConnection, counters: &Counters) -> PeerStats {
+pub(crate) async fn collect(
+    connection: &dyn PeerConnection,
+    paths: &Paths,
+    tunnels: &Tunnels,
+    counters: &Counters,
+) -> PeerStats {
     let report = connection
         .get_stats(Instant::now(), StatsSelector::None)
         .await;
-    let (path, round_trip) = path(&report);
+    let path = path(connection, paths, tunnels).await;
+    let ends = ends(connection).await;
     PeerStats {
         path,
-        round_trip,
+        pairs: paths.pairs(ends, Instant::now()),
+        round_trip: path.and_then(|path| path.round_trip),
         audio: kind_stats(&report, RtpCodecKind::Audio, counters.of(MediaKind::Audio)),
         video: kind_stats(&report, RtpCodecKind::Video, counters.of(MediaKind::Video)),
         messages_refused: counters.messages_refused.load(Ordering::Relaxed),
+        relay_datagrams_dropped: tunnels.dropped(),
     }
 }
 
-fn path(report: &RTCStatsReport) -> (Option<PathStats>, Option<Duration>) {
-    let selected = report.transport().map_or("", |transport| {
-        transport.selected_candidate_pair_id.as_str()
-    });
-    let Some(RTCStatsReportEntry::IceCandidatePair(pair)) = report.get(selected) else {
-        return (None, None);
-    };
-    let path = PathStats {
-        local: candidate_kind(
-            report,
-            &format!("RTCLocalIceCandidate_{}", pair.local_candidate_id),
-        ),
-        remote: candidate_kind(
-            report,
-            &format!("RTCRemoteIceCandidate_{}", pair.remote_candidate_id),
-        ),
-    };
-    let round_trip = Duration::try_from_secs_f64(pair.current_round_trip_time).ok();
-    (Some(path), round_trip.filter(|time| !time.is_zero()))
+/// The selected pair, if there is one.
+pub(crate) async fn path(
+    connection: &dyn PeerConnection,
+    paths: &Paths,
+    tunnels: &Tunnels,
+) -> Option<PathStats> {
+    let ice = connection.sctp().await?.transport().ice_transport();
+    let pair = ice.get_selected_candidate_pair().await.ok()??;
+    let told = ice.get_remote_candidates().await.unwrap_or_default();
+    let local = candidate_kind(pair.local().typ);
+    let relay = (paths.relay_in_use()).filter(|_| local == CandidateKind::Relay);
+    let is_tls = relay.and_then(|address| tunnels.is_tls(address));
+    Some(PathStats {
+        local,
+        remote: candidate_kind(told_kind(&told, pair.remote())),
+        protocol: match is_tls {
+            Some(true) => PathProtocol::Tls,
+            Some(false) => PathProtocol::Tcp,
+            None => PathProtocol::Udp,
+        },
+        is_ipv6: pair.local().address.contains(':'),
+        round_trip: paths.round_trip(),
+    })
 }
 
-/// The kind of a candidate that was told of. One that was not is peer-reflexive: it was seen.
-fn candidate_kind(report: &RTCStatsReport, id: &str) -> CandidateKind {
-    let candidate_type = match report.get(id) {
-        Some(
-            RTCStatsReportEntry::LocalCandidate(candidate)
-            | RTCStatsReportEntry::RemoteCandidate(candidate),
-        ) => candidate.candidate_type,
-        _ => RTCIceCandidateType::Prflx,
+/// The addresses of the selected pair.
+async fn ends(connection: &dyn PeerConnection) -> Option<Ends> {
+    let ice = connection.sctp().await?.transport().ice_transport();
+    let pair = ice.get_selected_candidate_pair().await.ok()??;
+    let (local, remote) = (pair.local(), pair.remote());
+    let is_reflexive = matches!(
+        local.typ,
+        RTCIceCandidateType::Srflx | RTCIceCandidateType::Prflx
+    );
+    let local_end = if is_reflexive {
+        (&local.related_address, local.related_port)
+    } else {
+        (&local.address, local.port)
     };
-    match candidate_type {
+    Some(Ends {
+        local: SocketAddr::new(local_end.0.parse().ok()?, local_end.1),
+        remote: SocketAddr::new(remote.address.parse().ok()?, remote.port),
+        is_relayed: local.typ == RTCIceCandidateType::Relay,
+    })
+}
+
+/// The kind of a remote candidate that was told, or that was seen before it was told and is that kind after all.
+fn told_kind(told: &[RTCIceCandidate], seen: &RTCIceCandidate) -> RTCIceCandidateType {
+    let is_same = |told: &&RTCIceCandidate| {
+        (&told.address, told.port) == (&seen.address, seen.port)
+            && told.typ != RTCIceCandidateType::Prflx
+    };
+    told.iter().find(is_same).map_or(seen.typ, |told| told.typ)
+}
+
+fn candidate_kind(kind: RTCIceCandidateType) -> CandidateKind {
+    match kind {
         RTCIceCandidateType::Host => CandidateKind::Host,
         RTCIceCandidateType::Srflx => CandidateKind::ServerReflexive,
         RTCIceCandidateType::Relay => CandidateKind::Relay,

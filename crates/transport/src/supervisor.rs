@@ -1,30 +1,26 @@
 //! Watches over a connection: tells the owner when it comes and goes, and lets media out meanwhile.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use webrtc::peer_connection::RTCPeerConnectionState;
+use webrtc::peer_connection::{PeerConnection, RTCPeerConnectionState};
 use webrtc::rtp_transceiver::RtpSender;
 
 use crate::events::EventSink;
-use crate::runtime::DriverEnd;
+use crate::presence::{self, Change, Presence, StackState};
+use crate::runtime::{DriverEnd, Paths, Tunnels};
 use crate::send::Gate;
-use crate::{MediaKind, PeerEvent, setup};
-
-/// How long the DTLS server waits with its media.
-///
-/// It is ready half a step earlier than its partner, and packets that arrive before the partner has installed its keys
-/// are dropped there. Nobody asks for these again: the first packet that arrives counts as the first.
-const HOLD_BACK: Duration = Duration::from_millis(5);
+use crate::{MediaKind, PeerEvent, setup, stats};
 
 pub(crate) struct Supervisor {
     pub(crate) events: EventSink,
     pub(crate) gate: Arc<Gate>,
     pub(crate) senders: Vec<(MediaKind, Arc<dyn RtpSender>)>,
-    /// The answerer opens DTLS (RFC 8842 section 5.3 leaves it the choice), so the offerer is the server.
-    pub(crate) is_dtls_server: bool,
+    pub(crate) connection: Arc<dyn PeerConnection>,
+    pub(crate) paths: Arc<Paths>,
+    pub(crate) tunnels: Arc<Tunnels>,
     pub(crate) closing: CancellationToken,
 }
 
@@ -38,35 +34,49 @@ impl Supervisor {
         mut states: watch::Receiver<RTCPeerConnectionState>,
         mut driver_end: DriverEnd,
     ) {
-        let mut last = RTCPeerConnectionState::New;
-        let mut was_connected = false;
+        let mut presence = Presence::new();
+        let mut ticks = tokio::time::interval(presence::TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
-            tokio::select! {
+            let change = tokio::select! {
                 biased;
-                changed = states.changed() => if changed.is_err() { break },
-                _ = &mut driver_end => break,
-            }
-            let state = *states.borrow_and_update();
-            match state {
-                RTCPeerConnectionState::Connected if last != state => {
-                    if self.is_dtls_server && !was_connected {
-                        tokio::time::sleep(HOLD_BACK).await;
+                changed = states.changed() => {
+                    if changed.is_err() {
+                        break;
                     }
-                    was_connected = true;
+                    match *states.borrow_and_update() {
+                        RTCPeerConnectionState::Connected => presence.on_stack(StackState::Connected),
+                        RTCPeerConnectionState::Disconnected => presence.on_stack(StackState::Disconnected),
+                        RTCPeerConnectionState::Failed => break,
+                        _ => presence.on_stack(StackState::Connecting),
+                    }
+                }
+                _ = &mut driver_end => break,
+                _ = ticks.tick() => {
+                    let now = Instant::now();
+                    presence.on_silence(self.paths.silence(now), now)
+                }
+            };
+            match change {
+                Some(Change::Connected) => {
+                    self.paths.set_lost(false);
                     self.open_gate().await;
+                    let path = stats::path(self.connection.as_ref(), &self.paths, &self.tunnels);
+                    if let Some(path) = path.await {
+                        self.events.post(PeerEvent::PathSelected(path));
+                    }
                     self.events.post(PeerEvent::Connected);
                 }
-                RTCPeerConnectionState::Disconnected if last != state => {
+                Some(Change::Disconnected) => {
+                    self.paths.set_lost(true);
                     self.events.post(PeerEvent::Disconnected);
                 }
-                RTCPeerConnectionState::Failed => break,
-                _ => {}
+                None => {}
             }
-            last = state;
         }
         // The machinery also ends when it is told to; then nobody wants to know.
         if !self.closing.is_cancelled() {
-            tracing::debug!(state = %last, "the connection has failed");
+            tracing::debug!("the connection has failed");
             self.gate.shut();
             self.events.post(PeerEvent::Failed);
         }

@@ -47,7 +47,7 @@ async fn until_open(events: &mut mpsc::Receiver<PeerEvent>, partner: &Peer) {
 async fn call() -> [Opened; 2] {
     let (mut a, mut b) = (open(true).await, open(false).await);
     b.peer
-        .apply_remote(a.peer.create_offer(false).await.unwrap())
+        .apply_remote(a.peer.create_offer(None).await.unwrap())
         .await
         .unwrap();
     a.peer

@@ -25,6 +25,21 @@ impl Call {
                 self.negotiate(negotiation::Input::LocalCandidate(candidate));
             }
             PeerFact::NegotiationNeeded => self.negotiate(negotiation::Input::ChangeNeeded),
+            PeerFact::RemoteDescription(description) => {
+                self.negotiate(negotiation::Input::RemoteDescription(description));
+            }
+            PeerFact::RemoteCandidate(candidate) => {
+                self.negotiate(negotiation::Input::RemoteCandidate(candidate));
+            }
+            PeerFact::ChannelOpen => self.tell_peer(Peer::on_channel_open),
+            PeerFact::DirectAllowed(allowed) => {
+                self.tell_peer(|peer| peer.on_partner_direct(allowed));
+            }
+            PeerFact::PathSelected { is_relayed } => {
+                if let Some(peer) = &mut self.peer {
+                    peer.on_path_selected(is_relayed, now);
+                }
+            }
             PeerFact::Connected => self.on_path_up(now),
             PeerFact::Failed if matches!(self.state, State::Connecting { .. }) => {
                 self.end(EndReason::CouldNotConnect);
@@ -52,9 +67,7 @@ impl Call {
             } => (*since, Arc::clone(interests)),
             _ => return,
         };
-        if let Some(peer) = &mut self.peer {
-            peer.on_path_up();
-        }
+        self.tell_peer(Peer::on_path_up);
         self.state = State::Connected { since, interests };
     }
 
@@ -67,9 +80,7 @@ impl Call {
             lost_at: now,
             interests: Arc::clone(interests),
         };
-        if let Some(peer) = &mut self.peer {
-            peer.on_path_lost(now);
-        }
+        self.tell_peer(|peer| peer.on_path_lost(now));
         self.restart_if_due(now);
     }
 
@@ -83,12 +94,17 @@ impl Call {
     }
 
     pub(super) fn restart_if_due(&mut self, now: Instant) {
-        let is_due = self
-            .peer
-            .as_mut()
-            .is_some_and(|peer| peer.take_restart(&self.config, now));
-        if is_due {
-            self.negotiate(negotiation::Input::RestartNeeded);
+        let peer = self.peer.as_mut();
+        if let Some(restart) = peer.and_then(|peer| peer.take_restart(&self.config, now)) {
+            self.negotiate(negotiation::Input::RestartNeeded(restart));
+        }
+    }
+
+    /// Restarts at once, whichever side we are: only this side knows, and its sockets may be worth nothing any more.
+    pub(super) fn on_network_changed(&mut self, now: Instant) {
+        if let Some(peer) = &mut self.peer {
+            self.outputs
+                .extend(peer.on_network_changed(&self.config, now));
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use protocol::{ClientMessage, ErrorCode, IceServer, LeaveReason, Role, RoomId, ServerMessage};
+use protocol::{
+    ClientMessage, ErrorCode, IceServer, LeaveReason, PathPolicy, Role, RoomId, ServerMessage,
+};
 
-use super::Call;
+use super::{Call, Question, Signalling};
 use crate::negotiation;
 use crate::peer::Peer;
 use crate::{EndReason, Output, PeerId, State};
@@ -16,20 +18,49 @@ use crate::{EndReason, Output, PeerId, State};
 /// asking at once would throw that match away. Or it may ignore it, and then no answer comes.
 const LATE_NEXT_GRACE: Duration = Duration::from_secs(2);
 
+/// How long after a session was taken up a search begins anew: a match that was made just before the loss is told first.
+const AFTER_RESUME: Duration = Duration::from_secs(1);
+
 impl Call {
     pub(super) fn on_signalling_up(&mut self, now: Instant) {
         // Greeted again without a word of the loss: whatever the earlier connection had is gone all the same.
         self.on_signalling_down();
-        self.is_signalling_up = true;
+        self.signalling = Signalling::Up;
         if matches!(self.state, State::Searching { .. }) {
             self.ask(now);
         }
     }
 
-    /// The server forgets our room with our connection, so nothing can be relayed in it any more. A call that is up
+    /// Until the session is taken up, or lost for good, nothing is decided: what we say is kept, and so is our room. Only
+    /// the queue does not wait for us.
+    pub(super) fn on_signalling_away(&mut self) {
+        if self.signalling == Signalling::Up {
+            self.signalling = Signalling::Away;
+            self.question = None;
+        }
+    }
+
+    pub(super) fn on_signalling_back(&mut self, now: Instant) {
+        if self.signalling == Signalling::Away {
+            self.signalling = Signalling::Up;
+            // A match may turn out void: then the search goes on, and the queue has not waited for us.
+            if matches!(
+                self.state,
+                State::Searching { .. } | State::Connecting { .. }
+            ) {
+                self.question = Some(Question {
+                    leaves: None,
+                    ask_again_at: now + AFTER_RESUME,
+                    is_after_resume: true,
+                });
+            }
+        }
+    }
+
+    /// The server forgets our room with our session, so nothing can be relayed in it any more. A call that is up
     /// goes on without; one that is connecting may still come up, with what was exchanged before.
     pub(super) fn on_signalling_down(&mut self) {
-        self.is_signalling_up = false;
+        self.signalling = Signalling::Down;
         self.question = None;
         self.close_room();
     }
@@ -42,8 +73,9 @@ impl Call {
                 role,
                 interests,
                 ice_servers,
+                path_policy,
             } => {
-                self.on_matched(room, role, interests.into(), ice_servers, now);
+                self.on_matched(room, role, interests.into(), ice_servers, path_policy, now);
             }
             ServerMessage::Description { room, description } => {
                 self.on_relayed(&room, negotiation::Input::RemoteDescription(description));
@@ -70,6 +102,7 @@ impl Call {
             }
             ServerMessage::Error { .. }
             | ServerMessage::Welcome { .. }
+            | ServerMessage::Prepared { .. }
             | ServerMessage::Shutdown { .. } => {}
         }
     }
@@ -78,7 +111,8 @@ impl Call {
     ///
     /// That happens when a match was under way to us while we asked anew. The match is void, the search goes on.
     fn on_waiting(&mut self) {
-        self.question = None;
+        // It may have been said before the loss, and the queue has not waited for us.
+        self.question.take_if(|question| !question.is_after_resume);
         if let State::Connecting { since, .. } = self.state {
             self.close_peer(false);
             self.room = None;
@@ -92,6 +126,7 @@ impl Call {
         role: Role,
         interests: Arc<[String]>,
         ice_servers: Vec<IceServer>,
+        path_policy: PathPolicy,
         now: Instant,
     ) {
         if self.room.as_ref() == Some(&room) {
@@ -111,16 +146,18 @@ impl Call {
             }
         }
         self.close_peer(false);
-        self.question = None;
+        self.question.take_if(|question| !question.is_after_resume);
         self.room = Some(room);
         let id = self.next_peer;
         self.next_peer = PeerId(id.0 + 1);
-        self.peer = Some(Peer::new(id, role, room));
+        let peer = Peer::new(id, role, room, path_policy, self.wants_shield);
         self.outputs.push_back(Output::OpenPeer {
             peer: id,
             role,
             ice_servers,
+            relay_only: peer.is_hidden(),
         });
+        self.peer = Some(peer);
         self.state = State::Connecting {
             since: now,
             interests,
@@ -153,7 +190,7 @@ impl Call {
             State::Connecting { .. } => self.end(EndReason::PartnerVanished),
             State::Connected { .. } | State::Reconnecting { .. } => {
                 if let Some(peer) = &mut self.peer {
-                    peer.on_partner_vanished(now);
+                    peer.on_partner_vanished();
                 }
             }
             State::Idle | State::Searching { .. } | State::Ended { .. } => {}

@@ -15,12 +15,20 @@ pub(crate) enum Event {
     Next(usize),
     Stop(usize),
     SignallingLost(usize),
+    /// The connection to the server breaks; the session is kept until [`Event::SignallingBack`].
+    SignallingAway(usize),
     SignallingBack(usize),
     /// Nothing gets through between anybody, until [`Event::PathRepaired`].
     PathBroken,
     PathRepaired,
     /// Nothing gets through with the candidates that were gathered so far.
     AddressChanged,
+    /// One person moves to another network, and knows it.
+    Moved(usize),
+    /// One person wants to hide the address in later calls, or not.
+    Shield(usize, bool),
+    /// One person agrees to a direct path, or takes that back.
+    AllowDirect(usize, bool),
     /// The local side of the peer connection wants something that needs an offer.
     Change(usize),
     /// The next order about descriptions fails.
@@ -41,6 +49,10 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event> {
         1 => Just(Event::PathBroken),
         2 => Just(Event::PathRepaired),
         2 => Just(Event::AddressChanged),
+        3 => who.clone().prop_map(Event::SignallingAway),
+        2 => who.clone().prop_map(Event::Moved),
+        1 => (who.clone(), any::<bool>()).prop_map(|(who, wanted)| Event::Shield(who, wanted)),
+        2 => (who.clone(), any::<bool>()).prop_map(|(who, allowed)| Event::AllowDirect(who, allowed)),
         3 => who.clone().prop_map(Event::Change),
         1 => who.clone().prop_map(Event::Failure),
         3 => who.prop_map(Event::Echo),

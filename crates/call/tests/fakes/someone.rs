@@ -1,10 +1,10 @@
 //! One of the people of a world, with the peer connection that goes with a call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use call::{Call, PeerFact, PeerId, State, negotiation};
-use protocol::{ClientMessage, Role, ServerMessage};
+use protocol::{ClientMessage, PeerMessage, Role, ServerMessage};
 use simulation::Link;
 
 use super::strict_server::ConnectionId;
@@ -15,6 +15,8 @@ pub(crate) struct Person {
     pub(crate) name: String,
     pub(crate) call: Call,
     pub(crate) connection: Option<ConnectionId>,
+    /// Whether nothing goes to and from the server, and all of it is kept.
+    pub(crate) is_away: bool,
     pub(crate) to_server: Link<ClientMessage>,
     pub(crate) from_server: Link<ServerMessage>,
     /// What the server said so far, on any connection.
@@ -28,17 +30,27 @@ pub(crate) struct Person {
 }
 
 /// A peer connection and the path through it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is so or not, in any combination"
+)]
 pub(crate) struct FakePeer {
     pub(crate) id: PeerId,
     pub(crate) role: Role,
     pub(crate) opens_at: Option<Instant>,
     pub(crate) stack: StrictStack,
+    /// The local and the remote generation with which there was a path last: it works until there is a newer one.
+    pub(crate) established: Option<(String, String)>,
     /// Whether there is a path at present, and what was reported of it.
     pub(crate) has_path: bool,
     pub(crate) reported: Option<bool>,
     pub(crate) report_at: Option<Instant>,
-    /// Whether an order was made to fail.
-    pub(crate) has_failed: bool,
+    /// Whether an order was made to fail, or a new network made an offer worthless.
+    pub(crate) may_yield: bool,
+    /// Whether the data channel has been reported open, and what is under way in it.
+    pub(crate) is_channel_open: bool,
+    pub(crate) channel: VecDeque<(Instant, PeerMessage)>,
+    pub(crate) is_relay_only: bool,
 }
 
 impl Person {
@@ -74,6 +86,16 @@ impl Person {
             self.connection.is_some() || self.call.room().is_none(),
             "{name}: a room on no server"
         );
+    }
+}
+
+/// What a message over the data channel is, in the words of a call.
+pub(crate) fn fact_of_message(message: PeerMessage) -> PeerFact {
+    match message {
+        PeerMessage::Direct { allowed } => PeerFact::DirectAllowed(allowed),
+        PeerMessage::Description { description } => PeerFact::RemoteDescription(description),
+        PeerMessage::Candidate { candidate } => PeerFact::RemoteCandidate(candidate),
+        other => unreachable!("a call does not say {other:?}"),
     }
 }
 

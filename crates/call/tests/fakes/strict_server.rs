@@ -44,6 +44,11 @@ impl StrictServer {
         self.connections.remove(&id);
     }
 
+    /// The server loses a connection whose session it keeps: nobody is to wait for it in vain.
+    pub(crate) fn suspend(&mut self, id: ConnectionId) {
+        self.queue.retain(|waiting| *waiting != id);
+    }
+
     pub(crate) fn hear(&mut self, id: ConnectionId, message: ClientMessage, random: &mut Random) {
         if !self.connections.contains_key(&id) {
             return;
@@ -57,7 +62,9 @@ impl StrictServer {
             return;
         }
         match message {
-            ClientMessage::Hello { .. } => panic!("{id:?}: a call says no hello"),
+            ClientMessage::Hello { .. } | ClientMessage::Prepare => {
+                panic!("{id:?}: a call leaves {message:?} to the shell")
+            }
             ClientMessage::Join { .. } => {
                 self.leave_room(id, LeaveReason::Next);
                 self.wait(id, random);
@@ -73,6 +80,10 @@ impl StrictServer {
                 }
             }
             ClientMessage::Leave { room: Some(room) } => {
+                // In no room, the name does not matter.
+                if self.connections[&id].room.is_none() {
+                    self.queue.retain(|waiting| *waiting != id);
+                }
                 self.take_leave(id, room, LeaveReason::Left);
             }
             ClientMessage::Leave { room: None } => {
@@ -148,6 +159,7 @@ impl StrictServer {
                 role,
                 interests: Vec::new(),
                 ice_servers: Vec::new(),
+                path_policy: protocol::PathPolicy::Any,
             };
             self.outbox.push((member, matched));
         }

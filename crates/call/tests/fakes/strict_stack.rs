@@ -208,10 +208,10 @@ impl StrictStack {
             return Input::OrderFailed;
         }
         match order {
-            Output::CreateOffer { ice_restart } => {
+            Output::CreateOffer { restart } => {
                 self.offers += 1;
                 let offer = format!("{}-{}", self.name, self.offers);
-                if ice_restart || self.committed_local.is_none() {
+                if restart.is_some() || self.committed_local.is_none() {
                     self.pending_local = Some(self.new_generation(now, random));
                 }
                 let changes = self.wanted_changes.clone();
@@ -220,6 +220,7 @@ impl StrictStack {
                 Input::OfferCreated(Description {
                     kind: DescriptionKind::Offer,
                     sdp,
+                    number: 0,
                 })
             }
             Output::CreateAnswer => {
@@ -235,6 +236,7 @@ impl StrictStack {
                 Input::AnswerCreated(Description {
                     kind: DescriptionKind::Answer,
                     sdp,
+                    number: 0,
                 })
             }
             Output::ApplyRemote(description) => {

@@ -1,6 +1,6 @@
 //! A world for some people: signalling with delays and losses, peer connections with paths that come and go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use call::{Call, Command, Config, Input, Output, PeerFact, State, negotiation};
@@ -56,6 +56,7 @@ impl World {
                 name: format!("person {number}"),
                 call: Call::new(Config::default()),
                 connection: None,
+                is_away: false,
                 to_server: Link::new(conditions, random.next_u64()),
                 from_server: Link::new(conditions, random.next_u64()),
                 heard: Vec::new(),
@@ -82,6 +83,21 @@ impl World {
             Event::Next(who) => self.tell(who, Input::Command(Command::Next)),
             Event::Stop(who) => self.tell(who, Input::Command(Command::Stop)),
             Event::SignallingLost(who) => self.lose_signalling(who),
+            Event::SignallingAway(who) => self.suspend_signalling(who),
+            Event::Moved(who) => {
+                if let Some(peer) = self.open_peer(who) {
+                    peer.may_yield = true;
+                    let generation = peer.stack.local();
+                    self.dead_generations.extend(generation);
+                }
+                self.tell(who, Input::NetworkChanged);
+            }
+            Event::Shield(who, wanted) => {
+                self.tell(who, Input::Command(Command::SetShield(wanted)));
+            }
+            Event::AllowDirect(who, allowed) => {
+                self.tell(who, Input::Command(Command::AllowDirect(allowed)));
+            }
             Event::SignallingBack(who) => self.regain_signalling(who),
             Event::PathBroken => self.is_path_broken = true,
             Event::PathRepaired => self.is_path_broken = false,
@@ -107,7 +123,7 @@ impl World {
             Event::Failure(who) => {
                 if let Some(peer) = self.open_peer(who) {
                     peer.stack.fail_next();
-                    peer.has_failed = true;
+                    peer.may_yield = true;
                 }
             }
             Event::Echo(who) => self.echo(who),
@@ -122,10 +138,23 @@ impl World {
             .filter(|peer| peer.opens_at.is_none())
     }
 
+    fn suspend_signalling(&mut self, who: usize) {
+        let Some(person) = self.people.get_mut(who) else {
+            return;
+        };
+        if let Some(connection) = person.connection
+            && !std::mem::replace(&mut person.is_away, true)
+        {
+            self.server.suspend(connection);
+            self.tell(who, Input::SignallingAway);
+        }
+    }
+
     fn lose_signalling(&mut self, who: usize) {
         let Some(person) = self.people.get_mut(who) else {
             return;
         };
+        person.is_away = false;
         let Some(connection) = person.connection.take() else {
             return;
         };
@@ -144,6 +173,9 @@ impl World {
             return;
         };
         if person.connection.is_some() {
+            if std::mem::take(&mut person.is_away) {
+                self.tell(who, Input::SignallingBack);
+            }
             return;
         }
         let connection = ConnectionId(self.next_connection);
@@ -230,12 +262,14 @@ impl World {
 
     fn next_moment(&self) -> Option<Instant> {
         let noticed = self.unnoticed.iter().map(|(noticed_at, _)| *noticed_at);
-        let people = self.people.iter().flat_map(|person| {
+        let people = self.people.iter().enumerate().flat_map(|(who, person)| {
             let peer = person.peer.as_ref();
+            let unless_away = |at: Option<Instant>| at.filter(|_| !person.is_away);
             [
                 person.call.poll_timeout(),
-                person.to_server.poll_timeout(),
-                person.from_server.poll_timeout(),
+                unless_away(person.to_server.poll_timeout()),
+                unless_away(person.from_server.poll_timeout()),
+                self.channel_due_at(who),
                 person.facts.keys().next().map(|(at, _)| *at),
                 peer.and_then(|peer| peer.opens_at),
                 peer.and_then(|peer| peer.report_at),
@@ -266,13 +300,16 @@ impl World {
                 );
             }
             let person = &mut self.people[who];
-            if let Some(message) = person.to_server.poll(now)
+            if !person.is_away
+                && let Some(message) = person.to_server.poll(now)
                 && let Some(connection) = person.connection
             {
                 self.server.hear(connection, message, &mut self.random);
             }
             let person = &mut self.people[who];
-            if let Some(message) = person.from_server.poll(now) {
+            if !person.is_away
+                && let Some(message) = person.from_server.poll(now)
+            {
                 person.heard.push(message.clone());
                 self.tell(who, Input::Server(message));
             }
@@ -281,9 +318,15 @@ impl World {
                 && entry.key().0 <= now
             {
                 let (peer, fact) = entry.remove();
+                if fact == PeerFact::ChannelOpen
+                    && let Some(open) = person.peer.as_mut().filter(|open| open.id == peer)
+                {
+                    open.is_channel_open = true;
+                }
                 self.tell(who, Input::Peer { peer, fact });
             }
             self.step_peer(who);
+            self.step_channel(who);
         }
         for (connection, message) in std::mem::take(&mut self.server.outbox) {
             let mut people = self.people.iter_mut();
@@ -318,7 +361,29 @@ impl World {
                 person.to_server.send(now, message);
                 return;
             }
-            Output::OpenPeer { peer: id, role, .. } => {
+            Output::SendToPartner { peer: id, message } => {
+                let peer = person.peer.as_mut().filter(|peer| peer.id == id);
+                let peer = peer.expect("a message through no peer connection");
+                assert!(peer.is_channel_open, "{}: says it too early", person.name);
+                let last = peer.channel.back().map_or(now, |(at, _)| *at);
+                let at = last.max(now + self.random.duration(ms(100)));
+                peer.channel.push_back((at, message));
+                return;
+            }
+            Output::AllowDirect { peer: id } => {
+                let view = person.call.direct().expect("there is a call");
+                assert!(view.is_allowed && view.partner_allows == Some(true));
+                let peer = person.peer.as_mut().filter(|peer| peer.id == id);
+                let peer = peer.expect("it is about the present call");
+                assert!(std::mem::take(&mut peer.is_relay_only), "it was hidden");
+                return;
+            }
+            Output::OpenPeer {
+                peer: id,
+                role,
+                relay_only,
+                ..
+            } => {
                 assert!(
                     person.peer.is_none(),
                     "{}: two peer connections at once",
@@ -338,17 +403,21 @@ impl World {
                     role,
                     opens_at: Some(now + self.random.duration(ms(100))),
                     stack: StrictStack::new(format!("{} {}-", person.name, id.0)),
+                    established: None,
                     has_path: false,
                     reported: None,
                     report_at: None,
-                    has_failed: false,
+                    may_yield: false,
+                    is_channel_open: false,
+                    channel: VecDeque::new(),
+                    is_relay_only: relay_only,
                 });
                 return;
             }
             Output::ClosePeer { peer: id, say_bye } => {
                 let peer = person.peer.take().expect("no peer connection to close");
                 assert_eq!(peer.id, id, "{}: closes another one", person.name);
-                let may_yield = peer.role == Role::Answerer || peer.has_failed;
+                let may_yield = peer.role == Role::Answerer || peer.may_yield;
                 assert!(
                     may_yield || peer.stack.rollbacks == 0,
                     "{}: impolite yields",
@@ -370,8 +439,8 @@ impl World {
                 }
                 return;
             }
-            Output::CreateOffer { peer, ice_restart } => {
-                (peer, negotiation::Output::CreateOffer { ice_restart })
+            Output::CreateOffer { peer, restart } => {
+                (peer, negotiation::Output::CreateOffer { restart })
             }
             Output::CreateAnswer { peer } => (peer, negotiation::Output::CreateAnswer),
             Output::ApplyRemote { peer, description } => {

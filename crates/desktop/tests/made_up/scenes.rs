@@ -7,8 +7,8 @@ use desktop::state::WindowState;
 use desktop::window::Window;
 use engine::{
     AudioSink, AudioSource, CallView, CandidateKind, ChatLine, Deck, DeviceProblem, DeviceState,
-    EndReason, PartnerView, PathView, SignallingProblem, SignallingView, Snapshot, Speaker,
-    Statistics, VideoSource,
+    EndReason, PartnerView, PathProtocol, PathView, SignallingProblem, SignallingView, Snapshot,
+    Speaker, Statistics, VideoSource,
 };
 use media::video::VideoFrame;
 
@@ -268,6 +268,9 @@ pub(crate) fn call(now: Instant) -> Snapshot {
             path: Some(PathView {
                 local: CandidateKind::ServerReflexive,
                 remote: CandidateKind::Host,
+                protocol: PathProtocol::Udp,
+                is_ipv6: false,
+                round_trip: Some(Duration::from_millis(43)),
             }),
             round_trip: Some(Duration::from_millis(43)),
             loss_ratio: Some(0.002),

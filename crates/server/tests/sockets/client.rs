@@ -25,6 +25,14 @@ pub(crate) struct Pair {
     pub(crate) room: RoomId,
 }
 
+/// Settings under which one whose connection is lost is gone soon.
+pub(crate) fn brief() -> Settings {
+    Settings {
+        grace: Duration::from_millis(50),
+        ..Settings::default()
+    }
+}
+
 /// Starts a server on a free port.
 pub(crate) async fn start(settings: Settings) -> Running {
     let listen = vec![(Ipv4Addr::LOCALHOST, 0).into()];
@@ -81,6 +89,7 @@ impl Client {
             .say(&ClientMessage::Hello {
                 version: 1,
                 capabilities: vec![],
+                resume: None,
             })
             .await;
         let welcome = client.hears().await;

@@ -6,12 +6,12 @@ use protocol::{
 };
 use server::{Census, Settings, Turn, TurnCredentials};
 
-use crate::client::{Client, Pair, candidate, join, start, until};
+use crate::client::{Client, Pair, brief, candidate, join, start, until};
 
 /// A disconnect emptied the whole queue.
 #[tokio::test]
 async fn one_who_goes_does_not_take_those_who_wait_with_him() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let pair = Pair::meet(&server).await;
     let waiter = Client::waiting(&server).await;
 
@@ -22,6 +22,7 @@ async fn one_who_goes_does_not_take_those_who_wait_with_him() {
             connections: 2,
             waiting: 1,
             rooms: 0,
+            ..Census::default()
         },
     )
     .await;
@@ -33,7 +34,7 @@ async fn one_who_goes_does_not_take_those_who_wait_with_him() {
 /// One who left while waiting was matched all the same, and the other was lost.
 #[tokio::test]
 async fn nobody_is_matched_with_one_who_went_while_waiting() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let ghost = Client::waiting(&server).await;
     drop(ghost);
     until(&server, Census::default()).await;
@@ -47,7 +48,7 @@ async fn nobody_is_matched_with_one_who_went_while_waiting() {
 /// The newest waited shortest: whoever had bad luck once starved.
 #[tokio::test]
 async fn who_waits_longest_is_matched_first() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let mut pair = Pair::meet(&server).await;
     // Those two have just met, so both wait for somebody else.
     pair.offerer.say(&ClientMessage::Next { room: None }).await;
@@ -69,7 +70,7 @@ async fn who_waits_longest_is_matched_first() {
 /// Rooms were numbered, and anybody could send into any of them.
 #[tokio::test]
 async fn a_stranger_cannot_send_into_a_room() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let mut pair = Pair::meet(&server).await;
     let mut other_pair = Pair::meet(&server).await;
     let mut lobby = Client::greeted(&server).await;
@@ -81,6 +82,7 @@ async fn a_stranger_cannot_send_into_a_room() {
             let description = Description {
                 kind,
                 sdp: "v=0\r\n".into(),
+                number: 0,
             };
             stranger
                 .say(&ClientMessage::Description { room, description })
@@ -109,7 +111,7 @@ async fn a_stranger_cannot_send_into_a_room() {
 /// Rooms and their sockets were kept for ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rooms_and_connections_are_forgotten() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
 
     for round in 0..50 {
         let Pair {
@@ -132,7 +134,7 @@ async fn rooms_and_connections_are_forgotten() {
 /// The partner of one who went saw a frozen picture and was told nothing.
 #[tokio::test]
 async fn the_partner_of_one_who_went_is_told_once() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let Pair {
         offerer,
         mut answerer,
@@ -157,11 +159,11 @@ async fn a_match_names_the_ice_servers_with_credentials_for_this_call() {
         turn: Some(Turn {
             urls: vec!["turn:turn.example.org?transport=udp".parse().unwrap()],
             credentials: TurnCredentials::Minted {
-                secret: "north".into(),
+                secrets: relay::Secrets::new(vec!["north".to_owned()]).unwrap(),
                 ttl: std::time::Duration::from_mins(1),
             },
         }),
-        ..Settings::default()
+        ..brief()
     })
     .await;
     let mut waiter = Client::waiting(&server).await;
@@ -196,7 +198,7 @@ async fn a_match_names_the_ice_servers_with_credentials_for_this_call() {
 /// There was no way on but to load the page again.
 #[tokio::test]
 async fn next_and_stop_work_on_one_connection() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let Pair {
         mut offerer,
         mut answerer,
@@ -228,7 +230,8 @@ async fn next_and_stop_work_on_one_connection() {
         Census {
             connections: 2,
             waiting: 0,
-            rooms: 0
+            rooms: 0,
+            ..Census::default()
         }
     );
 }
@@ -236,7 +239,7 @@ async fn next_and_stop_work_on_one_connection() {
 /// Both sides were told to send an offer.
 #[tokio::test]
 async fn exactly_one_of_two_is_to_send_the_offer() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     for _ in 0..5 {
         let mut waiter = Client::waiting(&server).await;
         let mut newcomer = Client::greeted(&server).await;
@@ -257,7 +260,7 @@ async fn exactly_one_of_two_is_to_send_the_offer() {
 /// Connecting meant being matched, before the camera was there.
 #[tokio::test]
 async fn nobody_is_matched_who_has_not_asked() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let mut idle = Client::greeted(&server).await;
 
     let mut waiter = Client::waiting(&server).await;

@@ -20,7 +20,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, protocol::frame::coding::CloseCode},
 };
 
-use crate::client::{Client, Pair, join, start, until};
+use crate::client::{Client, Pair, brief, join, start, until};
 
 /// What a client heard last: the error's code and the close code.
 async fn refusal(client: &mut Client) -> (ErrorCode, Option<CloseCode>) {
@@ -33,7 +33,7 @@ async fn refusal(client: &mut Client) -> (ErrorCode, Option<CloseCode>) {
 
 #[tokio::test]
 async fn garbage_is_refused_and_the_third_in_a_row_closes() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let mut bystanders = Pair::meet(&server).await;
     for (garbage, code) in [
         (Message::text("garbage"), ErrorCode::Malformed),
@@ -67,7 +67,7 @@ async fn garbage_is_refused_and_the_third_in_a_row_closes() {
 
 #[tokio::test]
 async fn an_oversize_frame_is_refused_and_closes() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let mut bystanders = Pair::meet(&server).await;
     for size in [limits::FRAME_BYTES + 1, 20 * limits::FRAME_BYTES] {
         for mut client in [
@@ -87,7 +87,7 @@ async fn an_oversize_frame_is_refused_and_closes() {
 
 #[tokio::test]
 async fn who_does_not_start_with_hello_is_closed() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     for first in [
         "{\"type\":\"join\"}",
         "{\"type\":\"next\"}",
@@ -105,12 +105,13 @@ async fn who_does_not_start_with_hello_is_closed() {
 
 #[tokio::test]
 async fn another_version_is_refused() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let mut client = Client::connect(&server).await;
     client
         .say(&ClientMessage::Hello {
             version: 2,
             capabilities: vec![],
+            resume: None,
         })
         .await;
 
@@ -123,7 +124,7 @@ async fn who_says_nothing_is_closed() {
     let hello_deadline = Duration::from_millis(50);
     let server = start(Settings {
         hello_deadline,
-        ..Settings::default()
+        ..brief()
     })
     .await;
     let mut client = Client::connect(&server).await;
@@ -135,13 +136,14 @@ async fn who_says_nothing_is_closed() {
 
 #[tokio::test]
 async fn hello_is_said_once() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let mut client = Client::waiting(&server).await;
 
     client
         .say(&ClientMessage::Hello {
             version: 1,
             capabilities: vec![],
+            resume: None,
         })
         .await;
 
@@ -152,7 +154,7 @@ async fn hello_is_said_once() {
 
 #[tokio::test]
 async fn a_flood_is_dropped_and_then_closed() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let mut bystanders = Pair::meet(&server).await;
     let mut flooder = Client::greeted(&server).await;
 
@@ -189,7 +191,7 @@ async fn one_who_does_not_read_is_cut_off_and_his_partner_told() {
     let write_deadline = Duration::from_hours(1);
     let server = start(Settings {
         write_deadline,
-        ..Settings::default()
+        ..brief()
     })
     .await;
     let mut bystanders = Pair::meet(&server).await;
@@ -198,6 +200,7 @@ async fn one_who_does_not_read_is_cut_off_and_his_partner_told() {
         .say(&ClientMessage::Hello {
             version: 1,
             capabilities: vec![],
+            resume: None,
         })
         .await;
     sleeper.hears().await;
@@ -214,6 +217,7 @@ async fn one_who_does_not_read_is_cut_off_and_his_partner_told() {
     let description = Description {
         kind: DescriptionKind::Offer,
         sdp,
+        number: 0,
     };
     let long = ClientMessage::Description { room, description };
     let started = Instant::now();
@@ -243,6 +247,7 @@ async fn one_who_does_not_read_is_cut_off_and_his_partner_told() {
             connections: 3,
             waiting: 0,
             rooms: 1,
+            ..Census::default()
         },
     )
     .await;
@@ -269,7 +274,7 @@ async fn one_who_waits_and_falls_silent_is_forgotten_before_anybody_meets_him() 
     let heartbeat = Duration::from_millis(300);
     let server = start(Settings {
         heartbeat,
-        ..Settings::default()
+        ..brief()
     })
     .await;
     // Their sockets stay open, but nobody reads them, so that no ping is answered. Nobody can meet the first.
@@ -282,6 +287,7 @@ async fn one_who_waits_and_falls_silent_is_forgotten_before_anybody_meets_him() 
             connections: 1,
             waiting: 0,
             rooms: 0,
+            ..Census::default()
         },
     )
     .await;
@@ -296,7 +302,7 @@ async fn one_who_falls_silent_in_a_room_is_given_longer() {
     let heartbeat = Duration::from_millis(200);
     let server = start(Settings {
         heartbeat,
-        ..Settings::default()
+        ..brief()
     })
     .await;
     let Pair {
@@ -320,7 +326,7 @@ async fn one_who_falls_silent_in_a_room_is_given_longer() {
 
 #[tokio::test]
 async fn nonsense_below_the_websocket_harms_nobody() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let mut bystanders = Pair::meet(&server).await;
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
@@ -353,6 +359,7 @@ async fn nonsense_below_the_websocket_harms_nobody() {
             connections: 2,
             waiting: 0,
             rooms: 1,
+            ..Census::default()
         },
     )
     .await;
@@ -360,6 +367,7 @@ async fn nonsense_below_the_websocket_harms_nobody() {
 
 #[tokio::test]
 async fn a_client_that_closes_well_is_answered_well() {
+    // It has said that it goes: nobody waits for it to come back.
     let server = start(Settings::default()).await;
     let Pair {
         mut offerer,
@@ -388,6 +396,7 @@ async fn connections(server: &Running, count: usize) {
             connections: count,
             waiting: 0,
             rooms: 0,
+            ..Census::default()
         },
     )
     .await;

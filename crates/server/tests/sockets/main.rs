@@ -3,6 +3,9 @@
 mod client;
 mod field_defects;
 mod hostile;
+mod paths;
 #[cfg(unix)]
 mod program;
+mod returning_client;
+mod sessions;
 mod two_clients;

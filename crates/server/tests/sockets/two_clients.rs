@@ -8,24 +8,36 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::client::{Client, Pair, candidate, join, start, until};
+use crate::client::{Client, Pair, brief, candidate, join, start, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_strangers_meet_talk_and_part() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
 
     let mut alice = Client::connect(&server).await;
     alice
         .say(&ClientMessage::Hello {
             version: 1,
             capabilities: vec!["future".into()],
+            resume: None,
         })
         .await;
+    let welcome = alice.hears().await;
+    let ServerMessage::Welcome {
+        session: Some(session),
+        ..
+    } = &welcome
+    else {
+        panic!("expected a welcome with a session, got {welcome:?}");
+    };
+    assert_eq!(session.grace_ms, 50);
     assert_eq!(
-        alice.hears().await,
+        welcome,
         ServerMessage::Welcome {
             version: 1,
-            online: 1
+            online: 1,
+            session: Some(session.clone()),
+            resumed: None,
         }
     );
     let tea = ClientMessage::Join {
@@ -46,6 +58,7 @@ async fn two_strangers_meet_talk_and_part() {
         role,
         interests,
         ice_servers,
+        path_policy,
     } = bob.hears().await
     else {
         panic!("Bob is matched");
@@ -58,13 +71,15 @@ async fn two_strangers_meet_talk_and_part() {
             room,
             role,
             interests,
-            ice_servers
+            ice_servers,
+            path_policy,
         }
     );
 
     let offer = Description {
         kind: DescriptionKind::Offer,
         sdp: "v=0\r\no=- ü\r\n".into(),
+        number: 0,
     };
     bob.say(&ClientMessage::Description {
         room,
@@ -81,6 +96,7 @@ async fn two_strangers_meet_talk_and_part() {
     let answer = Description {
         kind: DescriptionKind::Answer,
         sdp: "v=0\r\n".into(),
+        number: 0,
     };
     alice
         .say(&ClientMessage::Description {
@@ -108,6 +124,7 @@ async fn two_strangers_meet_talk_and_part() {
             connections: 2,
             waiting: 0,
             rooms: 0,
+            ..Census::default()
         },
     )
     .await;
@@ -116,7 +133,7 @@ async fn two_strangers_meet_talk_and_part() {
 
 #[tokio::test]
 async fn next_brings_another_room_on_the_same_connection() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let Pair {
         mut offerer,
         mut answerer,
@@ -151,7 +168,7 @@ async fn next_brings_another_room_on_the_same_connection() {
 
 #[tokio::test]
 async fn what_is_late_for_a_room_does_not_reach_the_next_one() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let Pair {
         mut offerer,
         answerer,
@@ -191,7 +208,7 @@ async fn what_is_late_for_a_room_does_not_reach_the_next_one() {
 
 #[tokio::test]
 async fn candidates_arrive_complete_and_in_order_even_before_any_description() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let Pair {
         mut offerer,
         mut answerer,
@@ -218,7 +235,7 @@ async fn candidates_arrive_complete_and_in_order_even_before_any_description() {
 
 #[tokio::test]
 async fn a_shutdown_is_announced_and_every_connection_closed() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let pair = Pair::meet(&server).await;
     let silent = Client::connect(&server).await;
 
@@ -247,7 +264,7 @@ async fn a_shutdown_is_announced_and_every_connection_closed() {
 async fn one_more_than_allowed_is_told_that_the_server_is_full() {
     let server = start(Settings {
         max_connections: 2,
-        ..Settings::default()
+        ..brief()
     })
     .await;
     let mut pair = Pair::meet(&server).await;
@@ -269,6 +286,7 @@ async fn one_more_than_allowed_is_told_that_the_server_is_full() {
             connections: 1,
             waiting: 0,
             rooms: 0,
+            ..Census::default()
         },
     )
     .await;
@@ -280,7 +298,7 @@ async fn a_client_that_waits_and_answers_pings_goes_on_waiting() {
     let heartbeat = std::time::Duration::from_millis(500);
     let server = start(Settings {
         heartbeat,
-        ..Settings::default()
+        ..brief()
     })
     .await;
     let mut client = Client::waiting(&server).await;
@@ -294,14 +312,15 @@ async fn a_client_that_waits_and_answers_pings_goes_on_waiting() {
         Census {
             connections: 1,
             waiting: 1,
-            rooms: 0
+            rooms: 0,
+            ..Census::default()
         }
     );
 }
 
 #[tokio::test]
 async fn http_requests_are_answered_on_the_same_port() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     for (request, status) in [
         ("GET / HTTP/1.1", "200"),
         ("GET /v1/signalling HTTP/1.1", "200"),
@@ -325,7 +344,7 @@ async fn http_requests_are_answered_on_the_same_port() {
 
 #[tokio::test]
 async fn the_root_path_leads_to_the_same_place() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let waiter = Client::waiting(&server).await;
 
     let url = format!("ws://{}/", server.addr());
@@ -335,6 +354,7 @@ async fn the_root_path_leads_to_the_same_place() {
         .say(&ClientMessage::Hello {
             version: 1,
             capabilities: vec![],
+            resume: None,
         })
         .await;
     visitor.hears().await;
@@ -344,11 +364,11 @@ async fn the_root_path_leads_to_the_same_place() {
 
 #[tokio::test]
 async fn an_address_in_use_is_named() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
 
     let settings = Settings {
         listen: vec![server.addr()],
-        ..Settings::default()
+        ..brief()
     };
     let error = Server::bind(settings).await.expect_err("in use");
 
@@ -364,7 +384,7 @@ async fn an_address_in_use_is_named() {
 
 #[tokio::test]
 async fn a_person_who_joins_again_is_not_matched_with_himself() {
-    let server = start(Settings::default()).await;
+    let server = start(brief()).await;
     let mut alice = Client::waiting(&server).await;
 
     alice.say(&join()).await;

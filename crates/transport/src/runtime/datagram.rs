@@ -1,5 +1,7 @@
 //! What kind of datagram this is, by its first bytes.
 
+use super::stun::{self, Message};
+
 /// What a datagram carries (RFC 7983 section 7, RFC 8656 section 12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
@@ -17,39 +19,52 @@ pub(super) enum Content {
     Other,
 }
 
-/// What a datagram is, and whether it travels through a TURN channel.
+/// What a datagram is, and whether it is on its way to or from a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Datagram {
     pub(super) content: Content,
-    /// The channel number, or `None` outside of a channel.
-    pub(super) channel: Option<u16>,
+    /// Whether it is data for or from the partner, wrapped for the relay in between.
+    pub(super) is_wrapped: bool,
 }
 
-const STUN_HEADER_BYTES: usize = 20;
-const STUN_MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xA4, 0x42];
 const CHANNEL_HEADER_BYTES: usize = 4;
 
 impl Datagram {
     pub(super) fn classify(bytes: &[u8]) -> Self {
-        match bytes {
-            [high @ 0x40..=0x4F, low, ..] if bytes.len() > CHANNEL_HEADER_BYTES => {
-                let content = content(&bytes[CHANNEL_HEADER_BYTES..]);
-                Self {
-                    content,
-                    channel: Some(u16::from_be_bytes([*high, *low])),
-                }
-            }
-            _ => Self {
-                content: content(bytes),
-                channel: None,
-            },
+        let wrapped = unwrap(bytes);
+        Self {
+            content: content(wrapped.unwrap_or(bytes)),
+            is_wrapped: wrapped.is_some(),
         }
     }
 
     /// Whether a relay is in use.
     pub(super) fn is_relayed(self) -> bool {
-        self.channel.is_some() || self.content == Content::TurnControl
+        self.is_wrapped || self.content == Content::TurnControl
     }
+}
+
+/// What a relay is to pass on, or has passed on: in a channel, or in a Send or Data indication (RFC 8656 sections 11, 12).
+pub(super) fn unwrap(bytes: &[u8]) -> Option<&[u8]> {
+    match bytes {
+        [0x40..=0x4F, ..] if bytes.len() > CHANNEL_HEADER_BYTES => {
+            Some(&bytes[CHANNEL_HEADER_BYTES..])
+        }
+        [0, 0x16 | 0x17, ..] => {
+            let message = Message::read(bytes)?;
+            debug_assert!(matches!(
+                message.kind,
+                stun::SEND_INDICATION | stun::DATA_INDICATION
+            ));
+            message.attribute(stun::DATA)
+        }
+        _ => None,
+    }
+}
+
+/// What the partner is to get, or has sent, whether wrapped for a relay or not.
+pub(super) fn payload(bytes: &[u8]) -> &[u8] {
+    unwrap(bytes).unwrap_or(bytes)
 }
 
 fn content(bytes: &[u8]) -> Content {
@@ -63,16 +78,10 @@ fn content(bytes: &[u8]) -> Content {
 }
 
 fn stun_content(bytes: &[u8]) -> Content {
-    if bytes.len() < STUN_HEADER_BYTES || bytes[4..8] != STUN_MAGIC_COOKIE {
-        return Content::Other;
-    }
-    // The method is spread over the message type (RFC 8489 section 5); the two class bits are in between.
-    let kind = u16::from_be_bytes([bytes[0], bytes[1]]);
-    let method = (kind & 0x000F) | ((kind & 0x00E0) >> 1) | ((kind & 0x3E00) >> 2);
-    if method == 1 {
-        Content::Check
-    } else {
-        Content::TurnControl
+    match Message::read(bytes).map(Message::method) {
+        Some(1) => Content::Check,
+        Some(_) => Content::TurnControl,
+        None => Content::Other,
     }
 }
 
@@ -81,17 +90,13 @@ mod tests {
     use super::*;
 
     fn stun(kind: u16) -> Vec<u8> {
-        let mut bytes = kind.to_be_bytes().to_vec();
-        bytes.extend([0, 0]);
-        bytes.extend(STUN_MAGIC_COOKIE);
-        bytes.extend([0; 12]);
-        bytes
+        stun::write(kind, [0; 12], &[])
     }
 
     fn direct(content: Content) -> Datagram {
         Datagram {
             content,
-            channel: None,
+            is_wrapped: false,
         }
     }
 
@@ -145,10 +150,33 @@ mod tests {
             inside,
             Datagram {
                 content: Content::Handshake,
-                channel: Some(0x4007)
+                is_wrapped: true
             }
         );
         assert!(inside.is_relayed());
         assert_eq!(Datagram::classify(&[0x40, 0, 0, 0]), direct(Content::Other));
+    }
+
+    #[test]
+    fn indications_are_looked_into() {
+        for kind in [stun::SEND_INDICATION, stun::DATA_INDICATION] {
+            let check = stun::write(stun::BINDING_REQUEST, [1; 12], &[]);
+            for (data, content) in [
+                (&[22, 254, 253][..], Content::Handshake),
+                (&[0x80, 111], Content::Media),
+                (&check, Content::Check),
+            ] {
+                let bytes = stun::write(kind, [0; 12], &[(0x0012, &[0; 8]), (stun::DATA, data)]);
+                let datagram = Datagram::classify(&bytes);
+                assert!(datagram.is_wrapped);
+                assert_eq!(datagram.content, content);
+                assert_eq!(payload(&bytes), data);
+            }
+        }
+        assert_eq!(
+            Datagram::classify(&stun(stun::SEND_INDICATION)),
+            direct(Content::TurnControl),
+            "one without data"
+        );
     }
 }

@@ -129,15 +129,15 @@ mod tests {
 
     const CHECK: Datagram = Datagram {
         content: Content::Check,
-        channel: None,
+        is_wrapped: false,
     };
     const MEDIA: Datagram = Datagram {
         content: Content::Media,
-        channel: None,
+        is_wrapped: false,
     };
     const RELAYED_MEDIA: Datagram = Datagram {
         content: Content::Media,
-        channel: Some(0x4000),
+        is_wrapped: true,
     };
 
     /// How many extra turns the driver takes before it sleeps.

@@ -8,15 +8,16 @@ use transport::{Impairment, Peer, PeerConfig, PeerEvent};
 use crate::support::{End, PATIENCE, Pair, loopback};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_partner_that_falls_silent_is_noticed_within_seconds_and_may_come_back() {
+async fn a_partner_that_falls_silent_is_noticed_in_about_a_second_and_may_come_back() {
     let network = Impairment::seeded(1);
     let b = PeerConfig {
         impairment: Some(network.clone()),
         ..loopback(false)
     };
     let mut pair = Pair::open(loopback(true), b).await;
-    pair.negotiate(false).await;
+    pair.negotiate(None).await;
     pair.until("both are connected", Pair::is_connected).await;
+    pair.wait(Duration::from_millis(500)).await;
 
     network.set_loss_ratio(1.0);
     let silence = tokio::time::Instant::now();
@@ -24,10 +25,11 @@ async fn a_partner_that_falls_silent_is_noticed_within_seconds_and_may_come_back
         pair.a.has_seen(&PeerEvent::Disconnected)
     })
     .await;
+    let elapsed = silence.elapsed();
+    println!("noticed after {elapsed:?}");
     assert!(
-        silence.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        silence.elapsed()
+        (Duration::from_millis(700)..Duration::from_secs(2)).contains(&elapsed),
+        "{elapsed:?}"
     );
 
     network.set_loss_ratio(0.0);
@@ -35,6 +37,30 @@ async fn a_partner_that_falls_silent_is_noticed_within_seconds_and_may_come_back
         pair.a.count(&PeerEvent::Connected) == 2
     })
     .await;
+    pair.wait(Duration::from_millis(500)).await;
+    assert_eq!(pair.a.count(&PeerEvent::Disconnected), 1);
+    assert_eq!(pair.a.count(&PeerEvent::Connected), 2);
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_path_without_media_is_not_taken_for_a_silent_one() {
+    let config = |is_offerer| {
+        let network = Impairment::seeded(5 + u64::from(is_offerer));
+        network.set_loss_ratio(0.2);
+        network.set_delay(Duration::from_millis(150));
+        PeerConfig {
+            impairment: Some(network),
+            ..loopback(is_offerer)
+        }
+    };
+    let mut pair = Pair::open(config(true), config(false)).await;
+    pair.negotiate(None).await;
+    pair.until("both are connected", Pair::is_connected).await;
+    pair.wait(Duration::from_secs(8)).await;
+    for end in [&pair.a, &pair.b] {
+        assert_eq!(end.count(&PeerEvent::Disconnected), 0);
+    }
     pair.close().await;
 }
 
@@ -46,7 +72,7 @@ async fn a_connection_whose_sockets_die_fails_although_the_stack_does_not_say_so
         ..loopback(true)
     };
     let mut pair = Pair::open(a, loopback(false)).await;
-    pair.negotiate(false).await;
+    pair.negotiate(None).await;
     pair.until("both are connected", Pair::is_connected).await;
 
     network.break_sockets();
@@ -76,7 +102,7 @@ async fn closing_is_no_failure_and_ends_everything() {
     tokio::time::timeout(PATIENCE, ends)
         .await
         .expect("the receivers end");
-    pair.a.peer.create_offer(false).await.expect_err("closed");
+    pair.a.peer.create_offer(None).await.expect_err("closed");
     pair.b.peer.close().await;
 }
 
@@ -115,13 +141,14 @@ async fn steps_that_are_not_due_are_refused_and_change_nothing() {
     let answer = Description {
         kind: DescriptionKind::Answer,
         sdp: String::new(),
+        number: 0,
     };
     pair.a
         .peer
         .apply_remote(answer)
         .await
         .expect_err("there was no offer");
-    pair.negotiate(false).await;
+    pair.negotiate(None).await;
     pair.until("both are connected", Pair::is_connected).await;
     pair.close().await;
 }

@@ -18,12 +18,13 @@ fn offer(sdp: impl Into<String>) -> Description {
     Description {
         kind: DescriptionKind::Offer,
         sdp: sdp.into(),
+        number: 0,
     }
 }
 
 async fn genuine_offer() -> String {
     let end = End::open(loopback(true)).await;
-    let sdp = end.peer.create_offer(false).await.unwrap().sdp;
+    let sdp = end.peer.create_offer(None).await.unwrap().sdp;
     end.peer.close().await;
     sdp
 }
@@ -45,7 +46,7 @@ async fn nonsense_is_refused_and_the_real_offer_still_works() {
             "{nonsense:?}: {result:?}"
         );
     }
-    pair.negotiate(false).await;
+    pair.negotiate(None).await;
     pair.until("both are connected", Pair::is_connected).await;
     pair.close().await;
 }
@@ -96,7 +97,7 @@ async fn candidates_are_checked_and_counted() {
         .add_candidate(Some(candidate(genuine)))
         .await
         .expect_err("there is no description yet");
-    pair.negotiate(false).await;
+    pair.negotiate(None).await;
 
     for nonsense in [
         "candidate:",

@@ -33,7 +33,7 @@ async fn twenty_calls_of_twenty_connect_at_ten_percent_loss() {
     let calls = (1..=20).map(|seed| {
         tokio::spawn(async move {
             let (mut pair, _) = impaired(seed, 0.1, Duration::from_millis(20)).await;
-            pair.negotiate(false).await;
+            pair.negotiate(None).await;
             pair.until(&format!("call {seed} connects"), Pair::is_connected)
                 .await;
             pair.close().await;
@@ -47,7 +47,7 @@ async fn twenty_calls_of_twenty_connect_at_ten_percent_loss() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_packets_are_sent_again_and_not_again_and_again() {
     let (mut pair, [network, _]) = impaired(7, 0.0, Duration::from_millis(20)).await;
-    pair.negotiate(false).await;
+    pair.negotiate(None).await;
     pair.until("both are connected", Pair::is_connected).await;
     let (mut video, mut sounds) = (Vec::new(), Vec::new());
 

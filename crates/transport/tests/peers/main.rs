@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+mod connecting;
 mod failure;
 mod hostile;
 mod loss;
 mod media;
 mod renegotiation;
+mod shield;
+mod spare;
 mod stun;
 mod support;
 mod turn;

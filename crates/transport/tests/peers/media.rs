@@ -5,7 +5,7 @@ use std::time::Duration;
 use media::RtpPacket;
 use media::video::h264;
 use tokio::sync::mpsc;
-use transport::{CandidateKind, Dropped, MediaKind, PathStats, PeerEvent};
+use transport::{CandidateKind, Dropped, MediaKind, PathProtocol, PathStats, PeerEvent};
 
 use crate::support::{End, PATIENCE, Pair, drain, frame, in_order, sound};
 
@@ -101,7 +101,7 @@ async fn texts_arrive_in_order_both_ways_also_those_sent_before_the_channel_is_o
         pair.a.peer.send_message(format!("a{number} ü")).unwrap();
         pair.b.peer.send_message(format!("b{number}")).unwrap();
     }
-    pair.negotiate(false).await;
+    pair.negotiate(None).await;
     pair.until("20 messages", |pair| {
         pair.a.messages().len() + pair.b.messages().len() == 20
     })
@@ -180,7 +180,7 @@ async fn nothing_is_accepted_before_the_connection_and_after_it() {
         pair.a.peer.send_audio(sound(1), 0),
         Err(Dropped::NotConnected)
     );
-    pair.negotiate(false).await;
+    pair.negotiate(None).await;
     pair.until("both are connected", Pair::is_connected).await;
     pair.a.peer.send_video(frame(1, 10)).unwrap();
 
@@ -246,11 +246,19 @@ async fn the_counters_tell_what_happened() {
     .await;
 
     let (a, b) = (pair.a.peer.stats().await, pair.b.peer.stats().await);
-    let host = PathStats {
-        local: CandidateKind::Host,
-        remote: CandidateKind::Host,
-    };
-    assert_eq!((a.path, b.path), (Some(host), Some(host)));
+    for (stats, end) in [(&a, &pair.a), (&b, &pair.b)] {
+        let host = PathStats {
+            local: CandidateKind::Host,
+            remote: CandidateKind::Host,
+            protocol: PathProtocol::Udp,
+            is_ipv6: false,
+            round_trip: stats.round_trip,
+        };
+        assert_eq!(stats.path, Some(host));
+        assert_eq!(end.paths.len(), 1);
+        let selected = stats.pairs.iter().filter(|pair| pair.is_selected);
+        assert_eq!(selected.count(), 1, "{:?}", stats.pairs);
+    }
     assert!(
         a.round_trip
             .is_some_and(|time| time < Duration::from_secs(1)),

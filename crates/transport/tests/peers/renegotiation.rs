@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use transport::Restart;
+
 use crate::support::{PATIENCE, Pair, drain, frame};
 
 /// Sends frames until one gets through, both ways.
@@ -39,11 +41,11 @@ impl Pair {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_ice_restart_keeps_the_call() {
+/// Restarts twice, without and with what becomes of candidates in between.
+async fn restarts_keep_the_call(restart: Restart) {
     let mut pair = Pair::connected().await;
     media_flows(&mut pair, 1).await;
-    let before = pair.a.peer.create_offer(true).await.unwrap();
+    let before = pair.a.peer.create_offer(Some(restart)).await.unwrap();
     pair.b.peer.apply_remote(before).await.unwrap();
     let answer = pair.b.peer.create_answer().await.unwrap();
     pair.a.peer.apply_remote(answer).await.unwrap();
@@ -52,8 +54,41 @@ async fn an_ice_restart_keeps_the_call() {
     pair.until("a message", |pair| pair.a.messages() == ["still there"])
         .await;
 
-    pair.negotiate(true).await;
+    pair.b.peer.rebind_at_next_restart();
+    pair.negotiate(Some(restart)).await;
     media_flows(&mut pair, 3).await;
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ice_restart_that_binds_anew_keeps_the_call() {
+    restarts_keep_the_call(Restart::Rebind).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ice_restart_on_the_same_sockets_keeps_the_call() {
+    restarts_keep_the_call(Restart::Keep).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn binding_anew_changes_the_addresses_that_are_told_and_keeping_does_not() {
+    let mut pair = Pair::connected().await;
+    let candidates = |sdp: &str| -> Vec<String> {
+        let lines = sdp.lines().filter(|line| line.starts_with("a=candidate"));
+        lines.map(str::to_owned).collect()
+    };
+    let mut told = Vec::new();
+    for restart in [Restart::Keep, Restart::Rebind, Restart::Keep] {
+        let offer = pair.a.peer.create_offer(Some(restart)).await.unwrap();
+        told.push(candidates(&offer.sdp));
+        pair.b.peer.apply_remote(offer).await.unwrap();
+        let answer = pair.b.peer.create_answer().await.unwrap();
+        pair.a.peer.apply_remote(answer).await.unwrap();
+        media_flows(&mut pair, 1).await;
+    }
+    assert!(!told[0].is_empty(), "{told:?}");
+    assert_ne!(told[0], told[1]);
+    assert_eq!(told[1], told[2]);
     pair.close().await;
 }
 
@@ -61,16 +96,16 @@ async fn an_ice_restart_keeps_the_call() {
 async fn a_negotiation_without_restart_does_not_disturb_the_call() {
     let mut pair = Pair::connected().await;
     media_flows(&mut pair, 1).await;
-    pair.negotiate(false).await;
+    pair.negotiate(None).await;
     media_flows(&mut pair, 2).await;
     assert_eq!(pair.a.count(&transport::PeerEvent::Connected), 1);
     pair.close().await;
 }
 
 /// Both offer; B is polite, takes its offer back and answers.
-async fn cross_offers(pair: &mut Pair, ice_restart: bool) {
-    let offer = pair.a.peer.create_offer(ice_restart).await.unwrap();
-    pair.b.peer.create_offer(ice_restart).await.unwrap();
+async fn cross_offers(pair: &mut Pair, restart: Option<Restart>) {
+    let offer = pair.a.peer.create_offer(restart).await.unwrap();
+    pair.b.peer.create_offer(restart).await.unwrap();
     pair.b
         .peer
         .apply_remote(offer.clone())
@@ -85,7 +120,7 @@ async fn cross_offers(pair: &mut Pair, ice_restart: bool) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn first_offers_that_cross_are_untangled_by_a_rollback() {
     let mut pair = Pair::on_loopback().await;
-    cross_offers(&mut pair, false).await;
+    cross_offers(&mut pair, None).await;
     pair.until("both are connected", Pair::is_connected).await;
     media_flows(&mut pair, 1).await;
     pair.close().await;
@@ -93,8 +128,10 @@ async fn first_offers_that_cross_are_untangled_by_a_rollback() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn restarts_that_cross_are_untangled_by_a_rollback() {
-    let mut pair = Pair::connected().await;
-    cross_offers(&mut pair, true).await;
-    media_flows(&mut pair, 1).await;
-    pair.close().await;
+    for restart in [Restart::Rebind, Restart::Keep] {
+        let mut pair = Pair::connected().await;
+        cross_offers(&mut pair, Some(restart)).await;
+        media_flows(&mut pair, 1).await;
+        pair.close().await;
+    }
 }

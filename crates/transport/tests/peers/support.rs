@@ -7,7 +7,7 @@ use media::RtpPacket;
 use media::video::EncodedFrame;
 use protocol::DescriptionKind;
 use tokio::sync::mpsc;
-use transport::{MediaKind, Opened, Peer, PeerConfig, PeerEvent};
+use transport::{MediaKind, Opened, PathStats, Peer, PeerConfig, PeerEvent, Restart};
 
 /// The longest that anything on loopback may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -27,24 +27,34 @@ pub(crate) struct End {
     pub(crate) events: mpsc::Receiver<PeerEvent>,
     pub(crate) video: mpsc::Receiver<RtpPacket>,
     pub(crate) audio: mpsc::Receiver<RtpPacket>,
-    /// Every event that was read, without local candidates.
+    /// Every event that was read, without local candidates and paths.
     pub(crate) history: Vec<PeerEvent>,
+    /// Every local candidate that was told by itself.
+    pub(crate) told: Vec<String>,
+    /// Every path that was selected.
+    pub(crate) paths: Vec<PathStats>,
 }
 
 impl End {
     pub(crate) async fn open(config: PeerConfig) -> Self {
+        Self::new(Peer::open(config).await.expect("opens"))
+    }
+
+    pub(crate) fn new(opened: Opened) -> Self {
         let Opened {
             peer,
             events,
             video,
             audio,
-        } = Peer::open(config).await.expect("opens");
+        } = opened;
         Self {
             peer,
             events,
             video,
             audio,
             history: Vec::new(),
+            told: Vec::new(),
+            paths: Vec::new(),
         }
     }
 
@@ -95,7 +105,7 @@ impl Pair {
     /// A pair that is connected on loopback.
     pub(crate) async fn connected() -> Self {
         let mut pair = Self::on_loopback().await;
-        pair.negotiate(false).await;
+        pair.negotiate(None).await;
         pair.until("both are connected", Self::is_connected).await;
         pair
     }
@@ -105,8 +115,8 @@ impl Pair {
     }
 
     /// A offers, B answers.
-    pub(crate) async fn negotiate(&mut self, ice_restart: bool) {
-        let offer = self.a.peer.create_offer(ice_restart).await.expect("offers");
+    pub(crate) async fn negotiate(&mut self, restart: Option<Restart>) {
+        let offer = self.a.peer.create_offer(restart).await.expect("offers");
         self.b
             .peer
             .apply_remote(offer)
@@ -136,6 +146,14 @@ impl Pair {
         }
     }
 
+    /// Relays candidates and reads events for this long.
+    pub(crate) async fn wait(&mut self, time: Duration) {
+        let end = tokio::time::Instant::now() + time;
+        while tokio::time::Instant::now() < end {
+            self.step(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Takes one event of either end, or waits for this long.
     pub(crate) async fn step(&mut self, wait: Duration) {
         tokio::select! {
@@ -152,11 +170,13 @@ impl Pair {
             (&mut self.b, &self.a)
         };
         match event {
-            PeerEvent::LocalCandidate(candidate) => to
-                .peer
-                .add_candidate(candidate)
-                .await
-                .expect("takes a candidate"),
+            PeerEvent::LocalCandidate(candidate) => {
+                from.told
+                    .extend(candidate.iter().map(|told| told.candidate.clone()));
+                let added = to.peer.add_candidate(candidate).await;
+                added.expect("takes a candidate");
+            }
+            PeerEvent::PathSelected(path) => from.paths.push(path),
             event => from.history.push(event),
         }
     }

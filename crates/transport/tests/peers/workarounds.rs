@@ -41,7 +41,7 @@ async fn call(
     };
     let start = Instant::now();
     let mut pair = Pair::open(config(true), config(false)).await;
-    pair.negotiate(false).await;
+    pair.negotiate(None).await;
     let (mut connected, mut ends) = (None, [false; 2]);
     while start.elapsed() < GIVE_UP_AFTER {
         for (end, has_first) in [&mut pair.a, &mut pair.b].into_iter().zip(&mut ends) {
@@ -142,7 +142,7 @@ async fn first_frames() {
     let mut arrived = [0; 2];
     for _ in 0..CALLS {
         let mut pair = Pair::on_loopback().await;
-        pair.negotiate(false).await;
+        pair.negotiate(None).await;
         let mut has_sent = [false; 2];
         while has_sent != [true; 2] {
             pair.step(Duration::from_micros(500)).await;

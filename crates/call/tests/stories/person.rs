@@ -140,6 +140,7 @@ pub(crate) fn matched(room: RoomId, role: Role) -> ServerMessage {
         role,
         interests: owned(&["chess"]),
         ice_servers: Vec::new(),
+        path_policy: protocol::PathPolicy::Any,
     }
 }
 
@@ -159,6 +160,7 @@ pub(crate) fn offer(generation: &str) -> Description {
     Description {
         kind: DescriptionKind::Offer,
         sdp: sdp(generation),
+        number: 0,
     }
 }
 
@@ -166,6 +168,14 @@ pub(crate) fn answer(generation: &str) -> Description {
     Description {
         kind: DescriptionKind::Answer,
         sdp: sdp(generation),
+        number: 0,
+    }
+}
+
+pub(crate) fn numbered(number: u32, description: Description) -> Description {
+    Description {
+        number,
+        ..description
     }
 }
 

@@ -1,12 +1,9 @@
 //! Stories of one person from the lobby to the call: searching and connecting.
 
-mod fakes {
-    pub(crate) mod person;
-}
-
 use call::{Command, EndReason, Input, Output, PeerFact, PeerId, State};
-use fakes::person::*;
 use protocol::{ClientMessage, ErrorCode, LeaveReason, Role, ServerMessage};
+
+use crate::person::*;
 
 // --- Searching ------------------------------------------------------------------------------------------------------
 
@@ -129,6 +126,7 @@ fn a_match_opens_a_peer_connection() {
         peer: FIRST,
         role: Role::Offerer,
         ice_servers: Vec::new(),
+        relay_only: false,
     };
     assert_eq!(orders, [open]);
     let interests = ["chess".to_owned()].into();
@@ -151,13 +149,13 @@ fn the_offerer_offers_as_soon_as_the_peer_connection_is_open() {
         orders,
         [Output::CreateOffer {
             peer: FIRST,
-            ice_restart: false
+            restart: None
         }]
     );
     let orders = person.fact(PeerFact::OfferCreated(offer("a")));
     let send = ClientMessage::Description {
         room: ROOM,
-        description: offer("a"),
+        description: numbered(1, offer("a")),
     };
     assert_eq!(orders, [Output::Send(send)]);
     person.server(ServerMessage::Description {
@@ -288,6 +286,7 @@ fn a_second_match_while_connecting_takes_the_place_of_the_first() {
         peer: PeerId(2),
         role: Role::Answerer,
         ice_servers: Vec::new(),
+        relay_only: false,
     };
     assert_eq!(orders, [close(FIRST), open]);
     assert_eq!(person.call.room(), Some(&NEXT_ROOM));

@@ -1,0 +1,377 @@
+//! Stories of one person whose networks, server and wishes change during a call.
+
+use std::time::Duration;
+
+use call::negotiation::Restart;
+use call::{Command, DirectView, Input, Output, PeerFact, State};
+use protocol::{ClientMessage, LeaveReason, PathPolicy, PeerMessage, Role, ServerMessage};
+
+use crate::person::*;
+
+fn restart(how: Restart) -> Output {
+    Output::CreateOffer {
+        peer: FIRST,
+        restart: Some(how),
+    }
+}
+
+fn to_partner(message: PeerMessage) -> Output {
+    Output::SendToPartner {
+        peer: FIRST,
+        message,
+    }
+}
+
+/// In a call, with the data channel open and a partner that agrees to a direct path.
+fn talking(role: Role) -> Person {
+    let mut person = Person::connected(role);
+    let told = person.fact(PeerFact::ChannelOpen);
+    assert_eq!(told, [to_partner(PeerMessage::Direct { allowed: true })]);
+    assert_eq!(person.fact(PeerFact::DirectAllowed(true)), []);
+    person
+}
+
+// --- The session with the server ------------------------------------------------------------------------------------
+
+#[test]
+fn a_session_that_is_taken_up_keeps_its_room() {
+    let mut person = Person::connected(Role::Offerer);
+    assert_eq!(person.tell(Input::SignallingAway), []);
+    assert_eq!(person.call.room(), Some(&ROOM));
+    assert_eq!(person.tell(Input::SignallingBack), []);
+    person.server(partner_left(ROOM, LeaveReason::Next));
+    assert!(person.ended().is_some(), "the room is ours");
+}
+
+#[test]
+fn what_is_said_while_the_server_is_away_is_kept_by_the_shell() {
+    let mut person = Person::connected(Role::Offerer);
+    person.tell(Input::SignallingAway);
+    assert_eq!(
+        person.fact(PeerFact::Disconnected),
+        [restart(Restart::Keep)]
+    );
+    let orders = person.fact(PeerFact::OfferCreated(offer("a2")));
+    let description = numbered(2, offer("a2"));
+    let send = ClientMessage::Description {
+        room: ROOM,
+        description,
+    };
+    assert_eq!(orders, [Output::Send(send)]);
+}
+
+#[test]
+fn who_searched_when_the_server_went_away_asks_again() {
+    let mut person = Person::searching();
+    person.tell(Input::SignallingAway);
+    assert_eq!(person.call.poll_timeout(), None);
+    assert_eq!(person.tell(Input::SignallingBack), []);
+    person.server(ServerMessage::Waiting { online: 2 });
+    assert_eq!(
+        person.timeout(secs(1)),
+        [Output::Send(join(&["chess"]))],
+        "the queue has not waited"
+    );
+    person.server(ServerMessage::Waiting { online: 2 });
+    assert_eq!(person.call.poll_timeout(), None);
+}
+
+#[test]
+fn a_match_made_just_before_the_server_went_away_is_taken() {
+    let mut person = Person::searching();
+    person.tell(Input::SignallingAway);
+    person.tell(Input::SignallingBack);
+    person.server(matched(ROOM, Role::Answerer));
+    person.pass(secs(2));
+    assert_eq!(person.tell(Input::Timeout), []);
+    assert!(matches!(person.call.state(), State::Connecting { .. }));
+}
+
+// --- Without the server ---------------------------------------------------------------------------------------------
+
+#[test]
+fn with_a_path_descriptions_and_candidates_go_over_the_data_channel() {
+    let mut person = talking(Role::Offerer);
+    person.fact(PeerFact::NegotiationNeeded);
+    let orders = person.fact(PeerFact::OfferCreated(offer("a1")));
+    let description = numbered(2, offer("a1"));
+    assert_eq!(
+        orders,
+        [to_partner(PeerMessage::Description { description })]
+    );
+    let own = Some(candidate("a1", 7));
+    let orders = person.fact(PeerFact::LocalCandidate(own.clone()));
+    assert_eq!(
+        orders,
+        [to_partner(PeerMessage::Candidate { candidate: own })]
+    );
+
+    let description = numbered(2, answer("b1"));
+    let orders = person.fact(PeerFact::RemoteDescription(description.clone()));
+    let apply = Output::ApplyRemote {
+        peer: FIRST,
+        description,
+    };
+    assert_eq!(orders, [apply]);
+    person.fact(PeerFact::RemoteApplied);
+    let candidate = Some(candidate("b1", 3));
+    let orders = person.fact(PeerFact::RemoteCandidate(candidate.clone()));
+    let add = Output::AddCandidate {
+        peer: FIRST,
+        candidate,
+    };
+    assert_eq!(orders, [add]);
+}
+
+#[test]
+fn an_offer_that_went_down_with_the_path_is_made_again_over_the_server() {
+    let mut person = talking(Role::Offerer);
+    person.fact(PeerFact::NegotiationNeeded);
+    person.fact(PeerFact::OfferCreated(offer("a1")));
+    person.fact(PeerFact::LocalCandidate(Some(candidate("a1", 7))));
+    let orders = person.fact(PeerFact::Disconnected);
+    let again = [
+        Output::Send(ClientMessage::Description {
+            room: ROOM,
+            description: numbered(2, offer("a1")),
+        }),
+        Output::Send(ClientMessage::Candidate {
+            room: ROOM,
+            candidate: Some(candidate("a1", 7)),
+        }),
+    ];
+    assert_eq!(orders, again);
+    // The restart comes when that is answered.
+    person.server(ServerMessage::Description {
+        room: ROOM,
+        description: numbered(2, answer("b1")),
+    });
+    assert_eq!(
+        person.fact(PeerFact::RemoteApplied),
+        [restart(Restart::Keep)]
+    );
+}
+
+#[test]
+fn without_path_and_server_an_offer_waits_in_the_data_channel() {
+    let mut person = talking(Role::Offerer);
+    person.tell(Input::SignallingDown);
+    assert_eq!(
+        person.fact(PeerFact::Disconnected),
+        [restart(Restart::Keep)]
+    );
+    let orders = person.fact(PeerFact::OfferCreated(offer("a2")));
+    let description = numbered(2, offer("a2"));
+    assert_eq!(
+        orders,
+        [to_partner(PeerMessage::Description { description })]
+    );
+}
+
+#[test]
+fn an_offer_that_comes_twice_is_answered_twice_with_the_same_answer() {
+    let mut person = talking(Role::Answerer);
+    let description = numbered(2, offer("b2"));
+    person.fact(PeerFact::RemoteDescription(description.clone()));
+    person.fact(PeerFact::RemoteApplied);
+    let first = person.fact(PeerFact::AnswerCreated(answer("a2")));
+    let described = PeerMessage::Description {
+        description: numbered(2, answer("a2")),
+    };
+    assert_eq!(first, [to_partner(described)]);
+    person.fact(PeerFact::Disconnected);
+    let again = person.server(ServerMessage::Description {
+        room: ROOM,
+        description,
+    });
+    let send = ClientMessage::Description {
+        room: ROOM,
+        description: numbered(2, answer("a2")),
+    };
+    assert_eq!(again, [Output::Send(send)]);
+    let late = numbered(1, offer("b1"));
+    assert_eq!(person.fact(PeerFact::RemoteDescription(late)), []);
+}
+
+#[test]
+fn a_partner_who_repeats_an_offer_without_end_is_not_answered_without_end() {
+    let mut person = talking(Role::Answerer);
+    let description = numbered(2, offer("b2"));
+    person.fact(PeerFact::RemoteDescription(description.clone()));
+    person.fact(PeerFact::RemoteApplied);
+    person.fact(PeerFact::AnswerCreated(answer("a2")));
+    let answers = (0..1000)
+        .map(|_| person.fact(PeerFact::RemoteDescription(description.clone())))
+        .filter(|orders| !orders.is_empty())
+        .count();
+    assert_eq!(answers, 8);
+}
+
+// --- Networks -------------------------------------------------------------------------------------------------------
+
+#[test]
+fn whoever_moves_to_another_network_restarts_at_once_with_new_sockets() {
+    for role in [Role::Offerer, Role::Answerer] {
+        let mut person = talking(role);
+        assert_eq!(
+            person.tell(Input::NetworkChanged),
+            [restart(Restart::Rebind)],
+            "{role:?}"
+        );
+        assert!(matches!(person.call.state(), State::Connected { .. }));
+    }
+}
+
+#[test]
+fn an_offer_of_the_network_before_is_taken_back_for_a_better_one() {
+    let mut person = talking(Role::Offerer);
+    person.tell(Input::NetworkChanged);
+    person.fact(PeerFact::OfferCreated(offer("a2")));
+    let orders = person.tell(Input::NetworkChanged);
+    let rollback = Output::Rollback { peer: FIRST };
+    assert_eq!(orders, [rollback, restart(Restart::Rebind)]);
+    person.fact(PeerFact::OfferCreated(offer("a3")));
+    let late = numbered(2, answer("b2"));
+    assert_eq!(
+        person.fact(PeerFact::RemoteDescription(late)),
+        [],
+        "the answer to the one that was taken back"
+    );
+    let description = numbered(3, answer("b3"));
+    let orders = person.fact(PeerFact::RemoteDescription(description.clone()));
+    let apply = Output::ApplyRemote {
+        peer: FIRST,
+        description,
+    };
+    assert_eq!(orders, [apply]);
+}
+
+#[test]
+fn one_who_moved_before_the_partner_restarted_need_not_restart_too() {
+    let mut person = talking(Role::Answerer);
+    person.tell(Input::NetworkChanged);
+    person.fact(PeerFact::OfferCreated(offer("a2")));
+    person.fact(PeerFact::RemoteDescription(numbered(2, offer("b2"))));
+    assert_eq!(
+        person.fact(PeerFact::RemoteApplied),
+        [Output::CreateAnswer { peer: FIRST }]
+    );
+    let orders = person.fact(PeerFact::AnswerCreated(answer("a3")));
+    assert!(!orders.iter().any(is_restart), "{orders:?}");
+}
+
+#[test]
+fn one_who_moved_while_the_partner_restarts_restarts_again() {
+    let mut person = talking(Role::Answerer);
+    person.fact(PeerFact::RemoteDescription(numbered(2, offer("b2"))));
+    person.tell(Input::NetworkChanged);
+    person.fact(PeerFact::RemoteApplied);
+    let orders = person.fact(PeerFact::AnswerCreated(answer("a2")));
+    assert!(
+        orders.iter().any(is_restart),
+        "the sockets are old: {orders:?}"
+    );
+}
+
+fn is_restart(order: &Output) -> bool {
+    matches!(order, Output::CreateOffer { restart, .. } if restart.is_some())
+}
+
+#[test]
+fn a_call_on_a_relay_looks_for_a_direct_path_a_few_times() {
+    let mut person = talking(Role::Offerer);
+    person.fact(PeerFact::PathSelected { is_relayed: true });
+    let mut restarts = 0;
+    while let Some(at) = person.call.poll_timeout() {
+        person.now = at;
+        restarts += person.tell(Input::Timeout).len();
+        person.agree("a2", "b2");
+        assert!(restarts < 10);
+    }
+    assert_eq!(restarts, 2);
+    person.tell(Input::NetworkChanged);
+    person.agree("a3", "b3");
+    person.fact(PeerFact::PathSelected { is_relayed: false });
+    assert_eq!(person.call.poll_timeout(), None, "it is direct");
+}
+
+// --- The shield -----------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_shielded_call_goes_direct_when_both_want_it() {
+    let mut person = Person::with_signalling();
+    person.command(Command::SetShield(true));
+    person.command(start(&["chess"]));
+    let orders = person.server(matched(ROOM, Role::Offerer));
+    let [Output::OpenPeer { relay_only, .. }] = orders[..] else {
+        panic!("{orders:?}");
+    };
+    assert!(relay_only);
+    person.fact(PeerFact::Opened);
+    person.agree("a1", "b1");
+    person.fact(PeerFact::Connected);
+    person.fact(PeerFact::PathSelected { is_relayed: true });
+    assert_eq!(
+        person.fact(PeerFact::ChannelOpen),
+        [to_partner(PeerMessage::Direct { allowed: false })]
+    );
+    person.fact(PeerFact::DirectAllowed(true));
+    assert_eq!(person.call.poll_timeout(), None, "nobody asked for it yet");
+    let view = DirectView {
+        is_hidden: true,
+        is_allowed: false,
+        partner_allows: Some(true),
+        is_permitted: true,
+    };
+    assert_eq!(person.call.direct(), Some(view));
+
+    let orders = person.command(Command::AllowDirect(true));
+    let expected = [
+        to_partner(PeerMessage::Direct { allowed: true }),
+        Output::AllowDirect { peer: FIRST },
+        restart(Restart::Keep),
+    ];
+    assert_eq!(orders, expected);
+    assert!(matches!(person.call.state(), State::Connected { .. }));
+}
+
+#[test]
+fn a_server_may_want_every_call_on_a_relay() {
+    let mut person = Person::searching();
+    let matched = ServerMessage::Matched {
+        room: ROOM,
+        role: Role::Answerer,
+        interests: Vec::new(),
+        ice_servers: Vec::new(),
+        path_policy: PathPolicy::RelayOnly,
+    };
+    let orders = person.server(matched);
+    assert!(
+        matches!(
+            orders[..],
+            [Output::OpenPeer {
+                relay_only: true,
+                ..
+            }]
+        ),
+        "{orders:?}"
+    );
+    assert_eq!(person.command(Command::AllowDirect(true)), []);
+}
+
+#[test]
+fn a_lost_path_is_looked_for_at_least_thirty_seconds() {
+    let mut person = talking(Role::Offerer);
+    person.server(partner_left(ROOM, LeaveReason::Disconnected));
+    person.fact(PeerFact::Disconnected);
+    let lost_at = person.now;
+    while person.ended().is_none() {
+        let at = person
+            .call
+            .poll_timeout()
+            .expect("it does not wait for ever");
+        person.now = at;
+        person.tell(Input::Timeout);
+    }
+    assert_eq!(person.now - lost_at, Duration::from_secs(30));
+}

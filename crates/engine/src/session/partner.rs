@@ -1,0 +1,85 @@
+//! What the partner says over the data channel, what is said to the partner, and how long it holds.
+
+use std::time::Instant;
+
+use call::{Input, PeerFact};
+use protocol::{PeerMessage, limits};
+
+use super::Session;
+use crate::PartnerView;
+
+/// What is known of the partner, and how long it holds.
+#[derive(Default)]
+pub(super) struct Partner {
+    pub(super) view: PartnerView,
+    pub(super) typing_since: Option<Instant>,
+}
+
+impl Partner {
+    pub(super) fn set_typing(&mut self, since: Option<Instant>) {
+        self.typing_since = since;
+        self.view.is_typing = since.is_some();
+    }
+}
+
+impl Session {
+    /// Of the present peer connection.
+    pub(super) fn on_peer_message(&mut self, text: &str) {
+        match protocol::decode(text) {
+            Ok(PeerMessage::Chat { text }) => {
+                self.partner.set_typing(None);
+                self.chat.push(crate::Speaker::Partner, text);
+            }
+            Ok(PeerMessage::Typing { active }) => {
+                self.partner.set_typing(active.then(Instant::now));
+            }
+            Ok(PeerMessage::Sending { audio, video }) => {
+                self.partner.view.is_sending_audio = audio;
+                self.partner.view.is_sending_video = video;
+            }
+            Ok(PeerMessage::Direct { allowed }) => {
+                self.tell_call(PeerFact::DirectAllowed(allowed));
+            }
+            Ok(PeerMessage::Description { description }) => {
+                self.tell_call(PeerFact::RemoteDescription(description));
+            }
+            Ok(PeerMessage::Candidate { candidate }) => {
+                self.tell_call(PeerFact::RemoteCandidate(candidate));
+            }
+            Ok(PeerMessage::Bye) => self.tell_call(PeerFact::Bye),
+            // A newer partner may say more than we understand, and a hostile one anything: neither hurts.
+            Err(error) => tracing::debug!(%error, "a message of the partner was not understood"),
+        }
+    }
+
+    /// Tells the call what the present peer connection reports.
+    pub(super) fn tell_call(&mut self, fact: PeerFact) {
+        if let Some(live) = &self.live {
+            let peer = live.id;
+            self.call.handle(Input::Peer { peer, fact }, Instant::now());
+        }
+    }
+
+    pub(super) fn send_chat(&mut self, text: &str) {
+        let text: String = text.trim().chars().take(limits::CHAT_CHARS).collect();
+        if !text.is_empty() && self.partner.view.is_chat_open {
+            self.send(&PeerMessage::Chat { text: text.clone() });
+            self.chat.push(crate::Speaker::Me, text);
+        }
+    }
+
+    /// Tells the partner which of sound and pictures to expect.
+    pub(super) fn tell_what_we_send(&self) {
+        let (audio, video) = self.deck.is_sending();
+        self.send(&PeerMessage::Sending { audio, video });
+    }
+
+    pub(super) fn send(&self, message: &PeerMessage) {
+        let media = self.live.as_ref().and_then(|live| live.media.as_ref());
+        if let Some(media) = media.filter(|_| self.partner.view.is_chat_open)
+            && media.peer.send_message(protocol::encode(message)).is_err()
+        {
+            tracing::warn!("a message to the partner was lost: the connection does not keep up");
+        }
+    }
+}

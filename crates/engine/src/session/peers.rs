@@ -1,0 +1,266 @@
+//! Peer connections: the present call's, and the one that is kept ready for the next.
+
+use std::time::Instant;
+
+use call::{Input, Output, PeerFact, PeerId, State};
+use protocol::{ClientMessage, IceServer, PathPolicy, Role};
+use transport::{CertificateDer, Peer, PeerConfig};
+
+use super::Session;
+use super::partner::Partner;
+use crate::config::bind_addresses;
+use crate::network::route_address;
+use crate::peer_task::{Key, MediaTaps, News, Order, PeerTask};
+use crate::pipeline::{ReceiveAudio, ReceiveVideo};
+use crate::spare::{Activity, Decision};
+use crate::transport_figures::TransportFigures;
+
+/// How much a spare connection may report before it is used: all candidates of a machine with many interfaces.
+const SPARE_NEWS_LIMIT: usize = 80;
+
+/// The peer connection of the present call.
+pub(super) struct Live {
+    pub(super) id: PeerId,
+    pub(super) task: PeerTask,
+    pub(super) taps: MediaTaps,
+    pub(super) media: Option<LiveMedia>,
+}
+
+/// What exists once the connection has been opened.
+pub(super) struct LiveMedia {
+    pub(super) peer: Peer,
+    pub(super) video: ReceiveVideo,
+    pub(super) audio: ReceiveAudio,
+    pub(super) transport: TransportFigures,
+    pub(super) is_sending: bool,
+}
+
+/// A connection that is ready for the next call.
+pub(super) struct Spare {
+    task: PeerTask,
+    taps: MediaTaps,
+    relay_only: bool,
+    /// What it reported so far, for the call that it will belong to.
+    news: Vec<News>,
+}
+
+impl Session {
+    pub(super) fn on_news(&mut self, key: Key, item: News) {
+        if let Some(live) = self.live.as_mut().filter(|live| live.task.key() == key) {
+            match item {
+                News::Opened { peer, video, audio } => {
+                    let (video, audio) =
+                        self.deck.receive(&peer, video, audio, &live.taps.lip_sync);
+                    let transport = TransportFigures::watch(peer.clone());
+                    let is_sending = false;
+                    live.media = Some(LiveMedia {
+                        peer,
+                        video,
+                        audio,
+                        transport,
+                        is_sending,
+                    });
+                }
+                News::Fact(fact) => self.on_fact(fact),
+                News::MessageChannelOpen => {
+                    self.partner.view.is_chat_open = true;
+                    self.tell_what_we_send();
+                    self.tell_call(PeerFact::ChannelOpen);
+                }
+                News::Message(text) => self.on_peer_message(&text),
+            }
+        } else if let Some(spare) = self.spare.as_mut().filter(|spare| spare.task.key() == key) {
+            let has_failed = matches!(item, News::Fact(PeerFact::OpenFailed | PeerFact::Failed));
+            if has_failed || spare.news.len() >= SPARE_NEWS_LIMIT {
+                self.drop_spare();
+            } else {
+                spare.news.push(item);
+            }
+        }
+        // Otherwise it is late news of a connection that is being closed.
+    }
+
+    fn on_fact(&mut self, fact: PeerFact) {
+        match &fact {
+            PeerFact::Connected => {
+                self.statistics.connected(Instant::now());
+                if let Some(live) = &mut self.live {
+                    if let Some(media) = &mut live.media
+                        && !std::mem::replace(&mut media.is_sending, true)
+                    {
+                        self.deck.send_to(&media.peer);
+                    }
+                    // What was sent while the path was lost is missing at the other end.
+                    (live.taps.keyframe_wanted)();
+                }
+                self.network.set_address_in_use(route_address());
+            }
+            // The server may be behind the same broken network; if so, it is well to know it at once.
+            PeerFact::Disconnected | PeerFact::Failed => self.signalling.doubt(),
+            _ => {}
+        }
+        self.tell_call(fact);
+    }
+
+    pub(super) fn carry_out_orders(&mut self) {
+        while let Some(output) = self.call.poll_output() {
+            match output {
+                Output::Send(message) => self.signalling.send(message),
+                Output::SendToPartner { message, .. } => self.send(&message),
+                Output::OpenPeer {
+                    peer,
+                    role,
+                    ice_servers,
+                    relay_only,
+                } => self.open_peer(peer, role, ice_servers, relay_only),
+                Output::AllowDirect { peer } => self.order(peer, Order::AllowDirect),
+                Output::ClosePeer { peer, say_bye } => self.close_peer(peer, say_bye),
+                Output::CreateOffer { peer, restart } => {
+                    self.order(peer, Order::CreateOffer { restart });
+                }
+                Output::CreateAnswer { peer } => self.order(peer, Order::CreateAnswer),
+                Output::ApplyRemote { peer, description } => {
+                    self.order(peer, Order::ApplyRemote(description));
+                }
+                Output::Rollback { peer } => self.order(peer, Order::Rollback),
+                Output::AddCandidate { peer, candidate } => {
+                    self.order(peer, Order::AddCandidate(candidate));
+                }
+            }
+        }
+    }
+
+    fn open_peer(&mut self, id: PeerId, role: Role, ice_servers: Vec<IceServer>, relay_only: bool) {
+        self.statistics.matched(Instant::now());
+        self.chat.clear();
+        self.partner = Partner::default();
+        let spare = self.spare.take_if(|spare| spare.relay_only == relay_only);
+        tracing::info!(?role, is_ready = spare.is_some(), "matched");
+        let (task, taps, news) = match spare {
+            Some(spare) => {
+                self.spare_policy.on_taken();
+                (spare.task, spare.taps, spare.news)
+            }
+            None => {
+                let (task, taps) = self.begin_peer(ice_servers, relay_only);
+                (task, taps, Vec::new())
+            }
+        };
+        let key = task.key();
+        self.live = Some(Live {
+            id,
+            task,
+            taps,
+            media: None,
+        });
+        self.order(id, Order::TakeRole(role));
+        for item in news {
+            self.on_news(key, item);
+        }
+    }
+
+    fn begin_peer(
+        &mut self,
+        ice_servers: Vec<IceServer>,
+        relay_only: bool,
+    ) -> (PeerTask, MediaTaps) {
+        let roots = self.config.extra_roots.iter().cloned();
+        let config = PeerConfig {
+            ice_servers,
+            relay_only,
+            bind: bind_addresses(&self.config.server),
+            extra_roots: roots.map(CertificateDer::from).collect(),
+            ..PeerConfig::default()
+        };
+        self.last_key = Key(self.last_key.0 + 1);
+        let taps = self.deck.media_taps();
+        let task = PeerTask::open(
+            self.last_key,
+            config,
+            taps.clone(),
+            self.news_sender.clone(),
+        );
+        (task, taps)
+    }
+
+    fn close_peer(&mut self, id: PeerId, say_bye: bool) {
+        if let Some(live) = self.live.take_if(|live| live.id == id) {
+            self.deck.stop_sending();
+            close(&live.task, say_bye);
+        }
+        self.deck.clear_remote();
+        self.partner = Partner::default();
+        self.network.set_address_in_use(None);
+        tracing::info!("the peer connection is closed");
+    }
+
+    fn order(&mut self, id: PeerId, order: Order) {
+        let Some(live) = self.live.as_ref().filter(|live| live.id == id) else {
+            return;
+        };
+        if live.task.order(order).is_err() {
+            let fact = PeerFact::NegotiationFailed;
+            self.call
+                .handle(Input::Peer { peer: id, fact }, Instant::now());
+        }
+    }
+
+    pub(super) fn rebind_at_next_restart(&self) {
+        let media = self.live.as_ref().and_then(|live| live.media.as_ref());
+        if let Some(media) = media {
+            media.peer.rebind_at_next_restart();
+        }
+    }
+
+    /// Sees to it that there is a connection ready for the next match, when there should be one.
+    pub(super) fn tend_spare(&mut self) {
+        let activity = match self.call.state() {
+            State::Idle | State::Ended { .. } => Activity::Idle,
+            State::Searching { .. } => Activity::Searching,
+            State::Connecting { .. } | State::Reconnecting { .. } => Activity::Busy,
+            State::Connected { .. } => Activity::InCall,
+        };
+        let is_server_there = matches!(
+            self.signalling_view,
+            crate::SignallingView::Connected { .. }
+        );
+        match self
+            .spare_policy
+            .decide(activity, is_server_there, Instant::now())
+        {
+            Some(Decision::Ask) => self.signalling.send(ClientMessage::Prepare),
+            Some(Decision::Close) => self.drop_spare(),
+            None => {}
+        }
+    }
+
+    /// The server said what a spare needs.
+    pub(super) fn make_spare(&mut self, ice_servers: Vec<IceServer>, policy: PathPolicy) {
+        if self.spare.is_some() {
+            return;
+        }
+        let relay_only = self.config.shield || !policy.is_any();
+        let (task, taps) = self.begin_peer(ice_servers, relay_only);
+        self.spare = Some(Spare {
+            task,
+            taps,
+            relay_only,
+            news: Vec::new(),
+        });
+        self.spare_policy.on_made(Instant::now());
+    }
+
+    pub(super) fn drop_spare(&mut self) {
+        if let Some(spare) = self.spare.take() {
+            close(&spare.task, false);
+        }
+        self.spare_policy.on_gone();
+    }
+}
+
+fn close(task: &PeerTask, say_bye: bool) {
+    // The peer's task closes the connection in any case: it ends with its queue of orders.
+    if task.order(Order::Close { say_bye }).is_err() {
+        tracing::debug!("the peer connection was gone before it was closed");
+    }
+}

@@ -1,0 +1,164 @@
+//! One connection to the server: its handshakes, and frames as messages.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use protocol::{ClientMessage, DecodeError, ErrorCode, Resume, ServerMessage, limits};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+use super::Session;
+use crate::SignallingProblem;
+
+/// How long a server may take for the TCP, TLS and WebSocket handshakes. Beyond this a person takes it for dead.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a server may take to answer `hello`.
+pub(super) const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// How a connection ended, and how long the server wants us to stay away, if it said so.
+pub(super) struct End {
+    pub(super) problem: SignallingProblem,
+    pub(super) wait: Option<Duration>,
+    /// The server has ended the session too.
+    pub(super) is_final: bool,
+}
+
+impl From<SignallingProblem> for End {
+    fn from(problem: SignallingProblem) -> Self {
+        Self {
+            problem,
+            wait: None,
+            is_final: false,
+        }
+    }
+}
+
+/// A connection on which the server has said `welcome`, and what it said with it.
+pub(super) struct Greeting {
+    pub(super) socket: Socket,
+    pub(super) online: u32,
+    pub(super) session: Option<protocol::Session>,
+    pub(super) resumed: Option<u64>,
+}
+
+/// Connects and greets, and takes `session` up if there is one and the server still has it.
+pub(super) async fn greet(
+    url: &str,
+    session: Option<&Session>,
+) -> Result<Greeting, SignallingProblem> {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(8 * 1024)
+        .max_message_size(Some(limits::FRAME_BYTES))
+        .max_frame_size(Some(limits::FRAME_BYTES));
+    let attempt = connect_async_with_config(url, Some(config), true);
+    let (mut socket, _) = timeout(CONNECT_TIMEOUT, attempt)
+        .await
+        .map_err(|_| SignallingProblem::Unreachable("it does not answer in time".to_owned()))?
+        .map_err(connect_problem)?;
+    let hello = ClientMessage::Hello {
+        version: protocol::VERSION,
+        capabilities: Vec::new(),
+        resume: session.map(|session| Resume {
+            token: session.token,
+            received: session.ledger.received(),
+        }),
+    };
+    socket
+        .send(Message::text(protocol::encode(&hello)))
+        .await
+        .map_err(lost)?;
+    match timeout(WELCOME_TIMEOUT, next_message(&mut socket)).await {
+        Ok(Ok(ServerMessage::Welcome {
+            online,
+            session,
+            resumed,
+            ..
+        })) => Ok(Greeting {
+            socket,
+            online,
+            session,
+            resumed,
+        }),
+        Ok(Ok(ServerMessage::Error {
+            code: ErrorCode::UnsupportedVersion,
+            ..
+        })) => Err(SignallingProblem::WrongVersion),
+        Ok(Ok(ServerMessage::Error {
+            code: ErrorCode::Full,
+            ..
+        })) => Err(SignallingProblem::Full),
+        Ok(Ok(other)) => {
+            tracing::debug!(?other, "the server did not greet us");
+            Err(SignallingProblem::NotAServer(
+                "it did not greet us".to_owned(),
+            ))
+        }
+        Ok(Err(end)) => Err(end.problem),
+        Err(_) => Err(SignallingProblem::NotAServer("it said nothing".to_owned())),
+    }
+}
+
+/// Writes one frame, in a time that has a limit.
+pub(super) async fn write(socket: &mut Socket, message: Message) -> Result<(), End> {
+    match timeout(CONNECT_TIMEOUT, socket.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(lost(error).into()),
+        Err(_) => Err(SignallingProblem::Lost("the server takes nothing in".to_owned()).into()),
+    }
+}
+
+pub(super) async fn next_message(socket: &mut Socket) -> Result<ServerMessage, End> {
+    loop {
+        if let Some(message) = read(socket.next().await)? {
+            return Ok(message);
+        }
+    }
+}
+
+/// One frame as a message; `None` for a frame that carries none, or none that this version understands.
+pub(super) fn read(
+    frame: Option<Result<Message, WebSocketError>>,
+) -> Result<Option<ServerMessage>, End> {
+    match frame {
+        Some(Ok(Message::Text(text))) => match protocol::decode::<ServerMessage>(&text) {
+            Ok(message) => Ok(Some(message)),
+            Err(DecodeError::UnknownType(_)) => Ok(None),
+            Err(error) => {
+                tracing::warn!(%error, "the server sent a message that cannot be read");
+                Ok(None)
+            }
+        },
+        Some(Ok(Message::Close(close))) => {
+            let reason = close.map_or_else(String::new, |close| close.reason.to_string());
+            Err(SignallingProblem::Lost(reason).into())
+        }
+        Some(Ok(_)) => Ok(None),
+        Some(Err(error)) => Err(lost(error).into()),
+        None => Err(SignallingProblem::Lost("the connection ended".to_owned()).into()),
+    }
+}
+
+fn connect_problem(error: WebSocketError) -> SignallingProblem {
+    match error {
+        WebSocketError::Url(error) => SignallingProblem::BadUrl(error.to_string()),
+        WebSocketError::HttpFormat(error) => SignallingProblem::BadUrl(error.to_string()),
+        WebSocketError::Http(response) if response.status().as_u16() == 503 => {
+            SignallingProblem::Full
+        }
+        WebSocketError::Http(response) => {
+            SignallingProblem::NotAServer(format!("it answers {}", response.status()))
+        }
+        WebSocketError::Protocol(error) => SignallingProblem::NotAServer(error.to_string()),
+        other => SignallingProblem::Unreachable(other.to_string()),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "stands in map_err")]
+fn lost(error: WebSocketError) -> SignallingProblem {
+    SignallingProblem::Lost(error.to_string())
+}

@@ -1,0 +1,321 @@
+//! Where TCP connections come in, and are told apart by their first bytes: TLS, TURN, or HTTP.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use ::relay::{Place, framing::begins_stun};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{self, AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, warn};
+
+use crate::{connection::Surroundings, relay, routes::Entrance, tls::Tls};
+
+/// How long a TCP connection may stay without becoming a WebSocket, or without saying what it is.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long to wait after the system refused a connection, for instance because file descriptors ran out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// See the module.
+pub(crate) struct Door {
+    /// One for each TCP connection that may be open.
+    pub(crate) sockets: Arc<Semaphore>,
+    /// One for each WebSocket that may be open.
+    pub(crate) seats: Arc<Semaphore>,
+    /// One for each client of the relay that may be there by TCP.
+    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) others: Others,
+    pub(crate) surroundings: Arc<Surroundings>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) routes: axum::Router<Entrance>,
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) relay: Option<relay::Handle>,
+}
+
+/// A TCP connection that has just come in.
+struct Arrival {
+    addr: SocketAddr,
+    local_ip: IpAddr,
+    socket: OwnedSemaphorePermit,
+    place: OthersPlace,
+}
+
+impl Door {
+    pub(crate) async fn accept(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, addr)) => self.admit(stream, addr, stop.clone()),
+                    Err(error) => {
+                        warn!(%error, "cannot take a connection");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+    }
+
+    fn admit(self: &Arc<Self>, stream: TcpStream, addr: SocketAddr, stop: CancellationToken) {
+        let Ok(socket) = Arc::clone(&self.sockets).try_acquire_owned() else {
+            debug!("no room for another TCP connection");
+            return;
+        };
+        let Some(place) = self.others.enter(addr.ip()) else {
+            debug!("too many connections from one address");
+            return;
+        };
+        // Messages are small and wait for answers: Nagle's algorithm would add 40 ms to each exchange.
+        let (Ok(()), Ok(local)) = (stream.set_nodelay(true), stream.local_addr()) else {
+            debug!("a client went away at once");
+            return;
+        };
+        let arrival = Arrival {
+            addr,
+            local_ip: local.ip(),
+            socket,
+            place,
+        };
+        let door = Arc::clone(self);
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = door.receive(stream, arrival) => {}
+            }
+        });
+    }
+
+    /// Finds out what a connection speaks, and serves it.
+    async fn receive(&self, stream: TcpStream, arrival: Arrival) {
+        let mut first = [0];
+        match timeout(HANDSHAKE, stream.peek(&mut first)).await {
+            Ok(Ok(1..)) => {}
+            _ => return debug!("a client said nothing"),
+        }
+        if first != TLS_HANDSHAKE {
+            return self.serve(stream, first[0], arrival).await;
+        }
+        let Some(tls) = &self.tls else {
+            return debug!("a client wants TLS and there is no certificate");
+        };
+        let secured = timeout(HANDSHAKE, async {
+            let mut stream = tls.acceptor().accept(stream).await?;
+            let mut first = vec![0; FIRST_BYTES];
+            let len = stream.read(&mut first).await?;
+            first.truncate(len);
+            Ok::<_, io::Error>(Begun {
+                first,
+                at: 0,
+                stream,
+            })
+        });
+        match secured.await {
+            Ok(Ok(begun)) => {
+                if let Some(&first) = begun.first.first() {
+                    self.serve(begun, first, arrival).await;
+                }
+            }
+            Ok(Err(error)) => debug!(%error, "bad TLS"),
+            Err(_) => debug!("a client took too long for its TLS handshake"),
+        }
+    }
+
+    async fn serve<S>(&self, stream: S, first: u8, arrival: Arrival)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        // Every TURN client begins with a request. (The first byte of channel data could be taken for that of an HTTP
+        // method, but nobody has a channel yet.)
+        match &self.relay {
+            Some(relay) if begins_stun(first) => {
+                let Ok(_stream) = self.streams.try_acquire() else {
+                    return debug!("no room for another client of the relay");
+                };
+                drop(arrival.socket);
+                relay::serve(stream, arrival.addr, relay).await;
+                drop(arrival.place);
+            }
+            _ => self.serve_http(stream, arrival).await,
+        }
+    }
+
+    async fn serve_http<S>(&self, stream: S, arrival: Arrival)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        drop(arrival.place);
+        let entrance = Entrance {
+            surroundings: Arc::clone(&self.surroundings),
+            seats: Arc::clone(&self.seats),
+            tasks: self.tasks.clone(),
+            local_ip: arrival.local_ip,
+            socket: Arc::new(arrival.socket),
+        };
+        let service = TowerToHyperService::new(self.routes.clone().with_state(entrance));
+        let http = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HANDSHAKE)
+            .max_buf_size(16 * 1024)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        match timeout(HANDSHAKE, http).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => debug!(%error, "bad HTTP"),
+            Err(_) => debug!("a client took too long for its handshake"),
+        }
+    }
+}
+
+/// The first byte of a TLS handshake (RFC 8446 §5.1).
+const TLS_HANDSHAKE: [u8; 1] = [0x16];
+/// How much is read to see what is inside TLS.
+const FIRST_BYTES: usize = 1024;
+
+/// A stream of which something was read already.
+struct Begun<S> {
+    first: Vec<u8>,
+    at: usize,
+    stream: S,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Begun<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let rest = &self.first[self.at..];
+        if rest.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        let len = rest.len().min(buffer.remaining());
+        buffer.put_slice(&rest[..len]);
+        self.at += len;
+        if self.at == self.first.len() {
+            self.first = Vec::new();
+            self.at = 0;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Begun<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Counts the connections of each address that are not, or not yet, signalling.
+#[derive(Debug, Clone)]
+pub(crate) struct Others {
+    /// As many entries as there are such connections, at most.
+    counts: Arc<Mutex<HashMap<Place, usize>>>,
+    most: usize,
+}
+
+/// One of them. Given back when it is dropped.
+struct OthersPlace {
+    others: Others,
+    place: Place,
+}
+
+impl Others {
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            counts: Arc::default(),
+            most,
+        }
+    }
+
+    fn enter(&self, ip: IpAddr) -> Option<OthersPlace> {
+        let place = Place::from(ip);
+        let mut counts = self.lock();
+        let count = counts.entry(place).or_default();
+        if *count >= self.most {
+            return None;
+        }
+        *count += 1;
+        drop(counts);
+        Some(OthersPlace {
+            others: self.clone(),
+            place,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Place, usize>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for OthersPlace {
+    fn drop(&mut self) {
+        let mut counts = self.others.lock();
+        if let Some(count) = counts.get_mut(&self.place) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.place);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_its_share_and_what_it_gives_back_can_be_taken_again() {
+        let others = Others::new(2);
+        let [ip, other]: [IpAddr; 2] = [[192, 0, 2, 1].into(), [192, 0, 2, 2].into()];
+        let first = others.enter(ip);
+        let second = others.enter(ip);
+
+        assert!(first.is_some() && second.is_some());
+        assert!(others.enter(ip).is_none());
+        assert!(others.enter(other).is_some());
+        drop(first);
+        assert!(others.enter(ip).is_some());
+        drop(second);
+        assert!(others.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_was_read_is_read_again_and_then_the_rest() {
+        let mut begun = Begun {
+            first: b"hello ".to_vec(),
+            at: 0,
+            stream: &b"world"[..],
+        };
+        let mut all = String::new();
+        begun.read_to_string(&mut all).await.unwrap();
+
+        assert_eq!(all, "hello world");
+    }
+}

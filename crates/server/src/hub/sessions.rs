@@ -1,0 +1,171 @@
+//! How clients come in, come back and are forgotten.
+
+use std::time::Instant;
+
+use matchmaker::{Input, PeerId};
+use protocol::{ClientMessage, LedgerLimits, Resume, ResumeToken, ServerMessage, Session};
+use tokio::sync::oneshot;
+use tracing::debug;
+
+use super::{Admission, Hub, random_bytes};
+use crate::{
+    clients::{Leftover, Newcomer},
+    outbox::{Frames, KEPT, outbox},
+};
+
+impl Hub {
+    pub(super) fn on_greeted(
+        &mut self,
+        resume: Option<Resume>,
+        host: Box<str>,
+        admit: oneshot::Sender<Admission>,
+    ) {
+        let session = resume.and_then(|resume| {
+            let holder = self.clients.holder(resume.token)?;
+            Some((holder, resume.received))
+        });
+        let Some((peer, received)) = session else {
+            return self.admit(host, admit);
+        };
+        let newcomer = Newcomer {
+            received,
+            host,
+            admit,
+        };
+        if let Some(leftover) = self.clients.take_place(peer, newcomer) {
+            self.take_up(peer, leftover);
+        }
+    }
+
+    pub(super) fn on_ended(&mut self, peer: PeerId, frames: Frames, is_loss: bool) {
+        match self.clients.on_connection_ended(peer, frames) {
+            Some(Leftover::ForNobody { frames }) if is_loss => self.keep(peer, frames),
+            Some(Leftover::ForNobody { .. }) => self.forget(peer),
+            Some(leftover) => self.take_up(peer, leftover),
+            None => {}
+        }
+    }
+
+    /// Whether a message is answered already by what was under way to a client that was lost.
+    ///
+    /// One who waited joins again when he comes back. If he was matched before the loss was noticed, that is what he
+    /// asks for: he must not lose the partner, of whom he does not know yet.
+    pub(super) fn has_answered(&mut self, peer: PeerId, message: &ClientMessage) -> bool {
+        if matches!(message, ClientMessage::Prepare) {
+            return false;
+        }
+        let Some(client) = self.clients.get_mut(peer) else {
+            return false;
+        };
+        let has_missed_match = std::mem::take(&mut client.has_missed_match);
+        has_missed_match
+            && matches!(message, ClientMessage::Join { .. })
+            && self.matchmaker.room_of(peer).is_some()
+    }
+
+    /// Lets one in who has no session yet.
+    fn admit(&mut self, host: Box<str>, admit: oneshot::Sender<Admission>) {
+        let peer = self.counters.next_peer();
+        let token = self.keeps_sessions().then(random_token);
+        let limits = if token.is_some() {
+            KEPT
+        } else {
+            LedgerLimits::NOTHING
+        };
+        let (outbox, frames) = outbox(limits);
+        let cut = self.clients.add(peer, outbox, host, token, Instant::now());
+        let admission = Admission {
+            peer,
+            frames,
+            cut,
+            welcome: self.welcome(token, None),
+        };
+        if admit.send(admission).is_err() {
+            self.forget(peer);
+        }
+    }
+
+    /// Lets one in who takes up `peer`'s session, if nothing of it is lost.
+    fn take_up(&mut self, peer: PeerId, leftover: Leftover) {
+        let Leftover::ForNewcomer {
+            mut frames,
+            newcomer,
+            cut,
+        } = leftover
+        else {
+            return;
+        };
+        if frames.session.resume(newcomer.received).is_err() {
+            debug!("a session cannot be taken up: what the client lacks is not kept");
+            self.forget(peer);
+            return self.admit(newcomer.host, newcomer.admit);
+        }
+        self.leave_queue(peer);
+        let Some(client) = self.clients.get_mut(peer) else {
+            return;
+        };
+        client.has_missed_match = client
+            .matched
+            .is_some_and(|matched| matched + frames.len() as u64 >= client.outbox.pushed());
+        client.host = newcomer.host;
+        let token = client.token;
+        let admission = Admission {
+            peer,
+            welcome: self.welcome(token, Some(frames.session.received())),
+            frames,
+            cut,
+        };
+        debug!("a session is taken up");
+        if let Err(admission) = newcomer.admit.send(admission) {
+            self.keep(peer, admission.frames);
+        }
+    }
+
+    /// Keeps what belongs to one whose connection is lost, in case he comes back.
+    fn keep(&mut self, peer: PeerId, frames: Frames) {
+        if !self.keeps_sessions() {
+            return self.forget(peer);
+        }
+        // Strangers must not meet one who is not there.
+        self.leave_queue(peer);
+        let grace = self.settings.grace;
+        if let Some(peer) = self.clients.keep(peer, frames, grace, Instant::now()) {
+            debug!("too many are away: the first of them is forgotten");
+            self.forget(peer);
+        }
+    }
+
+    /// The end of `peer`'s session. The matchmaker is told soon.
+    pub(super) fn forget(&mut self, peer: PeerId) {
+        if self.clients.remove(peer).is_some() {
+            self.forgotten.push(peer);
+        }
+    }
+
+    fn leave_queue(&mut self, peer: PeerId) {
+        if let Some(client) = self.clients.get(peer)
+            && client.outbox.is_waiting()
+        {
+            client.outbox.set_waiting(false);
+            self.inform(Input::LeaveAsked { peer, room: None });
+        }
+    }
+
+    fn keeps_sessions(&self) -> bool {
+        !self.settings.grace.is_zero()
+    }
+
+    fn welcome(&self, token: Option<ResumeToken>, resumed: Option<u64>) -> ServerMessage {
+        let grace_ms = u64::try_from(self.settings.grace.as_millis()).unwrap_or(u64::MAX);
+        ServerMessage::Welcome {
+            version: protocol::VERSION,
+            online: self.online(),
+            session: token.map(|token| Session { token, grace_ms }),
+            resumed,
+        }
+    }
+}
+
+fn random_token() -> ResumeToken {
+    ResumeToken::from_bytes(random_bytes())
+}

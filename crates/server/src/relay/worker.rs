@@ -1,0 +1,559 @@
+//! The thread that owns the relay and all its UDP sockets.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    ops::Range,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use mio::{Events, Interest, Poll, Token, Waker, net::UdpSocket};
+use relay::{AllocationId, Client, Counters, Order, Relay, Secrets, Time};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use crate::relay::{
+    RelaySettings,
+    batch::{Arena, Outgoing, Received},
+    outbox::Outbox,
+    sockets::Ports,
+};
+
+/// How many inputs of streams may wait for the worker. Streams wait for room; the worker waits for nobody.
+const INPUTS: usize = 256;
+/// How many datagrams are taken from one socket in a row, so that nobody waits for long.
+const IN_A_ROW: usize = 32;
+/// How often the worker looks around if nothing happens.
+const IDLE: Duration = Duration::from_secs(1);
+
+const WAKER: Token = Token(usize::MAX);
+
+/// What streams tell the worker.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// A client has connected.
+    Opened {
+        id: u64,
+        addr: SocketAddr,
+        outbox: Arc<Outbox>,
+    },
+    /// It has sent whole messages.
+    Frames { id: u64, bytes: Vec<u8> },
+    /// It is gone.
+    Gone { id: u64 },
+}
+
+/// The way to the worker. When the last one is dropped, the worker ends.
+#[derive(Debug, Clone)]
+pub(crate) struct Handle {
+    inputs: mpsc::Sender<Input>,
+    shared: Arc<Shared>,
+    _ends: Arc<EndsWorker>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    waker: Waker,
+    is_stopped: AtomicBool,
+    counters: Mutex<Counters>,
+    last_stream: AtomicU64,
+}
+
+/// Ends the worker when it is dropped.
+#[derive(Debug)]
+struct EndsWorker(Arc<Shared>);
+
+impl Drop for EndsWorker {
+    fn drop(&mut self) {
+        self.0.is_stopped.store(true, Relaxed);
+        if let Err(error) = self.0.waker.wake() {
+            warn!(%error, "the relay cannot be woken");
+        }
+    }
+}
+
+/// Reads what the relay has done.
+#[derive(Debug, Clone)]
+pub(crate) struct Meter(Arc<Shared>);
+
+impl Meter {
+    pub(crate) fn counters(&self) -> Counters {
+        *self
+            .0
+            .counters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Handle {
+    /// Starts the thread.
+    pub(crate) fn start(
+        settings: &RelaySettings,
+        secrets: Secrets,
+        udp: Vec<std::net::UdpSocket>,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let shared = Arc::new(Shared {
+            waker,
+            is_stopped: AtomicBool::new(false),
+            counters: Mutex::default(),
+            last_stream: AtomicU64::new(0),
+        });
+        let (sender, inputs) = mpsc::channel(INPUTS);
+        let worker = Worker::new(settings, secrets, udp, poll, inputs, Arc::clone(&shared))?;
+        thread::Builder::new()
+            .name("relay".to_owned())
+            .spawn(move || worker.run())?;
+        Ok(Self {
+            inputs: sender,
+            _ends: Arc::new(EndsWorker(Arc::clone(&shared))),
+            shared,
+        })
+    }
+
+    pub(crate) fn meter(&self) -> Meter {
+        Meter(Arc::clone(&self.shared))
+    }
+
+    /// A number that no other stream has or had.
+    pub(super) fn next_stream(&self) -> u64 {
+        self.shared.last_stream.fetch_add(1, Relaxed) + 1
+    }
+
+    /// Tells the worker. `false` if it has ended.
+    pub(super) async fn tell(&self, input: Input) -> bool {
+        let is_told = self.inputs.send(input).await.is_ok();
+        // A waker that fails has no worker to wake.
+        is_told && self.shared.waker.wake().is_ok()
+    }
+}
+
+/// Where something comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Listener(usize),
+    Relayed(AllocationId),
+}
+
+/// A socket that clients send to.
+#[derive(Debug)]
+struct Listener {
+    socket: UdpSocket,
+    is_v6: bool,
+}
+
+/// A socket of an allocation.
+#[derive(Debug)]
+struct RelayedSocket {
+    socket: UdpSocket,
+    /// Whether it is in the list of those that have more.
+    is_ready: bool,
+}
+
+struct Stream {
+    addr: SocketAddr,
+    outbox: Arc<Outbox>,
+}
+
+struct Worker {
+    relay: Relay,
+    ports: Ports,
+    poll: Poll,
+    listeners: Vec<Listener>,
+    relayed: Vec<Option<RelayedSocket>>,
+    streams: HashMap<u64, Stream>,
+    inputs: mpsc::Receiver<Input>,
+    shared: Arc<Shared>,
+    /// Sockets that have more than was taken from them.
+    ready: VecDeque<Source>,
+    arena: Arena,
+    received: Vec<Received>,
+    /// What goes out next, with the socket that it goes through.
+    outgoing: Vec<(Source, Outgoing)>,
+    run: Vec<Outgoing>,
+    reply: Vec<u8>,
+}
+
+impl Worker {
+    fn new(
+        settings: &RelaySettings,
+        secrets: Secrets,
+        udp: Vec<std::net::UdpSocket>,
+        poll: Poll,
+        inputs: mpsc::Receiver<Input>,
+        shared: Arc<Shared>,
+    ) -> io::Result<Self> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(io::Error::from)?;
+        let ports = Ports::new(settings, &udp);
+        let mut listeners = Vec::new();
+        for (at, socket) in udp.into_iter().enumerate() {
+            let is_v6 = socket.local_addr()?.is_ipv6();
+            let mut socket = UdpSocket::from_std(socket);
+            poll.registry()
+                .register(&mut socket, Token(at), Interest::READABLE)?;
+            listeners.push(Listener { socket, is_v6 });
+        }
+        Ok(Self {
+            relay: Relay::new(settings.limits.clone(), secrets, &key, Instant::now()),
+            ports,
+            poll,
+            listeners,
+            relayed: Vec::new(),
+            streams: HashMap::new(),
+            inputs,
+            shared,
+            ready: VecDeque::new(),
+            arena: Arena::new(),
+            received: Vec::new(),
+            outgoing: Vec::new(),
+            run: Vec::new(),
+            reply: Vec::new(),
+        })
+    }
+
+    fn run(mut self) {
+        let mut events = Events::with_capacity(1024);
+        let mut has_inputs = false;
+        while !self.shared.is_stopped.load(Relaxed) {
+            let timeout = if has_inputs || !self.ready.is_empty() {
+                Duration::ZERO
+            } else {
+                self.relay.poll_timeout().map_or(IDLE, |due| {
+                    due.saturating_duration_since(Instant::now()).min(IDLE)
+                })
+            };
+            match self.poll.poll(&mut events, Some(timeout)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    warn!(%error, "the relay cannot wait for its sockets");
+                    return;
+                }
+                _ => {}
+            }
+            for event in &events {
+                match event.token() {
+                    WAKER => has_inputs = true,
+                    Token(at) => self.on_ready(at),
+                }
+            }
+            for _ in 0..self.ready.len() {
+                if let Some(source) = self.ready.pop_front() {
+                    self.receive(source);
+                }
+            }
+            if has_inputs {
+                has_inputs = self.take_inputs();
+            }
+            self.flush();
+            self.relay.handle_timeout(Instant::now());
+            self.close_ended();
+            let counters = self.relay.counters();
+            *self
+                .shared
+                .counters
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = counters;
+        }
+    }
+
+    fn on_ready(&mut self, token: usize) {
+        if token < self.listeners.len() {
+            let source = Source::Listener(token);
+            if !self.ready.contains(&source) {
+                // Clients first: what they ask makes way for the rest.
+                self.ready.push_front(source);
+            }
+            return;
+        }
+        let at = token - self.listeners.len();
+        if let Some(Some(relayed)) = self.relayed.get_mut(at)
+            && !relayed.is_ready
+        {
+            relayed.is_ready = true;
+            self.ready
+                .push_back(Source::Relayed(AllocationId(at as u32)));
+        }
+    }
+
+    /// Takes some datagrams from a socket.
+    fn receive(&mut self, source: Source) {
+        if self.arena.free() < IN_A_ROW {
+            self.flush();
+        }
+        let (socket, is_v6) = match source {
+            Source::Listener(at) => (&self.listeners[at].socket, self.listeners[at].is_v6),
+            Source::Relayed(id) => match self.relayed.get_mut(id.0 as usize) {
+                Some(Some(relayed)) => {
+                    relayed.is_ready = false;
+                    (&relayed.socket, false)
+                }
+                _ => return,
+            },
+        };
+        self.received.clear();
+        match self.arena.receive(socket, IN_A_ROW, &mut self.received) {
+            Ok(outcome) => {
+                self.relay.counters_mut().drops_oversized += outcome.too_long;
+                if outcome.has_more {
+                    match source {
+                        Source::Listener(_) => self.ready.push_back(source),
+                        Source::Relayed(id) => self.on_ready(self.listeners.len() + id.0 as usize),
+                    }
+                }
+            }
+            // Nothing that a peer or a client can cause; the next datagram may do better.
+            Err(_) => self.relay.counters_mut().drops_congested += 1,
+        }
+        let time = time();
+        let received = std::mem::take(&mut self.received);
+        for Received { slot, from, range } in received.iter().cloned() {
+            let from = if is_v6 {
+                SocketAddr::new(from.ip().to_canonical(), from.port())
+            } else {
+                from
+            };
+            match source {
+                Source::Listener(at) => {
+                    let listener = at as u16;
+                    let client = Client::Datagram {
+                        listener,
+                        addr: from,
+                    };
+                    self.take(client, slot, range, time);
+                }
+                Source::Relayed(id) => {
+                    let buffer = self.arena.slot(slot);
+                    let order = self.relay.from_peer(id, from, buffer, range, time.now);
+                    self.carry_out(order, slot, None);
+                }
+            }
+        }
+        self.received = received;
+    }
+
+    fn take(&mut self, client: Client, slot: usize, range: Range<usize>, time: Time) {
+        let buffer = self.arena.slot(slot);
+        let order = self
+            .relay
+            .from_client(client, buffer, range, time, &mut self.reply);
+        self.carry_out(order, slot, Some(client));
+    }
+
+    fn carry_out(&mut self, order: Order, slot: usize, asker: Option<Client>) {
+        match order {
+            Order::Nothing => {}
+            Order::Reply => {
+                if let Some(client) = asker {
+                    self.send_reply(client);
+                }
+            }
+            Order::ToClient { client, range } => self.send_to_client(client, slot, range),
+            Order::ToPeer {
+                allocation,
+                peer,
+                range,
+            } => {
+                let outgoing = Outgoing {
+                    slot,
+                    to: peer,
+                    range,
+                };
+                self.outgoing.push((Source::Relayed(allocation), outgoing));
+            }
+            Order::Open(opening) => {
+                let client = opening.client();
+                let opened = self.ports.open(&opening, random_u64);
+                let (socket, relayed) = match opened {
+                    Ok((socket, addr)) => (Some(socket), Ok(addr)),
+                    Err(error) => (None, Err(error)),
+                };
+                let id = self
+                    .relay
+                    .opened(opening, relayed, Instant::now(), &mut self.reply);
+                if let (Some(id), Some(socket)) = (id, socket) {
+                    self.keep(id, socket);
+                    self.set_used(client, true);
+                }
+                self.send_reply(client);
+            }
+        }
+        // Mostly none; a socket must be gone before its number is given to another.
+        self.close_ended();
+    }
+
+    fn keep(&mut self, id: AllocationId, socket: std::net::UdpSocket) {
+        let at = id.0 as usize;
+        let mut socket = UdpSocket::from_std(socket);
+        let token = Token(self.listeners.len() + at);
+        if let Err(error) = self
+            .poll
+            .registry()
+            .register(&mut socket, token, Interest::READABLE)
+        {
+            warn!(%error, "a relayed address is deaf");
+        }
+        if self.relayed.len() <= at {
+            self.relayed.resize_with(at + 1, || None);
+        }
+        self.relayed[at] = Some(RelayedSocket {
+            socket,
+            is_ready: false,
+        });
+    }
+
+    fn close_ended(&mut self) {
+        while let Some(closed) = self.relay.poll_closed() {
+            // What is still on its way goes first.
+            self.send_outgoing();
+            if let Some(relayed) = self.relayed.get_mut(closed.allocation.0 as usize) {
+                *relayed = None;
+            }
+            self.set_used(closed.client, false);
+        }
+    }
+
+    fn set_used(&self, client: Client, is_used: bool) {
+        if let Client::Stream { id, .. } = client
+            && let Some(stream) = self.streams.get(&id)
+        {
+            stream.outbox.is_used.store(is_used, Relaxed);
+        }
+    }
+
+    fn send_reply(&mut self, client: Client) {
+        match client {
+            Client::Datagram { listener, addr } => {
+                let Some(listener) = self.listeners.get(usize::from(listener)) else {
+                    return;
+                };
+                let to = reachable(addr, listener.is_v6);
+                if listener.socket.send_to(&self.reply, to).is_err() {
+                    self.relay.counters_mut().drops_congested += 1;
+                }
+            }
+            Client::Stream { id, .. } => {
+                if let Some(stream) = self.streams.get(&id) {
+                    stream.outbox.push(&self.reply, false);
+                }
+            }
+        }
+    }
+
+    fn send_to_client(&mut self, client: Client, slot: usize, range: Range<usize>) {
+        match client {
+            Client::Datagram { listener, addr } => {
+                let at = usize::from(listener);
+                let is_v6 = self.listeners.get(at).is_some_and(|l| l.is_v6);
+                let to = reachable(addr, is_v6);
+                let outgoing = Outgoing { slot, to, range };
+                self.outgoing.push((Source::Listener(at), outgoing));
+            }
+            Client::Stream { id, .. } => {
+                if let Some(stream) = self.streams.get(&id) {
+                    let bytes = self.arena.bytes(slot, range);
+                    let dropped = stream.outbox.push(bytes, true);
+                    self.relay.counters_mut().drops_congested += dropped;
+                }
+            }
+        }
+    }
+
+    /// Sends what goes out, and makes room for more to come in.
+    fn flush(&mut self) {
+        self.send_outgoing();
+        self.arena.clear();
+    }
+
+    /// Sends what goes out, socket by socket, each in the order in which it came in.
+    fn send_outgoing(&mut self) {
+        self.outgoing.sort_by_key(|(through, _)| match through {
+            Source::Listener(at) => (0, *at),
+            Source::Relayed(id) => (1, id.0 as usize),
+        });
+        for same in self.outgoing.chunk_by(|(a, _), (b, _)| a == b) {
+            let socket = match same[0].0 {
+                Source::Listener(at) => self.listeners.get(at).map(|listener| &listener.socket),
+                Source::Relayed(id) => match self.relayed.get(id.0 as usize) {
+                    Some(Some(relayed)) => Some(&relayed.socket),
+                    _ => None,
+                },
+            };
+            if let Some(socket) = socket {
+                self.run.clear();
+                self.run
+                    .extend(same.iter().map(|(_, outgoing)| outgoing.clone()));
+                let failed = self.arena.send(socket, &self.run);
+                self.relay.counters_mut().drops_congested += failed;
+            }
+        }
+        self.outgoing.clear();
+    }
+
+    /// Takes what streams have brought; `true` if there is more.
+    fn take_inputs(&mut self) -> bool {
+        for _ in 0..INPUTS {
+            match self.inputs.try_recv() {
+                Ok(Input::Opened { id, addr, outbox }) => {
+                    self.streams.insert(id, Stream { addr, outbox });
+                }
+                Ok(Input::Frames { id, bytes }) => self.take_frames(id, &bytes),
+                Ok(Input::Gone { id }) => {
+                    if let Some(Stream { addr, .. }) = self.streams.remove(&id) {
+                        self.relay.client_gone(Client::Stream { id, addr });
+                        self.close_ended();
+                    }
+                }
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    fn take_frames(&mut self, id: u64, mut bytes: &[u8]) {
+        let Some(&Stream { addr, .. }) = self.streams.get(&id) else {
+            return;
+        };
+        let time = time();
+        while let Ok(Some(len)) = relay::framing::frame_len(bytes)
+            && let Some((frame, rest)) = bytes.split_at_checked(len)
+        {
+            bytes = rest;
+            if self.arena.free() == 0 {
+                self.flush();
+            }
+            if let Some((slot, range)) = self.arena.put(frame) {
+                self.take(Client::Stream { id, addr }, slot, range, time);
+            }
+        }
+    }
+}
+
+/// An address as a socket wants it: one for IPv6 takes IPv4 addresses mapped.
+const fn reachable(addr: SocketAddr, is_v6: bool) -> SocketAddr {
+    match addr.ip() {
+        IpAddr::V4(ip) if is_v6 => {
+            let mapped: Ipv6Addr = ip.to_ipv6_mapped();
+            SocketAddr::new(IpAddr::V6(mapped), addr.port())
+        }
+        _ => addr,
+    }
+}
+
+fn time() -> Time {
+    Time {
+        now: Instant::now(),
+        unix: SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default(),
+    }
+}
+
+fn random_u64() -> u64 {
+    getrandom::u64().expect("the system's random source works once it is running")
+}

@@ -1,0 +1,109 @@
+//! Measures how surely and how fast calls connect on bad paths, in one process on loopback.
+//!
+//! `cargo run -p transport --example connect_table -- 20` makes 20 calls of each kind; `--without-workarounds` makes as
+//! many without, in turns. Times are from the first offer to media being possible on both sides.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use transport::{Impairment, Opened, Peer, PeerConfig, PeerEvent, Workarounds};
+
+const LOSS_PERCENT: [u32; 4] = [0, 5, 10, 20];
+const ROUND_TRIPS_MS: [u64; 3] = [0, 50, 150];
+const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let calls = arguments.iter().find_map(|text| text.parse().ok());
+    let calls: u64 = calls.unwrap_or(20);
+    let mut kinds = vec![("", Workarounds::default())];
+    if arguments.iter().any(|text| text == "--without-workarounds") {
+        let without = Workarounds {
+            repeat_handshake: false,
+            extra_turns: false,
+        };
+        kinds.push(("  without workarounds", without));
+    }
+    println!("loss  round trip  connected  p50 ms  p95 ms  max ms");
+    for round_trip in ROUND_TRIPS_MS {
+        for loss in LOSS_PERCENT {
+            let mut results = vec![Vec::new(); kinds.len()];
+            for seed in 0..calls {
+                for ((_, workarounds), result) in kinds.iter().zip(&mut results) {
+                    let delay = Duration::from_millis(round_trip) / 2;
+                    result.extend(call(seed, *workarounds, f64::from(loss) / 100.0, delay).await);
+                }
+            }
+            for ((name, _), mut result) in kinds.iter().zip(results) {
+                result.sort();
+                let ms = |index: usize| {
+                    let time = result.get(index.min(result.len().saturating_sub(1)));
+                    time.map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
+                };
+                println!(
+                    "{loss:3} % {round_trip:8} ms {:5}/{calls:<5} {:6.0}  {:6.0}  {:6.0}{name}",
+                    result.len(),
+                    ms(result.len() / 2),
+                    ms(result.len() * 95 / 100),
+                    ms(usize::MAX),
+                );
+            }
+        }
+    }
+}
+
+/// Makes one call; the time to connect, unless it does not.
+async fn call(
+    seed: u64,
+    workarounds: Workarounds,
+    loss_ratio: f64,
+    delay: Duration,
+) -> Option<Duration> {
+    let config = |is_offerer: bool| {
+        let network = Impairment::seeded(2 * seed + u64::from(is_offerer));
+        network.set_loss_ratio(loss_ratio);
+        network.set_delay(delay);
+        PeerConfig {
+            bind: vec![([127, 0, 0, 1], 0).into()],
+            is_offerer,
+            impairment: Some(network),
+            workarounds,
+            ..PeerConfig::default()
+        }
+    };
+    let mut a = Peer::open(config(true)).await.expect("opens");
+    let mut b = Peer::open(config(false)).await.expect("opens");
+    let start = Instant::now();
+    let connecting = async {
+        let offer = a.peer.create_offer(None).await.expect("offers");
+        b.peer.apply_remote(offer).await.expect("takes the offer");
+        let answer = b.peer.create_answer().await.expect("answers");
+        a.peer.apply_remote(answer).await.expect("takes the answer");
+        tokio::join!(
+            connected(&mut a.events, &b.peer),
+            connected(&mut b.events, &a.peer)
+        )
+    };
+    let both = tokio::time::timeout(GIVE_UP_AFTER, connecting).await;
+    let elapsed = start.elapsed();
+    for Opened { peer, .. } in [a, b] {
+        peer.close().await;
+    }
+    matches!(both, Ok((true, true))).then_some(elapsed)
+}
+
+/// Tells the partner of candidates until connected. False if that fails.
+async fn connected(events: &mut mpsc::Receiver<PeerEvent>, partner: &Peer) -> bool {
+    while let Some(event) = events.recv().await {
+        match event {
+            PeerEvent::LocalCandidate(candidate) => {
+                partner.add_candidate(candidate).await.expect("is taken");
+            }
+            PeerEvent::Connected => return true,
+            PeerEvent::Failed => return false,
+            _ => {}
+        }
+    }
+    false
+}

@@ -1,0 +1,410 @@
+//! What all sockets of one peer know of its paths, and which datagrams they let pass.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::checks::{Checks, PairChecks, PairKey};
+use super::datagram::{Content, Datagram, payload};
+use super::hold::Hold;
+use super::inbox::Inbox;
+use super::relay_gate::RelayGate;
+use super::stun::Message;
+use crate::CandidateKind;
+use crate::stats::{PairState, PairStats};
+
+/// Candidates of the partner that are remembered: twice as many as it may have, as it may change.
+const MAX_REMOTE_CANDIDATES: usize = 128;
+
+/// How long a check may go unanswered before its pair counts as failed.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What becomes of an arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Pass,
+    /// It is kept until the stack takes it.
+    Hold,
+    Drop,
+}
+
+/// The ends of a pair, as the stack names them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ends {
+    /// The socket that packets leave from.
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    /// Whether they go to a relay of ours first.
+    pub(crate) is_relayed: bool,
+}
+
+/// Shared by the sockets of one peer.
+#[derive(Debug)]
+pub(crate) struct Paths {
+    /// Nothing may go to or come from anybody but the servers.
+    is_shielded: AtomicBool,
+    /// No pair is selected: relayed paths have to wait their turn.
+    is_connecting: AtomicBool,
+    /// Whether anything may be wanted by the hold; spares the lock otherwise.
+    is_holding: AtomicBool,
+    /// The path fell silent, and has not come back.
+    is_lost: AtomicBool,
+    last_arrival_us: AtomicU64,
+    opened_at: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The addresses of STUN and TURN servers, made-up ones included.
+    servers: BTreeSet<SocketAddr>,
+    /// Where the partner says that its addresses are from.
+    remote_kinds: BTreeMap<SocketAddr, CandidateKind>,
+    checks: Checks,
+    gate: RelayGate,
+    hold: Hold<(Arc<Inbox>, SocketAddr)>,
+    round_trip: Option<Duration>,
+    relay: Option<SocketAddr>,
+}
+
+impl Paths {
+    pub(crate) fn new(is_shielded: bool, now: Instant) -> Self {
+        Self {
+            is_shielded: AtomicBool::new(is_shielded),
+            is_connecting: AtomicBool::new(true),
+            is_holding: AtomicBool::new(true),
+            is_lost: AtomicBool::new(false),
+            last_arrival_us: AtomicU64::new(0),
+            opened_at: now,
+            state: Mutex::new(State {
+                servers: BTreeSet::new(),
+                remote_kinds: BTreeMap::new(),
+                checks: Checks::default(),
+                gate: RelayGate::default(),
+                hold: Hold::new(),
+                round_trip: None,
+                relay: None,
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether only relays may be used from now on.
+    pub(crate) fn set_shield(&self, is_shielded: bool) {
+        self.is_shielded.store(is_shielded, Ordering::Relaxed);
+    }
+
+    /// These are a server's.
+    pub(super) fn on_resolved(&self, addresses: &[SocketAddr]) {
+        self.lock().servers.extend(addresses);
+    }
+
+    /// A generation of candidates begins (RFC 8445 section 9): media has no path until it is connected.
+    pub(crate) fn on_restart(&self) {
+        let mut state = self.lock();
+        state.gate.restart();
+        state.remote_kinds.clear();
+        state.checks.forget_pairs();
+        state.hold.on_restart();
+        self.is_connecting.store(true, Ordering::Relaxed);
+        self.is_holding.store(true, Ordering::Relaxed);
+    }
+
+    /// The partner told of a candidate (RFC 8839 section 5.1).
+    pub(crate) fn on_remote_candidate(&self, candidate: &str) {
+        let words: Vec<&str> = candidate.split_whitespace().collect();
+        let [_, _, _, _, address, port, "typ", kind, ..] = words.as_slice() else {
+            return;
+        };
+        let kind = match *kind {
+            "host" => CandidateKind::Host,
+            "srflx" => CandidateKind::ServerReflexive,
+            "relay" => CandidateKind::Relay,
+            _ => CandidateKind::PeerReflexive,
+        };
+        let mut state = self.lock();
+        state.gate.on_remote_candidate(kind == CandidateKind::Relay);
+        if state.remote_kinds.len() < MAX_REMOTE_CANDIDATES
+            && let (Ok(ip), Ok(port)) = (address.parse::<IpAddr>(), port.parse())
+        {
+            state.remote_kinds.insert(SocketAddr::new(ip, port), kind);
+        }
+    }
+
+    /// The partner has told of all its candidates.
+    pub(crate) fn on_end_of_remote_candidates(&self) {
+        self.lock().gate.on_end_of_candidates();
+    }
+
+    /// The stack takes media. What waited is handed over.
+    pub(crate) fn on_connected(&self, now: Instant) {
+        self.is_connecting.store(false, Ordering::Relaxed);
+        let mut state = self.lock();
+        for ((inbox, from), bytes) in state.hold.release(now) {
+            inbox.push_admitted(from, bytes);
+        }
+        self.is_holding.store(false, Ordering::Relaxed);
+    }
+
+    /// The last round trip of a connectivity check.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.lock().round_trip
+    }
+
+    /// The relay through which the last check left. Once a pair is selected, only that is checked.
+    pub(crate) fn relay_in_use(&self) -> Option<SocketAddr> {
+        self.lock().relay
+    }
+
+    /// The pairs that were tried since the last restart, `selected` by the addresses of its ends among them.
+    pub(crate) fn pairs(&self, selected: Option<Ends>, now: Instant) -> Vec<PairStats> {
+        let state = self.lock();
+        let stats = |(pair, checks): (PairKey, PairChecks)| {
+            let kind = state.remote_kinds.get(&pair.remote);
+            let is_answered = checks.round_trip.is_some();
+            let is_late = now.saturating_duration_since(checks.sent_at) > CHECK_TIMEOUT;
+            let is_selected = |ends: Ends| {
+                ends.is_relayed == pair.relay.is_some()
+                    && ends.remote == pair.remote
+                    && (ends.is_relayed || ends.local == pair.local)
+            };
+            PairStats {
+                local: match pair.relay {
+                    Some(_) => CandidateKind::Relay,
+                    None => CandidateKind::Host,
+                },
+                remote: kind.copied().unwrap_or(CandidateKind::PeerReflexive),
+                state: match (is_answered, is_late) {
+                    (true, _) => PairState::Succeeded,
+                    (false, false) => PairState::InProgress,
+                    (false, true) => PairState::Failed,
+                },
+                round_trip: checks.round_trip,
+                is_selected: selected.is_some_and(is_selected),
+            }
+        };
+        state.checks.pairs().map(stats).collect()
+    }
+
+    /// How long nothing has come from the partner.
+    pub(crate) fn silence(&self, now: Instant) -> Duration {
+        let last =
+            self.opened_at + Duration::from_micros(self.last_arrival_us.load(Ordering::Relaxed));
+        now.saturating_duration_since(last)
+    }
+
+    /// Whether the path has fallen silent.
+    pub(crate) fn set_lost(&self, is_lost: bool) {
+        self.is_lost.store(is_lost, Ordering::Relaxed);
+    }
+
+    /// Whether the path that there was is of no use, nor perhaps the sockets that it used.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether a datagram may leave.
+    pub(super) fn may_send(&self, to: SocketAddr) -> bool {
+        !self.is_shielded.load(Ordering::Relaxed) || self.lock().servers.contains(&to)
+    }
+
+    /// A datagram left.
+    pub(super) fn on_sent(
+        &self,
+        local: SocketAddr,
+        to: SocketAddr,
+        datagram: Datagram,
+        bytes: &[u8],
+        now: Instant,
+    ) {
+        if !matches!(datagram.content, Content::Check | Content::TurnControl) {
+            return;
+        }
+        let mut state = self.lock();
+        if datagram.content == Content::TurnControl {
+            if let Some(message) = Message::read(bytes) {
+                state.checks.on_channel_bind(to, message);
+            }
+            return;
+        }
+        if datagram.is_wrapped || !state.servers.contains(&to) {
+            if datagram.is_wrapped {
+                state.relay = Some(to);
+            }
+            state.gate.on_check(now);
+            state.checks.on_sent(local, to, bytes, now);
+        }
+    }
+
+    /// A datagram came: what becomes of it. One to be held is already kept afterwards.
+    pub(super) fn on_received(
+        &self,
+        inbox: &Arc<Inbox>,
+        from: SocketAddr,
+        datagram: Datagram,
+        bytes: &[u8],
+        now: Instant,
+    ) -> Fate {
+        if self.is_shielded.load(Ordering::Relaxed) && !self.lock().servers.contains(&from) {
+            return Fate::Drop;
+        }
+        if matches!(
+            datagram.content,
+            Content::Media | Content::DtlsRecord | Content::Handshake | Content::Check
+        ) {
+            let since = now.saturating_duration_since(self.opened_at);
+            self.last_arrival_us
+                .store(since.as_micros() as u64, Ordering::Relaxed);
+        }
+        if datagram.content == Content::Check {
+            let mut state = self.lock();
+            let Some(round_trip) = state.checks.on_received(payload(bytes), now) else {
+                return Fate::Pass;
+            };
+            state.round_trip = Some(round_trip);
+            if datagram.is_wrapped || state.remote_kinds.get(&from) == Some(&CandidateKind::Relay) {
+                state.gate.on_round_trip(round_trip);
+                let may_pass = !self.is_connecting.load(Ordering::Relaxed)
+                    || self.is_shielded.load(Ordering::Relaxed)
+                    || state.gate.is_open(now);
+                return if may_pass { Fate::Pass } else { Fate::Drop };
+            }
+            return Fate::Pass;
+        }
+        if self.is_holding.load(Ordering::Relaxed) {
+            let mut state = self.lock();
+            if state.hold.wants(datagram.content) {
+                state.hold.keep((Arc::clone(inbox), from), bytes, now);
+                return Fate::Hold;
+            }
+        }
+        Fate::Pass
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::stun;
+
+    const RELAY: &str = "candidate:1 1 udp 1 192.0.2.9 4000 typ relay raddr 0.0.0.0 rport 9";
+    const HOST: &str = "candidate:1 1 udp 1 198.51.100.3 4000 typ host";
+
+    struct Socket {
+        paths: Paths,
+        inbox: Arc<Inbox>,
+        now: Instant,
+    }
+
+    impl Socket {
+        fn new(is_shielded: bool) -> Self {
+            let now = Instant::now();
+            Self {
+                paths: Paths::new(is_shielded, now),
+                inbox: Arc::default(),
+                now,
+            }
+        }
+
+        fn send(&self, to: &str, bytes: &[u8]) {
+            let datagram = Datagram::classify(bytes);
+            let local = "10.0.0.1:9".parse().unwrap();
+            self.paths
+                .on_sent(local, to.parse().unwrap(), datagram, bytes, self.now);
+        }
+
+        fn receive(&self, from: &str, bytes: &[u8], after_ms: u64) -> Fate {
+            let now = self.now + Duration::from_millis(after_ms);
+            let from = from.parse().unwrap();
+            self.paths
+                .on_received(&self.inbox, from, Datagram::classify(bytes), bytes, now)
+        }
+    }
+
+    fn check(kind: u16) -> Vec<u8> {
+        stun::write(kind, [5; 12], &[])
+    }
+
+    #[test]
+    fn a_shield_lets_nothing_pass_but_from_and_to_servers() {
+        let socket = Socket::new(true);
+        let server = "203.0.113.1:3478".parse().unwrap();
+        let partner = "198.51.100.3:4000".parse().unwrap();
+        socket.paths.on_resolved(&[server]);
+        assert!(socket.paths.may_send(server) && !socket.paths.may_send(partner));
+        let request = check(stun::BINDING_REQUEST);
+        assert_eq!(socket.receive("198.51.100.3:4000", &request, 0), Fate::Drop);
+        assert_eq!(socket.receive("203.0.113.1:3478", &request, 0), Fate::Pass);
+        socket.paths.set_shield(false);
+        assert!(socket.paths.may_send(partner));
+        assert_eq!(socket.receive("198.51.100.3:4000", &request, 0), Fate::Pass);
+    }
+
+    #[test]
+    fn answers_of_a_relayed_candidate_wait_while_a_direct_path_may_be_found() {
+        let socket = Socket::new(false);
+        socket.paths.on_remote_candidate(RELAY);
+        socket.paths.on_remote_candidate(HOST);
+        let (request, answer) = (check(stun::BINDING_REQUEST), check(stun::BINDING_SUCCESS));
+        socket.send("192.0.2.9:4000", &request);
+        assert_eq!(socket.receive("192.0.2.9:4000", &answer, 10), Fate::Drop);
+        socket.send("192.0.2.9:4000", &request);
+        assert_eq!(socket.receive("192.0.2.9:4000", &answer, 100), Fate::Pass);
+        socket.paths.on_restart();
+        socket.paths.on_remote_candidate(RELAY);
+        socket.send("198.51.100.3:4000", &request);
+        assert_eq!(
+            socket.receive("198.51.100.3:4000", &answer, 1),
+            Fate::Pass,
+            "a direct path need not wait"
+        );
+    }
+
+    #[test]
+    fn once_connected_answers_through_a_relay_pass() {
+        let socket = Socket::new(false);
+        socket.paths.on_connected(socket.now);
+        let wrap = |kind, content| {
+            let peer = (stun::XOR_PEER_ADDRESS, &[0, 1, 0, 0, 1, 2, 3, 4][..]);
+            stun::write(kind, [0; 12], &[peer, (stun::DATA, &check(content))])
+        };
+        let request = wrap(stun::SEND_INDICATION, stun::BINDING_REQUEST);
+        socket.send("203.0.113.1:3478", &request);
+        let answer = wrap(stun::DATA_INDICATION, stun::BINDING_SUCCESS);
+        assert_eq!(socket.receive("203.0.113.1:3478", &answer, 0), Fate::Pass);
+        assert_eq!(socket.paths.round_trip(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn media_that_comes_too_early_is_handed_over_later() {
+        let socket = Socket::new(false);
+        assert_eq!(
+            socket.receive("198.51.100.3:4000", &[0x80, 1], 0),
+            Fate::Hold
+        );
+        socket.paths.on_connected(socket.now);
+        let context = std::task::Context::from_waker(std::task::Waker::noop());
+        let arrival = socket.inbox.poll(&context).expect("handed over");
+        assert_eq!(arrival.bytes, [0x80, 1]);
+        assert!(arrival.is_admitted);
+        assert_eq!(
+            socket.receive("198.51.100.3:4000", &[0x80, 2], 0),
+            Fate::Pass
+        );
+    }
+
+    #[test]
+    fn silence_is_broken_by_the_partner_alone() {
+        let socket = Socket::new(false);
+        let at = |ms| socket.now + Duration::from_millis(ms);
+        socket.receive("203.0.113.1:3478", &check(stun::ALLOCATE_SUCCESS), 300);
+        assert_eq!(socket.paths.silence(at(400)), Duration::from_millis(400));
+        socket.receive("198.51.100.3:4000", &check(stun::BINDING_REQUEST), 500);
+        assert_eq!(socket.paths.silence(at(600)), Duration::from_millis(100));
+    }
+}

@@ -1,0 +1,157 @@
+//! Calls that show the partner no address of ours, and the change to a direct path and back.
+
+use std::time::Duration;
+
+use protocol::Candidate;
+use tokio::net::UdpSocket;
+use tokio::task::JoinHandle;
+use transport::{CandidateKind, Peer, PeerConfig, PeerEvent, Restart};
+
+use crate::support::{Pair, drain, in_order, loopback, sound};
+use crate::turn::{TurnServer, relays};
+
+fn config(server: &TurnServer, relay_only: bool, is_offerer: bool) -> PeerConfig {
+    PeerConfig {
+        ice_servers: relays(&[server.udp()]),
+        relay_only,
+        ..loopback(is_offerer)
+    }
+}
+
+/// A candidate that is a socket of the test's own, to see what is sent there.
+fn candidate(socket: &UdpSocket) -> Candidate {
+    let address = socket.local_addr().unwrap();
+    Candidate {
+        candidate: format!(
+            "candidate:1 1 udp 2130706431 {} {} typ host",
+            address.ip(),
+            address.port()
+        ),
+        sdp_mid: None,
+        sdp_m_line_index: Some(0),
+        username_fragment: None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shielded_peer_sends_nothing_to_the_partners_addresses() {
+    let Some(server) = TurnServer::start().await else {
+        return;
+    };
+    let mut pair = Pair::open(config(&server, false, true), config(&server, true, false)).await;
+    let partner = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    pair.negotiate(None).await;
+    pair.b
+        .peer
+        .add_candidate(Some(candidate(&partner)))
+        .await
+        .unwrap();
+    // Nor does it connect to a stream that the partner offers.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut stream = candidate(&partner);
+    stream.candidate = format!(
+        "candidate:1 1 tcp 2105458943 127.0.0.1 {} typ host tcptype passive",
+        listener.local_addr().unwrap().port()
+    );
+    pair.b.peer.add_candidate(Some(stream)).await.unwrap();
+    pair.until("both are connected", Pair::is_connected).await;
+    pair.b.peer.send_message("from nowhere".into()).unwrap();
+    pair.until("a message", |pair| pair.a.messages() == ["from nowhere"])
+        .await;
+    pair.wait(Duration::from_millis(500)).await;
+    let relay = pair.b.told.first().expect("a relay was told").clone();
+    assert!(relay.contains(" typ relay "), "{relay}");
+    let mut buffer = [0; 1500];
+    while let Ok((_, from)) = partner.try_recv_from(&mut buffer) {
+        let is_relay = relay.contains(&format!(" {} {} typ", from.ip(), from.port()));
+        assert!(is_relay, "it has shown itself");
+    }
+    let connection = tokio::time::timeout(Duration::from_millis(10), listener.accept());
+    assert!(connection.await.is_err(), "it has connected");
+    let path = pair.a.paths.last().expect("a path is told");
+    assert_ne!(path.remote, CandidateKind::Host, "{path:?}");
+
+    // And now it may: the same socket gets something, so that the silence above meant something.
+    pair.b.peer.set_relay_only(false);
+    pair.negotiate(Some(Restart::Keep)).await;
+    pair.b
+        .peer
+        .add_candidate(Some(candidate(&partner)))
+        .await
+        .unwrap();
+    pair.until("a check of its own", |_| {
+        let arrived = partner.try_recv_from(&mut buffer);
+        arrived.is_ok_and(|(_, from)| !relay.contains(&format!(" {} typ", from.port())))
+    })
+    .await;
+    pair.close().await;
+}
+
+/// Sends a packet each 10 ms, numbered, until it is aborted.
+fn speak(peer: &Peer) -> JoinHandle<()> {
+    let peer = peer.clone();
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
+        for number in 0.. {
+            ticks.tick().await;
+            peer.send_audio(sound(number), number * 480)
+                .expect("the queue has room");
+        }
+    })
+}
+
+/// The longest time without a packet at either end since the last call, and how many are missing.
+fn longest_gap(pair: &mut Pair) -> (Duration, usize) {
+    let (mut gap, mut missing) = (Duration::ZERO, 0);
+    for packets in [&mut pair.a.audio, &mut pair.b.audio] {
+        let packets = drain(packets);
+        assert!(packets.len() > 100, "{} packets", packets.len());
+        for two in packets.windows(2) {
+            gap = gap.max(
+                two[1]
+                    .arrived_at
+                    .saturating_duration_since(two[0].arrived_at),
+            );
+        }
+        missing += in_order(packets).1;
+    }
+    (gap, missing)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn going_direct_and_back_breaks_nothing() {
+    let Some(server) = TurnServer::start().await else {
+        return;
+    };
+    let mut pair = Pair::open(config(&server, true, true), config(&server, true, false)).await;
+    pair.negotiate(None).await;
+    pair.until("both are connected", Pair::is_connected).await;
+    let speaking = [speak(&pair.a.peer), speak(&pair.b.peer)];
+    for (round, relay_only) in [false, true, false].into_iter().enumerate() {
+        pair.wait(Duration::from_millis(700)).await;
+        for end in [&pair.a, &pair.b] {
+            end.peer.set_relay_only(relay_only);
+        }
+        pair.negotiate(Some(Restart::Keep)).await;
+        pair.until("both are connected again", |pair| {
+            let is_back = |count| count == round + 2;
+            is_back(pair.a.count(&PeerEvent::Connected))
+                && is_back(pair.b.count(&PeerEvent::Connected))
+        })
+        .await;
+        pair.wait(Duration::from_millis(700)).await;
+        for end in [&pair.a, &pair.b] {
+            let path = end.paths.last().expect("a path is told");
+            assert_eq!(path.is_relayed(), relay_only, "{path:?}");
+        }
+        let (gap, missing) = longest_gap(&mut pair);
+        println!("relay only: {relay_only}: longest gap {gap:?}, {missing} packets missing");
+        assert!(gap < Duration::from_millis(200), "{gap:?}");
+        assert_eq!(missing, 0);
+    }
+    for task in speaking {
+        task.abort();
+    }
+    assert_eq!(pair.a.count(&PeerEvent::Disconnected), 0);
+    pair.close().await;
+}

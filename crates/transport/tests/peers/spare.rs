@@ -1,0 +1,90 @@
+//! Connections that are made ready before anybody knows whom they are for.
+
+use std::time::Duration;
+
+use protocol::Candidate;
+use transport::{Peer, PeerConfig, PeerEvent};
+
+use crate::support::{End, PATIENCE, Pair, loopback};
+
+/// A peer that has gathered ahead, and its candidates.
+async fn ready(config: PeerConfig) -> (End, Vec<Candidate>) {
+    let opened = Peer::open_without_role(config).await.expect("opens");
+    let mut end = End::new(opened);
+    end.peer.gather_ahead().await.expect("gathers");
+    let mut candidates = Vec::new();
+    loop {
+        let event = tokio::time::timeout(PATIENCE, end.events.recv()).await;
+        match event.expect("gathering ends").expect("it lives") {
+            PeerEvent::LocalCandidate(Some(candidate)) => candidates.push(candidate),
+            PeerEvent::LocalCandidate(None) => return (end, candidates),
+            _ => {}
+        }
+    }
+}
+
+fn fragment(sdp: &str) -> String {
+    let line = sdp
+        .lines()
+        .find_map(|line| line.strip_prefix("a=ice-ufrag:"));
+    line.expect("there is one").trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_was_made_ready_takes_either_role() {
+    for offerer_is_ready in [false, true] {
+        for answerer_is_ready in [false, true] {
+            let (a, _) = if offerer_is_ready {
+                ready(loopback(true)).await
+            } else {
+                (End::open(loopback(true)).await, Vec::new())
+            };
+            let (b, _) = if answerer_is_ready {
+                ready(loopback(false)).await
+            } else {
+                (End::open(loopback(false)).await, Vec::new())
+            };
+            let mut pair = Pair { a, b };
+            pair.a.peer.take_role(true).await.expect("takes a role");
+            pair.b.peer.take_role(false).await.expect("takes a role");
+            pair.negotiate(None).await;
+            pair.until("both are connected", Pair::is_connected).await;
+            pair.a.peer.send_message("to b".into()).unwrap();
+            pair.b.peer.send_message("to a".into()).unwrap();
+            pair.until("messages go both ways", |pair| {
+                pair.a.messages() == ["to a"] && pair.b.messages() == ["to b"]
+            })
+            .await;
+            pair.close().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_gathered_ahead_belongs_to_the_description_that_follows() {
+    let (offerer, candidates) = ready(loopback(true)).await;
+    offerer.peer.take_role(true).await.expect("takes a role");
+    let offer = offerer.peer.create_offer(None).await.expect("offers");
+    assert!(!candidates.is_empty());
+
+    let (answerer, more) = ready(loopback(false)).await;
+    answerer.peer.take_role(false).await.expect("takes a role");
+    let local = fragment(&offer.sdp);
+    answerer.peer.apply_remote(offer).await.expect("is applied");
+    let answer = answerer.peer.create_answer().await.expect("answers");
+    for (candidates, fragment) in [(candidates, local), (more, fragment(&answer.sdp))] {
+        for candidate in candidates {
+            assert_eq!(candidate.username_fragment.as_ref(), Some(&fragment));
+        }
+    }
+    offerer.peer.close().await;
+    answerer.peer.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_nobody_needed_is_closed_like_any_other() {
+    let (end, _) = ready(loopback(true)).await;
+    tokio::time::timeout(Duration::from_secs(5), end.peer.close())
+        .await
+        .expect("closes");
+}
