@@ -147,7 +147,7 @@ async fn talk(
         mut audio,
     } = opened;
     if is_offerer {
-        let offer = peer.create_offer(false).await?;
+        let offer = peer.create_offer(None).await?;
         signals.send(Signal::Description(offer)).await.ok();
     }
     let mut voice = Voice::default();
