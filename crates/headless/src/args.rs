@@ -105,6 +105,9 @@ pub struct Args {
     /// Writes a line of JSON a second.
     #[arg(long, value_name = "FILE.jsonl")]
     pub stats: Option<PathBuf>,
+    /// Writes a line of JSON for each change of state and each picture of the partner's, with the moment in milliseconds.
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with = "record_video")]
+    pub events: Option<PathBuf>,
     /// Uses relayed candidates only.
     #[arg(long)]
     pub relay_only: bool,

@@ -4,12 +4,14 @@
 
 pub mod args;
 mod check;
+mod events;
 pub mod measure;
 mod record;
 mod report;
 mod stranger;
 
 pub use check::check;
+pub use events::{Event, EventLine};
 pub use record::VideoRecorder;
 pub use report::{Report, ReportLine};
 pub use stranger::{Outcome, run};

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use engine::{CallView, Command, Engine, Snapshot, Speaker};
 
 use crate::args::Args;
+use crate::events::EventRecorder;
 use crate::{Report, ReportLine, VideoRecorder};
 
 /// What begins every answer, so that two such strangers do not answer each other's answers for ever.
@@ -38,6 +39,10 @@ pub fn run(args: &Args, is_over: &AtomicBool) -> anyhow::Result<Outcome> {
         Some(path) => Some(VideoRecorder::start(Arc::clone(&engine), path, args.fps)?),
         None => None,
     };
+    let events = match &args.events {
+        Some(path) => Some(EventRecorder::start(Arc::clone(&engine), path)?),
+        None => None,
+    };
     let mut outcome = Outcome::default();
     let mut number = 0;
     while !is_over.load(Ordering::Relaxed) && (args.calls == 0 || number < args.calls) {
@@ -62,6 +67,9 @@ pub fn run(args: &Args, is_over: &AtomicBool) -> anyhow::Result<Outcome> {
         }
     }
     engine.send(Command::Stop);
+    if let Some(events) = events {
+        events.finish()?;
+    }
     if let Some(recorder) = recorder {
         let frames = recorder.finish()?;
         println!("recorded {frames} pictures");

@@ -5,8 +5,8 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use headless::ReportLine;
 use headless::measure::pictures::Clip;
+use headless::{Event, EventLine, ReportLine};
 use server::{Running, Server, Settings};
 use tokio::runtime::Runtime;
 
@@ -100,6 +100,47 @@ fn three_calls_in_a_row_succeed_and_say_so_in_figures() {
         assert_eq!(last.codec.as_deref(), Some("H.264"));
         assert_eq!(last.received_size, Some((320, 240)));
     }
+}
+
+#[test]
+fn events_tell_each_state_and_each_picture_in_order() {
+    let server = TestServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.jsonl");
+    let waiting = server.peer(&[]).spawn().unwrap();
+    let pressing = server
+        .peer(&["--seconds", "2", "--events", path.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_success(&pressing);
+    assert_success(&waiting.wait_with_output().unwrap());
+
+    let text = std::fs::read_to_string(&path).unwrap();
+    let events: Vec<EventLine> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(events.is_sorted_by_key(|line| line.at_ms));
+    let mut states = Vec::new();
+    let (mut numbers, mut latest) = (Vec::new(), 0.0_f64);
+    for line in &events {
+        match &line.event {
+            Event::Signalling { .. } => {}
+            Event::Call { state } => states.push(state.as_str()),
+            Event::Picture {
+                number,
+                captured_ms,
+            } => {
+                numbers.push(number.expect("the pattern carries its number"));
+                latest = latest.max(line.at_ms - captured_ms.expect("and its time"));
+            }
+        }
+    }
+    // The states before it may be too short to be seen on loopback.
+    assert!(states.contains(&"connected"), "{states:?}");
+    assert!(numbers.len() > 10, "{}", numbers.len());
+    assert!(numbers.is_sorted(), "{numbers:?}");
+    assert!((0.0..5_000.0).contains(&latest), "{latest} ms");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Whether this machine can run the lab, and the tests that need it.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// Says whether tests that need the lab run: "on" and "off" are orders; without it they run where they can.
 pub const SWITCH: &str = "PASSERBY_LAB";
@@ -9,7 +10,10 @@ const PASSTHROUGH: (u32, u32) = (6, 9);
 /// What the virtual sound and display, and the tests in them, are made of.
 const TOOLS: [&str; 6] = ["pulseaudio", "paplay", "parec", "Xvfb", "xdotool", "import"];
 
-/// Why tests that need the lab are to be left out, if they are.
+/// What the network lab is made of.
+const NETWORK_TOOLS: [&str; 4] = ["conntrack", "ip", "nft", "unshare"];
+
+/// Why tests that need the lab's devices are to be left out, if they are.
 ///
 /// A machine that cannot run the lab is no reason when [`SWITCH`] says "on": then the tests shall fail in words.
 pub fn why_left_out() -> Option<String> {
@@ -20,7 +24,15 @@ pub fn why_left_out() -> Option<String> {
     }
 }
 
-/// What this machine lacks, if it lacks something.
+/// What this machine lacks for any part of the lab, if it lacks something.
+pub fn why_some_is_impossible() -> Option<String> {
+    let devices = why_impossible().map(|reason| format!("camera, sound and display: {reason}"));
+    let network = why_network_impossible().map(|reason| format!("network: {reason}"));
+    let reasons: Vec<String> = devices.into_iter().chain(network).collect();
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
+/// What this machine lacks for cameras, sound and displays, if it lacks something.
 pub fn why_impossible() -> Option<String> {
     if !crate::ffi::is_root() {
         return Some("a virtual camera is mounted as /dev/video*, which needs root".to_owned());
@@ -37,6 +49,46 @@ pub fn why_impossible() -> Option<String> {
     }
     let missing: Vec<&str> = TOOLS.into_iter().filter(|tool| !is_on_path(tool)).collect();
     (!missing.is_empty()).then(|| format!("not installed: {}", missing.join(", ")))
+}
+
+/// Why tests that need the network lab are to be left out, if they are; see [`why_left_out`].
+pub fn why_network_left_out() -> Option<String> {
+    match std::env::var(SWITCH).as_deref() {
+        Ok("on") => None,
+        Ok("off") => Some(format!("{SWITCH}=off")),
+        _ => why_network_impossible(),
+    }
+}
+
+/// What this machine lacks for the network lab, if it lacks something.
+pub fn why_network_impossible() -> Option<String> {
+    if !crate::ffi::is_root() {
+        return Some("network namespaces need root".to_owned());
+    }
+    if !Path::new("/dev/net/tun").exists() {
+        return Some(
+            "this kernel has no /dev/net/tun, of which the lab's cables are made".to_owned(),
+        );
+    }
+    let missing: Vec<&str> = NETWORK_TOOLS
+        .into_iter()
+        .filter(|tool| !is_on_path(tool))
+        .collect();
+    if !missing.is_empty() {
+        return Some(format!("not installed: {}", missing.join(", ")));
+    }
+    // Root in a container may not be allowed to, and a kernel may be built without: only trying tells.
+    let trial = Command::new("unshare")
+        .args([
+            "--net",
+            "nft",
+            "add table ip lab; add chain ip lab nat { type nat hook postrouting priority 0; }",
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    let works = trial.is_ok_and(|status| status.success());
+    (!works).then(|| "network namespaces with nftables cannot be made here".to_owned())
 }
 
 /// Major and minor number of a kernel's release, such as "6.12.3-amd64".

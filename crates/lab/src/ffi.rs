@@ -2,14 +2,15 @@
 
 #![expect(
     unsafe_code,
-    reason = "mount, ioctl and signals have no safe interface in the standard library"
+    reason = "mount, ioctl, namespaces and signals have no safe interface in the standard library"
 )]
 
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -131,6 +132,70 @@ pub(crate) fn die_with_parent(command: &mut Command) -> &mut Command {
     };
     // SAFETY: between fork and exec `set` makes one system call and neither allocates nor locks.
     unsafe { command.pre_exec(set) }
+}
+
+/// Moves the calling thread, and nothing else of this process, into a network namespace.
+pub(crate) fn enter_namespace(namespace: &File) -> io::Result<()> {
+    // SAFETY: passes a descriptor that is open for the time of the call, and no pointers.
+    check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }).map(drop)
+}
+
+/// Has the command's process begin in a network namespace.
+pub(crate) fn start_in_namespace(command: &mut Command, namespace: File) -> &mut Command {
+    // SAFETY: between fork and exec this makes one system call and neither allocates nor locks.
+    unsafe { command.pre_exec(move || enter_namespace(&namespace)) }
+}
+
+/// Makes a network interface in the calling thread's namespace whose Ethernet frames are read and written through the file.
+/// Reading and writing never wait. The interface goes away with the file.
+pub(crate) fn open_tap(name: &str) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open("/dev/net/tun")?;
+    // SAFETY: all-zero bytes are a valid `ifreq`: integers, byte arrays and null pointers.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    // The last byte stays zero and ends the name.
+    let room = request.ifr_name.len() - 1;
+    if name.len() > room {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from.cast_signed();
+    }
+    let flags = libc::IFF_TAP | libc::IFF_NO_PI;
+    request.ifr_ifru.ifru_flags = flags as libc::c_short;
+    // SAFETY: the request reads and writes one `ifreq` at the pointer, which lives until the call returns.
+    check(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })?;
+    Ok(file)
+}
+
+/// Waits until one of the files can be read or is broken, but no longer than `longest`; says which.
+pub(crate) fn wait_readable(files: [&File; 2], longest: Duration) -> io::Result<[bool; 2]> {
+    let mut polled = files.map(|file| libc::pollfd {
+        fd: file.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    });
+    let longest = libc::timespec {
+        tv_sec: longest.as_secs().cast_signed(),
+        tv_nsec: longest.subsec_nanos().into(),
+    };
+    // SAFETY: both pointers are to values of ours that live until the call returns, and the count is the array's.
+    let result = unsafe {
+        libc::ppoll(
+            polled.as_mut_ptr(),
+            polled.len() as libc::nfds_t,
+            &raw const longest,
+            std::ptr::null(),
+        )
+    };
+    match check(result) {
+        Ok(_) => Ok(polled.map(|polled| polled.revents != 0)),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok([false; 2]),
+        Err(error) => Err(error),
+    }
 }
 
 fn c_string(path: &Path) -> io::Result<CString> {

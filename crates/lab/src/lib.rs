@@ -1,10 +1,12 @@
-//! Virtual cameras, sound and displays, for tests on a machine that has none.
+//! Virtual cameras, sound, displays and networks, for tests on a machine that has none.
 //!
-//! Each of the three brings something up, runs a command inside it, and takes everything down again. They nest:
+//! Each of the first three brings something up, runs a command inside it, and takes everything down again. They nest:
 //!
 //! ```text
 //! lab display -- lab sound --users a,b -- lab camera --clip clip.y4m -- COMMAND
 //! ```
+//!
+//! The fourth, [`network`], is two clients behind NAT boxes of chosen kinds and the experiments on them.
 //!
 //! The programs under test use their ordinary system calls; nothing is preloaded or replaced in them. Linux only.
 
@@ -15,6 +17,7 @@ pub mod check;
 mod command;
 pub mod display;
 mod ffi;
+pub mod network;
 pub mod sound;
 
 pub use command::{CANNOT_RUN_HERE, Unavailable, catch_signals, run_inside};

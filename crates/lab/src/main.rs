@@ -1,4 +1,4 @@
-//! `lab`: a virtual camera, sound or display around a command. See the library for what they are.
+//! `lab`: a virtual camera, sound or display around a command, and experiments on a virtual network. See the library for what they are.
 
 #[cfg(target_os = "linux")]
 mod program {
@@ -8,9 +8,10 @@ mod program {
 
     use clap::{Parser, Subcommand};
     use lab::camera::{CameraOptions, PixelFormat, Size};
+    use lab::network::experiments::Experiment;
     use lab::{CANNOT_RUN_HERE, Unavailable, catch_signals};
 
-    /// Virtual cameras, sound and displays for tests. Exits with the command's code, or with 77 and one line that says
+    /// Virtual cameras, sound, displays and networks for tests. Exits with the command's code, or with 77 and one line that says
     /// why if this machine cannot do it.
     #[derive(Debug, Parser)]
     struct Arguments {
@@ -73,6 +74,11 @@ mod program {
             #[arg(last = true, required = true)]
             command: Vec<OsString>,
         },
+        #[command(flatten)]
+        Experiment(Experiment),
+        /// A part of the experiment with relayed calls, in a process of its own.
+        #[command(hide = true)]
+        Voice(lab::network::voice::VoiceOptions),
     }
 
     pub(crate) fn run() -> ExitCode {
@@ -99,7 +105,9 @@ mod program {
                 }
                 Part::Sound { users, command } => lab::sound::run(&users, &command),
                 Part::As { user, command } => lab::sound::run_as(&user, &command),
-                Part::Check => match lab::check::why_impossible() {
+                Part::Voice(options) => lab::network::voice::run(&options),
+                Part::Experiment(experiment) => lab::network::experiments::run(&experiment),
+                Part::Check => match lab::check::why_some_is_impossible() {
                     Some(reason) => Err(Unavailable(reason).into()),
                     None => Ok(0),
                 },

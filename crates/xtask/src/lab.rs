@@ -1,12 +1,20 @@
-//! Runs a command with virtual devices: the `lab` program of `crates/lab`, with its packages installed.
+//! The `lab` program of `crates/lab`, with its packages installed: a command with virtual devices, or experiments on a
+//! virtual network.
 
 use std::process::Command;
 
 use crate::packages;
 use crate::process::{binary, cargo, run};
 
+/// What is run when nothing is said: all experiments on the network.
+const DEFAULT: &str = "network";
+
 pub(crate) fn run_in_lab(args: &[String]) -> Result<(), String> {
     packages::ensure(&["build", "run", "test"])?;
     run(cargo().args(["build", "--workspace", "--bins"]))?;
-    run(Command::new(binary("debug", "lab")).args(args))
+    let mut lab = Command::new(binary("debug", "lab"));
+    if args.is_empty() {
+        lab.arg(DEFAULT);
+    }
+    run(lab.args(args))
 }

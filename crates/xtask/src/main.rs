@@ -16,7 +16,8 @@ cargo xtask demo [--seconds N]   a call on this machine: server, synthetic stran
                                  (without a display: windowless, with live statistics)
 cargo xtask pair                 server and two desktop windows
 cargo xtask test                 every check: format, clippy, docs, tests, and the lab tests that can run here
-cargo xtask lab COMMAND ARGS..   runs a command with a virtual camera, sound or display (see docs/lab.md)
+cargo xtask lab [NAME ARGS..]     experiments on a virtual network (all, or matrix, change, relayed, next, server-death, loss);
+                                 or runs a command with a virtual camera, sound or display (see docs/lab.md)
 cargo xtask bench [ARGS..]       measures calls and prints a table
 cargo xtask gallery              every screen of the window with made-up data
 cargo xtask setup                installs the system packages for all of these, and nothing else

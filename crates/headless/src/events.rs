@@ -1,0 +1,142 @@
+//! What happens in a call, to the millisecond: for measurements that a line a second is too coarse for.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use engine::{Engine, SignallingView, Snapshot};
+use media::video::read_mark;
+use serde::{Deserialize, Serialize};
+
+/// How often states are looked at: moments in the file are later by this at most, and shorter states may be left out.
+const TURN: Duration = Duration::from_millis(5);
+
+/// One line of the file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventLine {
+    /// When it happened, in milliseconds since the Unix epoch by this machine's clock.
+    pub at_ms: f64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The connection to the signalling server has another state: connecting, connected or away.
+    Signalling {
+        /// The state's name.
+        state: String,
+    },
+    /// The call has another state: idle, searching, connecting, connected, reconnecting or ended.
+    Call {
+        /// The state's name.
+        state: String,
+    },
+    /// A picture of the partner's was shown.
+    Picture {
+        /// Its number, if the partner shows the test pattern.
+        number: Option<u32>,
+        /// When it was taken by the partner's clock, in milliseconds since the Unix epoch, if it says so.
+        captured_ms: Option<f64>,
+    },
+}
+
+/// A thread that writes down what happens.
+#[derive(Debug)]
+pub(crate) struct EventRecorder {
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<anyhow::Result<()>>>,
+}
+
+impl EventRecorder {
+    /// Begins to write down what happens to `engine`. Takes its pictures away from whoever else wants them.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub(crate) fn start(engine: Arc<Engine>, path: &Path) -> anyhow::Result<Self> {
+        let file =
+            File::create(path).with_context(|| format!("{} cannot be made", path.display()))?;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::Builder::new()
+            .name("record-events".to_owned())
+            .spawn({
+                let is_over = Arc::clone(&is_over);
+                move || record(&engine, BufWriter::new(file), &is_over)
+            })
+            .context("no thread to record")?;
+        Ok(Self {
+            is_over,
+            thread: Some(thread),
+        })
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub(crate) fn finish(mut self) -> anyhow::Result<()> {
+        self.is_over.store(true, Ordering::Relaxed);
+        let thread = self.thread.take().context("the file is ended already")?;
+        thread
+            .join()
+            .map_err(|_| anyhow::anyhow!("the recorder of events panicked"))?
+    }
+}
+
+fn record(engine: &Engine, mut file: BufWriter<File>, is_over: &AtomicBool) -> anyhow::Result<()> {
+    let mut last: (&str, &str) = ("", "");
+    while !is_over.load(Ordering::Relaxed) {
+        let picture = engine.remote_video().wait(TURN);
+        let snapshot = engine.snapshot();
+        let now = states(&snapshot);
+        if now.0 != last.0 {
+            let state = now.0.to_owned();
+            write(&mut file, Event::Signalling { state })?;
+        }
+        if now.1 != last.1 {
+            let state = now.1.to_owned();
+            write(&mut file, Event::Call { state })?;
+        }
+        last = now;
+        if let Some(frame) = picture {
+            let mark = read_mark(&frame);
+            let picture = Event::Picture {
+                number: mark.map(|mark| mark.frame_number),
+                captured_ms: mark.map(|mark| mark.capture_time_us as f64 / 1e3),
+            };
+            write(&mut file, picture)?;
+        }
+    }
+    Ok(())
+}
+
+/// The states of signalling and call, by name.
+fn states(snapshot: &Snapshot) -> (&'static str, &'static str) {
+    let signalling = match snapshot.signalling {
+        SignallingView::Connecting => "connecting",
+        SignallingView::Connected { .. } => "connected",
+        SignallingView::Away { .. } => "away",
+    };
+    (signalling, snapshot.call.name())
+}
+
+fn write(file: &mut BufWriter<File>, event: Event) -> anyhow::Result<()> {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let at_ms = (since.as_secs_f64() * 1e6).round() / 1e3;
+    serde_json::to_writer(&mut *file, &EventLine { at_ms, event })
+        .context("the events cannot be written")?;
+    file.write_all(b"\n")?;
+    // Whoever follows the file sees each event at once.
+    file.flush()?;
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! A fast part of the experiments: whole programs call each other through the lab's network.
+
+use lab::network::experiments::{Change, kill_the_server, measure_cell, recover_from};
+use lab::network::{NatKind, Network, Path, RelayKind, Servers};
+
+use crate::enter;
+
+#[test]
+fn two_home_routers_connect_directly() {
+    let Some(_turn) = enter() else { return };
+    let cell = one_call(NatKind::PortRestricted, NatKind::Restricted);
+    assert!(cell.is_direct(), "{:?}", cell.paths);
+}
+
+#[test]
+fn two_symmetric_boxes_connect_through_the_relay() {
+    let Some(_turn) = enter() else { return };
+    let cell = one_call(NatKind::Symmetric, NatKind::Symmetric);
+    let [(path, _), ..] = cell.paths[0][..] else {
+        panic!("nothing went over the cable")
+    };
+    assert!(
+        matches!(path, Path::RelayUdp | Path::PartnersRelay),
+        "{:?}",
+        cell.paths
+    );
+}
+
+#[test]
+fn a_network_that_lets_only_port_443_through_connects_to_one_without_udp() {
+    let Some(_turn) = enter() else { return };
+    let cell = one_call(NatKind::Only443, NatKind::UdpBlocked);
+    let first = |index: usize| cell.paths[index].first().map(|(path, _)| *path);
+    assert_eq!(first(0), Some(Path::RelayTls), "{:?}", cell.paths);
+    assert!(
+        matches!(first(1), Some(Path::RelayTcp | Path::RelayTls)),
+        "{:?}",
+        cell.paths
+    );
+}
+
+#[test]
+fn a_call_survives_roaming() {
+    let Some(_turn) = enter() else { return };
+    let (mut network, servers) = network();
+    let recovered = recover_from(Change::Roam, &mut network, &servers).unwrap();
+    println!("pictures flow again after {recovered:?} ms");
+    // How fast is for `lab change` to say; a machine that is busy with tests only shows that it recovers.
+    assert!(recovered.iter().all(Option::is_some), "{recovered:?}");
+}
+
+#[test]
+fn a_call_does_not_notice_the_servers_death_and_next_works_after_its_return() {
+    let Some(_turn) = enter() else { return };
+    let (network, mut servers) = network();
+    let death = kill_the_server(&network, &mut servers).unwrap();
+    println!("{death:?}");
+    assert!(death.signed_in_ms.is_some(), "{death:?}");
+    assert!(death.is_next_working, "{death:?}");
+    // The longest gap says whether the call stood still; a busy machine shows a picture late now and then.
+    assert!(
+        death.longest_gap_ms.is_some_and(|gap| gap < 1000.0),
+        "{death:?}"
+    );
+}
+
+fn network() -> (Network, Servers) {
+    let network = Network::build(NatKind::PortRestricted, NatKind::PortRestricted).unwrap();
+    let servers = Servers::start(&network, RelayKind::Own).unwrap();
+    (network, servers)
+}
+
+fn one_call(a: NatKind, b: NatKind) -> lab::network::experiments::Cell {
+    let (mut network, servers) = network();
+    let cell = measure_cell(&mut network, &servers, [a, b], 1).unwrap();
+    println!(
+        "{a} and {b}: {:?}, first picture after {:?} ms",
+        cell.paths,
+        cell.pair.figures(|line| line.time_to_first_frame_ms)
+    );
+    assert!(cell.is_connected(), "{:?}", cell.pair);
+    cell
+}
