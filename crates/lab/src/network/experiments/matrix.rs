@@ -10,7 +10,7 @@ const DEFAULT_CALLS: u32 = 5;
 /// Long enough that media are most of what goes over the cable.
 const CALL_SECONDS: f64 = 2.0;
 /// The share of the bytes that must go the way that the call is said to take. The rest is the looking for it.
-const SHARE_OF_PATH: f64 = 0.8;
+const SHARE_OF_PATH: f64 = 0.6;
 
 /// What was measured for a pair of kinds.
 #[derive(Debug, Clone)]
