@@ -140,6 +140,18 @@ fn a_shielded_call_goes_over_the_relay_and_direct_when_both_agree() {
 }
 
 #[test]
+fn one_who_quits_is_gone_at_once_and_nobody_waits_for_him() {
+    let server = TestServer::start();
+    let (one, two) = pair(&server.url());
+    drop(two);
+    one.wait("the partner to be gone", |s| {
+        matches!(s.call, CallView::Ended { .. })
+    });
+    one.wait("the server to know", |_| server.census().connections == 1);
+    assert_eq!(server.census().absent, 0, "no session is kept for him");
+}
+
+#[test]
 fn a_call_that_is_up_does_not_need_the_server() {
     let server = TestServer::with_relay(PathPolicy::Any);
     let (one, two) = pair(&server.url());
