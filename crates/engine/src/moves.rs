@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_machine_that_slept_looks_for_its_path_anew() {
-        let asleep = Duration::from_secs(60);
+        let asleep = Duration::from_mins(1);
         let mut moves = Moves::default();
         assert_eq!(
             moves.on_fact(&NetworkFact::Resumed { asleep }, true),

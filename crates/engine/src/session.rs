@@ -110,7 +110,7 @@ impl Session {
                 Some(fact) = self.network_facts.recv() => self.on_network(&fact),
                 Ok(()) = device_changes.changed() => self.on_devices_changed(),
                 () = crate::at(deadline) => self.call.handle(Input::Timeout, Instant::now()),
-                _ = levels.tick() => {}
+                _ = levels.tick() => self.look_for_first_frame(),
                 _ = seconds.tick() => self.on_second(),
             }
         }
@@ -249,6 +249,16 @@ impl Session {
     fn on_devices_changed(&mut self) {
         self.deck.refresh();
         self.tell_what_we_send();
+    }
+
+    /// A call may be over before the second is.
+    fn look_for_first_frame(&mut self) {
+        if self.statistics.view().time_to_first_frame.is_none()
+            && let Some(media) = self.live.as_ref().and_then(|live| live.media.as_ref())
+        {
+            self.statistics
+                .on_first_frame(media.video.figures().first_frame_at);
+        }
     }
 
     fn on_second(&mut self) {

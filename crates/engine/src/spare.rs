@@ -6,9 +6,9 @@
 use std::time::{Duration, Instant};
 
 /// How long a spare is kept: well below what credentials, allocations and NATs' mappings last.
-const LIFETIME: Duration = Duration::from_secs(4 * 60);
+const LIFETIME: Duration = Duration::from_mins(4);
 /// How long one who does nothing in the lobby has spares.
-const LOBBY_TIME: Duration = Duration::from_secs(5 * 60);
+const LOBBY_TIME: Duration = Duration::from_mins(5);
 /// How long a call is left alone before the next spare is made: its own first moments need the network and the processor.
 const AFTER_CONNECTED: Duration = Duration::from_millis(250);
 /// How long to wait after asking the server, or after a spare that failed, before asking again.

@@ -66,6 +66,15 @@ impl CallStatistics {
         self.view.time_to_connected = self.view.time_to_connected.or(since_match);
     }
 
+    /// When the first picture of this call came, as far as it has come.
+    pub(crate) fn on_first_frame(&mut self, first_frame_at: Option<Instant>) {
+        if let Some(first) = first_frame_at {
+            let since = |moment: Instant| first.saturating_duration_since(moment);
+            self.view.time_to_first_frame = self.matched_at.map(since);
+            self.view.next_to_first_frame = self.search_began_at.map(since);
+        }
+    }
+
     /// Takes in the counters, once a second.
     pub(crate) fn on_second(
         &mut self,
@@ -74,12 +83,8 @@ impl CallStatistics {
         audio: AudioFigures,
         transport: Option<&PeerStats>,
     ) {
+        self.on_first_frame(video.first_frame_at);
         let view = &mut self.view;
-        if let Some(first) = video.first_frame_at {
-            let since = |moment: Instant| first.saturating_duration_since(moment);
-            view.time_to_first_frame = self.matched_at.map(since);
-            view.next_to_first_frame = self.search_began_at.map(since);
-        }
         view.frames_sent = frames_sent;
         view.frames_received = video.frames_received;
         view.frames_decoded = video.frames_decoded;

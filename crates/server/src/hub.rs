@@ -30,9 +30,9 @@ pub(crate) const INPUTS: usize = 1024;
 const RECONNECT_MS: std::ops::Range<u64> = 1_000..10_000;
 
 /// How often a client may ask to be prepared on average: each time costs credentials.
-const PREPARE_EVERY: Duration = Duration::from_secs(2);
+const PREPARE_EVERY: Duration = Duration::from_millis(500);
 /// How often at once.
-const PREPARE_BURST: u32 = 4;
+const PREPARE_BURST: u32 = 8;
 
 /// What connections tell the hub.
 #[derive(Debug)]
@@ -198,7 +198,7 @@ impl Hub {
         } else {
             ServerMessage::Error {
                 code: ErrorCode::TooFast,
-                message: "prepare may be sent 4 times at once and every 2 seconds on average"
+                message: "prepare may be sent 8 times at once and twice a second on average"
                     .to_owned(),
                 room: None,
             }

@@ -45,7 +45,7 @@ const MAX_CHECKS: u16 = 500;
 
 /// How long a host's path may take before one through NATs is accepted. A peer-reflexive path is accepted at once: it is
 /// often a host's, seen before it was told. Relayed paths wait outside of the stack (`runtime/relay_gate.rs`).
-const REFLEXIVE_WAIT: Duration = Duration::from_millis(100);
+const REFLEXIVE_WAIT: Duration = Duration::from_millis(30);
 
 /// Silence that counts as disconnected for the stack, further silence that counts as failed, and how often the path is
 /// tried. Disconnection is noticed sooner outside of the stack, which needs these checks for it (`presence.rs`).

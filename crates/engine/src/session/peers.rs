@@ -136,15 +136,12 @@ impl Session {
         self.partner = Partner::default();
         let spare = self.spare.take_if(|spare| spare.relay_only == relay_only);
         tracing::info!(?role, is_ready = spare.is_some(), "matched");
-        let (task, taps, news) = match spare {
-            Some(spare) => {
-                self.spare_policy.on_taken();
-                (spare.task, spare.taps, spare.news)
-            }
-            None => {
-                let (task, taps) = self.begin_peer(ice_servers, relay_only);
-                (task, taps, Vec::new())
-            }
+        let (task, taps, news) = if let Some(spare) = spare {
+            self.spare_policy.on_taken();
+            (spare.task, spare.taps, spare.news)
+        } else {
+            let (task, taps) = self.begin_peer(ice_servers, relay_only);
+            (task, taps, Vec::new())
         };
         let key = task.key();
         self.live = Some(Live {

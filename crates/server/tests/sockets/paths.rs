@@ -61,17 +61,17 @@ async fn prepare_brings_servers_with_credentials_of_their_own_and_the_path_polic
 }
 
 #[tokio::test]
-async fn prepare_is_answered_four_times_at_once_and_then_refused_for_a_while() {
+async fn prepare_is_answered_eight_times_at_once_and_then_refused_for_a_while() {
     let server = start(settings(PathPolicy::Any)).await;
     let mut client = Client::greeted(&server).await;
-    for _ in 0..4 {
+    for _ in 0..8 {
         prepared(&mut client).await;
     }
 
     client.say(&ClientMessage::Prepare).await;
     client.hears_error(ErrorCode::TooFast).await;
 
-    tokio::time::sleep(Duration::from_millis(2100)).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
     prepared(&mut client).await;
     client.say(&ClientMessage::Prepare).await;
     client.hears_error(ErrorCode::TooFast).await;
