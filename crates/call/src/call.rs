@@ -117,7 +117,7 @@ impl Call {
             Input::Command(Command::Stop) => self.on_stop(),
             Input::Command(Command::SetShield(wants_shield)) => self.wants_shield = wants_shield,
             Input::Command(Command::AllowDirect(allowed)) => {
-                self.tell_peer(|peer| peer.on_direct_choice(allowed));
+                self.tell_peer(|peer| peer.on_direct_choice(allowed, now));
             }
             Input::SignallingUp => self.on_signalling_up(now),
             Input::SignallingAway => self.on_signalling_away(),

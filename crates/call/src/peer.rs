@@ -37,9 +37,9 @@ pub(crate) struct Peer {
 /// The way that descriptions and candidates take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Route {
-    /// The data channel: it needs no server, and no server sees it.
-    Channel,
     Server(RoomId),
+    /// The data channel, which needs no server.
+    Channel,
 }
 
 impl Peer {
@@ -86,15 +86,15 @@ impl Peer {
             .collect()
     }
 
-    /// The data channel while the path works, for it depends on nobody. When it does not, the server; and where that is
-    /// gone too, the channel again: it delivers once the path comes back.
+    /// The server as long as there is one, for it does not depend on the path that is negotiated about.
+    ///
+    /// The data channel does: whoever answers an ICE restart has lost the path by then (the stack drops it with the
+    /// partner's offer), so an answer cannot take it. Everything but a restart can.
     fn route(&self) -> Option<Route> {
-        if self.is_channel_open && (self.is_path_up || !self.is_room_open) {
-            Some(Route::Channel)
-        } else if self.is_room_open {
+        if self.is_room_open {
             Some(Route::Server(self.room))
         } else {
-            None
+            self.is_channel_open.then_some(Route::Channel)
         }
     }
 
@@ -129,13 +129,15 @@ impl Peer {
         outputs
     }
 
-    pub(crate) fn on_direct_choice(&mut self, allowed: bool) -> Vec<Output> {
+    pub(crate) fn on_direct_choice(&mut self, allowed: bool, now: Instant) -> Vec<Output> {
         let orders = self.direct.on_choice(allowed);
+        self.upgrade.on_allowed(now);
         self.carry_out(orders)
     }
 
-    pub(crate) fn on_partner_direct(&mut self, allowed: bool) -> Vec<Output> {
+    pub(crate) fn on_partner_direct(&mut self, allowed: bool, now: Instant) -> Vec<Output> {
         let orders = self.direct.on_partner(allowed);
+        self.upgrade.on_allowed(now);
         self.carry_out(orders)
     }
 
@@ -148,6 +150,7 @@ impl Peer {
                     message: PeerMessage::Direct { allowed },
                 }),
                 direct::Order::Allow => outputs.push(Output::AllowDirect { peer: self.id }),
+                direct::Order::Restart if !self.is_room_open => {}
                 direct::Order::Restart => {
                     let restart = negotiation::Input::RestartNeeded(Restart::Keep);
                     outputs.extend(self.negotiate(restart));
@@ -161,18 +164,14 @@ impl Peer {
         self.has_vanished = true;
     }
 
-    pub(crate) fn on_path_up(&mut self) -> Vec<Output> {
-        let before = self.route();
+    pub(crate) const fn on_path_up(&mut self) {
         self.reconnect = None;
         self.is_path_up = true;
-        self.on_route(before)
     }
 
-    pub(crate) fn on_path_lost(&mut self, now: Instant) -> Vec<Output> {
-        let before = self.route();
+    pub(crate) fn on_path_lost(&mut self, now: Instant) {
         self.is_path_up = false;
         self.reconnect = Some(Reconnect::new(self.role, now));
-        self.on_route(before)
     }
 
     /// The connection took this kind of path.
@@ -182,6 +181,10 @@ impl Peer {
 
     pub(crate) fn on_network_changed(&mut self, config: &Config, now: Instant) -> Vec<Output> {
         self.upgrade.on_network_changed();
+        // A restart that cannot be answered would end a path that may yet come back.
+        if !self.is_room_open {
+            return Vec::new();
+        }
         if let Some(reconnect) = &mut self.reconnect {
             reconnect.on_restarted(config, now);
         }
@@ -201,7 +204,9 @@ impl Peer {
 
     /// When to restart ICE the next time, if a restart is possible.
     pub(crate) fn restart_at(&self) -> Option<Instant> {
-        self.route()?;
+        if !self.is_room_open {
+            return None;
+        }
         match &self.reconnect {
             Some(reconnect) => Some(reconnect.restart_at()),
             None => self

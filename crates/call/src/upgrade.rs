@@ -25,6 +25,12 @@ impl Upgrade {
         }
     }
 
+    /// Direct paths may be used from now on: whether one is found is to be seen.
+    pub(crate) fn on_allowed(&mut self, now: Instant) {
+        self.made = 0;
+        self.relayed_since = self.relayed_since.map(|_| now);
+    }
+
     /// On another network other paths may exist.
     pub(crate) fn on_network_changed(&mut self) {
         *self = Self::default();

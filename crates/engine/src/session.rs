@@ -118,7 +118,8 @@ impl Session {
             .handle(Input::Command(call::Command::Stop), Instant::now());
         self.carry_out_orders();
         self.drop_spare();
-        // The goodbye and the close run in the peer's task; give them the time that they need.
+        drop(self.signalling);
+        // The good-byes and the close run in tasks of their own; give them the time that they need.
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
 

@@ -13,8 +13,7 @@ use call::Backoff;
 use futures_util::StreamExt as _;
 use protocol::{ClientMessage, Ledger, LedgerLimits, ResumeToken, ServerMessage};
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::SignallingProblem;
@@ -28,6 +27,8 @@ const PING_EVERY: Duration = Duration::from_secs(5);
 const SILENCE_LIMIT: Duration = Duration::from_secs(12);
 /// The same when there is reason to doubt: the network has changed, or the path to the partner is lost.
 const DOUBTED_SILENCE: Duration = Duration::from_secs(1);
+/// How long a good-bye may take to leave.
+const GOODBYE_TIME: Duration = Duration::from_millis(200);
 /// What is kept for a server that may not have received it: more than a negotiation.
 const KEPT: LedgerLimits = LedgerLimits {
     frames: 128,
@@ -62,12 +63,11 @@ pub(crate) enum SignallingEvent {
     SessionLost,
 }
 
-/// A connection that renews itself until it is dropped.
+/// A connection that renews itself until it is dropped. Then it says good-bye to the server, in the background.
 #[derive(Debug)]
 pub(crate) struct Signalling {
     outgoing: mpsc::Sender<ClientMessage>,
     doubt: Arc<Notify>,
-    task: JoinHandle<()>,
 }
 
 impl Signalling {
@@ -75,12 +75,8 @@ impl Signalling {
     pub(crate) fn connect(url: String, events: mpsc::Sender<SignallingEvent>) -> Self {
         let (outgoing, queue) = mpsc::channel(OUTGOING_LIMIT);
         let doubt = Arc::<Notify>::default();
-        let task = tokio::spawn(run(url, queue, events, Arc::clone(&doubt)));
-        Self {
-            outgoing,
-            doubt,
-            task,
-        }
+        tokio::spawn(run(url, queue, events, Arc::clone(&doubt)));
+        Self { outgoing, doubt }
     }
 
     /// There is reason to think that the connection is dead, or that it can be had again: look at once.
@@ -98,7 +94,8 @@ impl Signalling {
 
 impl Drop for Signalling {
     fn drop(&mut self) {
-        self.task.abort();
+        // Ends whatever the task waits for; that nobody is left it sees by itself.
+        self.doubt.notify_one();
     }
 }
 
@@ -127,7 +124,7 @@ async fn run(
             tokio::select! {
                 greeting = greet(&url, session.as_ref()) => break greeting,
                 // It began on a network that is gone, perhaps.
-                () = doubt.notified() => {}
+                () = doubt.notified() => if outgoing.is_closed() { return },
             }
         };
         let end = match greeting {
@@ -148,6 +145,10 @@ async fn run(
                 }
                 let ledger = session.as_mut().map(|session| &mut session.ledger);
                 let end = carry(&mut socket, ledger, &mut outgoing, &events, &doubt).await;
+                if outgoing.is_closed() {
+                    say_goodbye(&mut socket).await;
+                    return;
+                }
                 lost_at = Instant::now();
                 if end.is_final {
                     session = None;
@@ -187,8 +188,15 @@ async fn run(
         }
         tokio::select! {
             () = sleep(wait) => {}
-            () = doubt.notified() => {}
+            () = doubt.notified() => if outgoing.is_closed() { return },
         }
+    }
+}
+
+/// So that the server does not keep the session for somebody who will not come back.
+async fn say_goodbye(socket: &mut Socket) {
+    if timeout(GOODBYE_TIME, socket.close(None)).await.is_err() {
+        tracing::debug!("the server did not take the good-bye");
     }
 }
 

@@ -10,7 +10,7 @@ const LIFETIME: Duration = Duration::from_secs(4 * 60);
 /// How long one who does nothing in the lobby has spares.
 const LOBBY_TIME: Duration = Duration::from_secs(5 * 60);
 /// How long a call is left alone before the next spare is made: its own first moments need the network and the processor.
-const AFTER_CONNECTED: Duration = Duration::from_secs(1);
+const AFTER_CONNECTED: Duration = Duration::from_millis(250);
 /// How long to wait after asking the server, or after a spare that failed, before asking again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(policy.decide(Activity::Busy, true, start), None);
         assert_eq!(policy.decide(Activity::InCall, true, start + secs(1)), None);
         assert_eq!(
-            policy.decide(Activity::InCall, true, start + secs(2)),
+            policy.decide(Activity::InCall, true, start + secs(1) + AFTER_CONNECTED),
             Some(Decision::Ask)
         );
     }

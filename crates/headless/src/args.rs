@@ -108,9 +108,12 @@ pub struct Args {
     /// Writes a line of JSON for each change of state and each picture of the partner's, with the moment in milliseconds.
     #[arg(long, value_name = "FILE.jsonl", conflicts_with = "record_video")]
     pub events: Option<PathBuf>,
-    /// Uses relayed candidates only.
+    /// Begins calls over a relay and tells the partner no address.
     #[arg(long)]
     pub relay_only: bool,
+    /// Agrees to a direct path this long after a call is up, in seconds.
+    #[arg(long, value_name = "N")]
+    pub go_direct: Option<f64>,
     /// Prints no line a second.
     #[arg(long)]
     pub quiet: bool,

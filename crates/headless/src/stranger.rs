@@ -114,6 +114,7 @@ fn one_call(
             report.line(&ReportLine::new(number, &snapshot))?;
         }
         call.converse(engine, &snapshot);
+        call.go_direct(engine, now);
         if let Some(verdict) = call.judge(&snapshot, now) {
             report.line(&ReportLine::new(number, &snapshot))?;
             return Ok(verdict);
@@ -131,6 +132,7 @@ struct Watched<'a> {
     partner_sent_video: bool,
     lines_read: usize,
     has_greeted: bool,
+    has_gone_direct: bool,
 }
 
 impl<'a> Watched<'a> {
@@ -143,6 +145,7 @@ impl<'a> Watched<'a> {
             partner_sent_video: false,
             lines_read: 0,
             has_greeted: false,
+            has_gone_direct: false,
         }
     }
 
@@ -158,6 +161,18 @@ impl<'a> Watched<'a> {
             }
         }
         self.lines_read = snapshot.chat.len();
+    }
+
+    /// Agrees to a direct path when its time has come.
+    fn go_direct(&mut self, engine: &Engine, now: Instant) {
+        let wanted = self.args.go_direct.map(Duration::from_secs_f64);
+        if let Some((wanted, connected_at)) = wanted.zip(self.connected_at)
+            && !self.has_gone_direct
+            && now - connected_at >= wanted
+        {
+            self.has_gone_direct = true;
+            engine.send(Command::AllowDirect(true));
+        }
     }
 
     fn judge(&mut self, snapshot: &Snapshot, now: Instant) -> Option<Verdict> {

@@ -164,7 +164,7 @@ pub struct Resume {
 pub struct Session {
     /// Proves that the session is the client's.
     pub token: ResumeToken,
-    /// For how many milliseconds after a loss the server keeps queue position and room.
+    /// For how many milliseconds after a loss the server keeps the room.
     pub grace_ms: u64,
 }
 

@@ -453,6 +453,7 @@ impl Relay {
         while let Some(&(due, id)) = self.deadlines.first()
             && due <= now
         {
+            self.deadlines.remove(&(due, id));
             self.close(id);
         }
     }

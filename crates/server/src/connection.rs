@@ -169,7 +169,7 @@ async fn admission(
     resume: Option<Resume>,
     host: Box<str>,
 ) -> Result<Admission, Ending> {
-    let (admit, admission) = oneshot::channel();
+    let (admit, mut admission) = oneshot::channel();
     let greeted = HubInput::Greeted {
         resume,
         host,
@@ -178,11 +178,16 @@ async fn admission(
     if surroundings.hub.send(greeted).await.is_err() {
         return Err(Ending::Restart);
     }
-    match timeout(surroundings.settings.hello_deadline, admission).await {
+    match timeout(surroundings.settings.hello_deadline, &mut admission).await {
         Ok(Ok(admission)) => Ok(admission),
         Ok(Err(_)) if surroundings.shutdown.is_cancelled() => Err(Ending::Restart),
-        // Yet another connection has taken up the session, or its older one does not end.
-        Ok(Err(_)) | Err(_) => Err(Ending::Gone),
+        // Yet another connection has taken up the session.
+        Ok(Err(_)) => Err(Ending::Gone),
+        Err(_) => {
+            // What the hub sends from here on it gets back; what it has sent must not be dropped with the channel.
+            admission.close();
+            admission.try_recv().map_err(|_| Ending::Gone)
+        }
     }
 }
 

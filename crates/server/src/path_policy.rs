@@ -29,14 +29,15 @@ struct Relayed {
 
 /// What the partner gets to hear of a description or a candidate; of any other message nothing.
 pub(crate) fn pass(message: ClientMessage, policy: PathPolicy) -> Passed {
-    let has_free_choice = policy.is_any();
+    // Under `RelayFirst` the two may have agreed to go direct, over the data channel, and then these tell how.
+    let may_go_direct = policy != PathPolicy::RelayOnly;
     let (message, withheld) = match message {
         ClientMessage::Description {
             room,
             mut description,
         } => {
             let mut withheld = 0;
-            if !has_free_choice {
+            if !may_go_direct {
                 let relayed = relay_sdp(&description.sdp);
                 description.sdp = relayed.sdp;
                 withheld = relayed.withheld;
@@ -50,7 +51,7 @@ pub(crate) fn pass(message: ClientMessage, policy: PathPolicy) -> Passed {
             room,
             candidate: Some(candidate),
         } => {
-            let candidate = if has_free_choice {
+            let candidate = if may_go_direct {
                 Some(candidate)
             } else {
                 relay_candidate(candidate)

@@ -16,6 +16,9 @@
 //!                                           │
 //!                                     our sockets                             runtime.rs and below
 //! ```
+//!
+//! Beside these, `negotiation.rs` exchanges descriptions, `local_candidates.rs` decides what the partner may learn of
+//! this side's addresses, and `supervisor.rs` and `presence.rs` tell whether the partner is there.
 
 mod check;
 mod config;

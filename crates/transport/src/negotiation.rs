@@ -5,7 +5,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use protocol::{Candidate, Description, DescriptionKind, limits};
 use rtc::peer_connection::configuration::RTCOfferOptions;
@@ -17,6 +17,7 @@ use webrtc::peer_connection::{
 use crate::handler::{Fragment, SharedCandidates};
 use crate::runtime::{Paths, PeerRuntime};
 use crate::send::Gate;
+use crate::stats;
 
 /// Why a step of a negotiation failed. The connection is as it was before.
 #[derive(Debug, thiserror::Error)]
@@ -189,6 +190,9 @@ impl Negotiation {
             turn.deferred = Some(offer);
         } else {
             self.set_local("offer", offer).await?;
+            if must_rebind {
+                self.enter_generation();
+            }
         }
         Ok(Description {
             kind: DescriptionKind::Offer,
@@ -220,6 +224,7 @@ impl Negotiation {
     ) -> Result<(), NegotiationError> {
         let candidates = check(&description.sdp)?;
         let mut turn = self.turn.lock().await;
+        let mut is_restart = false;
         match description.kind {
             DescriptionKind::Offer => {
                 if turn.deferred.is_some() {
@@ -228,7 +233,8 @@ impl Negotiation {
                         source: "an offer of this side is pending".into(),
                     });
                 }
-                if self.is_restart(&description.sdp).await {
+                is_restart = self.is_restart(&description.sdp).await;
+                if is_restart {
                     let is_relay_only = self.is_relay_only.load(Ordering::Relaxed);
                     self.candidates.lock().set_relay_only(is_relay_only);
                     if self.must_rebind() {
@@ -239,6 +245,7 @@ impl Negotiation {
             }
             DescriptionKind::Answer => {
                 if let Some(offer) = turn.deferred.take() {
+                    is_restart = true;
                     self.leave_path().await;
                     self.set_local(APPLY, offer).await?;
                 }
@@ -252,14 +259,23 @@ impl Negotiation {
             }
         }
         let connection = Arc::clone(&self.connection);
-        step(APPLY, async move {
+        let result = step(APPLY, async move {
             let description = match description.kind {
                 DescriptionKind::Offer => RTCSessionDescription::offer(description.sdp)?,
                 DescriptionKind::Answer => RTCSessionDescription::answer(description.sdp)?,
             };
             connection.set_remote_description(description).await
         })
-        .await?;
+        .await;
+        if let Err(error) = result {
+            if is_restart {
+                self.stay_on_path().await;
+            }
+            return Err(error);
+        }
+        if is_restart {
+            self.enter_generation();
+        }
         self.remote_candidates.store(candidates, Ordering::Relaxed);
         Ok(())
     }
@@ -355,14 +371,29 @@ impl Negotiation {
         current.is_some_and(|current| fragment(&current.sdp) != fragment(sdp))
     }
 
-    /// The stack is about to drop its path. Media waits on both sides of it, and from here on the rules of the next
-    /// generation hold.
+    /// The stack is about to drop its path: media waits on both sides of it. If a shield is wanted from here on, it is up
+    /// before the first check of the next generation.
     async fn leave_path(&self) {
         self.gate.pause();
         tokio::time::sleep(DRAIN_TIME).await;
+        if self.is_relay_only.load(Ordering::Relaxed) {
+            self.paths.set_shield(true);
+        }
+        self.paths.on_restart();
+    }
+
+    /// The next generation has begun: its rules hold.
+    fn enter_generation(&self) {
         self.paths
             .set_shield(self.is_relay_only.load(Ordering::Relaxed));
-        self.paths.on_restart();
+    }
+
+    /// A restart came to nothing. Where the path is still there, what waits goes on.
+    async fn stay_on_path(&self) {
+        if stats::has_path(self.connection.as_ref()).await {
+            self.paths.on_connected(Instant::now());
+            self.gate.resume();
+        }
     }
 
     /// Binds the sockets anew, and makes the stack ask relays anew.

@@ -245,6 +245,11 @@ pub(crate) async fn path(
     })
 }
 
+/// Whether the stack has a pair selected.
+pub(crate) async fn has_path(connection: &dyn PeerConnection) -> bool {
+    ends(connection).await.is_some()
+}
+
 /// The addresses of the selected pair.
 async fn ends(connection: &dyn PeerConnection) -> Option<Ends> {
     let ice = connection.sctp().await?.transport().ice_transport();

@@ -33,7 +33,7 @@ impl Call {
             }
             PeerFact::ChannelOpen => self.tell_peer(Peer::on_channel_open),
             PeerFact::DirectAllowed(allowed) => {
-                self.tell_peer(|peer| peer.on_partner_direct(allowed));
+                self.tell_peer(|peer| peer.on_partner_direct(allowed, now));
             }
             PeerFact::PathSelected { is_relayed } => {
                 if let Some(peer) = &mut self.peer {
@@ -67,7 +67,9 @@ impl Call {
             } => (*since, Arc::clone(interests)),
             _ => return,
         };
-        self.tell_peer(Peer::on_path_up);
+        if let Some(peer) = &mut self.peer {
+            peer.on_path_up();
+        }
         self.state = State::Connected { since, interests };
     }
 
@@ -80,7 +82,9 @@ impl Call {
             lost_at: now,
             interests: Arc::clone(interests),
         };
-        self.tell_peer(|peer| peer.on_path_lost(now));
+        if let Some(peer) = &mut self.peer {
+            peer.on_path_lost(now);
+        }
         self.restart_if_due(now);
     }
 

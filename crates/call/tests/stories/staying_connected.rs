@@ -90,8 +90,9 @@ fn a_match_made_just_before_the_server_went_away_is_taken() {
 // --- Without the server ---------------------------------------------------------------------------------------------
 
 #[test]
-fn with_a_path_descriptions_and_candidates_go_over_the_data_channel() {
+fn without_the_server_descriptions_and_candidates_go_over_the_data_channel() {
     let mut person = talking(Role::Offerer);
+    person.tell(Input::SignallingDown);
     person.fact(PeerFact::NegotiationNeeded);
     let orders = person.fact(PeerFact::OfferCreated(offer("a1")));
     let description = numbered(2, offer("a1"));
@@ -124,48 +125,32 @@ fn with_a_path_descriptions_and_candidates_go_over_the_data_channel() {
 }
 
 #[test]
-fn an_offer_that_went_down_with_the_path_is_made_again_over_the_server() {
+fn an_offer_that_went_down_with_the_server_is_said_again_over_the_data_channel() {
     let mut person = talking(Role::Offerer);
     person.fact(PeerFact::NegotiationNeeded);
     person.fact(PeerFact::OfferCreated(offer("a1")));
     person.fact(PeerFact::LocalCandidate(Some(candidate("a1", 7))));
-    let orders = person.fact(PeerFact::Disconnected);
+    let orders = person.tell(Input::SignallingDown);
+    let description = numbered(2, offer("a1"));
     let again = [
-        Output::Send(ClientMessage::Description {
-            room: ROOM,
-            description: numbered(2, offer("a1")),
-        }),
-        Output::Send(ClientMessage::Candidate {
-            room: ROOM,
+        to_partner(PeerMessage::Description { description }),
+        to_partner(PeerMessage::Candidate {
             candidate: Some(candidate("a1", 7)),
         }),
     ];
     assert_eq!(orders, again);
-    // The restart comes when that is answered.
-    person.server(ServerMessage::Description {
-        room: ROOM,
-        description: numbered(2, answer("b1")),
-    });
-    assert_eq!(
-        person.fact(PeerFact::RemoteApplied),
-        [restart(Restart::Keep)]
-    );
 }
 
 #[test]
-fn without_path_and_server_an_offer_waits_in_the_data_channel() {
+fn without_the_server_no_restart_ends_a_path_that_may_come_back() {
     let mut person = talking(Role::Offerer);
     person.tell(Input::SignallingDown);
-    assert_eq!(
-        person.fact(PeerFact::Disconnected),
-        [restart(Restart::Keep)]
-    );
-    let orders = person.fact(PeerFact::OfferCreated(offer("a2")));
-    let description = numbered(2, offer("a2"));
-    assert_eq!(
-        orders,
-        [to_partner(PeerMessage::Description { description })]
-    );
+    assert_eq!(person.tell(Input::NetworkChanged), []);
+    assert_eq!(person.fact(PeerFact::Disconnected), []);
+    person.pass(secs(20));
+    assert_eq!(person.tell(Input::Timeout), []);
+    person.fact(PeerFact::Connected);
+    assert!(matches!(person.call.state(), State::Connected { .. }));
 }
 
 #[test]
@@ -175,20 +160,18 @@ fn an_offer_that_comes_twice_is_answered_twice_with_the_same_answer() {
     person.fact(PeerFact::RemoteDescription(description.clone()));
     person.fact(PeerFact::RemoteApplied);
     let first = person.fact(PeerFact::AnswerCreated(answer("a2")));
-    let described = PeerMessage::Description {
-        description: numbered(2, answer("a2")),
-    };
-    assert_eq!(first, [to_partner(described)]);
-    person.fact(PeerFact::Disconnected);
-    let again = person.server(ServerMessage::Description {
-        room: ROOM,
-        description,
-    });
     let send = ClientMessage::Description {
         room: ROOM,
         description: numbered(2, answer("a2")),
     };
-    assert_eq!(again, [Output::Send(send)]);
+    assert_eq!(first, [Output::Send(send)]);
+    // The server was lost with it, so the partner asks again, over the data channel.
+    person.tell(Input::SignallingDown);
+    let again = person.fact(PeerFact::RemoteDescription(description));
+    let described = PeerMessage::Description {
+        description: numbered(2, answer("a2")),
+    };
+    assert_eq!(again, [to_partner(described)]);
     let late = numbered(1, offer("b1"));
     assert_eq!(person.fact(PeerFact::RemoteDescription(late)), []);
 }

@@ -7,6 +7,8 @@
     reason = "each test file uses a part of it"
 )]
 
+pub mod wire;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,15 +33,34 @@ impl TestServer {
     }
 
     fn at(addr: SocketAddr) -> Self {
+        Self::with(server::Settings {
+            listen: vec![addr],
+            ..server::Settings::default()
+        })
+    }
+
+    /// One that relays too, and to whom it may: everybody here is on loopback.
+    pub fn with_relay(path_policy: engine::PathPolicy) -> Self {
+        let mut relay = server::RelaySettings {
+            port: 0,
+            tls_port: 0,
+            ..server::RelaySettings::default()
+        };
+        relay.limits.peers.allow_private = true;
+        Self::with(server::Settings {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            relay: Some(relay),
+            path_policy,
+            ..server::Settings::default()
+        })
+    }
+
+    fn with(settings: server::Settings) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let settings = server::Settings {
-            listen: vec![addr],
-            ..server::Settings::default()
-        };
         let running =
             runtime.block_on(async { server::Server::bind(settings).await.unwrap().start() });
         let addr = running.addr();
@@ -56,6 +77,12 @@ impl TestServer {
 
     pub fn census(&self) -> server::Census {
         self.running.as_ref().unwrap().census()
+    }
+
+    /// How many allocations there are at the relay.
+    pub fn allocations(&self) -> u64 {
+        let running = self.running.as_ref().unwrap();
+        running.relay_counters().unwrap_or_default().allocations
     }
 
     /// Ends without a word, as a machine does that loses its power.

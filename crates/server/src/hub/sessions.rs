@@ -126,8 +126,11 @@ impl Hub {
         if !self.keeps_sessions() {
             return self.forget(peer);
         }
-        // Strangers must not meet one who is not there.
+        // Strangers must not meet one who is not there, nor wait for him: he joins again when he is back.
         self.leave_queue(peer);
+        if self.matchmaker.room_of(peer).is_none() {
+            self.inform(Input::Disconnected { peer });
+        }
         let grace = self.settings.grace;
         if let Some(peer) = self.clients.keep(peer, frames, grace, Instant::now()) {
             debug!("too many are away: the first of them is forgotten");

@@ -160,17 +160,19 @@ pub(super) struct Ports {
     range: RangeInclusive<u16>,
     /// Under which addresses the machine is known, if those are not its own.
     known_as: Vec<IpAddr>,
-    /// The addresses that it listens on and that are addresses of this machine.
+    /// The addresses that it listens on; empty if it listens on all that this machine has.
     own: Vec<IpAddr>,
 }
 
 impl Ports {
     pub(super) fn new(settings: &RelaySettings, udp: &[UdpSocket]) -> Self {
-        let own = udp
+        let mut own: Vec<IpAddr> = udp
             .iter()
             .filter_map(|socket| Some(socket.local_addr().ok()?.ip()))
-            .filter(|ip| !ip.is_unspecified())
             .collect();
+        if own.iter().any(IpAddr::is_unspecified) {
+            own.clear();
+        }
         Self {
             range: settings.relay_ports.clone(),
             known_as: settings.relay_ips.clone(),
@@ -230,9 +232,9 @@ impl Ports {
 
     /// The address of this machine that peers can send to.
     fn own_ip(&self, client: IpAddr, family: Family) -> Option<IpAddr> {
-        let of_family = |ip: &&IpAddr| Family::of(**ip) == family;
-        if let Some(own) = self.own.iter().find(of_family) {
-            return Some(*own);
+        if !self.own.is_empty() {
+            let mut own = self.own.iter().copied();
+            return own.find(|ip| Family::of(*ip) == family);
         }
         let towards = if Family::of(client) == family {
             client

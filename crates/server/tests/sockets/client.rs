@@ -33,6 +33,14 @@ pub(crate) fn brief() -> Settings {
     }
 }
 
+/// Settings under which nobody is gone for good while a test waits for anything.
+pub(crate) fn patient() -> Settings {
+    Settings {
+        grace: 6 * PATIENCE,
+        ..Settings::default()
+    }
+}
+
 /// Starts a server on a free port.
 pub(crate) async fn start(settings: Settings) -> Running {
     let listen = vec![(Ipv4Addr::LOCALHOST, 0).into()];

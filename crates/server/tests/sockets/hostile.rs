@@ -20,7 +20,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, protocol::frame::coding::CloseCode},
 };
 
-use crate::client::{Client, Pair, brief, join, start, until};
+use crate::client::{Client, Pair, brief, join, patient, start, until};
 
 /// What a client heard last: the error's code and the close code.
 async fn refusal(client: &mut Client) -> (ErrorCode, Option<CloseCode>) {
@@ -368,7 +368,7 @@ async fn nonsense_below_the_websocket_harms_nobody() {
 #[tokio::test]
 async fn a_client_that_closes_well_is_answered_well() {
     // It has said that it goes: nobody waits for it to come back.
-    let server = start(Settings::default()).await;
+    let server = start(patient()).await;
     let Pair {
         mut offerer,
         mut answerer,

@@ -9,7 +9,7 @@ use protocol::{
 use server::{Census, Running, Settings};
 
 use crate::{
-    client::{Client, Pair, brief, candidate, join, start, until},
+    client::{Client, Pair, brief, candidate, join, patient, start, until},
     returning_client::{ReturningClient, ReturningPair, greet},
 };
 
@@ -74,7 +74,7 @@ enum Loss {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_negotiation_is_whole_wherever_a_connection_is_lost() {
-    let server = start(Settings::default()).await;
+    let server = start(patient()).await;
     let steps = negotiation(RoomId::from_bytes([0; 16])).len();
     for loss in [Loss::AfterWriting, Loss::BeforeWriting, Loss::HalfOpen] {
         for at in 0..steps {
@@ -135,7 +135,7 @@ async fn negotiate(server: &Running, loss: Loss, at: usize, loser: usize, reads_
 
 #[tokio::test]
 async fn what_the_partner_says_meanwhile_is_there_on_return_and_in_order() {
-    let server = start(Settings::default()).await;
+    let server = start(patient()).await;
     let mut pair = ReturningPair::meet(&server).await;
     let room = pair.room;
     pair.answerer.loses_connection();
@@ -161,7 +161,7 @@ async fn what_the_partner_says_meanwhile_is_there_on_return_and_in_order() {
 
 #[tokio::test]
 async fn a_session_can_be_taken_up_again_and_again() {
-    let server = start(Settings::default()).await;
+    let server = start(patient()).await;
     let mut pair = ReturningPair::meet(&server).await;
     let room = pair.room;
     for round in 0..20 {
@@ -203,14 +203,14 @@ async fn after_the_grace_the_partner_is_told_and_the_session_is_over() {
 
 #[tokio::test]
 async fn one_who_closes_or_is_refused_is_not_waited_for() {
-    let server = start(Settings::default()).await;
+    let server = start(patient()).await;
     let mut closing = ReturningPair::meet(&server).await;
     closing.answerer.closes().await;
     assert_eq!(closing.offerer.hears().await, disconnected(closing.room));
     assert_eq!(server.census().absent, 0);
     assert!(!closing.answerer.returns(&server).await);
 
-    let server = start(Settings::default()).await;
+    let server = start(patient()).await;
     let mut refused = ReturningPair::meet(&server).await;
     let mut connection = refused.answerer.leaves_connection();
     for _ in 0..3 {
@@ -224,7 +224,7 @@ async fn one_who_closes_or_is_refused_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_token_that_is_not_known_begins_another_session() {
-    let server = start(Settings::default()).await;
+    let server = start(patient()).await;
     let mut pair = ReturningPair::meet(&server).await;
     let token = ResumeToken::from_bytes([7; 16]);
 
@@ -241,7 +241,7 @@ async fn a_token_that_is_not_known_begins_another_session() {
 
 #[tokio::test]
 async fn a_token_that_is_no_token_is_refused() {
-    let server = start(Settings::default()).await;
+    let server = start(patient()).await;
     let mut client = Client::connect(&server).await;
     let hello = r#"{"type":"hello","version":1,"resume":{"token":"secret","received":0}}"#;
 
@@ -253,7 +253,7 @@ async fn a_token_that_is_no_token_is_refused() {
 /// Nobody but the client has the token; but whoever lies about the count does not get what is not there.
 #[tokio::test]
 async fn a_count_that_cannot_be_ends_the_session() {
-    let server = start(Settings::default()).await;
+    let server = start(patient()).await;
     for received in [99, u64::MAX] {
         let mut pair = ReturningPair::meet(&server).await;
         pair.answerer.loses_connection();
@@ -269,7 +269,7 @@ async fn a_count_that_cannot_be_ends_the_session() {
 
 #[tokio::test]
 async fn a_connection_that_takes_up_a_session_ends_the_older_one_and_the_partner_does_not_notice() {
-    let server = start(Settings::default()).await;
+    let server = start(patient()).await;
     let mut pair = ReturningPair::meet(&server).await;
     let mut older = pair.answerer.leaves_connection();
 
@@ -288,7 +288,7 @@ async fn a_connection_that_takes_up_a_session_ends_the_older_one_and_the_partner
 
 #[tokio::test]
 async fn one_who_is_away_for_more_than_is_kept_is_forgotten() {
-    let server = start(Settings::default()).await;
+    let server = start(patient()).await;
     let mut pair = ReturningPair::meet(&server).await;
     let room = pair.room;
     pair.answerer.loses_connection();
@@ -308,7 +308,7 @@ async fn one_who_is_away_for_more_than_is_kept_is_forgotten() {
 
 #[tokio::test]
 async fn what_was_not_received_and_is_not_kept_ends_the_session() {
-    let server = start(Settings::default()).await;
+    let server = start(patient()).await;
     let mut pair = ReturningPair::meet(&server).await;
     let room = pair.room;
     // More than may wait and be kept together, to one who does not read and so answers no ping.
@@ -333,7 +333,7 @@ async fn what_was_not_received_and_is_not_kept_ends_the_session() {
 /// The pings ask often enough, however much is said.
 #[tokio::test]
 async fn one_who_reads_can_always_come_back() {
-    let server = start(Settings::default()).await;
+    let server = start(patient()).await;
     let mut pair = ReturningPair::meet(&server).await;
     let room = pair.room;
     for _ in 0..20 {
@@ -355,8 +355,40 @@ async fn one_who_reads_can_always_come_back() {
 }
 
 #[tokio::test]
+async fn what_a_pong_acknowledges_is_not_kept() {
+    // No ping but those for what was sent.
+    let server = start(Settings {
+        heartbeat: Duration::from_mins(5),
+        ..patient()
+    })
+    .await;
+    let mut pair = ReturningPair::meet(&server).await;
+    let room = pair.room;
+    let heard_before = pair.answerer.heard.len();
+    for number in 0..40 {
+        let candidate = Some(candidate(&number.to_string()));
+        pair.offerer
+            .say(ClientMessage::Candidate { room, candidate })
+            .await;
+    }
+    pair.answerer.hears_up_to(heard_before + 40).await;
+    // It comes after the pong.
+    pair.answerer.has_heard_all().await;
+    pair.answerer.loses_connection();
+
+    let resume = Resume {
+        received: heard_before as u64 + 10,
+        ..pair.answerer.resume()
+    };
+    let (_client, _, resumed) = greet(&server, Some(resume)).await;
+
+    assert_eq!(resumed, None);
+    assert_eq!(pair.offerer.hears().await, disconnected(room));
+}
+
+#[tokio::test]
 async fn one_who_is_away_learns_on_return_that_the_partner_went_on() {
-    let server = start(Settings::default()).await;
+    let server = start(patient()).await;
     let mut pair = ReturningPair::meet(&server).await;
     let room = pair.room;
     pair.answerer.loses_connection();
@@ -387,7 +419,7 @@ async fn one_who_is_away_learns_on_return_that_the_partner_went_on() {
 
 #[tokio::test]
 async fn one_who_waits_and_is_lost_meets_nobody_until_he_is_back_and_asks() {
-    let server = start(Settings::default()).await;
+    let server = start(patient()).await;
     let mut ghost = ReturningClient::waiting(&server).await;
     ghost.loses_connection();
     until(
@@ -415,7 +447,7 @@ async fn one_who_waits_and_is_lost_meets_nobody_until_he_is_back_and_asks() {
 
 #[tokio::test]
 async fn one_who_was_matched_before_his_loss_was_noticed_keeps_the_partner_though_he_joins_again() {
-    let server = start(Settings::default()).await;
+    let server = start(patient()).await;
     let mut waiter = ReturningClient::waiting(&server).await;
     let _half_open = waiter.leaves_connection();
     let mut other = Client::greeted(&server).await;
@@ -473,7 +505,7 @@ async fn without_a_grace_there_are_no_sessions() {
 async fn no_more_are_waited_for_than_may_be_connected() {
     let server = start(Settings {
         max_connections: 2,
-        ..Settings::default()
+        ..patient()
     })
     .await;
     let mut clients = Vec::new();
@@ -501,7 +533,7 @@ async fn no_more_are_waited_for_than_may_be_connected() {
 
 #[tokio::test]
 async fn sessions_end_with_the_server() {
-    let server = start(Settings::default()).await;
+    let server = start(patient()).await;
     let mut pair = ReturningPair::meet(&server).await;
     pair.answerer.loses_connection();
     absent(&server, 1).await;
@@ -518,7 +550,7 @@ async fn sessions_end_with_the_server() {
         matches!(shutdown, ServerMessage::Shutdown { .. }),
         "{shutdown:?}"
     );
-    let server = start(Settings::default()).await;
+    let server = start(patient()).await;
     assert!(!pair.answerer.returns(&server).await);
 }
 

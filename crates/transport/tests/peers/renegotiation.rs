@@ -102,6 +102,27 @@ async fn a_negotiation_without_restart_does_not_disturb_the_call() {
     pair.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_restart_is_refused_and_the_call_goes_on() {
+    let mut pair = Pair::connected().await;
+    media_flows(&mut pair, 1).await;
+    let mut offer = pair.a.peer.create_offer(Some(Restart::Keep)).await.unwrap();
+    offer.sdp = offer.sdp.replace("a=mid:", "a=middle:");
+    pair.b
+        .peer
+        .apply_remote(offer)
+        .await
+        .expect_err("it makes no sense");
+    let mut arrivals = 0;
+    for number in 2..12 {
+        pair.a.peer.send_video(frame(number, 100)).unwrap();
+        pair.until_soon().await;
+        arrivals += drain(&mut pair.b.video).len();
+    }
+    assert_eq!(arrivals, 10);
+    pair.close().await;
+}
+
 /// Both offer; B is polite, takes its offer back and answers.
 async fn cross_offers(pair: &mut Pair, restart: Option<Restart>) {
     let offer = pair.a.peer.create_offer(restart).await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol::Candidate;
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
-use transport::{CandidateKind, Peer, PeerConfig, PeerEvent, Restart};
+use transport::{CandidateKind, Impairment, Peer, PeerConfig, PeerEvent, Restart};
 
 use crate::support::{Pair, drain, in_order, loopback, sound};
 use crate::turn::{TurnServer, relays};
@@ -87,14 +87,42 @@ async fn a_shielded_peer_sends_nothing_to_the_partners_addresses() {
     pair.close().await;
 }
 
-/// Sends a packet each 10 ms, numbered, until it is aborted.
+/// Both have a relay, and how long they take to connect.
+async fn connect(server: &TurnServer, is_shielded: bool) -> (Pair, Duration) {
+    let started_at = std::time::Instant::now();
+    let (a, b) = (
+        config(server, false, true),
+        config(server, is_shielded, false),
+    );
+    let mut pair = Pair::open(a, b).await;
+    pair.negotiate(None).await;
+    pair.until("both are connected", Pair::is_connected).await;
+    (pair, started_at.elapsed())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_direct_path_is_preferred_to_a_relay_and_a_relay_not_waited_with_where_there_is_none() {
+    let Some(server) = TurnServer::start().await else {
+        return;
+    };
+    for (is_shielded, limit) in [(false, 250), (true, 400)] {
+        let (pair, elapsed) = connect(&server, is_shielded).await;
+        println!("shielded: {is_shielded}, connected after {elapsed:?}");
+        assert!(elapsed < Duration::from_millis(limit), "{elapsed:?}");
+        let path = pair.a.paths.last().expect("a path is told");
+        assert_eq!(path.is_relayed(), is_shielded, "{path:?}");
+        pair.close().await;
+    }
+}
+
+/// Sends a numbered packet each 20 ms until it is aborted.
 fn speak(peer: &Peer) -> JoinHandle<()> {
     let peer = peer.clone();
     tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(Duration::from_millis(10));
+        let mut ticks = tokio::time::interval(Duration::from_millis(20));
         for number in 0.. {
             ticks.tick().await;
-            peer.send_audio(sound(number), number * 480)
+            peer.send_audio(sound(number), number * 960)
                 .expect("the queue has room");
         }
     })
@@ -105,7 +133,7 @@ fn longest_gap(pair: &mut Pair) -> (Duration, usize) {
     let (mut gap, mut missing) = (Duration::ZERO, 0);
     for packets in [&mut pair.a.audio, &mut pair.b.audio] {
         let packets = drain(packets);
-        assert!(packets.len() > 100, "{} packets", packets.len());
+        assert!(packets.len() > 50, "{} packets", packets.len());
         for two in packets.windows(2) {
             gap = gap.max(
                 two[1]
@@ -153,5 +181,34 @@ async fn going_direct_and_back_breaks_nothing() {
         task.abort();
     }
     assert_eq!(pair.a.count(&PeerEvent::Disconnected), 0);
+    pair.close().await;
+}
+
+/// The search for another path takes two round trips and a bit, in which the sound waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_of_a_long_path_loses_nothing() {
+    let config = |is_offerer| {
+        let network = Impairment::seeded(u64::from(is_offerer));
+        network.set_delay(Duration::from_millis(25));
+        PeerConfig {
+            impairment: Some(network),
+            ..loopback(is_offerer)
+        }
+    };
+    let mut pair = Pair::open(config(true), config(false)).await;
+    pair.negotiate(None).await;
+    pair.until("both are connected", Pair::is_connected).await;
+    let speaking = [speak(&pair.a.peer), speak(&pair.b.peer)];
+    pair.wait(Duration::from_millis(700)).await;
+    pair.negotiate(Some(Restart::Keep)).await;
+    pair.wait(Duration::from_secs(1)).await;
+    for task in speaking {
+        task.abort();
+    }
+    assert_eq!(pair.a.count(&PeerEvent::Connected), 2);
+    let (gap, missing) = longest_gap(&mut pair);
+    println!("round trip 50 ms: longest gap {gap:?}, {missing} packets missing");
+    assert!(gap < Duration::from_millis(300), "{gap:?}");
+    assert_eq!(missing, 0);
     pair.close().await;
 }

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 /// How long each better way is given alone. Two round trips to a server on the same continent.
 const HEAD_START: Duration = Duration::from_millis(250);
 
+/// How long to wait for somebody to ask for an allocation. Whoever does says so.
+const IDLE: Duration = Duration::from_mins(1);
+
 /// Whether a stream may be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -79,7 +82,7 @@ impl Choice {
             return Verdict::Refuse;
         }
         let Some(started_at) = self.started_at else {
-            return Verdict::Wait(now + HEAD_START);
+            return Verdict::Wait(now + IDLE);
         };
         let better = self.streams.iter().take(index);
         let better = better.filter(|state| **state == Stream::Untried).count();
