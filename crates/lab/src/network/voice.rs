@@ -64,6 +64,13 @@ pub struct Voice {
     pub sent: u64,
 }
 
+impl Voice {
+    /// How many packets did not arrive; one that was on its way at the beginning or end counts for or against.
+    pub fn lost(&self) -> u64 {
+        self.sent.saturating_sub(self.delays_ms.len() as u64)
+    }
+}
+
 enum Signal {
     Description(Description),
     Candidate(Option<Candidate>),

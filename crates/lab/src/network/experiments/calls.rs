@@ -25,6 +25,15 @@ impl Pair {
         self.a.iter().chain(&self.b).filter_map(figure).collect()
     }
 
+    /// How many calls connected on both sides, whether or not pictures were seen.
+    pub fn connected(&self) -> u32 {
+        let count = |lines: &[ReportLine]| {
+            let connected = |line: &&ReportLine| line.time_to_connected_ms.is_some();
+            lines.iter().filter(connected).count()
+        };
+        u32::try_from(count(&self.a).min(count(&self.b))).unwrap_or(u32::MAX)
+    }
+
     /// Whether, in each call, each side heard and saw the other.
     pub fn has_sound_and_pictures(&self) -> bool {
         [&self.a, &self.b].into_iter().all(|lines| {

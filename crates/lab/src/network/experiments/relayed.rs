@@ -100,7 +100,7 @@ pub fn measure_voice(
 fn run_voice(network: &mut Network, servers: &Servers, verdicts: &mut Verdicts) {
     println!(
         "\nSound, packet by packet from one peer to the other, {VOICE_ROUNDS} times {VOICE_SECONDS} s each way:\n\n\
-         | way | connected p50 | delay p50 | p95 | added to direct, p50 | lost |\n|---|---|---|---|---|---|"
+         | way | connected p50 | delay p50 | p95 | added to direct, p50 | lost | in the worst run |\n|---|---|---|---|---|---|---|"
     );
     let mut voices = WAYS.map(|_| Vec::new());
     for _ in 0..VOICE_ROUNDS {
@@ -129,12 +129,13 @@ fn run_voice(network: &mut Network, servers: &Servers, verdicts: &mut Verdicts) 
         let fine =
             |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.2} ms"));
         println!(
-            "| {way} | {} | {} | {} | {} | {} of {sent} |",
+            "| {way} | {} | {} | {} | {} | {} of {sent} | {} |",
             milliseconds(quantile(&connected, 0.5)),
             fine(delay_ms),
             fine(quantile(&delays, 0.95)),
             fine(added_ms),
             sent.saturating_sub(delays.len() as u64),
+            voices.iter().map(Voice::lost).max().unwrap_or(0),
         );
         if way == Path::RelayUdp {
             verdicts.note(
