@@ -195,7 +195,12 @@ fn start_server_at(folder: &Path, port: &str) -> Process {
     let output = File::create(folder.join("server.out")).unwrap();
     let mut command = Command::new(program("passerby-server"));
     command
-        .args(["--listen", &format!("127.0.0.1:{port}")])
+        .args([
+            "--listen",
+            &format!("127.0.0.1:{port}"),
+            "--relay-port",
+            "0",
+        ])
         .stdout(output);
     Process(command.stderr(Stdio::null()).spawn().unwrap())
 }
