@@ -34,8 +34,8 @@ pub use engine::{Engine, EngineError};
 pub use network::{AddressChange, NetworkFact, NetworkWatcher};
 pub use protocol::PathPolicy;
 pub use snapshot::{
-    CallView, CandidateKind, ChatLine, Deck, EndReason, PartnerView, PathProtocol, PathView,
-    SignallingProblem, SignallingView, Snapshot, Speaker, Statistics,
+    CallView, CandidateKind, ChatLine, Deck, EndReason, PairState, PairView, PartnerView,
+    PathProtocol, PathView, SignallingProblem, SignallingView, Snapshot, Speaker, Statistics,
 };
 /// What programs must keep out of their logs: see [`transport::NOISY_LOG_DIRECTIVES`].
 pub use transport::NOISY_LOG_DIRECTIVES;

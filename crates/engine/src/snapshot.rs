@@ -7,6 +7,7 @@ use call::DirectView;
 pub use call::{EndReason, State as CallView};
 use devices::{AudioSink, AudioSource, DeviceState, VideoSource};
 pub use transport::{CandidateKind, PathProtocol, PathStats as PathView};
+pub use transport::{PairState, PairStats as PairView};
 
 /// The state of the whole engine at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -158,6 +159,8 @@ pub struct Statistics {
     pub next_to_first_frame: Option<Duration>,
     /// The selected candidate pair.
     pub path: Option<PathView>,
+    /// The candidate pairs that were tried since the last restart.
+    pub pairs: Arc<[PairView]>,
     /// To the partner and back.
     pub round_trip: Option<Duration>,
     /// Packets lost of those that the partner sent in the last second, from 0 to 1.

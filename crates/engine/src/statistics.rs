@@ -117,6 +117,7 @@ impl CallStatistics {
             view.loss_ratio = loss_ratio(&self.last, &totals);
             view.round_trip = stats.round_trip;
             view.path = stats.path;
+            view.pairs = stats.pairs.as_slice().into();
         }
         self.last = totals;
     }

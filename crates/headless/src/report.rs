@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use engine::{CandidateKind, Snapshot};
+use engine::{CandidateKind, PairState, PairView, PathProtocol, Snapshot};
 use serde::{Deserialize, Serialize};
 
 /// One second of one call. Durations are in milliseconds; a field that is not known yet is `null`.
@@ -52,6 +52,13 @@ pub struct ReportLine {
     pub local_candidate: Option<String>,
     /// host, srflx, prflx or relay.
     pub remote_candidate: Option<String>,
+    /// How packets leave: udp, tcp or tls, to the relay if this side uses one, else to the partner.
+    pub path_protocol: Option<String>,
+    /// Whether they leave over IPv6.
+    pub path_is_ipv6: Option<bool>,
+    /// The candidate pairs that were tried since the last restart.
+    #[serde(default)]
+    pub pairs: Vec<ReportedPair>,
     /// The codec of the pictures that arrive.
     pub codec: Option<String>,
     /// Width and height of the pictures that arrive, in pixels.
@@ -62,6 +69,38 @@ pub struct ReportLine {
     pub partner_sends_audio: bool,
     /// Whether the partner says that pictures come.
     pub partner_sends_video: bool,
+}
+
+/// A candidate pair that was tried.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportedPair {
+    /// host, srflx, prflx or relay.
+    pub local: String,
+    /// host, srflx, prflx or relay.
+    pub remote: String,
+    /// `in_progress`, `succeeded` or `failed`.
+    pub state: String,
+    /// Of the last check that was answered.
+    pub round_trip_ms: Option<f64>,
+    /// Whether media takes this way.
+    pub is_selected: bool,
+}
+
+impl ReportedPair {
+    fn new(pair: &PairView) -> Self {
+        Self {
+            local: kind_name(pair.local).to_owned(),
+            remote: kind_name(pair.remote).to_owned(),
+            state: match pair.state {
+                PairState::InProgress => "in_progress",
+                PairState::Succeeded => "succeeded",
+                PairState::Failed => "failed",
+            }
+            .to_owned(),
+            round_trip_ms: pair.round_trip.map(milliseconds),
+            is_selected: pair.is_selected,
+        }
+    }
 }
 
 impl ReportLine {
@@ -89,6 +128,11 @@ impl ReportLine {
             audio_concealed: figures.audio_concealed,
             local_candidate: figures.path.map(|path| kind_name(path.local).to_owned()),
             remote_candidate: figures.path.map(|path| kind_name(path.remote).to_owned()),
+            path_protocol: figures
+                .path
+                .map(|path| protocol_name(path.protocol).to_owned()),
+            path_is_ipv6: figures.path.map(|path| path.is_ipv6),
+            pairs: figures.pairs.iter().map(ReportedPair::new).collect(),
             codec: figures.video_codec.map(str::to_owned),
             received_size: figures.received_size_px,
             picture_latency_ms: figures.picture_latency.map(milliseconds),
@@ -129,6 +173,14 @@ const fn kind_name(kind: CandidateKind) -> &'static str {
         CandidateKind::ServerReflexive => "srflx",
         CandidateKind::PeerReflexive => "prflx",
         CandidateKind::Relay => "relay",
+    }
+}
+
+const fn protocol_name(protocol: PathProtocol) -> &'static str {
+    match protocol {
+        PathProtocol::Udp => "udp",
+        PathProtocol::Tcp => "tcp",
+        PathProtocol::Tls => "tls",
     }
 }
 
