@@ -27,11 +27,13 @@ pub enum Action {
     ToggleStatistics,
     /// The whole screen or a window.
     ToggleFullScreen,
+    /// Agree to a direct path in this call, or take that back.
+    ToggleDirect,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Start,
         Self::Next,
         Self::Stop,
@@ -41,6 +43,7 @@ impl Action {
         Self::ToggleSelfView,
         Self::ToggleStatistics,
         Self::ToggleFullScreen,
+        Self::ToggleDirect,
     ];
 
     /// What it would do right now, in words.
@@ -78,6 +81,11 @@ impl Action {
             Self::ToggleFullScreen => {
                 either(state.is_full_screen, "Leave full screen", "Full screen")
             }
+            Self::ToggleDirect => either(
+                snapshot.direct.is_some_and(|direct| direct.is_allowed),
+                "Stay hidden after all",
+                "Go direct",
+            ),
         }
     }
 
@@ -93,6 +101,7 @@ impl Action {
             Self::ToggleSelfView => "H",
             Self::ToggleStatistics => "Ctrl+I",
             Self::ToggleFullScreen => "F11",
+            Self::ToggleDirect => "D",
         }
     }
 
@@ -118,6 +127,14 @@ impl Action {
             Self::Next => has_partner || is_ended,
             Self::Stop | Self::ToggleSelfView => !matches!(snapshot.call, CallView::Idle),
             Self::ToggleChat | Self::ToggleStatistics => has_partner,
+            Self::ToggleDirect => {
+                matches!(
+                    snapshot.call,
+                    CallView::Connected { .. } | CallView::Reconnecting { .. }
+                ) && snapshot
+                    .direct
+                    .is_some_and(|direct| direct.is_hidden && direct.is_permitted)
+            }
             Self::ToggleMicrophone | Self::ToggleCamera | Self::ToggleFullScreen => true,
         }
     }
@@ -130,6 +147,9 @@ impl Action {
         match self {
             Self::Start => {
                 crate::widgets::finish_interest(state);
+                if std::mem::take(&mut state.is_shield_open) {
+                    out.push(Command::SetShield(state.is_shielded(snapshot)));
+                }
                 state.searched_for.clone_from(&state.interests);
                 out.push(Command::Start {
                     interests: state.interests.clone(),
@@ -149,6 +169,10 @@ impl Action {
             Self::ToggleSelfView => state.is_self_view_hidden = !state.is_self_view_hidden,
             Self::ToggleStatistics => state.is_statistics_open = !state.is_statistics_open,
             Self::ToggleFullScreen => state.is_full_screen = !state.is_full_screen,
+            Self::ToggleDirect => {
+                let is_allowed = snapshot.direct.is_some_and(|direct| direct.is_allowed);
+                out.push(Command::AllowDirect(!is_allowed));
+            }
         }
     }
 }

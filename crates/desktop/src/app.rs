@@ -9,6 +9,7 @@ use egui::{Context, Ui};
 use engine::{Command, Config, Engine, EngineError, Snapshot};
 
 use crate::actions::Action;
+use crate::connection_check::Checker;
 use crate::settings::Settings;
 use crate::state::WindowState;
 use crate::theme;
@@ -34,6 +35,7 @@ pub struct App {
     engine: Engine,
     snapshot: Arc<Snapshot>,
     window: Window,
+    checker: Checker,
     settings: Settings,
     settings_path: Option<PathBuf>,
 }
@@ -49,6 +51,7 @@ impl App {
         let ctx = creation.egui_ctx.clone();
         // `request_repaint` asks for two passes, which doubles the work of every picture; this asks for one.
         let wake = move || ctx.request_repaint_after(Duration::from_nanos(1));
+        let checker = Checker::new(wake.clone());
         let engine = Engine::start(launch.config, wake)?;
         let snapshot = engine.snapshot();
         if launch.is_searching {
@@ -58,11 +61,14 @@ impl App {
                 engine.send(command);
             }
         }
+        // Whoever starts by flag has not seen the question.
+        state.is_shield_open = launch.settings.shield.is_none();
         let window = Window::new(state);
         Ok(Self {
             engine,
             snapshot,
             window,
+            checker,
             settings: launch.settings,
             settings_path: launch.settings_path,
         })
@@ -84,6 +90,9 @@ impl eframe::App for App {
     fn logic(&mut self, _: &Context, _: &mut Frame) {
         self.snapshot = self.engine.snapshot();
         self.window.observe(&self.snapshot, Instant::now());
+        if let Some(outcome) = self.checker.take() {
+            self.window.state.end_check(outcome);
+        }
     }
 
     fn ui(&mut self, ui: &mut Ui, _: &mut Frame) {
@@ -96,6 +105,9 @@ impl eframe::App for App {
         }
         for command in self.window.ui(ui, &self.snapshot, Instant::now()) {
             self.carry_out(command);
+        }
+        if std::mem::take(&mut self.window.state.wants_check) {
+            self.checker.start(self.window.state.server.clone());
         }
     }
 }

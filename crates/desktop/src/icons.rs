@@ -48,6 +48,14 @@ pub enum Icon {
     People,
     /// A heart: what both like.
     Heart,
+    /// A shield: what is hidden.
+    Shield,
+    /// Two who are joined without anybody between them.
+    Direct,
+    /// A pulse: how the connection does.
+    Pulse,
+    /// An arrow round in a circle: the way back.
+    Again,
 }
 
 /// Paints `icon` into `rect` (its shorter side counts) in one colour.
@@ -137,6 +145,35 @@ pub fn paint(painter: &Painter, icon: Icon, rect: Rect, color: Color32) {
             pen.arc((8.2, 9.2), 4.2, PI * 0.8, TAU - 0.45);
             pen.arc((15.8, 9.2), 4.2, PI + 0.45, TAU + PI * 0.2);
             pen.line(&[(4.7, 11.5), (12.0, 19.3), (19.3, 11.5)]);
+        }
+        Icon::Shield => pen.closed(&[
+            (12.0, 3.0),
+            (19.0, 5.8),
+            (19.0, 11.5),
+            (17.6, 15.8),
+            (15.0, 19.0),
+            (12.0, 21.0),
+            (9.0, 19.0),
+            (6.4, 15.8),
+            (5.0, 11.5),
+            (5.0, 5.8),
+        ]),
+        Icon::Direct => {
+            pen.line(&[(8.6, 12.0), (15.4, 12.0)]);
+            pen.ring((5.4, 12.0), 3.2);
+            pen.ring((18.6, 12.0), 3.2);
+        }
+        Icon::Pulse => pen.line(&[
+            (2.5, 12.0),
+            (7.0, 12.0),
+            (10.0, 5.0),
+            (14.0, 19.0),
+            (17.0, 12.0),
+            (21.5, 12.0),
+        ]),
+        Icon::Again => {
+            pen.arc((12.0, 12.0), 7.8, -0.35, TAU - 1.25);
+            pen.line(&[(19.8, 4.4), (19.3, 9.4), (14.4, 8.6)]);
         }
     }
 }
@@ -247,9 +284,13 @@ impl Pen<'_> {
         self.closed(&[(15.5, 10.6), (21.0, 7.4), (21.0, 16.6), (15.5, 13.4)]);
     }
 
-    fn person(&self, x: f32) {
+    fn ring(&self, center: (f32, f32), radius: f32) {
         self.painter
-            .circle_stroke(self.at((x, 8.0)), 3.6 * self.unit, self.stroke);
+            .circle_stroke(self.at(center), radius * self.unit, self.stroke);
+    }
+
+    fn person(&self, x: f32) {
+        self.ring((x, 8.0), 3.6);
         self.arc((x, 20.0), 6.5, PI, TAU);
     }
 

@@ -11,11 +11,13 @@
 
 pub mod actions;
 pub mod app;
+pub mod connection_check;
 pub mod icons;
 pub mod pictures;
 pub mod quality;
 pub mod screens;
 pub mod settings;
+pub mod shield;
 pub mod shortcuts;
 pub mod state;
 pub mod text;

@@ -118,6 +118,7 @@ fn launch(flags: Flags, settings: Settings, settings_path: Option<std::path::Pat
             .speaker
             .or_else(|| remembered(&settings.speaker).parse().ok())
             .unwrap_or(defaults.speaker),
+        shield: settings.shield.unwrap_or(defaults.shield),
         ..Config::default()
     };
     let given = if flags.interests.is_empty() {
@@ -158,6 +159,7 @@ mod tests {
             server: Some("wss://remembered.example".to_owned()),
             video: Some("pattern".to_owned()),
             interests: vec!["jazz".to_owned()],
+            shield: Some(true),
             ..Settings::default()
         };
         let launch = launched(
@@ -171,6 +173,8 @@ mod tests {
         assert_eq!(launch.config.video, VideoSource::Pattern);
         assert_eq!(launch.config.audio, AudioSource::DefaultMicrophone);
         assert_eq!(launch.interests, ["jazz"]);
+        assert!(launch.config.shield);
+        assert!(!launched(&[], Settings::default()).config.shield);
     }
 
     #[test]

@@ -4,7 +4,9 @@ mod banner;
 mod call;
 mod ended;
 mod lobby;
+mod reconnecting;
 mod searching;
+mod shield;
 mod stage;
 
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! What is remembered from one start to the next: the server, the devices and the interests that the person chose.
+//! What is remembered from one start to the next: the server, the devices, the interests and the
+//! shield that the person chose.
 //!
 //! Only what was chosen in the window is remembered. What a flag says holds for one run, so that a demonstration with
 //! a test picture does not take the camera away for ever.
@@ -31,6 +32,9 @@ pub struct Settings {
     /// The place for sound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speaker: Option<String>,
+    /// Whether calls begin with a hidden network address; nothing while the person has not been asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shield: Option<bool>,
     /// What the person likes to talk about.
     #[serde(default)]
     pub interests: Vec<String>,
@@ -44,6 +48,7 @@ impl Default for Settings {
             video: None,
             audio: None,
             speaker: None,
+            shield: None,
             interests: Vec::new(),
         }
     }
@@ -114,6 +119,7 @@ impl Settings {
             Command::ChooseAudio(source) => self.audio = Some(source.to_string()),
             Command::ChooseSpeaker(sink) => self.speaker = Some(sink.to_string()),
             Command::SetServer(server) => self.server = Some(server.clone()),
+            Command::SetShield(is_wanted) => self.shield = Some(*is_wanted),
             _ => {}
         }
         *self != before
@@ -163,6 +169,24 @@ mod tests {
         assert!(!settings.note(&Command::SetMicrophone(false)));
         assert!(settings.note(&Command::SetServer("wss://a.example".to_owned())));
         assert!(!settings.note(&Command::SetServer("wss://a.example".to_owned())));
+        assert!(
+            settings.note(&Command::SetShield(false)),
+            "the default is a choice too once it is made"
+        );
+        assert!(!settings.note(&Command::SetShield(false)));
+        assert!(!settings.note(&Command::AllowDirect(true)), "of one call");
+    }
+
+    #[test]
+    fn settings_from_before_the_shield_are_understood_and_leave_the_choice_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.json");
+        fs::write(&path, r#"{"version": 1, "interests": ["jazz"]}"#).unwrap();
+        let mut settings = Settings::load(&path).unwrap();
+        assert_eq!(settings.shield, None);
+        settings.note(&Command::SetShield(true));
+        settings.save(&path).unwrap();
+        assert_eq!(Settings::load(&path).unwrap().shield, Some(true));
     }
 
     #[test]

@@ -61,6 +61,7 @@ fn action(
         Key::V if is_plain => Action::ToggleCamera,
         Key::T if is_plain => Action::ToggleChat,
         Key::H if is_plain => Action::ToggleSelfView,
+        Key::D if is_plain => Action::ToggleDirect,
         Key::I if modifiers.command_only() => Action::ToggleStatistics,
         Key::F11 if modifiers.is_none() => Action::ToggleFullScreen,
         _ => return None,

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use engine::{CallView, Snapshot, Speaker, Statistics};
 
+use crate::connection_check::{Check, Outcome};
+use crate::shield::Shield;
 use crate::trouble::Trouble;
 
 /// After so long without a key the stranger no longer reads that we are writing.
@@ -22,6 +24,14 @@ pub const HISTORY_SECONDS: usize = 60;
 pub struct WindowState {
     /// The signalling server that is in use.
     pub server: String,
+    /// Whether the person has still to say who may learn the network address. The lobby asks, and Start takes the answer.
+    pub is_shield_open: bool,
+    /// Who may learn it, as it was last chosen in this window. The engine's word for it comes a moment later.
+    pub shield_choice: Option<bool>,
+    /// The connection check, while its card is open.
+    pub check: Option<Check>,
+    /// The person wants the check to begin; whoever can run one takes this back.
+    pub wants_check: bool,
     /// What the person likes to talk about.
     pub interests: Vec<String>,
     /// The interest that is being typed.
@@ -52,6 +62,8 @@ pub struct WindowState {
     pub history: History,
     /// The words of the search that is on.
     pub searched_for: Vec<String>,
+    /// How far the call has got from a hidden address to a direct path.
+    pub shield: Shield,
     read_lines: usize,
     typing_since: Option<Instant>,
     /// When the stranger was last told so.
@@ -67,7 +79,7 @@ pub enum KeyboardOwner {
     Nobody,
     /// A button or the like: letters are shortcuts, Enter and Space belong to it.
     Control,
-    /// A text field or an open menu: everything belongs to it.
+    /// A text field, an open menu or a card over everything: all of it is theirs.
     Field,
 }
 
@@ -87,6 +99,10 @@ impl WindowState {
         Self {
             server_draft: server.clone(),
             server,
+            is_shield_open: false,
+            shield_choice: None,
+            check: None,
+            wants_check: false,
             interests,
             interest_draft: String::new(),
             chat_draft: String::new(),
@@ -101,6 +117,7 @@ impl WindowState {
             last_call: None,
             history: History::default(),
             searched_for: Vec::new(),
+            shield: Shield::default(),
             read_lines: 0,
             typing_since: None,
             typing_told_at: None,
@@ -114,6 +131,7 @@ impl WindowState {
             CallView::Connected { since, .. } | CallView::Reconnecting { since, .. } => {
                 self.call_since = Some(*since);
                 self.history.record(&snapshot.statistics);
+                self.shield.observe(snapshot, now);
             }
             CallView::Ended { .. } => {
                 if let Some(since) = self.call_since.take() {
@@ -182,6 +200,25 @@ impl WindowState {
         self.typing_told_at = None;
         self.read_lines = 0;
         self.history = History::default();
+        self.shield = Shield::default();
+    }
+
+    /// Whether later calls hide the network address.
+    pub fn is_shielded(&self, snapshot: &Snapshot) -> bool {
+        self.shield_choice.unwrap_or(snapshot.is_shielded)
+    }
+
+    /// Begins the connection check, or begins it again.
+    pub fn begin_check(&mut self, now: Instant) {
+        self.check = Some(Check::Running { since: now });
+        self.wants_check = true;
+    }
+
+    /// Takes note of the outcome of a check. Whoever closed the card meanwhile does not want it.
+    pub fn end_check(&mut self, outcome: Outcome) {
+        if matches!(self.check, Some(Check::Running { .. })) {
+            self.check = Some(Check::Done(Box::new(outcome)));
+        }
     }
 }
 
@@ -210,8 +247,42 @@ fn push(series: &mut Vec<f32>, value: f32) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::sync::Arc;
+
+    use engine::{
+        AudioSink, AudioSource, Deck, DeviceState, PartnerView, SignallingView, VideoSource,
+    };
+
     use super::*;
+
+    /// A snapshot of an engine to which nothing has happened.
+    pub(crate) fn nothing_yet() -> Snapshot {
+        let nobody: Arc<[String]> = Arc::new([]);
+        Snapshot {
+            signalling: SignallingView::Connecting,
+            call: CallView::Idle,
+            direct: None,
+            is_shielded: false,
+            partner: PartnerView::default(),
+            chat: Arc::new([]),
+            devices: Deck {
+                video_source: VideoSource::None,
+                audio_source: AudioSource::None,
+                audio_sink: AudioSink::None,
+                camera: DeviceState::Off,
+                microphone: DeviceState::Off,
+                speaker: DeviceState::Off,
+                is_camera_on: false,
+                is_microphone_on: false,
+                microphone_level: 0.0,
+                cameras: Arc::clone(&nobody),
+                microphones: Arc::clone(&nobody),
+                speakers: nobody,
+            },
+            statistics: Statistics::default(),
+        }
+    }
 
     fn write(state: &mut WindowState, draft: &str) {
         draft.clone_into(&mut state.chat_draft);

@@ -3,14 +3,16 @@
 //! The rest of the program speaks of partners; here they are strangers, because that is what a person calls them.
 
 mod figures;
+mod network;
 
-use engine::{
-    AudioSink, AudioSource, CandidateKind, DeviceProblem, EndReason, PathView, SignallingProblem,
-    VideoSource,
-};
+use engine::{AudioSink, AudioSource, DeviceProblem, EndReason, SignallingProblem, VideoSource};
 
 use figures::grouped;
 pub use figures::{bitrate, clock, delay};
+pub use network::{
+    Finding, Mark, SHIELD_QUESTION, SHIELD_REASON, check_broke_off, findings, path, relay_side,
+    shield_choice, shield_in_use, shield_stage, verdict,
+};
 
 /// A thing that happened, put to a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +151,19 @@ pub fn signalling_problem(problem: &SignallingProblem) -> Explanation {
 pub const SERVER_AWAY_IN_CALL: &str =
     "Your call goes on. Next works again as soon as the server is back.";
 
+/// Says that the way to the stranger is being looked for. After a while it says that it still is, so that nobody takes
+/// the window for a dead one.
+pub fn reconnecting(is_long: bool) -> Explanation {
+    Explanation::new(
+        "Reconnecting…",
+        if is_long {
+            "Still trying. You can wait, or go on with Next."
+        } else {
+            "You and the stranger will be back in a moment."
+        },
+    )
+}
+
 /// Says why a call ended.
 pub fn end_reason(reason: EndReason) -> Explanation {
     match reason {
@@ -215,15 +230,6 @@ fn joined(words: &[String], last: &str) -> String {
         [] => String::new(),
         [one] => one.clone(),
         [first @ .., end] => format!("{} {last} {end}", first.join(", ")),
-    }
-}
-
-/// The way that media take, in words.
-pub fn path(path: PathView) -> &'static str {
-    match (path.local, path.remote) {
-        (CandidateKind::Relay, _) | (_, CandidateKind::Relay) => "Through a relay",
-        (CandidateKind::Host, CandidateKind::Host) => "Direct, same network",
-        _ => "Direct",
     }
 }
 

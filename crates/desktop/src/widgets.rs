@@ -5,8 +5,10 @@ mod device_picker;
 mod interest_field;
 mod level_meter;
 mod notice;
+mod option_card;
 mod pill;
 mod sparkline;
+mod tile;
 mod video_view;
 
 pub use button::{Button, Look, was_pressed};
@@ -17,8 +19,10 @@ pub use device_picker::{
 pub use interest_field::{add_interest, finish_interest, interest_field};
 pub use level_meter::{level_meter, paint_level};
 pub use notice::{Notice, Sign};
+pub use option_card::OptionCard;
 pub use pill::Pill;
 pub use sparkline::sparkline;
+pub use tile::Tile;
 pub use video_view::{VideoView, visible_part};
 
 use egui::{

@@ -32,7 +32,10 @@ impl Window {
     /// Takes note of a new snapshot: nothing of the last stranger may be seen when the call is over.
     pub fn observe(&mut self, snapshot: &Snapshot, now: Instant) {
         self.state.observe(snapshot, now);
-        if !has_partner_picture(snapshot) {
+        // A call that is being reconnected keeps its last picture, but not one from before the stranger's camera went off.
+        let is_camera_off = matches!(snapshot.call, CallView::Connected { .. })
+            && !snapshot.partner.is_sending_video;
+        if !has_partner_picture(snapshot) || is_camera_off {
             self.pictures.remote.clear();
         }
         if !has_own_picture(snapshot) {
@@ -100,7 +103,8 @@ fn has_own_picture(snapshot: &Snapshot) -> bool {
 /// egui takes the focus from a text field on Esc before anybody sees the key, so the owner is noted at the end of each
 /// frame for the keys of the next one.
 fn keyboard_owner(ui: &Ui) -> KeyboardOwner {
-    if ui.ctx().text_edit_focused() || Popup::is_any_open(ui.ctx()) {
+    let is_covered = ui.memory(|memory| memory.top_modal_layer().is_some());
+    if ui.ctx().text_edit_focused() || Popup::is_any_open(ui.ctx()) || is_covered {
         KeyboardOwner::Field
     } else if ui.memory(|memory| memory.focused().is_some()) {
         KeyboardOwner::Control

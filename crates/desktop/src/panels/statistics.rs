@@ -33,7 +33,11 @@ pub(crate) fn ui(ui: &mut Ui, rect: Rect, view: View<'_>, state: &WindowState) {
 }
 
 fn figures(ui: &mut Ui, statistics: &Statistics, state: &WindowState) {
-    row(ui, "Round trip", statistics.round_trip.map(text::delay));
+    let path = statistics.path;
+    let round_trip = statistics
+        .round_trip
+        .or(path.and_then(|path| path.round_trip));
+    row(ui, "Round trip", round_trip.map(text::delay));
     sparkline(
         ui,
         &state.history.round_trip_ms,
@@ -81,11 +85,10 @@ fn figures(ui: &mut Ui, statistics: &Statistics, state: &WindowState) {
             statistics.audio_jitter_buffer,
         ),
     );
-    row(
-        ui,
-        "Route",
-        statistics.path.map(|path| text::path(path).to_owned()),
-    );
+    row(ui, "Path", path.map(text::path));
+    if let Some(side) = path.and_then(text::relay_side) {
+        row(ui, "Relay", Some(side.to_owned()));
+    }
     row(
         ui,
         "Connected in",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use egui::{Align2, Id, Rect, Shape, Ui, pos2};
 use engine::{CallView, Command};
 
-use super::{View, repaint_at_next_second};
+use super::{View, reconnecting, repaint_at_next_second, shield};
 use crate::actions::Action;
 use crate::icons::Icon;
 use crate::panels::statistics;
@@ -28,7 +28,7 @@ pub(super) fn picture_ui(ui: &mut Ui, stage: Rect, view: View<'_>, radius: u8) {
         .get()
         .filter(|_| partner.is_sending_video || is_reconnecting);
     if let Some(picture) = picture {
-        let brightness = if is_reconnecting { 0.28 } else { 1.0 };
+        let brightness = if is_reconnecting { 0.45 } else { 1.0 };
         let video = VideoView::new("The stranger's picture", picture)
             .radius(radius)
             .brightness(brightness);
@@ -39,15 +39,7 @@ pub(super) fn picture_ui(ui: &mut Ui, stage: Rect, view: View<'_>, radius: u8) {
     }
     let body = stage.with_max_y(stage.bottom() - 76.0);
     if let CallView::Reconnecting { lost_at, .. } = view.snapshot.call {
-        let age = view.age(lost_at);
-        let notice = Notice {
-            sign: Sign::Icon(Icon::Offline, theme::WARNING),
-            title: "The connection is interrupted",
-            detail: "Looking for the way back. You can wait, or go on with Next.",
-            footnote: &text::clock(age),
-        };
-        notice.show(ui, Id::unique("reconnecting"), body, 0.0);
-        repaint_at_next_second(ui, age);
+        reconnecting::ui(ui, body, view, lost_at);
     } else if picture.is_none() {
         let (title, detail) = match (partner.is_sending_video, partner.is_sending_audio) {
             (true, _) => ("Connected", "Their picture is on its way…"),
@@ -133,6 +125,9 @@ pub(super) fn top_ui(
                 .plain(text::common_interests(interests)),
         );
     }
+    let shield_at = pills.len();
+    let stage_of_shield = state.shield.stage(view.snapshot, view.now);
+    pills.extend(stage_of_shield.map(|stage| shield::pill(stage, view, state, is_tight)));
     let (mut at, mut limit) = (
         pos2(stage.left() + 14.0, top),
         right - quality_width - PILL_GAP,
@@ -144,7 +139,10 @@ pub(super) fn top_ui(
             at = pos2(stage.left() + 14.0, at.y + theme::CONTROL + PILL_GAP);
             limit = right;
         }
-        pill.show_at(ui, Id::unique(("pill", index)), Align2::LEFT_TOP, at);
+        let response = pill.show_at(ui, Id::unique(("pill", index)), Align2::LEFT_TOP, at);
+        if index == shield_at && was_pressed(&response) {
+            Action::ToggleDirect.perform(view.snapshot, state, out);
+        }
         at.x += width + PILL_GAP;
     }
     at.y + theme::CONTROL + PILL_GAP

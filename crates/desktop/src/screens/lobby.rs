@@ -1,8 +1,10 @@
 //! Before the first call: am I seen and heard, what do I like to talk about, and the one big button.
 
+mod check;
 mod devices;
 mod invitation;
 mod preview;
+mod privacy;
 
 use egui::{Align2, Id, Rect, ScrollArea, Ui, Vec2, accesskit::Role, pos2, vec2};
 use engine::{Command, SignallingView};
@@ -16,6 +18,9 @@ use crate::{text, theme};
 const TOP_BAR: f32 = 64.0;
 const COLUMN_GAP: f32 = 36.0;
 const MAX_WIDTH: f32 = 1040.0;
+/// About how high it is what stands below the picture: devices and fields, or devices and the question.
+const FIELDS_HEIGHT: f32 = 150.0;
+const QUESTION_HEIGHT: f32 = 250.0;
 
 pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     let window = ui.max_rect();
@@ -33,9 +38,11 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
                         ui.set_width(width);
                         preview::ui(ui, view, state, out);
                         ui.add_space(16.0);
-                        invitation::ui(ui, view, state, out);
+                        invitation::ui(ui, view, state, true, out);
                         ui.add_space(24.0);
                         devices::ui(ui, view, out);
+                        ui.add_space(4.0);
+                        privacy::fields_ui(ui, view, state, out);
                         ui.add_space(24.0);
                     });
                 });
@@ -44,6 +51,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
             }
         });
     });
+    check::ui(ui, view, state);
 }
 
 fn two_columns_ui(
@@ -57,7 +65,12 @@ fn two_columns_ui(
     let left_width = ((width - COLUMN_GAP) * 0.57).floor();
     let right_width = width - COLUMN_GAP - left_width;
     // The columns stand in the middle, a little high; what they need is known once the picture's height is.
-    let height = left_width * 9.0 / 16.0 + 90.0;
+    let below = if state.is_shield_open {
+        QUESTION_HEIGHT
+    } else {
+        FIELDS_HEIGHT
+    };
+    let height = left_width * 9.0 / 16.0 + below;
     let top = ((body.height() - height) * 0.42).max(4.0);
     ui.add_space(top);
     ui.horizontal_top(|ui| {
@@ -68,11 +81,18 @@ fn two_columns_ui(
             preview::ui(ui, view, state, out);
             ui.add_space(14.0);
             devices::ui(ui, view, out);
+            ui.add_space(4.0);
+            if state.is_shield_open {
+                ui.add_space(10.0);
+                privacy::question_ui(ui, view, state, out);
+                ui.add_space(12.0);
+            }
+            privacy::fields_ui(ui, view, state, out);
         });
         ui.add_space(COLUMN_GAP);
         ui.vertical(|ui| {
             ui.set_width(right_width);
-            invitation::ui(ui, view, state, out);
+            invitation::ui(ui, view, state, false, out);
         });
     });
     ui.add_space(20.0);

@@ -1,11 +1,12 @@
 //! Choosing a camera, microphone or speaker.
 
 use egui::{
-    Align2, Color32, CursorIcon, Popup, Rect, RectAlign, Response, Sense, Stroke, StrokeKind, Ui,
-    Vec2, WidgetInfo, accesskit::Role, pos2, vec2,
+    Color32, CursorIcon, Popup, Rect, RectAlign, Response, Sense, Ui, Vec2, WidgetInfo,
+    accesskit::Role, pos2, vec2,
 };
 use engine::{AudioSink, AudioSource, Command, Deck, DeviceState, VideoSource};
 
+use super::tile::{Tile, elided};
 use super::was_pressed;
 use crate::icons::{self, Icon};
 use crate::{text, theme};
@@ -139,8 +140,19 @@ impl DevicePicker<'_> {
         let name = format!("{}: {chosen}", self.name);
         response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, &name));
         let response = response.on_hover_cursor(CursorIcon::PointingHand);
-        let has_failed = matches!(self.state, DeviceState::Failed(_));
-        self.paint(ui, rect, &response, chosen, has_failed);
+        let (icon, color) = if matches!(self.state, DeviceState::Failed(_)) {
+            (Icon::Warning, theme::WARNING)
+        } else {
+            (self.icon, theme::TEXT_SECOND)
+        };
+        Tile {
+            icon,
+            color,
+            caption: self.name,
+            value: chosen,
+            is_list: true,
+        }
+        .paint(ui, rect, &response);
         if was_pressed(&response) && !Popup::is_id_open(ui, Popup::default_response_id(&response)) {
             out.push(Command::ListDevices);
         }
@@ -150,67 +162,6 @@ impl DevicePicker<'_> {
             .gap(6.0)
             .show(|ui| choices_ui(ui, width, &self.choices, out));
     }
-
-    fn paint(&self, ui: &Ui, rect: Rect, response: &Response, chosen: &str, has_failed: bool) {
-        let painter = ui.painter();
-        let ground = if response.hovered() {
-            theme::SURFACE_HOVERED
-        } else {
-            theme::SURFACE_RAISED
-        };
-        let line = if response.has_focus() {
-            Stroke::new(2.0, theme::FOCUS)
-        } else {
-            Stroke::NONE
-        };
-        painter.rect(
-            rect,
-            theme::RADIUS_CONTROL,
-            ground,
-            line,
-            StrokeKind::Outside,
-        );
-        let (icon, color) = if has_failed {
-            (Icon::Warning, theme::WARNING)
-        } else {
-            (self.icon, theme::TEXT_SECOND)
-        };
-        let first_line = rect.center().y - 10.0;
-        let icon_rect =
-            Rect::from_center_size(pos2(rect.left() + 20.0, first_line), Vec2::splat(15.0));
-        icons::paint(painter, icon, icon_rect, color);
-        let chevron = Rect::from_center_size(
-            pos2(rect.right() - 18.0, rect.center().y),
-            Vec2::splat(14.0),
-        );
-        icons::paint(painter, Icon::Down, chevron, theme::TEXT_SECOND);
-        let words = Rect::from_x_y_ranges(rect.left() + 12.0..=rect.right() - 32.0, rect.y_range());
-        let caption = pos2(rect.left() + 33.0, first_line);
-        painter.text(
-            caption,
-            Align2::LEFT_CENTER,
-            self.name,
-            theme::regular(11.5),
-            theme::TEXT_SECOND,
-        );
-        let value = pos2(words.left(), rect.center().y + 10.0);
-        let galley = elided(ui, chosen, words.width());
-        painter.galley(
-            value - vec2(0.0, galley.size().y / 2.0),
-            galley,
-            theme::TEXT,
-        );
-    }
-}
-
-fn elided(ui: &Ui, words: &str, width: f32) -> std::sync::Arc<egui::Galley> {
-    let mut job = egui::text::LayoutJob::simple_singleline(
-        words.to_owned(),
-        theme::medium(13.0),
-        theme::TEXT,
-    );
-    job.wrap = egui::text::TextWrapping::truncate_at_width(width);
-    ui.painter().layout_job(job)
 }
 
 /// A list of devices above a button of the dock: groups with a heading each.

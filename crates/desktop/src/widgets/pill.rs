@@ -77,6 +77,17 @@ impl Pill {
         self
     }
 
+    /// What is shown while the pointer rests on it.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds words in the colour of what can be pressed.
+    pub fn call(self, words: impl Into<String>) -> Self {
+        self.words(words.into(), theme::semibold(13.0), theme::ACCENT_HOVERED)
+    }
+
     fn words(mut self, words: String, font: FontId, color: Color32) -> Self {
         if !self.is_button {
             if !self.name.is_empty() {

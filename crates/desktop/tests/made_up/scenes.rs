@@ -3,12 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use desktop::connection_check::Check;
 use desktop::state::WindowState;
+use desktop::text;
 use desktop::window::Window;
 use engine::{
-    AudioSink, AudioSource, CallView, CandidateKind, ChatLine, Deck, DeviceProblem, DeviceState,
-    EndReason, PartnerView, PathProtocol, PathView, SignallingProblem, SignallingView, Snapshot,
-    Speaker, Statistics, VideoSource,
+    AudioSink, AudioSource, CallView, CandidateKind, ChatLine, ConnectionReport, Deck,
+    DeviceProblem, DeviceState, DirectView, EndReason, Ipv6, NatFiltering, NatMapping, NatReport,
+    PartnerView, PathPolicy, PathProtocol, PathView, ReachError, RelayAnswer, RelayCheck,
+    RelayError, RelayTransport, ServerCheck, SignallingProblem, SignallingView, Snapshot, Speaker,
+    Statistics, UdpReach, VideoSource,
 };
 use media::video::VideoFrame;
 
@@ -21,7 +25,7 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 16] = [
+pub(crate) const SCENES: [Scene; 28] = [
     Scene {
         name: "lobby",
         make: lobby,
@@ -30,7 +34,7 @@ pub(crate) const SCENES: [Scene; 16] = [
     Scene {
         name: "lobby-first-time",
         make: lobby_alone,
-        prepare: nothing,
+        prepare: first_time,
     },
     Scene {
         name: "lobby-devices-in-trouble",
@@ -41,6 +45,31 @@ pub(crate) const SCENES: [Scene; 16] = [
         name: "lobby-no-server",
         make: lobby_no_server,
         prepare: likes_things,
+    },
+    Scene {
+        name: "lobby-shielded",
+        make: lobby_shielded,
+        prepare: likes_things,
+    },
+    Scene {
+        name: "check-running",
+        make: lobby,
+        prepare: checking,
+    },
+    Scene {
+        name: "check-well",
+        make: lobby,
+        prepare: checked_well,
+    },
+    Scene {
+        name: "check-strict",
+        make: lobby,
+        prepare: checked_strict,
+    },
+    Scene {
+        name: "check-failed",
+        make: lobby,
+        prepare: check_failed,
     },
     Scene {
         name: "searching",
@@ -88,8 +117,43 @@ pub(crate) const SCENES: [Scene; 16] = [
         prepare: nothing,
     },
     Scene {
+        name: "shield-enforced",
+        make: shield_enforced,
+        prepare: nothing,
+    },
+    Scene {
+        name: "shield-hidden",
+        make: shield_hidden,
+        prepare: nothing,
+    },
+    Scene {
+        name: "shield-partner-ready",
+        make: shield_partner_ready,
+        prepare: nothing,
+    },
+    Scene {
+        name: "shield-waiting",
+        make: shield_waiting,
+        prepare: with_statistics,
+    },
+    Scene {
+        name: "shield-switching",
+        make: shield_agreed,
+        prepare: nothing,
+    },
+    Scene {
+        name: "shield-direct",
+        make: shield_direct,
+        prepare: nothing,
+    },
+    Scene {
         name: "reconnecting",
         make: reconnecting,
+        prepare: nothing,
+    },
+    Scene {
+        name: "reconnecting-long",
+        make: reconnecting_long,
         prepare: nothing,
     },
     Scene {
@@ -121,6 +185,11 @@ impl Scene {
             // A call came before.
             window.observe(&call(now), now);
         }
+        let agreed = self.snapshot(now).direct.is_some_and(|it| !it.is_hidden);
+        if self.name.starts_with("shield") && agreed {
+            // The address was hidden before.
+            window.observe(&shield_waiting(now), now);
+        }
         if window.state.is_statistics_open {
             feed_history(&mut window, now);
         }
@@ -132,6 +201,80 @@ fn nothing(_: &mut WindowState) {}
 
 fn likes_things(state: &mut WindowState) {
     state.interests = strings(&["climbing", "jazz"]).to_vec();
+}
+
+fn first_time(state: &mut WindowState) {
+    state.is_shield_open = true;
+}
+
+fn checking(state: &mut WindowState) {
+    // The card shows no clock, and its waves begin anew here whenever the picture is drawn.
+    state.check = Some(Check::Running {
+        since: Instant::now() + Duration::from_secs(3600),
+    });
+}
+
+fn checked_well(state: &mut WindowState) {
+    state.check = Some(Check::Done(Box::new(Ok(good_report()))));
+}
+
+fn checked_strict(state: &mut WindowState) {
+    state.check = Some(Check::Done(Box::new(Ok(strict_report()))));
+}
+
+fn check_failed(state: &mut WindowState) {
+    let problem = SignallingProblem::Unreachable("connection refused".to_owned());
+    state.check = Some(Check::Done(Box::new(Err(text::signalling_problem(
+        &problem,
+    )))));
+}
+
+/// What a check finds at most homes.
+pub(crate) fn good_report() -> ServerCheck {
+    let relay = |transport, round_trip_ms| RelayCheck {
+        url: "turn:passerby.example".to_owned(),
+        transport,
+        outcome: Ok(RelayAnswer {
+            round_trip: Some(Duration::from_millis(round_trip_ms)),
+            relayed_round_trip: Duration::from_millis(round_trip_ms + 1),
+            set_up: Duration::from_millis(3 * round_trip_ms),
+            is_ipv6: false,
+        }),
+    };
+    ServerCheck {
+        signalling: Duration::from_millis(88),
+        path_policy: PathPolicy::Any,
+        connection: ConnectionReport {
+            stun: Vec::new(),
+            relays: vec![
+                relay(RelayTransport::Udp, 21),
+                relay(RelayTransport::Tcp, 24),
+                relay(RelayTransport::Tls, 25),
+            ],
+            udp: UdpReach::Works,
+            nat: NatReport {
+                mapping: NatMapping::EndpointIndependent,
+                filtering: NatFiltering::AddressAndPortDependent,
+            },
+            public_address: Some(engine::PublicAddress(([192, 0, 2, 7], 40_000).into())),
+            ipv6: Ipv6::Absent,
+            left_out: 0,
+            took: Duration::from_millis(900),
+        },
+    }
+}
+
+/// What a check finds in a hotel that lets little through.
+fn strict_report() -> ServerCheck {
+    let mut report = good_report();
+    report.path_policy = PathPolicy::RelayFirst;
+    report.connection.udp = UdpReach::Blocked;
+    report.connection.nat.mapping = NatMapping::Unknown;
+    report.connection.public_address = None;
+    let silent = Err(RelayError::Reach(ReachError::NoAnswer));
+    report.connection.relays[0].outcome = silent;
+    report.connection.relays[1].outcome = silent;
+    report
 }
 
 fn searched_for_things(state: &mut WindowState) {
@@ -174,6 +317,8 @@ pub(crate) fn lobby(_: Instant) -> Snapshot {
     Snapshot {
         signalling: SignallingView::Connected { online: 1284 },
         call: CallView::Idle,
+        direct: None,
+        is_shielded: false,
         partner: PartnerView::default(),
         chat: Arc::new([]),
         devices: Deck {
@@ -218,6 +363,13 @@ fn lobby_no_server(now: Instant) -> Snapshot {
     snapshot
 }
 
+fn lobby_shielded(now: Instant) -> Snapshot {
+    Snapshot {
+        is_shielded: true,
+        ..lobby(now)
+    }
+}
+
 /// A search that has lasted seven seconds.
 pub(crate) fn searching(now: Instant) -> Snapshot {
     Snapshot {
@@ -257,6 +409,12 @@ pub(crate) fn call(now: Instant) -> Snapshot {
             since: ago(now, 161.2),
             interests: strings(&["climbing", "jazz"]),
         },
+        direct: Some(DirectView {
+            is_hidden: false,
+            is_allowed: true,
+            partner_allows: Some(true),
+            is_permitted: true,
+        }),
         partner: PartnerView {
             is_sending_audio: true,
             is_sending_video: true,
@@ -335,10 +493,75 @@ fn call_troubles(now: Instant) -> Snapshot {
     snapshot
 }
 
-fn reconnecting(now: Instant) -> Snapshot {
+/// A call over a relay, as a person who hides the network address begins it.
+pub(crate) fn shield_hidden(now: Instant) -> Snapshot {
+    let mut snapshot = call(now);
+    snapshot.is_shielded = true;
+    snapshot.direct = Some(DirectView {
+        is_hidden: true,
+        is_allowed: false,
+        partner_allows: Some(false),
+        is_permitted: true,
+    });
+    snapshot.statistics.path = Some(PathView {
+        local: CandidateKind::Relay,
+        remote: CandidateKind::Relay,
+        protocol: PathProtocol::Udp,
+        is_ipv6: false,
+        round_trip: Some(Duration::from_millis(52)),
+    });
+    snapshot
+}
+
+fn with_direct(mut snapshot: Snapshot, change: fn(&mut DirectView)) -> Snapshot {
+    snapshot.direct.iter_mut().for_each(change);
+    snapshot
+}
+
+fn shield_enforced(now: Instant) -> Snapshot {
+    with_direct(shield_hidden(now), |direct| direct.is_permitted = false)
+}
+
+fn shield_partner_ready(now: Instant) -> Snapshot {
+    with_direct(shield_hidden(now), |direct| {
+        direct.partner_allows = Some(true)
+    })
+}
+
+fn shield_waiting(now: Instant) -> Snapshot {
+    with_direct(shield_hidden(now), |direct| direct.is_allowed = true)
+}
+
+/// Both agreed a moment ago; the path is still the relay's.
+fn shield_agreed(now: Instant) -> Snapshot {
+    let direct = call(now).direct;
+    Snapshot {
+        direct,
+        ..shield_hidden(now)
+    }
+}
+
+/// Both agreed, and the direct path is there.
+pub(crate) fn shield_direct(now: Instant) -> Snapshot {
+    Snapshot {
+        is_shielded: true,
+        ..call(now)
+    }
+}
+
+/// A call that was interrupted three seconds ago.
+pub(crate) fn reconnecting(now: Instant) -> Snapshot {
+    interrupted(now, 3.4)
+}
+
+fn reconnecting_long(now: Instant) -> Snapshot {
+    interrupted(now, 14.0)
+}
+
+fn interrupted(now: Instant, seconds: f32) -> Snapshot {
     let call_view = CallView::Reconnecting {
         since: ago(now, 161.2),
-        lost_at: ago(now, 3.4),
+        lost_at: ago(now, seconds),
         interests: strings(&["climbing", "jazz"]),
     };
     Snapshot {

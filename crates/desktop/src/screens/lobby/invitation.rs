@@ -5,6 +5,7 @@ use std::time::Duration;
 use egui::{Align, Frame, Id, Key, Layout, Margin, Stroke, TextEdit, Ui, Vec2, vec2};
 use engine::{Command, SignallingProblem, SignallingView};
 
+use super::privacy;
 use crate::actions::Action;
 use crate::icons::{self, Icon};
 use crate::screens::View;
@@ -12,8 +13,15 @@ use crate::state::WindowState;
 use crate::widgets::{Button, Look, finish_interest, interest_field, was_pressed, words};
 use crate::{text, theme};
 
-/// What this is, the interests, and Start; or what stands in the way of it.
-pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
+/// What this is, the interests, and Start; or what stands in the way of it. In one column with everything else, an open
+/// question has to stand before Start.
+pub(super) fn ui(
+    ui: &mut Ui,
+    view: View<'_>,
+    state: &mut WindowState,
+    is_narrow: bool,
+    out: &mut Vec<Command>,
+) {
     ui.spacing_mut().item_spacing.y = 0.0;
     if let SignallingView::Away { problem, retry_at } = &view.snapshot.signalling {
         let wait = retry_at.saturating_duration_since(view.now);
@@ -37,6 +45,10 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
     let hint = "Optional. People who like the same come first.";
     ui.label(words(hint, theme::regular(12.5), theme::TEXT_THIRD));
     ui.add_space(24.0);
+    if is_narrow && state.is_shield_open {
+        privacy::question_ui(ui, view, state, out);
+        ui.add_space(24.0);
+    }
 
     let start = Button::new(Look::Primary, "Start")
         .font(theme::semibold(17.0))

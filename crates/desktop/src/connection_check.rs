@@ -1,0 +1,189 @@
+//! The connection check behind the window: one thread that tries what a call could use, while the window goes on.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::time::Instant;
+
+use engine::{CheckConfig, ServerCheck, ServerCheckError};
+
+use crate::text::{self, Explanation};
+
+/// What came of a check: a report, or why there is none.
+pub type Outcome = Result<ServerCheck, Explanation>;
+
+/// The check as the window shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Check {
+    /// It is under way.
+    Running {
+        /// Since when.
+        since: Instant,
+    },
+    /// It is over.
+    Done(Box<Outcome>),
+}
+
+/// Runs checks in a thread of their own, one at a time.
+///
+/// A check cannot be broken off, as it blocks its thread for up to about 25 seconds; nobody has to wait for it, and its
+/// outcome is thrown away if another server is to be checked by then.
+pub struct Checker {
+    run: fn(&str) -> Outcome,
+    wake: Arc<dyn Fn() + Send + Sync>,
+    running: Option<Running>,
+    /// The server to check as soon as the thread is free.
+    next: Option<String>,
+}
+
+struct Running {
+    server: String,
+    outcome: Receiver<Outcome>,
+}
+
+impl Checker {
+    /// A checker that calls `wake` when there may be an outcome.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self::with(check, wake)
+    }
+
+    fn with(run: fn(&str) -> Outcome, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self {
+            run,
+            wake: Arc::new(wake),
+            running: None,
+            next: None,
+        }
+    }
+
+    /// Checks `server`. A check of the same server that is under way answers for this one too.
+    pub fn start(&mut self, server: String) {
+        match &self.running {
+            Some(running) if running.server == server => self.next = None,
+            Some(_) => self.next = Some(server),
+            None => self.begin(server),
+        }
+    }
+
+    /// The outcome of the check that was last asked for, once. Never waits.
+    pub fn take(&mut self) -> Option<Outcome> {
+        let outcome = match self.running.as_ref()?.outcome.try_recv() {
+            Ok(outcome) => outcome,
+            Err(TryRecvError::Empty) => return None,
+            Err(TryRecvError::Disconnected) => Err(text::check_broke_off()),
+        };
+        self.running = None;
+        match self.next.take() {
+            Some(server) => {
+                self.begin(server);
+                None
+            }
+            None => Some(outcome),
+        }
+    }
+
+    fn begin(&mut self, server: String) {
+        let (sender, outcome) = channel();
+        let (run, wake, url) = (self.run, Arc::clone(&self.wake), server.clone());
+        let thread = std::thread::Builder::new().name("connection-check".to_owned());
+        let work = move || {
+            // Nobody listens any more when the window is closed.
+            drop(sender.send(run(&url)));
+            wake();
+        };
+        if let Err(error) = thread.spawn(work) {
+            // The sender went with the closure, so `take` says that the check broke off.
+            tracing::warn!(%error, "there is no thread for the connection check");
+            (self.wake)();
+        }
+        self.running = Some(Running { server, outcome });
+    }
+}
+
+fn check(server: &str) -> Outcome {
+    engine::check_server(server, CheckConfig::default()).map_err(|error| match error {
+        ServerCheckError::Signalling(problem) => text::signalling_problem(&problem),
+        ServerCheckError::Thread(error) => {
+            tracing::warn!(%error, "the connection check cannot begin");
+            text::check_broke_off()
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::sync_channel;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A checker that says which server it checked, and a receiver that hears each end of a thread.
+    fn checker(run: fn(&str) -> Outcome) -> (Checker, Receiver<()>) {
+        let (sender, woken) = sync_channel(8);
+        let checker = Checker::with(run, move || sender.send(()).expect("the test listens"));
+        (checker, woken)
+    }
+
+    fn said(title: &str) -> Outcome {
+        Err(Explanation {
+            title: title.to_owned(),
+            detail: String::new(),
+        })
+    }
+
+    #[test]
+    fn an_outcome_comes_once_and_the_window_is_woken_for_it() {
+        let (mut checker, woken) = checker(|server| said(server));
+        assert_eq!(checker.take(), None);
+        checker.start("a".to_owned());
+        wait(&woken);
+        assert_eq!(checker.take(), Some(said("a")));
+        assert_eq!(checker.take(), None);
+    }
+
+    #[test]
+    fn however_often_it_is_asked_for_there_is_one_thread_and_the_newest_server_wins() {
+        static RUNS: AtomicUsize = AtomicUsize::new(0);
+        let (mut checker, woken) = checker(|server| {
+            RUNS.fetch_add(1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(50));
+            said(server)
+        });
+        for server in ["a", "a", "b", "c"] {
+            checker.start(server.to_owned());
+        }
+        wait(&woken);
+        assert_eq!(checker.take(), None, "nobody waits for a any more");
+        wait(&woken);
+        assert_eq!(checker.take(), Some(said("c")));
+        assert_eq!(RUNS.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn a_thread_that_breaks_off_is_an_outcome_too() {
+        let (mut checker, _woken) = checker(|_| panic!("a trial"));
+        checker.start("a".to_owned());
+        let start = Instant::now();
+        let outcome = loop {
+            if let Some(outcome) = checker.take() {
+                break outcome;
+            }
+            assert!(start.elapsed() < Duration::from_secs(10));
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert_eq!(outcome, Err(text::check_broke_off()));
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_told_in_words() {
+        let outcome = check("not a server");
+        let title = outcome.expect_err("nothing can be checked there").title;
+        assert_eq!(title, "This is not a server address");
+    }
+
+    fn wait(woken: &Receiver<()>) {
+        woken
+            .recv_timeout(Duration::from_secs(10))
+            .expect("the thread ends");
+    }
+}

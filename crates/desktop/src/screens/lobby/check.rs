@@ -1,0 +1,223 @@
+//! The card of the connection check: that it is under way, what it found, or why it found nothing.
+
+use std::time::Instant;
+
+use egui::{
+    Align, Color32, Frame, Id, Layout, Margin, Modal, Rect, ScrollArea, Stroke, Ui, Vec2, vec2,
+};
+use engine::ServerCheck;
+
+use crate::connection_check::Check;
+use crate::icons::{self, Icon};
+use crate::screens::{View, repaint_at_next_second};
+use crate::state::WindowState;
+use crate::text::{Explanation, Finding, Mark};
+use crate::widgets::{Button, Look, Notice, Sign, announce, was_pressed, words};
+use crate::{text, theme};
+
+const MAX_WIDTH: f32 = 440.0;
+const PADDING: f32 = 20.0;
+/// How much of the card a notice takes in place of findings.
+const NOTICE_HEIGHT: f32 = 240.0;
+/// How long a wave takes to go out, as in a search.
+const WAVE_SECONDS: f32 = 2.4;
+const WAVE_INTERVAL: std::time::Duration = std::time::Duration::from_millis(33);
+
+/// What a button of the card asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Again,
+    Close,
+}
+
+/// Draws the card over the lobby, if it is open.
+pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState) {
+    let Some(check) = &state.check else {
+        return;
+    };
+    let window = ui.ctx().content_rect();
+    let width = (window.width() - 32.0).min(MAX_WIDTH) - 2.0 * PADDING;
+    let limit = window.height() - 200.0;
+    let frame = Frame::new()
+        .fill(theme::SURFACE)
+        .stroke(Stroke::new(1.0, theme::LINE))
+        .corner_radius(theme::RADIUS_CARD)
+        .inner_margin(Margin::same(PADDING as i8));
+    let modal = Modal::new(Id::unique("check"))
+        .backdrop_color(Color32::from_black_alpha(150))
+        .frame(frame)
+        .show(ui.ctx(), |ui| {
+            ui.set_width(width);
+            ui.spacing_mut().item_spacing.y = 0.0;
+            let is_closed = header_ui(ui);
+            ui.add_space(12.0);
+            let wish = match check {
+                Check::Running { since } => running_ui(ui, view, *since),
+                Check::Done(outcome) => match outcome.as_ref() {
+                    Ok(report) => report_ui(ui, report, limit),
+                    Err(explanation) => failed_ui(ui, explanation),
+                },
+            };
+            if is_closed { Some(Wish::Close) } else { wish }
+        });
+    let wish = if modal.should_close() {
+        Some(Wish::Close)
+    } else {
+        modal.inner
+    };
+    match wish {
+        Some(Wish::Again) => state.begin_check(view.now),
+        Some(Wish::Close) => state.check = None,
+        None => {}
+    }
+}
+
+/// The title and the cross; returns whether the cross was pressed.
+fn header_ui(ui: &mut Ui) -> bool {
+    ui.horizontal(|ui| {
+        ui.label(words(
+            "Connection check",
+            theme::semibold(16.0),
+            theme::TEXT,
+        ));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let close = Button::icon(Look::Bare, Icon::Close, "Close").icon_size(16.0);
+            was_pressed(&close.show(ui, vec2(theme::CONTROL, theme::CONTROL)))
+        })
+        .inner
+    })
+    .inner
+}
+
+fn running_ui(ui: &mut Ui, view: View<'_>, since: Instant) -> Option<Wish> {
+    let age = view.age(since);
+    let (_, rect) = ui.allocate_space(vec2(ui.available_width(), NOTICE_HEIGHT));
+    Notice {
+        sign: Sign::Searching((age.as_secs_f32() / WAVE_SECONDS).fract()),
+        title: "Trying every way…",
+        detail: "This takes a few seconds, and longer where nobody answers.",
+        footnote: "",
+    }
+    .show(ui, Id::unique("check-running"), rect, 0.0);
+    ui.request_repaint_after(WAVE_INTERVAL);
+    repaint_at_next_second(ui, age);
+    buttons_ui(ui, None, "Cancel")
+}
+
+fn failed_ui(ui: &mut Ui, explanation: &Explanation) -> Option<Wish> {
+    let (_, rect) = ui.allocate_space(vec2(ui.available_width(), NOTICE_HEIGHT));
+    Notice {
+        sign: Sign::Icon(Icon::Offline, theme::WARNING),
+        title: &explanation.title,
+        detail: &explanation.detail,
+        footnote: "",
+    }
+    .show(ui, Id::unique("check-failed"), rect, 0.0);
+    buttons_ui(ui, Some("Try again"), "Close")
+}
+
+fn report_ui(ui: &mut Ui, report: &ServerCheck, limit: f32) -> Option<Wish> {
+    let (verdict, mark) = text::verdict(report.connection.verdict());
+    ScrollArea::vertical().max_height(limit).show(ui, |ui| {
+        verdict_ui(ui, &verdict, mark);
+        ui.add_space(16.0);
+        for (index, finding) in text::findings(report).iter().enumerate() {
+            if index > 0 {
+                let (_, line) = ui.allocate_space(vec2(ui.available_width(), 1.0));
+                ui.painter().rect_filled(line, 0.0, theme::LINE);
+            }
+            finding_ui(ui, finding);
+        }
+    });
+    buttons_ui(ui, Some("Check again"), "Done")
+}
+
+fn verdict_ui(ui: &mut Ui, verdict: &Explanation, mark: Mark) {
+    let spoken = format!("{}. {}", verdict.title, verdict.detail);
+    let response = ui
+        .horizontal_top(|ui| {
+            ui.spacing_mut().item_spacing.x = 14.0;
+            let (_, disc) = ui.allocate_space(Vec2::splat(44.0));
+            let (icon, color) = sign(mark);
+            let painter = ui.painter();
+            painter.circle_filled(disc.center(), 22.0, color.gamma_multiply(0.16));
+            let place = Rect::from_center_size(disc.center(), Vec2::splat(22.0));
+            icons::paint(painter, icon, place, color);
+            ui.vertical(|ui| {
+                ui.spacing_mut().item_spacing.y = 3.0;
+                ui.label(words(&verdict.title, theme::semibold(16.0), theme::TEXT));
+                ui.label(words(
+                    &verdict.detail,
+                    theme::regular(13.5),
+                    theme::TEXT_SECOND,
+                ));
+            });
+        })
+        .response;
+    let id = Id::unique("check-verdict");
+    announce(ui, id, response.rect, egui::accesskit::Role::Label, spoken);
+}
+
+fn finding_ui(ui: &mut Ui, finding: &Finding) {
+    ui.allocate_ui_with_layout(
+        vec2(ui.available_width(), 32.0),
+        Layout::left_to_right(Align::Center),
+        |ui| {
+            ui.spacing_mut().item_spacing.x = 10.0;
+            let (_, place) = ui.allocate_space(Vec2::splat(15.0));
+            match finding.mark {
+                Mark::Neutral => {
+                    let painter = ui.painter();
+                    painter.circle_filled(place.center(), 2.5, theme::TEXT_THIRD);
+                }
+                mark => {
+                    let (icon, color) = sign(mark);
+                    icons::paint(ui.painter(), icon, place, color);
+                }
+            }
+            ui.label(words(
+                finding.name,
+                theme::regular(13.0),
+                theme::TEXT_SECOND,
+            ));
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                ui.label(words(&finding.words, theme::medium(13.0), theme::TEXT));
+            });
+        },
+    );
+}
+
+const fn sign(mark: Mark) -> (Icon, Color32) {
+    match mark {
+        Mark::Good => (Icon::Check, theme::GOOD),
+        Mark::Bad => (Icon::Warning, theme::WARNING),
+        Mark::Neutral => (Icon::Pulse, theme::ACCENT_HOVERED),
+    }
+}
+
+fn buttons_ui(ui: &mut Ui, again: Option<&str>, close: &str) -> Option<Wish> {
+    ui.add_space(18.0);
+    let layout = Layout::right_to_left(Align::Center);
+    let size = vec2(ui.available_width(), theme::CONTROL);
+    ui.allocate_ui_with_layout(size, layout, |ui| {
+        ui.spacing_mut().item_spacing.x = 8.0;
+        let mut wish = None;
+        let look = if again.is_some() {
+            Look::Primary
+        } else {
+            Look::Quiet
+        };
+        let close = Button::new(look, close).font(theme::medium(13.5));
+        if was_pressed(&close.show(ui, vec2(88.0, theme::CONTROL))) {
+            wish = Some(Wish::Close);
+        }
+        if let Some(again) = again {
+            let again = Button::new(Look::Quiet, again).font(theme::medium(13.5));
+            if was_pressed(&again.show(ui, vec2(0.0, theme::CONTROL))) {
+                wish = Some(Wish::Again);
+            }
+        }
+        wish
+    })
+    .inner
+}

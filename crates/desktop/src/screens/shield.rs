@@ -1,0 +1,44 @@
+//! What stands over the picture about the network address: hidden, on the way to a direct path, or direct.
+
+use super::View;
+use crate::actions::Action;
+use crate::icons::Icon;
+use crate::shield::ShieldStage;
+use crate::state::WindowState;
+use crate::widgets::Pill;
+use crate::{text, theme};
+
+/// The pill for `stage`. Where pressing it does something, it says what.
+pub(super) fn pill(
+    stage: ShieldStage,
+    view: View<'_>,
+    state: &WindowState,
+    is_tight: bool,
+) -> Pill {
+    let (words, meaning) = text::shield_stage(stage);
+    let action = Action::ToggleDirect;
+    let (icon, color) = match stage {
+        ShieldStage::Enforced | ShieldStage::Hidden { .. } | ShieldStage::Waiting => {
+            (Icon::Shield, theme::GOOD)
+        }
+        ShieldStage::Switching => (Icon::Direct, theme::ACCENT_HOVERED),
+        ShieldStage::Direct => (Icon::Direct, theme::GOOD),
+        ShieldStage::StillRelayed => (Icon::Shield, theme::TEXT_SECOND),
+    };
+    let pill = Pill::new().icon(icon, color);
+    let call = match stage {
+        ShieldStage::Hidden { .. } => "Go direct",
+        ShieldStage::Waiting => "Take back",
+        _ => return pill.plain(words).hint(meaning),
+    };
+    let name = format!("{}. {words}", action.name(view.snapshot, state));
+    let hint = format!("{meaning}  ({})", action.key());
+    let pill = pill.button(name, hint);
+    // What a narrow window has no room for is in the tooltip and in the name.
+    let is_brief = is_tight && stage != ShieldStage::Waiting;
+    if is_brief {
+        pill.call(call)
+    } else {
+        pill.plain(words).call(call)
+    }
+}
