@@ -97,7 +97,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub calls: u32,
     /// How long each call lasts before Next; without it, until the partner leaves.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_seconds)]
     pub seconds: Option<f64>,
     /// How long to wait for a partner and for the connection, in seconds. Waits without end for a partner if 0.
     #[arg(long, value_name = "N", default_value_t = 30)]
@@ -112,7 +112,7 @@ pub struct Args {
     #[arg(long)]
     pub relay_only: bool,
     /// Agrees to a direct path this long after a call is up, in seconds.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_seconds)]
     pub go_direct: Option<f64>,
     /// Prints no line a second.
     #[arg(long)]
@@ -140,6 +140,17 @@ impl Args {
             shield: self.relay_only,
             ..engine::Config::default()
         }
+    }
+}
+
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| format!("{text:?} is no number of seconds"))?;
+    if (0.0..=86_400.0).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err(format!("{text} is not from 0 to 86400 seconds"))
     }
 }
 
@@ -221,6 +232,14 @@ mod tests {
             "ws://h:1/",
         ];
         CommandLine::try_parse_from(mixed).expect_err("a check makes no calls");
+    }
+
+    #[test]
+    fn times_that_make_no_sense_are_refused() {
+        for text in ["-1", "NaN", "inf", "1e30", "soon"] {
+            assert!(parse_seconds(text).is_err(), "{text}");
+        }
+        assert_eq!(parse_seconds("1.5"), Ok(1.5));
     }
 
     #[test]

@@ -132,7 +132,8 @@ struct Watched<'a> {
     partner_sent_video: bool,
     lines_read: usize,
     has_greeted: bool,
-    has_gone_direct: bool,
+    /// When to agree to a direct path, until that is done.
+    go_direct_after: Option<Duration>,
 }
 
 impl<'a> Watched<'a> {
@@ -145,7 +146,7 @@ impl<'a> Watched<'a> {
             partner_sent_video: false,
             lines_read: 0,
             has_greeted: false,
-            has_gone_direct: false,
+            go_direct_after: args.go_direct.map(Duration::from_secs_f64),
         }
     }
 
@@ -165,12 +166,10 @@ impl<'a> Watched<'a> {
 
     /// Agrees to a direct path when its time has come.
     fn go_direct(&mut self, engine: &Engine, now: Instant) {
-        let wanted = self.args.go_direct.map(Duration::from_secs_f64);
-        if let Some((wanted, connected_at)) = wanted.zip(self.connected_at)
-            && !self.has_gone_direct
-            && now - connected_at >= wanted
+        if let Some((after, connected_at)) = self.go_direct_after.zip(self.connected_at)
+            && now - connected_at >= after
         {
-            self.has_gone_direct = true;
+            self.go_direct_after = None;
             engine.send(Command::AllowDirect(true));
         }
     }
