@@ -10,8 +10,8 @@ use engine::{AudioSink, AudioSource, DeviceProblem, EndReason, SignallingProblem
 use figures::grouped;
 pub use figures::{bitrate, clock, delay};
 pub use network::{
-    Finding, Mark, SHIELD_QUESTION, SHIELD_REASON, check_broke_off, findings, path, relay_side,
-    shield_choice, shield_in_use, shield_stage, verdict,
+    Finding, Mark, SHIELD_QUESTION, check_broke_off, findings, path, relay_side, shield_choice,
+    shield_in_use, shield_stage, verdict,
 };
 
 /// A thing that happened, put to a person.
@@ -159,7 +159,7 @@ pub fn reconnecting(is_long: bool) -> Explanation {
         if is_long {
             "Still trying. You can wait, or go on with Next."
         } else {
-            "You and the stranger will be back in a moment."
+            "Finding the way back to the stranger."
         },
     )
 }

@@ -7,6 +7,8 @@ mod scenes;
 
 use std::time::{Duration, Instant};
 
+use desktop::connection_check::Check;
+use desktop::settings::Settings;
 use desktop::state::WindowState;
 use desktop::window::Window;
 use egui::accesskit::Role;
@@ -14,8 +16,8 @@ use egui::{Event, Key, Modifiers, Vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use engine::{
-    CallView, ChatLine, Command, DeviceProblem, DeviceState, SignallingProblem, SignallingView,
-    Snapshot, Speaker, VideoSource,
+    CallView, ChatLine, Command, DeviceProblem, DeviceState, DirectView, EndReason,
+    SignallingProblem, SignallingView, Snapshot, Speaker, VideoSource,
 };
 
 /// A window, what it shows, and what the person asked for so far.
@@ -482,6 +484,287 @@ fn the_stranger_cannot_be_seen_when_the_call_is_over() {
     harness.state_mut().snapshot = scenes::call(now);
     harness.run();
     assert!(harness.query_by_label("The stranger's picture").is_none());
+}
+
+#[test]
+fn a_call_that_is_being_reconnected_keeps_its_last_picture_until_the_engine_ends_it() {
+    let mut harness = in_call();
+    show_stranger(&mut harness);
+    let now = harness.state().now;
+    harness.state_mut().snapshot = scenes::reconnecting(now);
+    harness.run();
+    harness.get_by_label("The stranger's picture");
+    harness.get_by_label("Reconnecting…. Finding the way back to the stranger.");
+    harness.state_mut().now = now + Duration::from_secs(26);
+    harness.run();
+    harness.get_by_label("The stranger's picture");
+    harness.get_by_label_contains("Still trying");
+    assert!(harness.query_by_label("Meet a stranger").is_none());
+    assert_eq!(press(&mut harness, Key::Escape), [Command::Next]);
+
+    harness.state_mut().snapshot = scenes::call(now);
+    harness.run();
+    harness.get_by_label("The stranger's picture");
+    assert!(harness.query_by_label_contains("Reconnecting").is_none());
+    harness.state_mut().snapshot.call = CallView::Ended {
+        reason: EndReason::ConnectionLost,
+    };
+    harness.run();
+    assert!(harness.query_by_label("The stranger's picture").is_none());
+}
+
+#[test]
+fn a_stranger_whose_camera_is_off_is_not_shown_again_by_an_interruption() {
+    let mut harness = in_call();
+    show_stranger(&mut harness);
+    harness.state_mut().snapshot.partner.is_sending_video = false;
+    harness.run();
+    let now = harness.state().now;
+    harness.state_mut().snapshot = scenes::reconnecting(now);
+    harness.state_mut().snapshot.partner.is_sending_video = false;
+    harness.run();
+    harness.get_by_label_contains("Reconnecting");
+    assert!(harness.query_by_label("The stranger's picture").is_none());
+}
+
+#[test]
+fn the_first_time_start_takes_the_answer_and_it_is_remembered() {
+    let mut harness = in_lobby();
+    harness.state_mut().window.state.is_shield_open = true;
+    harness.run();
+    harness.get_by_label("Who may learn your network address?");
+    assert!(is_chosen(&harness, "Connect directly"));
+    harness
+        .get_by_label_contains("Hide my network address")
+        .click();
+    harness.run();
+    let mut wishes = harness.state_mut().take();
+    assert_eq!(wishes, [Command::SetShield(true)]);
+    assert!(
+        is_chosen(&harness, "Hide my network address"),
+        "although the engine has not answered yet"
+    );
+    wishes.extend(press(&mut harness, Key::Enter));
+    assert!(
+        matches!(
+            wishes.as_slice(),
+            [.., Command::SetShield(true), Command::Start { .. }]
+        ),
+        "{wishes:?}"
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("settings.json");
+    let mut settings = Settings::default();
+    for wish in &wishes {
+        settings.note(wish);
+    }
+    settings.save(&path).unwrap();
+    assert_eq!(Settings::load(&path).unwrap().shield, Some(true));
+
+    harness.state_mut().snapshot.is_shielded = true;
+    harness.run();
+    assert!(
+        harness
+            .query_by_label("Who may learn your network address?")
+            .is_none(),
+        "one is asked once"
+    );
+    harness.get_by_label("Network address: Hidden from strangers");
+}
+
+#[test]
+fn who_starts_without_touching_the_question_has_chosen_the_direct_way() {
+    let mut harness = in_lobby();
+    harness.state_mut().window.state.is_shield_open = true;
+    harness.run();
+    let wishes = press(&mut harness, Key::Enter);
+    assert!(
+        matches!(
+            wishes.as_slice(),
+            [Command::SetShield(false), Command::Start { .. }]
+        ),
+        "{wishes:?}"
+    );
+}
+
+#[test]
+fn the_shield_can_be_changed_later_in_the_lobby() {
+    let mut harness = in_lobby();
+    click(&mut harness, "Network address: Strangers can learn it");
+    harness
+        .get_by_label_contains("Hide my network address")
+        .click();
+    harness.run();
+    assert_eq!(harness.state_mut().take(), [Command::SetShield(true)]);
+    harness.get_by_label("Network address: Hidden from strangers");
+    assert!(
+        harness
+            .query_by_label_contains("Connect directly")
+            .is_none(),
+        "the list is closed"
+    );
+}
+
+#[test]
+fn going_direct_is_asked_for_and_taken_back_by_mouse_and_by_key() {
+    let now = Instant::now();
+    let mut harness = stage(scenes::shield_hidden(now), now);
+    let go = "Go direct. Address hidden";
+    assert_eq!(click(&mut harness, go), [Command::AllowDirect(true)]);
+    assert_eq!(press(&mut harness, Key::D), [Command::AllowDirect(true)]);
+    change_direct(&mut harness, |direct| direct.is_allowed = true);
+    let back = "Stay hidden after all. Waiting for the stranger to agree";
+    assert_eq!(click(&mut harness, back), [Command::AllowDirect(false)]);
+    assert_eq!(press(&mut harness, Key::D), [Command::AllowDirect(false)]);
+    assert_eq!(
+        hold(&mut harness, Key::D, Modifiers::NONE, 20),
+        [Command::AllowDirect(false)],
+        "a held key counts once"
+    );
+}
+
+#[test]
+fn the_way_to_go_direct_says_what_it_reveals_and_its_key() {
+    let now = Instant::now();
+    let mut harness = stage(scenes::shield_hidden(now), now);
+    harness.get_by_label("Go direct. Address hidden").hover();
+    // Tooltips wait until the pointer rests.
+    for _ in 0..60 {
+        harness.step();
+    }
+    harness.get_by_label_contains("the stranger can learn your network address");
+    harness.get_by_label_contains("(D)");
+}
+
+#[test]
+fn a_stranger_who_is_ready_is_told_of_without_anything_happening_by_itself() {
+    let now = Instant::now();
+    let mut harness = stage(scenes::shield_hidden(now), now);
+    change_direct(&mut harness, |direct| direct.partner_allows = Some(true));
+    assert_eq!(harness.state_mut().take(), []);
+    harness.get_by_label("Go direct. The stranger is ready");
+}
+
+#[test]
+fn where_there_is_nothing_to_agree_to_the_key_does_nothing() {
+    let now = Instant::now();
+    let mut harness = stage(scenes::shield_hidden(now), now);
+    change_direct(&mut harness, |direct| direct.is_permitted = false);
+    harness.get_by_label("Address hidden by the server");
+    assert_eq!(press(&mut harness, Key::D), []);
+    let mut harness = in_call();
+    assert!(harness.query_by_label_contains("Address hidden").is_none());
+    assert_eq!(press(&mut harness, Key::D), []);
+}
+
+#[test]
+fn d_in_a_message_is_a_letter() {
+    let now = Instant::now();
+    let mut harness = stage(scenes::shield_hidden(now), now);
+    press(&mut harness, Key::T);
+    assert_eq!(press(&mut harness, Key::D), []);
+}
+
+#[test]
+fn a_direct_path_is_confirmed_when_it_is_there_and_then_no_more() {
+    let now = Instant::now();
+    let mut harness = stage(scenes::shield_hidden(now), now);
+    let relayed = harness.state().snapshot.statistics.path;
+    harness.state_mut().snapshot = scenes::shield_direct(now);
+    harness.state_mut().snapshot.statistics.path = relayed;
+    harness.run();
+    harness.get_by_label("Going direct…");
+    harness.state_mut().snapshot = scenes::shield_direct(now);
+    harness.run();
+    harness.get_by_label("You are connected directly");
+    harness.state_mut().now += Duration::from_secs(7);
+    harness.run();
+    assert!(
+        harness
+            .query_by_label("You are connected directly")
+            .is_none()
+    );
+}
+
+#[test]
+fn the_check_begins_by_a_click_and_its_report_is_read_in_words() {
+    let mut harness = in_lobby();
+    assert_eq!(click(&mut harness, "Check connection"), []);
+    harness.get_by_label_contains("Trying every way");
+    assert!(harness.state().window.state.wants_check);
+    let outcome = Ok(scenes::good_report());
+    harness.state_mut().window.state.end_check(outcome);
+    harness.run();
+    harness.get_by_label_contains("You are well connected. ");
+    harness.get_by_label("Works, 25 ms there and back");
+    harness.state_mut().window.state.wants_check = false;
+    click(&mut harness, "Check again");
+    assert!(harness.state().window.state.wants_check);
+    click(&mut harness, "Cancel");
+    assert_eq!(harness.state().window.state.check, None);
+}
+
+#[test]
+fn a_check_takes_the_keyboard_and_escape_puts_it_away() {
+    let mut harness = in_lobby();
+    click(&mut harness, "Check connection");
+    for key in [Key::Enter, Key::M, Key::V] {
+        assert_eq!(
+            press(&mut harness, key),
+            [],
+            "{key:?} is for what lies below"
+        );
+    }
+    assert_eq!(press(&mut harness, Key::Escape), []);
+    assert_eq!(harness.state().window.state.check, None);
+    let outcome = Ok(scenes::good_report());
+    harness.state_mut().window.state.end_check(outcome);
+    harness.run();
+    assert_eq!(
+        harness.state().window.state.check,
+        None,
+        "what comes late does not open it again"
+    );
+    let wishes = press(&mut harness, Key::Enter);
+    assert!(
+        matches!(wishes.as_slice(), [Command::Start { .. }]),
+        "{wishes:?}"
+    );
+}
+
+#[test]
+fn a_check_that_finds_no_server_says_so_and_can_be_tried_again() {
+    let mut harness = in_lobby();
+    click(&mut harness, "Check connection");
+    let problem = SignallingProblem::Unreachable("refused".to_owned());
+    let outcome = Err(desktop::text::signalling_problem(&problem));
+    harness.state_mut().window.state.end_check(outcome);
+    harness.run();
+    harness.get_by_label_contains("The server cannot be reached");
+    click(&mut harness, "Try again");
+    let check = &harness.state().window.state.check;
+    assert!(matches!(check, Some(Check::Running { .. })), "{check:?}");
+}
+
+fn show_stranger(harness: &mut Harness<'_, Stage>) {
+    let ctx = harness.ctx.clone();
+    let stage = harness.state_mut();
+    let frame = scenes::remote_picture(stage.now);
+    stage.window.show_remote(&ctx, &stage.snapshot, &frame);
+    harness.run();
+    harness.get_by_label("The stranger's picture");
+}
+
+fn change_direct(harness: &mut Harness<'_, Stage>, change: impl FnOnce(&mut DirectView)) {
+    let direct = &mut harness.state_mut().snapshot.direct;
+    change(direct.as_mut().expect("there is a call"));
+    harness.run();
+}
+
+fn is_chosen(harness: &Harness<'_, Stage>, name: &str) -> bool {
+    let node = harness.get_by_label_contains(name);
+    node.accesskit_node().toggled() == Some(egui::accesskit::Toggled::True)
 }
 
 #[test]

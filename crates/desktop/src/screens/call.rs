@@ -127,7 +127,7 @@ pub(super) fn top_ui(
     }
     let shield_at = pills.len();
     let stage_of_shield = state.shield.stage(view.snapshot, view.now);
-    pills.extend(stage_of_shield.map(|stage| shield::pill(stage, view, state, is_tight)));
+    pills.extend(stage_of_shield.map(|stage| shield::pill(stage, view, state)));
     let (mut at, mut limit) = (
         pos2(stage.left() + 14.0, top),
         right - quality_width - PILL_GAP,

@@ -18,9 +18,12 @@ use crate::{text, theme};
 const TOP_BAR: f32 = 64.0;
 const COLUMN_GAP: f32 = 36.0;
 const MAX_WIDTH: f32 = 1040.0;
-/// About how high it is what stands below the picture: devices and fields, or devices and the question.
+/// About how high it is what stands below the picture.
 const FIELDS_HEIGHT: f32 = 150.0;
-const QUESTION_HEIGHT: f32 = 250.0;
+/// About how high it is what is said about one device in trouble.
+const TROUBLE_HEIGHT: f32 = 66.0;
+/// About how high the invitation is with the question in it.
+const INVITATION_HEIGHT: f32 = 520.0;
 
 pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     let window = ui.max_rect();
@@ -38,10 +41,9 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
                         ui.set_width(width);
                         preview::ui(ui, view, state, out);
                         ui.add_space(16.0);
-                        invitation::ui(ui, view, state, true, out);
+                        invitation::ui(ui, view, state, out);
                         ui.add_space(24.0);
                         devices::ui(ui, view, out);
-                        ui.add_space(4.0);
                         privacy::fields_ui(ui, view, state, out);
                         ui.add_space(24.0);
                     });
@@ -65,12 +67,13 @@ fn two_columns_ui(
     let left_width = ((width - COLUMN_GAP) * 0.57).floor();
     let right_width = width - COLUMN_GAP - left_width;
     // The columns stand in the middle, a little high; what they need is known once the picture's height is.
-    let below = if state.is_shield_open {
-        QUESTION_HEIGHT
+    let troubles = devices::troubles(view).count() as f32;
+    let left_height = left_width * 9.0 / 16.0 + FIELDS_HEIGHT + troubles * TROUBLE_HEIGHT;
+    let height = if state.is_shield_open {
+        left_height.max(INVITATION_HEIGHT)
     } else {
-        FIELDS_HEIGHT
+        left_height
     };
-    let height = left_width * 9.0 / 16.0 + below;
     let top = ((body.height() - height) * 0.42).max(4.0);
     ui.add_space(top);
     ui.horizontal_top(|ui| {
@@ -81,18 +84,13 @@ fn two_columns_ui(
             preview::ui(ui, view, state, out);
             ui.add_space(14.0);
             devices::ui(ui, view, out);
-            ui.add_space(4.0);
-            if state.is_shield_open {
-                ui.add_space(10.0);
-                privacy::question_ui(ui, view, state, out);
-                ui.add_space(12.0);
-            }
+            ui.add_space(2.0);
             privacy::fields_ui(ui, view, state, out);
         });
         ui.add_space(COLUMN_GAP);
         ui.vertical(|ui| {
             ui.set_width(right_width);
-            invitation::ui(ui, view, state, false, out);
+            invitation::ui(ui, view, state, out);
         });
     });
     ui.add_space(20.0);

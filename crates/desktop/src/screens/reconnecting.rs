@@ -11,7 +11,7 @@ use crate::{text, theme};
 
 /// After so long it is said that there is still something going on.
 const LONG: Duration = Duration::from_secs(10);
-const SIZE: egui::Vec2 = egui::vec2(360.0, 210.0);
+const SIZE: egui::Vec2 = egui::vec2(340.0, 156.0);
 
 pub(super) fn ui(ui: &Ui, body: Rect, view: View<'_>, lost_at: Instant) {
     let age = view.age(lost_at);

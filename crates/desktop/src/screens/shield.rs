@@ -9,12 +9,7 @@ use crate::widgets::Pill;
 use crate::{text, theme};
 
 /// The pill for `stage`. Where pressing it does something, it says what.
-pub(super) fn pill(
-    stage: ShieldStage,
-    view: View<'_>,
-    state: &WindowState,
-    is_tight: bool,
-) -> Pill {
+pub(super) fn pill(stage: ShieldStage, view: View<'_>, state: &WindowState) -> Pill {
     let (words, meaning) = text::shield_stage(stage);
     let action = Action::ToggleDirect;
     let (icon, color) = match stage {
@@ -33,12 +28,5 @@ pub(super) fn pill(
     };
     let name = format!("{}. {words}", action.name(view.snapshot, state));
     let hint = format!("{meaning}  ({})", action.key());
-    let pill = pill.button(name, hint);
-    // What a narrow window has no room for is in the tooltip and in the name.
-    let is_brief = is_tight && stage != ShieldStage::Waiting;
-    if is_brief {
-        pill.call(call)
-    } else {
-        pill.plain(words).call(call)
-    }
+    pill.button(name, hint).plain(words).call(call)
 }

@@ -12,20 +12,17 @@ use crate::shield::ShieldStage;
 
 /// Asks who may learn one's network address.
 pub const SHIELD_QUESTION: &str = "Who may learn your network address?";
-/// Why that matters.
-pub const SHIELD_REASON: &str = "It can tell roughly where you are. You can change this later.";
-
 /// One of the two ways to begin calls: what it is, and what it reveals.
 pub fn shield_choice(is_shielded: bool) -> Explanation {
     if is_shielded {
         Explanation::new(
             "Hide my network address",
-            "Everything goes through the server's relay, which sees only encrypted packets. The stranger learns nothing.",
+            "Calls go through the server's relay, which sees only encrypted packets. The stranger learns nothing.",
         )
     } else {
         Explanation::new(
             "Connect directly",
-            "The best picture and sound. The stranger can learn your network address.",
+            "Best picture and sound. The stranger can learn your network address and rough location.",
         )
     }
 }
@@ -56,7 +53,7 @@ pub const fn shield_stage(stage: ShieldStage) -> (&'static str, &'static str) {
         ShieldStage::Hidden {
             is_partner_ready: true,
         } => (
-            "The stranger would go direct",
+            "The stranger is ready",
             "Better picture and sound, but the stranger can learn your network address. The stranger agrees already, so it happens at once.",
         ),
         ShieldStage::Waiting => (

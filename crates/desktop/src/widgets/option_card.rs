@@ -26,14 +26,10 @@ const INDENT: f32 = 38.0;
 const GAP: f32 = 3.0;
 
 impl OptionCard<'_> {
-    /// How high it has to be to hold its words, in points.
-    pub fn height(&self, ui: &Ui, width: f32) -> f32 {
+    /// Draws it where the layout puts it, `width` points wide and as high as its words are.
+    pub fn show(self, ui: &mut Ui, width: f32) -> Response {
         let (title, detail) = self.galleys(ui, width);
-        title.size().y + GAP + detail.size().y + 2.0 * PADDING
-    }
-
-    /// Draws it where the layout puts it, as large as `width` and `height` say.
-    pub fn show(self, ui: &mut Ui, width: f32, height: f32) -> Response {
+        let height = title.size().y + GAP + detail.size().y + 2.0 * PADDING;
         let (rect, response) = ui.allocate_exact_size(vec2(width, height), Sense::click());
         // Both lines belong to the name: the second says what one agrees to.
         let name = format!("{}. {}", self.words.title, self.words.detail);
@@ -60,7 +56,6 @@ impl OptionCard<'_> {
             line,
             StrokeKind::Inside,
         );
-        let (title, detail) = self.galleys(ui, width);
         let top = rect.top() + PADDING;
         let mark = pos2(rect.left() + 20.0, top + title.size().y / 2.0);
         radio(painter, mark, self.is_chosen);

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use egui::{
-    Align, Color32, Frame, Id, Layout, Margin, Modal, Rect, ScrollArea, Stroke, Ui, Vec2, vec2,
+    Align, Align2, Color32, Frame, Id, Layout, Margin, Modal, Rect, ScrollArea, Stroke, Ui, Vec2,
+    accesskit::Role, vec2,
 };
 use engine::ServerCheck;
 
@@ -12,7 +13,7 @@ use crate::icons::{self, Icon};
 use crate::screens::{View, repaint_at_next_second};
 use crate::state::WindowState;
 use crate::text::{Explanation, Finding, Mark};
-use crate::widgets::{Button, Look, Notice, Sign, announce, was_pressed, words};
+use crate::widgets::{Button, Look, Notice, Sign, announce, describe, was_pressed, words};
 use crate::{text, theme};
 
 const MAX_WIDTH: f32 = 440.0;
@@ -60,6 +61,10 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState) {
             };
             if is_closed { Some(Wish::Close) } else { wish }
         });
+    // It is placed by its size of the frame before, which changes with what stands in it.
+    if (modal.response.rect.center() - window.center()).length() > 1.0 {
+        ui.ctx().request_repaint();
+    }
     let wish = if modal.should_close() {
         Some(Wish::Close)
     } else {
@@ -74,19 +79,20 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState) {
 
 /// The title and the cross; returns whether the cross was pressed.
 fn header_ui(ui: &mut Ui) -> bool {
-    ui.horizontal(|ui| {
-        ui.label(words(
-            "Connection check",
-            theme::semibold(16.0),
-            theme::TEXT,
-        ));
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let close = Button::icon(Look::Bare, Icon::Close, "Close").icon_size(16.0);
-            was_pressed(&close.show(ui, vec2(theme::CONTROL, theme::CONTROL)))
-        })
-        .inner
-    })
-    .inner
+    let (id, bar) = ui.allocate_space(vec2(ui.available_width(), theme::CONTROL));
+    let title = ui.painter().text(
+        bar.left_center(),
+        Align2::LEFT_CENTER,
+        "Connection check",
+        theme::semibold(16.0),
+        theme::TEXT,
+    );
+    describe(ui, id, title, Role::Heading, "Connection check");
+    // The cross stands in line with what is below it; the ground around it reaches further.
+    let middle = bar.right_center() - vec2(7.0, 0.0);
+    let place = Rect::from_center_size(middle, Vec2::splat(theme::CONTROL));
+    let close = Button::icon(Look::Bare, Icon::Close, "Close the check").icon_size(16.0);
+    was_pressed(&close.show_at(ui, id.with("close"), place))
 }
 
 fn running_ui(ui: &mut Ui, view: View<'_>, since: Instant) -> Option<Wish> {
@@ -155,7 +161,7 @@ fn verdict_ui(ui: &mut Ui, verdict: &Explanation, mark: Mark) {
         })
         .response;
     let id = Id::unique("check-verdict");
-    announce(ui, id, response.rect, egui::accesskit::Role::Label, spoken);
+    announce(ui, id, response.rect, Role::Label, spoken);
 }
 
 fn finding_ui(ui: &mut Ui, finding: &Finding) {

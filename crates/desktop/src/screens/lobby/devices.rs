@@ -60,12 +60,21 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, out: &mut Vec<Command>) {
             });
         }
     });
-    ui.add_space(6.0);
-    for trouble in Trouble::all(view.snapshot) {
-        if let Trouble::Device(device @ (Device::Microphone | Device::Speaker), _) = trouble {
-            device_trouble_ui(ui, &trouble, device, view, out);
-        }
+    for (device, trouble) in troubles(view) {
+        ui.add_space(6.0);
+        device_trouble_ui(ui, &trouble, device, view, out);
     }
+}
+
+/// What is wrong with microphone and speaker.
+pub(super) fn troubles(view: View<'_>) -> impl Iterator<Item = (Device, Trouble)> {
+    let all = Trouble::all(view.snapshot).into_iter();
+    all.filter_map(|trouble| match trouble {
+        Trouble::Device(device @ (Device::Microphone | Device::Speaker), _) => {
+            Some((device, trouble))
+        }
+        _ => None,
+    })
 }
 
 fn device_trouble_ui(

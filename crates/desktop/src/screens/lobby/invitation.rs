@@ -13,15 +13,8 @@ use crate::state::WindowState;
 use crate::widgets::{Button, Look, finish_interest, interest_field, was_pressed, words};
 use crate::{text, theme};
 
-/// What this is, the interests, and Start; or what stands in the way of it. In one column with everything else, an open
-/// question has to stand before Start.
-pub(super) fn ui(
-    ui: &mut Ui,
-    view: View<'_>,
-    state: &mut WindowState,
-    is_narrow: bool,
-    out: &mut Vec<Command>,
-) {
+/// What this is, the interests, the question of the first time, and Start; or what stands in the way of it.
+pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     ui.spacing_mut().item_spacing.y = 0.0;
     if let SignallingView::Away { problem, retry_at } = &view.snapshot.signalling {
         let wait = retry_at.saturating_duration_since(view.now);
@@ -44,9 +37,12 @@ pub(super) fn ui(
     ui.add_space(8.0);
     let hint = "Optional. People who like the same come first.";
     ui.label(words(hint, theme::regular(12.5), theme::TEXT_THIRD));
-    ui.add_space(24.0);
-    if is_narrow && state.is_shield_open {
+    if state.is_shield_open {
+        ui.add_space(18.0);
         privacy::question_ui(ui, view, state, out);
+        ui.spacing_mut().item_spacing.y = 0.0;
+        ui.add_space(12.0);
+    } else {
         ui.add_space(24.0);
     }
 

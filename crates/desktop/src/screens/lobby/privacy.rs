@@ -29,33 +29,12 @@ pub(super) fn question_ui(
         theme::medium(14.0),
         theme::TEXT,
     ));
-    ui.add_space(3.0);
-    ui.label(words(
-        text::SHIELD_REASON,
-        theme::regular(12.5),
-        theme::TEXT_THIRD,
-    ));
     ui.add_space(8.0);
-    let is_row = ui.available_width() >= SIDE_BY_SIDE_FROM;
-    let width = if is_row {
-        (ui.available_width() - GAP) / 2.0
-    } else {
-        ui.available_width()
-    };
-    let layout = if is_row {
-        Layout::left_to_right(Align::Min)
-    } else {
-        Layout::top_down(Align::Min)
-    };
-    // Without a size of its own, a row would take all the height there is.
-    let height = if is_row { card_height(ui, width) } else { 0.0 };
-    ui.allocate_ui_with_layout(vec2(ui.available_width(), height), layout, |ui| {
-        ui.spacing_mut().item_spacing = vec2(GAP, 8.0);
-        choices_ui(ui, width, view, state, out);
-    });
+    ui.spacing_mut().item_spacing.y = 8.0;
+    choices_ui(ui, ui.available_width(), view, state, out);
 }
 
-/// Both answers, equally high; returns whether one was pressed.
+/// Both answers; returns whether one was pressed.
 fn choices_ui(
     ui: &mut Ui,
     width: f32,
@@ -63,7 +42,6 @@ fn choices_ui(
     state: &mut WindowState,
     out: &mut Vec<Command>,
 ) -> bool {
-    let height = card_height(ui, width);
     let is_shielded = state.is_shielded(view.snapshot);
     let mut is_pressed = false;
     for choice in [false, true] {
@@ -71,26 +49,13 @@ fn choices_ui(
             words: &text::shield_choice(choice),
             is_chosen: is_shielded == choice,
         };
-        if was_pressed(&card.show(ui, width, height)) {
+        if was_pressed(&card.show(ui, width)) {
             is_pressed = true;
             state.shield_choice = Some(choice);
             out.push(Command::SetShield(choice));
         }
     }
     is_pressed
-}
-
-fn card_height(ui: &Ui, width: f32) -> f32 {
-    [false, true]
-        .map(|choice| {
-            OptionCard {
-                words: &text::shield_choice(choice),
-                is_chosen: false,
-            }
-            .height(ui, width)
-        })
-        .into_iter()
-        .fold(0.0, f32::max)
 }
 
 /// The field for the address, once the question has been answered, and the connection check.
