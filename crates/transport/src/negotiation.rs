@@ -130,6 +130,8 @@ impl Negotiation {
         let mut turn = self.turn.lock().await;
         let connection = Arc::clone(&self.connection);
         let offer = step(GATHER, async move { connection.create_offer(None).await }).await?;
+        // Nobody is told of the offer, but its candidates will be, and they belong to the same user name fragment.
+        self.local_fragment.set_from(&offer.sdp);
         self.set_local(GATHER, offer).await?;
         turn.is_ahead = true;
         Ok(())

@@ -13,6 +13,7 @@ mod datagram;
 mod flights;
 mod hold;
 mod inbox;
+mod introductions;
 mod paths;
 mod places;
 mod relay_gate;

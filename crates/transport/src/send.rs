@@ -3,7 +3,7 @@
 //! The encoder's thread puts a whole frame into a short queue and goes on; a task cuts it into packets. What does not
 //! fit is refused as a whole, so that a frame is never sent in part.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -71,6 +71,8 @@ pub(crate) struct Gate {
     /// Until when media waits, because the stack would drop it: it has no pair selected.
     paused_until: Mutex<Option<Instant>>,
     resumed: Notify,
+    /// Whether the path leads over a relay.
+    is_relayed: AtomicBool,
 }
 
 /// No dynamic payload type is 0.
@@ -89,6 +91,10 @@ impl Gate {
     pub(crate) fn payload_type(&self, kind: MediaKind) -> Option<u8> {
         let payload_type = self.of(kind).load(Ordering::Relaxed);
         (payload_type != SHUT).then_some(payload_type)
+    }
+
+    pub(crate) fn set_relayed(&self, is_relayed: bool) {
+        self.is_relayed.store(is_relayed, Ordering::Relaxed);
     }
 
     /// Lets nothing more through for a while, or until [`resume`](Self::resume).
@@ -160,7 +166,15 @@ impl OutboundStream {
 
     /// Sends frames until their queue or the connection ends.
     pub(crate) async fn send_frames(mut self, mut frames: mpsc::Receiver<EncodedFrame>) {
+        let mut is_known = false;
         while let Some(frame) = frames.recv().await {
+            // Through a relay the partner's stack loses the first packet (`runtime/introductions.rs`), so that is an empty one.
+            if !std::mem::replace(&mut is_known, true)
+                && self.gate.is_relayed.load(Ordering::Relaxed)
+                && !self.send(Bytes::new(), frame.timestamp, false).await
+            {
+                return;
+            }
             let payloads = h264::packetize(&frame, MAX_PAYLOAD_BYTES);
             let last = payloads.len().saturating_sub(1);
             for (index, payload) in payloads.into_iter().enumerate() {

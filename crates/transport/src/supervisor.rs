@@ -60,11 +60,12 @@ impl Supervisor {
             match change {
                 Some(Change::Connected) => {
                     self.paths.set_lost(false);
-                    self.open_gate().await;
                     let path = stats::path(self.connection.as_ref(), &self.paths, &self.tunnels);
                     if let Some(path) = path.await {
+                        self.gate.set_relayed(path.is_relayed());
                         self.events.post(PeerEvent::PathSelected(path));
                     }
+                    self.open_gate().await;
                     self.events.post(PeerEvent::Connected);
                 }
                 Some(Change::Disconnected) => {

@@ -10,6 +10,7 @@ use super::checks::{Checks, PairChecks, PairKey};
 use super::datagram::{Content, Datagram, payload};
 use super::hold::Hold;
 use super::inbox::Inbox;
+use super::introductions::{self, INTRODUCTION, Introductions};
 use super::relay_gate::RelayGate;
 use super::stun::Message;
 use crate::CandidateKind;
@@ -49,6 +50,10 @@ pub(crate) struct Paths {
     is_connecting: AtomicBool,
     /// Whether anything may be wanted by the hold; spares the lock otherwise.
     is_holding: AtomicBool,
+    /// Whether packets wait whose streams are being introduced.
+    is_introducing: AtomicBool,
+    /// Whether no stream need be introduced any more; spares the lock.
+    knows_streams: AtomicBool,
     /// The path fell silent, and has not come back.
     is_lost: AtomicBool,
     last_arrival_us: AtomicU64,
@@ -65,6 +70,9 @@ struct State {
     checks: Checks,
     gate: RelayGate,
     hold: Hold<(Arc<Inbox>, SocketAddr)>,
+    introductions: Introductions,
+    /// Relayed packets of streams that are being introduced.
+    waiting: Hold<(Arc<Inbox>, SocketAddr)>,
     round_trip: Option<Duration>,
     relay: Option<SocketAddr>,
 }
@@ -75,6 +83,8 @@ impl Paths {
             is_shielded: AtomicBool::new(is_shielded),
             is_connecting: AtomicBool::new(true),
             is_holding: AtomicBool::new(true),
+            is_introducing: AtomicBool::new(false),
+            knows_streams: AtomicBool::new(false),
             is_lost: AtomicBool::new(false),
             last_arrival_us: AtomicU64::new(0),
             opened_at: now,
@@ -84,6 +94,8 @@ impl Paths {
                 checks: Checks::default(),
                 gate: RelayGate::default(),
                 hold: Hold::new(),
+                introductions: Introductions::default(),
+                waiting: Hold::new(),
                 round_trip: None,
                 relay: None,
             }),
@@ -142,13 +154,56 @@ impl Paths {
     }
 
     /// The stack takes media. What waited is handed over.
-    pub(crate) fn on_connected(&self, now: Instant) {
+    pub(crate) fn on_connected(self: &Arc<Self>, now: Instant) {
         self.is_connecting.store(false, Ordering::Relaxed);
         let mut state = self.lock();
         for ((inbox, from), bytes) in state.hold.release(now) {
-            inbox.push_admitted(from, bytes);
+            let datagram = Datagram::classify(&bytes);
+            if !self.introduce(&mut state, &inbox, from, datagram, &bytes, now) {
+                inbox.push_admitted(from, bytes);
+            }
         }
         self.is_holding.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether a relayed packet waits until the stack knows its stream.
+    fn introduce(
+        self: &Arc<Self>,
+        state: &mut State,
+        inbox: &Arc<Inbox>,
+        from: SocketAddr,
+        datagram: Datagram,
+        bytes: &[u8],
+        now: Instant,
+    ) -> bool {
+        if !datagram.is_wrapped || datagram.content != Content::Media {
+            return false;
+        }
+        let Some(ssrc) = introductions::ssrc(payload(bytes)) else {
+            return false;
+        };
+        let must_wait = state.introductions.must_wait(ssrc, now);
+        if must_wait {
+            state.waiting.keep((Arc::clone(inbox), from), bytes, now);
+            if !self.is_introducing.swap(true, Ordering::Relaxed) {
+                let paths = Arc::clone(self);
+                tokio::spawn(async move {
+                    tokio::time::sleep(INTRODUCTION).await;
+                    paths.end_introduction(Instant::now());
+                });
+            }
+        } else if state.introductions.is_complete(now) {
+            self.knows_streams.store(true, Ordering::Relaxed);
+        }
+        must_wait
+    }
+
+    fn end_introduction(&self, now: Instant) {
+        let mut state = self.lock();
+        self.is_introducing.store(false, Ordering::Relaxed);
+        for ((inbox, from), bytes) in state.waiting.release(now) {
+            inbox.push_admitted(from, bytes);
+        }
     }
 
     /// The last round trip of a connectivity check.
@@ -243,7 +298,7 @@ impl Paths {
 
     /// A datagram came: what becomes of it. One to be held is already kept afterwards.
     pub(super) fn on_received(
-        &self,
+        self: &Arc<Self>,
         inbox: &Arc<Inbox>,
         from: SocketAddr,
         datagram: Datagram,
@@ -283,6 +338,13 @@ impl Paths {
                 return Fate::Hold;
             }
         }
+        if datagram.is_wrapped
+            && datagram.content == Content::Media
+            && !self.knows_streams.load(Ordering::Relaxed)
+            && self.introduce(&mut self.lock(), inbox, from, datagram, bytes, now)
+        {
+            return Fate::Hold;
+        }
         Fate::Pass
     }
 }
@@ -296,7 +358,7 @@ mod tests {
     const HOST: &str = "candidate:1 1 udp 1 198.51.100.3 4000 typ host";
 
     struct Socket {
-        paths: Paths,
+        paths: Arc<Paths>,
         inbox: Arc<Inbox>,
         now: Instant,
     }
@@ -305,7 +367,7 @@ mod tests {
         fn new(is_shielded: bool) -> Self {
             let now = Instant::now();
             Self {
-                paths: Paths::new(is_shielded, now),
+                paths: Arc::new(Paths::new(is_shielded, now)),
                 inbox: Arc::default(),
                 now,
             }

@@ -12,7 +12,7 @@ use transport::{
     CandidateKind, CertificateDer, PairState, PathProtocol, PeerConfig, PeerEvent, Restart,
 };
 
-use crate::support::{End, Pair, loopback};
+use crate::support::{End, Pair, drain, frame, in_order, loopback};
 
 /// A TURN server on loopback that ends with the test.
 pub(crate) struct TurnServer {
@@ -205,6 +205,46 @@ async fn a_call_works_through_a_relay_alone() {
         return;
     };
     call(&[server.udp()], &server.root, PathProtocol::Udp).await;
+}
+
+/// A whole keyframe at once, from the first moment on, both ways.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_very_first_packets_arrive_through_a_relay_too() {
+    let Some(server) = TurnServer::start().await else {
+        return;
+    };
+    let config = |is_offerer| relay_only(&[server.udp()], None, is_offerer);
+    for number in 0..5 {
+        let mut pair = Pair::open(config(true), config(false)).await;
+        pair.negotiate(None).await;
+        let mut has_sent = [false; 2];
+        while has_sent != [true; 2] {
+            pair.step(Duration::from_micros(500)).await;
+            for (end, has_sent) in [&pair.a, &pair.b].into_iter().zip(&mut has_sent) {
+                if !*has_sent && end.has_seen(&PeerEvent::Connected) {
+                    end.peer.send_video(frame(1, 30_000)).unwrap();
+                    *has_sent = true;
+                }
+            }
+        }
+        pair.wait(Duration::from_millis(300)).await;
+        let sent = [&pair.b, &pair.a].map(|end| end.peer.clone());
+        for (end, from) in [&mut pair.a, &mut pair.b].into_iter().zip(sent) {
+            let (arrived, missing) = in_order(drain(&mut end.video));
+            let sent = from.stats().await.video.packets_sent;
+            // The stack may lose the one that goes ahead of the frame, and that is what it is for.
+            let of_the_frame = arrived
+                .iter()
+                .filter(|packet| !packet.payload.is_empty())
+                .count();
+            assert_eq!(
+                (of_the_frame as u64, missing),
+                (sent - 1, 0),
+                "call {number}"
+            );
+        }
+        pair.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
