@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn an_outcome_comes_once_and_the_window_is_woken_for_it() {
-        let (mut checker, woken) = checker(|server| said(server));
+        let (mut checker, woken) = checker(said);
         assert_eq!(checker.take(), None);
         checker.start("a".to_owned());
         wait(&woken);

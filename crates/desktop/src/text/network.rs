@@ -17,7 +17,7 @@ pub fn shield_choice(is_shielded: bool) -> Explanation {
     if is_shielded {
         Explanation::new(
             "Hide my network address",
-            "Calls go through the server's relay, which sees only encrypted packets. The stranger learns nothing.",
+            "Calls go over the server's relay, which sees only encrypted packets. The stranger learns nothing.",
         )
     } else {
         Explanation::new(
@@ -62,7 +62,7 @@ pub const fn shield_stage(stage: ShieldStage) -> (&'static str, &'static str) {
         ),
         ShieldStage::Switching => (
             "Going direct…",
-            "Both of you agreed. A direct way is being looked for; the picture goes on meanwhile.",
+            "Both of you agreed. A direct way is being looked for.",
         ),
         ShieldStage::Direct => (
             "You are connected directly",
@@ -70,7 +70,7 @@ pub const fn shield_stage(stage: ShieldStage) -> (&'static str, &'static str) {
         ),
         ShieldStage::StillRelayed => (
             "No direct way was found",
-            "Your networks let no direct way through, so the call stays on the relay. Nothing is lost.",
+            "Your networks let no direct way through, so the call stays on the relay.",
         ),
     }
 }
@@ -179,7 +179,7 @@ pub fn findings(check: &ServerCheck) -> Vec<Finding> {
     let mut findings = vec![
         Finding {
             name: "Server",
-            words: format!("Answers after {}", delay(check.signalling)),
+            words: format!("Answers in {}", delay(check.signalling)),
             mark: Mark::Good,
         },
         finding("UDP", udp(report.udp)),

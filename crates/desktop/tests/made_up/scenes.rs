@@ -210,7 +210,7 @@ fn first_time(state: &mut WindowState) {
 fn checking(state: &mut WindowState) {
     // The card shows no clock, and its waves begin anew here whenever the picture is drawn.
     state.check = Some(Check::Running {
-        since: Instant::now() + Duration::from_secs(3600),
+        since: Instant::now() + Duration::from_hours(1),
     });
 }
 
@@ -524,7 +524,7 @@ fn shield_enforced(now: Instant) -> Snapshot {
 
 fn shield_partner_ready(now: Instant) -> Snapshot {
     with_direct(shield_hidden(now), |direct| {
-        direct.partner_allows = Some(true)
+        direct.partner_allows = Some(true);
     })
 }
 

@@ -14,7 +14,7 @@ use crate::{text, theme};
 const SIDE_BY_SIDE_FROM: f32 = 440.0;
 const GAP: f32 = 10.0;
 /// A list of explanations wants to be read, so it is not as narrow as its field may be.
-const LIST_WIDTH: f32 = 340.0;
+const LIST_WIDTH: f32 = 380.0;
 
 /// The question that is put before the first call. Nothing happens until Start; the marked answer holds.
 pub(super) fn question_ui(
