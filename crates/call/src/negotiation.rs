@@ -11,14 +11,16 @@
 //! ways, is told from what counts; and an open offer that a new network has made worthless is taken back for a better one.
 //! For lesser reasons an open offer is left alone: what it may find would be thrown away.
 
+mod said;
+
 use std::collections::VecDeque;
 
 use protocol::{Candidate, Description, DescriptionKind, Role};
 
+use said::{Generation, Said};
+
 /// The most candidates held, in each direction. A machine with many interfaces has about 30 in all.
 const MAX_CANDIDATES: usize = 64;
-/// How often one description is said again at most. A partner that asks for more is broken, or wants us to flood the relay.
-const MAX_REPEATS: u32 = 8;
 /// The most descriptions of the partner's that wait. A partner that waits for answers has at most two on the way.
 const MAX_DESCRIPTIONS: usize = 4;
 
@@ -151,32 +153,10 @@ enum Wanted {
     Restart(Restart),
 }
 
-/// A description that was sent, and the candidates that were sent after it.
-#[derive(Debug)]
-struct Said {
-    description: Description,
-    candidates: Vec<Option<Candidate>>,
-    repeats: u32,
-}
-
 #[derive(Debug)]
 enum FromPartner {
     Description(Description),
     Candidate(Option<Candidate>),
-}
-
-/// The ICE user name fragment of a description: tells one ICE generation from the next. Empty where there is none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Generation(String);
-
-impl Generation {
-    fn of(description: &Description) -> Self {
-        let attribute = description
-            .sdp
-            .lines()
-            .find_map(|line| line.strip_prefix("a=ice-ufrag:"));
-        Self(attribute.unwrap_or_default().trim_end().to_owned())
-    }
 }
 
 impl Negotiator {
@@ -509,7 +489,7 @@ impl Negotiator {
             return false;
         }
         if let Some(answer) = &mut self.answer
-            && answer.description.number == number
+            && answer.number() == number
         {
             self.outputs.extend(answer.repeated());
         }
@@ -562,11 +542,8 @@ impl Negotiator {
     }
 
     fn say_candidate(&mut self, candidate: Option<Candidate>) {
-        let last = self.offer.as_mut().or(self.answer.as_mut());
-        if let Some(said) = last
-            && said.candidates.len() < MAX_CANDIDATES
-        {
-            said.candidates.push(candidate.clone());
+        if let Some(said) = self.offer.as_mut().or(self.answer.as_mut()) {
+            said.add(candidate.clone());
         }
         self.say(Output::SendCandidate(candidate));
     }
@@ -583,25 +560,5 @@ impl Negotiator {
         for candidate in std::mem::take(&mut self.held_candidates) {
             self.say_candidate(candidate);
         }
-    }
-}
-
-impl Said {
-    const fn new(description: Description) -> Self {
-        Self {
-            description,
-            candidates: Vec::new(),
-            repeats: 0,
-        }
-    }
-
-    fn repeated(&mut self) -> impl Iterator<Item = Output> {
-        let is_allowed = self.repeats < MAX_REPEATS;
-        self.repeats += u32::from(is_allowed);
-        let description = is_allowed.then(|| Output::SendDescription(self.description.clone()));
-        let candidates = self.candidates.iter().filter(move |_| is_allowed).cloned();
-        description
-            .into_iter()
-            .chain(candidates.map(Output::SendCandidate))
     }
 }
