@@ -1,7 +1,8 @@
 //! Measures how surely and how fast calls connect on bad paths, in one process on loopback.
 //!
 //! `cargo run -p transport --example connect_table -- 20` makes 20 calls of each kind; `--without-workarounds` makes as
-//! many without, in turns. Times are from the first offer to media being possible on both sides.
+//! many without, in turns; `--round-trip 150` measures that one alone; `--at-once 10` makes ten calls at a time, for large
+//! numbers. Times are from the first offer to media being possible on both sides.
 
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,14 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let calls = arguments.iter().find_map(|text| text.parse().ok());
+    let calls = arguments.first().and_then(|text| text.parse().ok());
     let calls: u64 = calls.unwrap_or(20);
+    let value_of = |flag: &str| -> Option<u64> {
+        let at = arguments.iter().position(|text| text == flag)?;
+        arguments.get(at + 1)?.parse().ok()
+    };
+    let at_once = value_of("--at-once").unwrap_or(1).max(1);
+    let only_round_trip = value_of("--round-trip");
     let mut kinds = vec![("", Workarounds::default())];
     if arguments.iter().any(|text| text == "--without-workarounds") {
         let without = Workarounds {
@@ -26,13 +33,21 @@ async fn main() {
         kinds.push(("  without workarounds", without));
     }
     println!("loss  round trip  connected  p50 ms  p95 ms  max ms");
-    for round_trip in ROUND_TRIPS_MS {
+    let round_trips = ROUND_TRIPS_MS.into_iter();
+    for round_trip in round_trips.filter(|ms| only_round_trip.is_none_or(|only| only == *ms)) {
         for loss in LOSS_PERCENT {
             let mut results = vec![Vec::new(); kinds.len()];
-            for seed in 0..calls {
+            for first in (0..calls).step_by(at_once as usize) {
                 for ((_, workarounds), result) in kinds.iter().zip(&mut results) {
                     let delay = Duration::from_millis(round_trip) / 2;
-                    result.extend(call(seed, *workarounds, f64::from(loss) / 100.0, delay).await);
+                    let loss_ratio = f64::from(loss) / 100.0;
+                    let workarounds = *workarounds;
+                    let together: Vec<_> = (first..calls.min(first + at_once))
+                        .map(|seed| tokio::spawn(call(seed, workarounds, loss_ratio, delay)))
+                        .collect();
+                    for call in together {
+                        result.extend(call.await.expect("it does not panic"));
+                    }
                 }
             }
             for ((name, _), mut result) in kinds.iter().zip(results) {

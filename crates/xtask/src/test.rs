@@ -51,7 +51,10 @@ pub(crate) fn run_checks() -> Result<(), String> {
         }
         Some(reason) => {
             tests.env(LAB_SWITCH, "off");
-            report.skip("the lab tests (virtual camera, sound and display)", &reason);
+            report.skip(
+                "the lab tests (virtual camera, sound, display and network)",
+                &reason,
+            );
         }
     }
     if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
