@@ -41,7 +41,7 @@ const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 /// A server that is away may be back soon, and somebody may be in the middle of a call: for this long it is tried at the
 /// shorter intervals.
 const HOPEFUL: Duration = Duration::from_mins(1);
-const HOPEFUL_INTERVALS: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(2500)];
+const HOPEFUL_INTERVALS: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1500)];
 
 /// What the session hears of the server.
 #[derive(Debug)]

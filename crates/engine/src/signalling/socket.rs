@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use futures_util::stream::FuturesUnordered;
 use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::{ClientMessage, DecodeError, ErrorCode, Resume, ServerMessage, limits};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{interval, sleep, timeout};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
@@ -15,6 +16,9 @@ use crate::SignallingProblem;
 
 /// How long a server may take for the TCP, TLS and WebSocket handshakes. Beyond this a person takes it for dead.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one attempt may take, and how soon another one is made beside it: at most five at a time.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+const REDIAL_EVERY: Duration = Duration::from_secs(1);
 /// How long a server may take to answer `hello`.
 pub(super) const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -46,20 +50,46 @@ pub(super) struct Greeting {
     pub(super) resumed: Option<u64>,
 }
 
+/// Connects. Where nothing answers, another attempt is made each second beside those that are under way: the system repeats
+/// a first packet that is lost after one second, then two, then four, and a network that was cut may be back in between.
+async fn dial(url: &str) -> Result<Socket, SignallingProblem> {
+    let too_late = || SignallingProblem::Unreachable("it does not answer in time".to_owned());
+    let mut attempts = FuturesUnordered::new();
+    let mut dials = interval(REDIAL_EVERY);
+    let deadline = sleep(CONNECT_TIMEOUT);
+    tokio::pin!(deadline);
+    loop {
+        tokio::select! {
+            _ = dials.tick() => attempts.push(async {
+                timeout(ATTEMPT_TIMEOUT, attempt(url)).await.unwrap_or_else(|_| Err(too_late()))
+            }),
+            Some(result) = attempts.next() => match result {
+                Ok(socket) => return Ok(socket),
+                Err(problem) if attempts.is_empty() => return Err(problem),
+                Err(_) => {}
+            },
+            () = &mut deadline => return Err(too_late()),
+        }
+    }
+}
+
+async fn attempt(url: &str) -> Result<Socket, SignallingProblem> {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(8 * 1024)
+        .max_message_size(Some(limits::FRAME_BYTES))
+        .max_frame_size(Some(limits::FRAME_BYTES));
+    let (socket, _) = connect_async_with_config(url, Some(config), true)
+        .await
+        .map_err(connect_problem)?;
+    Ok(socket)
+}
+
 /// Connects and greets, and takes `session` up if there is one and the server still has it.
 pub(super) async fn greet(
     url: &str,
     session: Option<&Session>,
 ) -> Result<Greeting, SignallingProblem> {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(8 * 1024)
-        .max_message_size(Some(limits::FRAME_BYTES))
-        .max_frame_size(Some(limits::FRAME_BYTES));
-    let attempt = connect_async_with_config(url, Some(config), true);
-    let (mut socket, _) = timeout(CONNECT_TIMEOUT, attempt)
-        .await
-        .map_err(|_| SignallingProblem::Unreachable("it does not answer in time".to_owned()))?
-        .map_err(connect_problem)?;
+    let mut socket = dial(url).await?;
     let hello = ClientMessage::Hello {
         version: protocol::VERSION,
         capabilities: Vec::new(),
