@@ -16,9 +16,11 @@ use crate::SignallingProblem;
 
 /// How long a server may take for the TCP, TLS and WebSocket handshakes. Beyond this a person takes it for dead.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long one attempt may take, and how soon another one is made beside it: at most five at a time.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one attempt may take, and how soon another one is made beside it; sooner when a session is to be taken up, for
+/// a call may be waiting for it. At most eight are under way at a time.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 const REDIAL_EVERY: Duration = Duration::from_secs(1);
+const REDIAL_FOR_SESSION_EVERY: Duration = Duration::from_millis(500);
 /// How long a server may take to answer `hello`.
 pub(super) const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -50,12 +52,12 @@ pub(super) struct Greeting {
     pub(super) resumed: Option<u64>,
 }
 
-/// Connects. Where nothing answers, another attempt is made each second beside those that are under way: the system repeats
+/// Connects. Where nothing answers, another attempt is made now and then beside those that are under way: the system repeats
 /// a first packet that is lost after one second, then two, then four, and a network that was cut may be back in between.
-async fn dial(url: &str) -> Result<Socket, SignallingProblem> {
+async fn dial(url: &str, redial_every: Duration) -> Result<Socket, SignallingProblem> {
     let too_late = || SignallingProblem::Unreachable("it does not answer in time".to_owned());
     let mut attempts = FuturesUnordered::new();
-    let mut dials = interval(REDIAL_EVERY);
+    let mut dials = interval(redial_every);
     let deadline = sleep(CONNECT_TIMEOUT);
     tokio::pin!(deadline);
     loop {
@@ -89,7 +91,11 @@ pub(super) async fn greet(
     url: &str,
     session: Option<&Session>,
 ) -> Result<Greeting, SignallingProblem> {
-    let mut socket = dial(url).await?;
+    let redial_every = match session {
+        Some(_) => REDIAL_FOR_SESSION_EVERY,
+        None => REDIAL_EVERY,
+    };
+    let mut socket = dial(url, redial_every).await?;
     let hello = ClientMessage::Hello {
         version: protocol::VERSION,
         capabilities: Vec::new(),
