@@ -71,14 +71,18 @@ async fn a_shielded_peer_sends_nothing_to_the_partners_addresses() {
     let path = pair.a.paths.last().expect("a path is told");
     assert_ne!(path.remote, CandidateKind::Host, "{path:?}");
 
-    // And now it may: the same socket gets something, so that the silence above meant something.
+    // And now it may: the same socket gets something, so that the silence above meant something. It is told of before
+    // the answer, because nothing is tried any more once another pair has been selected.
     pair.b.peer.set_relay_only(false);
-    pair.negotiate(Some(Restart::Keep)).await;
+    let offer = pair.a.peer.create_offer(Some(Restart::Keep)).await.unwrap();
+    pair.b.peer.apply_remote(offer).await.unwrap();
     pair.b
         .peer
         .add_candidate(Some(candidate(&partner)))
         .await
         .unwrap();
+    let answer = pair.b.peer.create_answer().await.unwrap();
+    pair.a.peer.apply_remote(answer).await.unwrap();
     pair.until("a check of its own", |_| {
         let arrived = partner.try_recv_from(&mut buffer);
         arrived.is_ok_and(|(_, from)| !relay.contains(&format!(" {} typ", from.port())))
