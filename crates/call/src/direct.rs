@@ -35,7 +35,8 @@ pub(crate) struct Direct {
     /// Whether one of the two did not agree at some time, so that there is something to gain from a restart.
     was_refused: bool,
     is_channel_open: bool,
-    is_done: bool,
+    is_agreed: bool,
+    has_restarted: bool,
 }
 
 /// What a person may know and decide about the path of a call.
@@ -63,7 +64,8 @@ impl Direct {
             remote: None,
             was_refused: is_hidden,
             is_channel_open: false,
-            is_done: false,
+            is_agreed: false,
+            has_restarted: false,
         }
     }
 
@@ -101,29 +103,41 @@ impl Direct {
         if self.is_channel_open {
             orders.push(Order::Tell(allowed));
         }
-        orders.extend(self.settle());
+        orders.extend(self.settle(false));
         orders
     }
 
     /// The partner said whether it agrees.
     pub(crate) fn on_partner(&mut self, allowed: bool) -> Vec<Order> {
-        self.remote = Some(allowed);
-        self.was_refused |= !allowed;
-        self.settle()
+        // What both agreed to holds for this call, whatever is said later.
+        if !self.is_agreed {
+            self.remote = Some(allowed);
+            self.was_refused |= !allowed;
+        }
+        self.settle(allowed)
     }
 
-    fn settle(&mut self) -> Vec<Order> {
-        if self.is_done || !self.local || self.remote != Some(true) {
+    /// `has_heard`: the partner agrees at this moment, and did not only before.
+    fn settle(&mut self, has_heard: bool) -> Vec<Order> {
+        if !self.local || self.remote != Some(true) {
             return Vec::new();
         }
-        self.is_done = true;
         let mut orders = Vec::new();
-        if std::mem::take(&mut self.is_hidden) {
+        let is_new = !std::mem::replace(&mut self.is_agreed, true);
+        if is_new && std::mem::take(&mut self.is_hidden) {
             orders.push(Order::Allow);
         }
-        // One side begins, so that the two do not cross. What it said before travels ahead of its offer.
-        if self.was_refused && self.role == Role::Offerer {
-            orders.push(Order::Restart);
+        if !has_heard || !self.was_refused {
+            return orders;
+        }
+        // One side begins, so that the two do not cross: the offerer, once it knows that the partner knows, because its
+        // offer goes over the server and could overtake what it said. So the other one answers the last word.
+        match self.role {
+            Role::Answerer if is_new => orders.push(Order::Tell(true)),
+            Role::Offerer if !std::mem::replace(&mut self.has_restarted, true) => {
+                orders.push(Order::Restart);
+            }
+            _ => {}
         }
         orders
     }
@@ -149,13 +163,14 @@ mod tests {
         assert!(hidden.is_hidden());
         assert_eq!(hidden.on_channel_open(), [Order::Tell(false)]);
         assert_eq!(hidden.on_partner(true), []);
-        assert_eq!(
-            hidden.on_choice(true),
-            [Order::Tell(true), Order::Allow, Order::Restart]
-        );
+        assert_eq!(hidden.on_choice(true), [Order::Tell(true), Order::Allow]);
         assert!(!hidden.is_hidden());
         assert_eq!(hidden.on_choice(false), [], "it cannot be taken back");
+        assert_eq!(hidden.on_partner(true), [Order::Restart], "it has heard");
         assert_eq!(hidden.on_partner(true), [], "once is enough");
+        assert_eq!(hidden.on_partner(false), []);
+        assert_eq!(hidden.on_partner(true), [], "nor from the beginning");
+        assert_eq!(hidden.view().partner_allows, Some(true));
     }
 
     #[test]
@@ -168,6 +183,16 @@ mod tests {
         hidden.on_channel_open();
         hidden.on_partner(true);
         assert_eq!(hidden.on_choice(true), [Order::Tell(true), Order::Allow]);
+    }
+
+    #[test]
+    fn the_answerer_tells_the_offerer_that_it_has_heard() {
+        let mut hidden = Direct::new(Role::Answerer, PathPolicy::Any, true);
+        hidden.on_channel_open();
+        hidden.on_choice(true);
+        assert_eq!(hidden.on_partner(false), []);
+        assert_eq!(hidden.on_partner(true), [Order::Allow, Order::Tell(true)]);
+        assert_eq!(hidden.on_partner(true), [], "once is enough");
     }
 
     #[test]

@@ -130,15 +130,24 @@ impl Peer {
     }
 
     pub(crate) fn on_direct_choice(&mut self, allowed: bool, now: Instant) -> Vec<Output> {
+        let could_upgrade = self.may_upgrade();
         let orders = self.direct.on_choice(allowed);
-        self.upgrade.on_allowed(now);
+        self.on_agreement(could_upgrade, now);
         self.carry_out(orders)
     }
 
     pub(crate) fn on_partner_direct(&mut self, allowed: bool, now: Instant) -> Vec<Output> {
+        let could_upgrade = self.may_upgrade();
         let orders = self.direct.on_partner(allowed);
-        self.upgrade.on_allowed(now);
+        self.on_agreement(could_upgrade, now);
         self.carry_out(orders)
+    }
+
+    /// Counts attempts anew if there was something new to agree on, however often a partner says that it agrees.
+    fn on_agreement(&mut self, could_upgrade: bool, now: Instant) {
+        if !could_upgrade && self.may_upgrade() {
+            self.upgrade.on_allowed(now);
+        }
     }
 
     fn carry_out(&mut self, orders: Vec<direct::Order>) -> Vec<Output> {

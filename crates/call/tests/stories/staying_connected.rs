@@ -312,10 +312,37 @@ fn a_shielded_call_goes_direct_when_both_want_it() {
     let expected = [
         to_partner(PeerMessage::Direct { allowed: true }),
         Output::AllowDirect { peer: FIRST },
-        restart(Restart::Keep),
     ];
     assert_eq!(orders, expected);
+    assert_eq!(
+        person.fact(PeerFact::DirectAllowed(true)),
+        [restart(Restart::Keep)],
+        "now that the partner has heard it"
+    );
     assert!(matches!(person.call.state(), State::Connected { .. }));
+}
+
+#[test]
+fn a_partner_that_agrees_again_and_again_gets_no_more_restarts_for_it() {
+    let mut person = talking(Role::Offerer);
+    person.fact(PeerFact::PathSelected { is_relayed: true });
+    let mut restarts = 0;
+    for allowed in [true, false].into_iter().cycle().take(120) {
+        person.fact(PeerFact::DirectAllowed(allowed));
+        person.pass(secs(1));
+        let orders = person.tell(Input::Timeout);
+        if orders == [restart(Restart::Keep)] {
+            restarts += 1;
+            person.fact(PeerFact::OfferCreated(offer("a2")));
+            let answer = numbered(1 + restarts, answer("b2"));
+            person.server(ServerMessage::Description {
+                room: ROOM,
+                description: answer,
+            });
+            person.fact(PeerFact::RemoteApplied);
+        }
+    }
+    assert_eq!(restarts, 2, "those that there would be anyway");
 }
 
 #[test]
