@@ -168,8 +168,8 @@ impl Negotiation {
     ) -> Result<Description, NegotiationError> {
         let mut turn = self.turn.lock().await;
         turn.deferred = None;
-        let must_rebind =
-            restart == Some(Restart::Rebind) || restart.is_some() && self.must_rebind();
+        let must_rebind = restart == Some(Restart::Rebind)
+            || restart.is_some() && self.must_rebind.load(Ordering::Relaxed);
         if must_rebind {
             self.rebind(&mut turn).await?;
             self.leave_path().await;
@@ -239,7 +239,8 @@ impl Negotiation {
                 if is_restart {
                     let is_relay_only = self.is_relay_only.load(Ordering::Relaxed);
                     self.candidates.lock().set_relay_only(is_relay_only);
-                    if self.must_rebind() {
+                    // The path goes now, whatever it was worth: it is the moment for better sockets.
+                    if self.must_rebind.load(Ordering::Relaxed) || self.paths.is_lost() {
                         self.rebind(&mut turn).await?;
                     }
                     self.leave_path().await;
@@ -360,11 +361,6 @@ impl Negotiation {
             connection.set_local_description(description).await
         })
         .await
-    }
-
-    /// Whether the next restart binds anew, whatever was asked for: there is nothing to keep of a path that is lost.
-    fn must_rebind(&self) -> bool {
-        self.must_rebind.load(Ordering::Relaxed) || self.paths.is_lost()
     }
 
     /// Whether this offer restarts ICE (RFC 8839 section 4.4.1.1.1).

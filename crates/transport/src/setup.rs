@@ -47,10 +47,10 @@ const MAX_CHECKS: u16 = 500;
 /// often a host's, seen before it was told. Relayed paths wait outside of the stack (`runtime/relay_gate.rs`).
 const REFLEXIVE_WAIT: Duration = Duration::from_millis(30);
 
-/// Silence that counts as disconnected for the stack, further silence that counts as failed, and how often the path is
-/// tried. Disconnection is noticed sooner outside of the stack, which needs these checks for it (`presence.rs`).
+/// Silence that counts as disconnected for the stack, further silence that counts as failed (no sooner than a call is given
+/// up), and how often the path is tried. Disconnection is noticed sooner outside of the stack, which needs these checks for it (`presence.rs`).
 const DISCONNECTED_AFTER: Duration = Duration::from_millis(2500);
-const FAILED_AFTER: Duration = Duration::from_secs(20);
+const FAILED_AFTER: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Packets that SRTP remembers. The default of 64 takes audio retransmissions over a long path for replays.

@@ -39,22 +39,30 @@ pub(crate) struct PairChecks {
 pub(super) struct Checks {
     pending: VecDeque<(TransactionId, Instant, PairKey)>,
     pairs: BTreeMap<PairKey, PairChecks>,
-    /// Whom a channel of a relay leads to.
-    channels: BTreeMap<(SocketAddr, u16), SocketAddr>,
+    /// Whom a channel leads to: of a socket of ours, at a relay. Each socket has an allocation of its own, which numbers
+    /// its channels by itself.
+    channels: BTreeMap<(SocketAddr, SocketAddr, u16), SocketAddr>,
 }
 
 impl Checks {
     /// A request for a channel left (RFC 8656 section 12.1).
-    pub(super) fn on_channel_bind(&mut self, relay: SocketAddr, message: Message<'_>) {
-        if message.kind != stun::CHANNEL_BIND_REQUEST || self.channels.len() >= MAX_CHANNELS {
+    pub(super) fn on_channel_bind(
+        &mut self,
+        local: SocketAddr,
+        relay: SocketAddr,
+        message: Message<'_>,
+    ) {
+        if message.kind != stun::CHANNEL_BIND_REQUEST {
             return;
         }
         if let (Some([high, low, ..]), Some(remote)) = (
             message.attribute(stun::CHANNEL_NUMBER),
             message.peer_address(),
         ) {
-            let number = u16::from_be_bytes([*high, *low]);
-            self.channels.insert((relay, number), remote);
+            let channel = (local, relay, u16::from_be_bytes([*high, *low]));
+            if self.channels.len() < MAX_CHANNELS || self.channels.contains_key(&channel) {
+                self.channels.insert(channel, remote);
+            }
         }
     }
 
@@ -89,7 +97,7 @@ impl Checks {
     fn pair(&self, local: SocketAddr, to: SocketAddr, bytes: &[u8]) -> Option<PairKey> {
         let (relay, remote) = if let [high @ 0x40..=0x4F, low, ..] = bytes {
             let number = u16::from_be_bytes([*high, *low]);
-            (Some(to), *self.channels.get(&(to, number))?)
+            (Some(to), *self.channels.get(&(local, to, number))?)
         } else {
             let message = Message::read(bytes)?;
             if message.kind == stun::SEND_INDICATION {
@@ -202,8 +210,11 @@ mod tests {
             (stun::XOR_PEER_ADDRESS, XOR_PEER),
         ];
         let bind = stun::write(stun::CHANNEL_BIND_REQUEST, [8; 12], &bind);
-        checks.on_channel_bind(relay, Message::read(&bind).unwrap());
+        checks.on_channel_bind(LOCAL, relay, Message::read(&bind).unwrap());
         checks.on_sent(LOCAL, relay, &in_channel, now);
+        let other = address("127.0.0.1:10");
+        checks.on_sent(other, relay, &in_channel, now);
+        assert_eq!(checks.pending.len(), 3, "another socket's channel");
         checks.on_received(&answer(3), now + ms(7));
 
         let seen: Vec<_> = checks.pairs().collect();

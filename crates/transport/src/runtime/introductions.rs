@@ -30,13 +30,6 @@ impl Introductions {
         }
         false
     }
-
-    /// Whether nobody need be asked any more.
-    pub(super) fn is_complete(&self, now: Instant) -> bool {
-        let is_old =
-            |(_, since): &(u32, Instant)| now.saturating_duration_since(*since) >= INTRODUCTION;
-        self.streams.len() == MAX_STREAMS && self.streams.iter().all(is_old)
-    }
 }
 
 /// The stream that an RTP packet belongs to (RFC 3550 section 5.1); `None` for RTCP (RFC 5761 section 4).
@@ -71,8 +64,6 @@ mod tests {
             assert!(!introductions.must_wait(ssrc, start));
         }
         assert_eq!(introductions.streams.len(), MAX_STREAMS);
-        assert!(!introductions.is_complete(start));
-        assert!(introductions.is_complete(start + INTRODUCTION));
     }
 
     #[test]

@@ -52,8 +52,6 @@ pub(crate) struct Paths {
     is_holding: AtomicBool,
     /// Whether packets wait whose streams are being introduced.
     is_introducing: AtomicBool,
-    /// Whether no stream need be introduced any more; spares the lock.
-    knows_streams: AtomicBool,
     /// The path fell silent, and has not come back.
     is_lost: AtomicBool,
     last_arrival_us: AtomicU64,
@@ -84,7 +82,6 @@ impl Paths {
             is_connecting: AtomicBool::new(true),
             is_holding: AtomicBool::new(true),
             is_introducing: AtomicBool::new(false),
-            knows_streams: AtomicBool::new(false),
             is_lost: AtomicBool::new(false),
             last_arrival_us: AtomicU64::new(0),
             opened_at: now,
@@ -192,8 +189,6 @@ impl Paths {
                     paths.end_introduction(Instant::now());
                 });
             }
-        } else if state.introductions.is_complete(now) {
-            self.knows_streams.store(true, Ordering::Relaxed);
         }
         must_wait
     }
@@ -263,9 +258,14 @@ impl Paths {
         self.is_lost.load(Ordering::Relaxed)
     }
 
+    /// Whether this is the address of a STUN or TURN server.
+    pub(super) fn is_server(&self, address: SocketAddr) -> bool {
+        self.lock().servers.contains(&address)
+    }
+
     /// Whether a datagram may leave.
     pub(super) fn may_send(&self, to: SocketAddr) -> bool {
-        !self.is_shielded.load(Ordering::Relaxed) || self.lock().servers.contains(&to)
+        !self.is_shielded.load(Ordering::Relaxed) || self.is_server(to)
     }
 
     /// A datagram left.
@@ -283,7 +283,7 @@ impl Paths {
         let mut state = self.lock();
         if datagram.content == Content::TurnControl {
             if let Some(message) = Message::read(bytes) {
-                state.checks.on_channel_bind(to, message);
+                state.checks.on_channel_bind(local, to, message);
             }
             return;
         }
@@ -305,7 +305,7 @@ impl Paths {
         bytes: &[u8],
         now: Instant,
     ) -> Fate {
-        if self.is_shielded.load(Ordering::Relaxed) && !self.lock().servers.contains(&from) {
+        if self.is_shielded.load(Ordering::Relaxed) && !self.is_server(from) {
             return Fate::Drop;
         }
         if matches!(
@@ -340,7 +340,6 @@ impl Paths {
         }
         if datagram.is_wrapped
             && datagram.content == Content::Media
-            && !self.knows_streams.load(Ordering::Relaxed)
             && self.introduce(&mut self.lock(), inbox, from, datagram, bytes, now)
         {
             return Fate::Hold;

@@ -197,7 +197,9 @@ impl PeerSocket {
             return false;
         }
         self.turns.on_received(datagram, now);
+        // From anybody else it says nothing, and would keep streams from being tried.
         if datagram.content == Content::TurnControl
+            && paths.is_server(from)
             && Message::read(bytes).is_some_and(|message| message.kind == stun::ALLOCATE_SUCCESS)
         {
             let tunnels = &self.outlet.tunnels;
@@ -361,7 +363,9 @@ impl AsyncUdpSocket for PeerSocket {
                 Poll::Ready(Err(error)) if !is_passing(&error) => {
                     // The stack would give up this address for good.
                     tracing::debug!(%error, "a socket is broken");
-                    self.outlet.place().is_broken = true;
+                    let mut place = self.outlet.place();
+                    // It may have been moved to another one meanwhile.
+                    place.is_broken |= Arc::ptr_eq(&place.socket.io, &io);
                 }
                 other => return other,
             }

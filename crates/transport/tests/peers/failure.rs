@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::{Description, DescriptionKind};
-use transport::{Impairment, Peer, PeerConfig, PeerEvent};
+use transport::{Impairment, Peer, PeerConfig, PeerEvent, Restart};
 
 use crate::support::{End, PATIENCE, Pair, loopback};
 
@@ -40,6 +40,36 @@ async fn a_partner_that_falls_silent_is_noticed_in_about_a_second_and_may_come_b
     pair.wait(Duration::from_millis(500)).await;
     assert_eq!(pair.a.count(&PeerEvent::Disconnected), 1);
     assert_eq!(pair.a.count(&PeerEvent::Connected), 2);
+    pair.close().await;
+}
+
+/// The server may be away when the path is: then nobody hears of the restart, and the path must not be lost for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_path_that_comes_back_is_used_although_a_restart_was_begun() {
+    let network = Impairment::seeded(1);
+    let b = PeerConfig {
+        impairment: Some(network.clone()),
+        ..loopback(false)
+    };
+    let mut pair = Pair::open(loopback(true), b).await;
+    pair.negotiate(None).await;
+    pair.until("both are connected", Pair::is_connected).await;
+    network.set_loss_ratio(1.0);
+    pair.until("the silence is noticed", |pair| {
+        pair.a.has_seen(&PeerEvent::Disconnected)
+    })
+    .await;
+    let _unheard = pair.a.peer.create_offer(Some(Restart::Keep)).await.unwrap();
+    pair.wait(Duration::from_millis(500)).await;
+
+    network.set_loss_ratio(0.0);
+    pair.until("it is back", |pair| {
+        pair.a.count(&PeerEvent::Connected) == 2
+    })
+    .await;
+    pair.a.peer.send_message("still here".into()).unwrap();
+    pair.until("a message", |pair| pair.b.messages() == ["still here"])
+        .await;
     pair.close().await;
 }
 

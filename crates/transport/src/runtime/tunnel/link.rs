@@ -240,12 +240,15 @@ impl Link {
                 writer.write_all(&bytes).await?;
                 writer.flush().await
             };
-            let limit = if closing.is_cancelled() {
-                FAREWELL_LIMIT
-            } else {
-                WRITE_LIMIT
+            let closed = async {
+                closing.cancelled().await;
+                tokio::time::sleep(FAREWELL_LIMIT).await;
             };
-            tokio::time::timeout(limit, writing).await??;
+            // A relay that takes nothing must not keep a peer from closing.
+            tokio::select! {
+                result = tokio::time::timeout(WRITE_LIMIT, writing) => result??,
+                () = closed => return Err(io::ErrorKind::TimedOut.into()),
+            }
         }
     }
 }
