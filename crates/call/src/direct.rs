@@ -52,10 +52,15 @@ pub struct DirectView {
     pub is_permitted: bool,
 }
 
+/// Whether a call hides this side's network address at its beginning: the server wants it so, or the person does.
+pub const fn begins_hidden(policy: PathPolicy, wants_shield: bool) -> bool {
+    wants_shield || !policy.is_any()
+}
+
 impl Direct {
     /// A call that begins. `wants_shield` is the person's own choice.
     pub(crate) fn new(role: Role, policy: PathPolicy, wants_shield: bool) -> Self {
-        let is_hidden = wants_shield || !policy.is_any();
+        let is_hidden = begins_hidden(policy, wants_shield);
         Self {
             role,
             policy,

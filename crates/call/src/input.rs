@@ -47,8 +47,8 @@ pub enum Input {
     SignallingBack,
     /// The session with the server is gone.
     SignallingDown,
-    /// The networks of this machine are others than before, or it has slept. The next restart of either side binds new
-    /// sockets.
+    /// The networks of this machine are others than before, or it has slept. ICE restarts on new sockets: at once if a
+    /// partner can be told, else with the next negotiation of either side.
     NetworkChanged,
     /// The server said something on the present connection. Messages that are not about calls are ignored.
     Server(ServerMessage),
@@ -92,7 +92,7 @@ pub enum PeerFact {
     Disconnected,
     /// The path to the partner is given up, or whatever drives the peer connection died.
     Failed,
-    /// Which kind of path the connection has taken. Comes with [`PeerFact::Connected`] and whenever it changes.
+    /// Which kind of path the connection has taken. Comes just before each [`PeerFact::Connected`].
     PathSelected {
         /// Whether it leads over a relay of either side.
         is_relayed: bool,

@@ -35,7 +35,7 @@ mod upgrade;
 pub use backoff::Backoff;
 pub use call::Call;
 pub use config::Config;
-pub use direct::DirectView;
+pub use direct::{DirectView, begins_hidden};
 pub use input::{Command, Input, PeerFact, PeerId};
 pub use negotiation::Negotiator;
 pub use output::Output;

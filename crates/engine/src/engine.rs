@@ -68,7 +68,10 @@ impl Engine {
             Arc::clone(&remote_video),
             Arc::clone(&wake),
         )?;
-        let publisher = Arc::new(Publisher::new(Snapshot::initial(deck.view()), wake));
+        let publisher = Arc::new(Publisher::new(
+            Snapshot::initial(deck.view(), config.shield),
+            wake,
+        ));
         let (commands, queue) = mpsc::channel(COMMANDS_LIMIT);
         let session = Session::new(config, Arc::clone(&publisher), deck);
         drop(guard);

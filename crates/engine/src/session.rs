@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::chat::Chat;
 use crate::deck::DeviceDeck;
 use crate::moves::{Move, Moves};
-use crate::network::{NetworkFact, NetworkWatcher, route_address};
+use crate::network::{NetworkFact, NetworkWatcher};
 use crate::peer_task::{Key, News};
 use crate::publisher::Publisher;
 use crate::signalling::{Signalling, SignallingEvent};
@@ -197,6 +197,8 @@ impl Session {
             SignallingEvent::Up { online } => {
                 tracing::info!("signalling is up");
                 self.signalling_view = SignallingView::Connected { online };
+                // Another run of the server, perhaps: it knows nothing of what was allocated there.
+                self.drop_spare();
                 self.spare_policy.on_server_lost();
                 self.call.handle(Input::SignallingUp, now);
             }
@@ -241,7 +243,7 @@ impl Session {
             Move::Now => {
                 self.rebind_at_next_restart();
                 self.call.handle(Input::NetworkChanged, Instant::now());
-                self.network.set_address_in_use(route_address());
+                self.watch_address_in_use();
             }
         }
     }

@@ -3,13 +3,13 @@
 //! It decides nothing about the call. What it knows of the world it tells the session as [`SignallingEvent`]s. After a loss it
 //! takes its session with the server up again (`docs/protocol.md`, section 6): then nothing that either side said is lost.
 
+mod pace;
 mod prepare;
 mod socket;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use call::Backoff;
 use futures_util::StreamExt as _;
 use protocol::{ClientMessage, Ledger, LedgerLimits, ResumeToken, ServerMessage};
 use tokio::sync::{Notify, mpsc};
@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::SignallingProblem;
+use pace::Pace;
 use socket::{End, Socket, greet, read, write};
 
 pub(crate) use prepare::prepare;
@@ -36,12 +37,6 @@ const KEPT: LedgerLimits = LedgerLimits {
 };
 /// How many messages may wait to be sent. A whole negotiation has about thirty.
 const OUTGOING_LIMIT: usize = 128;
-/// A connection that lived this long was a good one: the next attempt comes soon again.
-const GOOD_CONNECTION: Duration = Duration::from_secs(10);
-/// A server that is away may be back soon, and somebody may be in the middle of a call: for this long it is tried at the
-/// shorter intervals.
-const HOPEFUL: Duration = Duration::from_mins(1);
-const HOPEFUL_INTERVALS: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1500)];
 
 /// What the session hears of the server.
 #[derive(Debug)]
@@ -114,12 +109,11 @@ async fn run(
 ) {
     let mut session: Option<Session> = None;
     let mut lost_at = Instant::now();
-    let (mut backoff, mut hopeful) = (Backoff::default(), hopeful_backoff());
+    let mut pace = Pace::new(lost_at);
     loop {
         if events.send(SignallingEvent::Connecting).await.is_err() {
             return;
         }
-        let began = Instant::now();
         let greeting = loop {
             tokio::select! {
                 greeting = greet(&url, session.as_ref()) => break greeting,
@@ -129,13 +123,21 @@ async fn run(
         };
         let end = match greeting {
             Ok(greeting) => {
+                let greeted_at = Instant::now();
                 let mut socket = greeting.socket;
-                let event = settle(
+                let Some(event) = settle(
                     &mut session,
                     greeting.session,
                     greeting.resumed,
                     greeting.online,
-                );
+                ) else {
+                    tracing::warn!("the server has a session that cannot go on");
+                    say_goodbye(&mut socket).await;
+                    if events.send(SignallingEvent::SessionLost).await.is_err() {
+                        return;
+                    }
+                    continue;
+                };
                 if matches!(event, SignallingEvent::Up { .. }) {
                     // What was queued for the last session means nothing to this one.
                     while outgoing.try_recv().is_ok() {}
@@ -150,6 +152,7 @@ async fn run(
                     return;
                 }
                 lost_at = Instant::now();
+                pace.on_lost(greeted_at, lost_at);
                 if end.is_final {
                     session = None;
                 }
@@ -157,17 +160,9 @@ async fn run(
             }
             Err(problem) => problem.into(),
         };
-        if began.elapsed() >= GOOD_CONNECTION {
-            (backoff, hopeful) = (Backoff::default(), hopeful_backoff());
-        }
-        let backoff = if lost_at.elapsed() < HOPEFUL {
-            &mut hopeful
-        } else {
-            &mut backoff
-        };
         let wait = end
             .wait
-            .unwrap_or_else(|| backoff.next_delay(random_fraction()));
+            .unwrap_or_else(|| pace.next_delay(Instant::now(), random_fraction()));
         tracing::info!(problem = ?end.problem, wait_ms = wait.as_millis(), "signalling is away");
         let retry_at = Instant::now() + wait;
         let away = SignallingEvent::Away {
@@ -200,29 +195,27 @@ async fn say_goodbye(socket: &mut Socket) {
     }
 }
 
-fn hopeful_backoff() -> Backoff {
-    let [first, longest] = HOPEFUL_INTERVALS;
-    Backoff::new(first, longest)
-}
-
-/// Takes the session up, if the server did and it can be, or begins the new one.
+/// Takes the session up if the server did, or begins the new one. `None` if the server took up one that cannot go on, for what
+/// it lacks is not kept any more: there is no session then.
 fn settle(
     session: &mut Option<Session>,
     offered: Option<protocol::Session>,
     resumed: Option<u64>,
     online: u32,
-) -> SignallingEvent {
-    if let (Some(session), Some(received)) = (session.as_mut(), resumed)
-        && session.ledger.resume(received).is_ok()
-    {
-        return SignallingEvent::Back { online };
+) -> Option<SignallingEvent> {
+    if let (Some(current), Some(received)) = (session.as_mut(), resumed) {
+        if current.ledger.resume(received).is_ok() {
+            return Some(SignallingEvent::Back { online });
+        }
+        *session = None;
+        return None;
     }
     *session = offered.map(|offered| Session {
         token: offered.token,
         grace: Duration::from_millis(offered.grace_ms),
         ledger: Ledger::new(KEPT),
     });
-    SignallingEvent::Up { online }
+    Some(SignallingEvent::Up { online })
 }
 
 /// Carries messages both ways until the connection ends.

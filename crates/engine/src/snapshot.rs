@@ -32,12 +32,12 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// What can be said before anything has happened.
-    pub(crate) fn initial(devices: Deck) -> Self {
+    pub(crate) fn initial(devices: Deck, is_shielded: bool) -> Self {
         Self {
             signalling: SignallingView::Connecting,
             call: CallView::Idle,
             direct: None,
-            is_shielded: false,
+            is_shielded,
             partner: PartnerView::default(),
             chat: Arc::new([]),
             devices,

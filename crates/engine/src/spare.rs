@@ -42,6 +42,8 @@ pub(crate) struct SparePolicy {
     activity: Activity,
     since: Instant,
     asked_at: Option<Instant>,
+    /// Whether the server owes an answer.
+    is_awaited: bool,
     /// Since when there is a spare.
     made_at: Option<Instant>,
 }
@@ -52,8 +54,14 @@ impl SparePolicy {
             activity: Activity::Idle,
             since: now,
             asked_at: None,
+            is_awaited: false,
             made_at: None,
         }
+    }
+
+    /// The server said what a spare needs. Whether it was asked.
+    pub(crate) const fn take_answer(&mut self) -> bool {
+        std::mem::replace(&mut self.is_awaited, false)
     }
 
     /// A spare was made.
@@ -69,6 +77,7 @@ impl SparePolicy {
     /// The server that was asked is not there any more.
     pub(crate) const fn on_server_lost(&mut self) {
         self.asked_at = None;
+        self.is_awaited = false;
     }
 
     /// What is to be done now.
@@ -103,6 +112,7 @@ impl SparePolicy {
             return None;
         }
         self.asked_at = Some(now);
+        self.is_awaited = true;
         Some(Decision::Ask)
     }
 
@@ -133,6 +143,8 @@ mod tests {
             Some(Decision::Ask)
         );
         assert_eq!(policy.decide(Activity::Idle, true, start + secs(1)), None);
+        assert!(policy.take_answer());
+        assert!(!policy.take_answer(), "it was asked once");
         policy.on_made(start + secs(1));
         assert_eq!(
             policy.decide(Activity::Searching, true, start + secs(60)),

@@ -4,43 +4,61 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use engine::{CallView, Command, SignallingProblem, SignallingView};
 use futures_util::{SinkExt as _, StreamExt as _};
 use support::{Stranger, synthetic};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 /// A server that greets and then says `words` to everybody, whatever they say.
 fn start(words: &[&str]) -> (Runtime, String) {
+    let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    start_with(Duration::ZERO, move |_hello| words.clone())
+}
+
+/// A server that lets the WebSocket handshake wait, and says what `words` has for a client's first message.
+fn start_with(
+    delay: Duration,
+    words: impl Fn(&str) -> Vec<String> + Clone + Send + 'static,
+) -> (Runtime, String) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .unwrap();
-    let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     runtime.spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let words = words.clone();
-            tokio::spawn(async move {
-                let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else {
-                    return;
-                };
-                socket.next().await;
-                for word in words {
-                    if socket.send(Message::text(word)).await.is_err() {
-                        return;
-                    }
-                }
-                while socket.next().await.is_some() {}
-            });
+            tokio::spawn(serve(stream, delay, words.clone()));
         }
     });
     (runtime, url)
+}
+
+/// The word `hang up` ends the connection without a good-bye.
+async fn serve(stream: TcpStream, delay: Duration, words: impl Fn(&str) -> Vec<String>) {
+    tokio::time::sleep(delay).await;
+    let Ok(mut socket): Result<WebSocketStream<TcpStream>, _> =
+        tokio_tungstenite::accept_async(stream).await
+    else {
+        return;
+    };
+    let Some(Ok(Message::Text(hello))) = socket.next().await else {
+        return;
+    };
+    for word in words(&hello) {
+        if word == "hang up" || socket.send(Message::text(word)).await.is_err() {
+            return;
+        }
+    }
+    while socket.next().await.is_some() {}
 }
 
 const WELCOME: &str = r#"{"type":"welcome","version":1,"online":2}"#;
@@ -152,6 +170,41 @@ fn an_address_where_nobody_listens_and_one_that_is_none_are_told_apart() {
                 ..
             }
         )
+    });
+}
+
+#[test]
+fn a_session_that_cannot_go_on_is_given_up_for_a_new_one() {
+    let welcome = |online: u32, more: &str| {
+        let session = r#""session":{"token":"0123456789abcdef0123456789abcdef","grace_ms":60000}"#;
+        format!(r#"{{"type":"welcome","version":1,"online":{online},{session}{more}}}"#)
+    };
+    let is_first = Arc::new(AtomicBool::new(true));
+    let (_server, url) = start_with(Duration::ZERO, move |hello| {
+        if is_first.swap(false, Ordering::Relaxed) {
+            vec![welcome(2, ""), "hang up".to_owned()]
+        } else if hello.contains("resume") {
+            // More than was ever said.
+            vec![welcome(3, r#","resumed":1000"#)]
+        } else {
+            vec![welcome(9, "")]
+        }
+    });
+    let stranger = Stranger::with(synthetic(&url));
+    stranger.wait("a new session", |s| {
+        assert_ne!(s.signalling, SignallingView::Connected { online: 3 });
+        s.signalling == SignallingView::Connected { online: 9 }
+    });
+}
+
+#[test]
+fn the_handshakes_of_a_server_that_is_slow_but_there_are_waited_for() {
+    let slow = Duration::from_millis(4500);
+    let (_server, url) = start_with(slow, |_hello| vec![WELCOME.to_owned()]);
+    let stranger = Stranger::with(synthetic(&url));
+    stranger.wait("the server", |s| {
+        assert!(!matches!(s.signalling, SignallingView::Away { .. }));
+        s.signalling == SignallingView::Connected { online: 2 }
     });
 }
 

@@ -103,7 +103,7 @@ fn one_who_searches_while_the_connection_breaks_finds_a_partner_all_the_same() {
     one.wait("the loss", |s| {
         matches!(s.signalling, SignallingView::Away { .. })
     });
-    assert_eq!(server.census().waiting, 0, "nobody is to meet a ghost");
+    one.wait("the server to know", |_| server.census().waiting == 0);
     wire.mend();
     one.wait("to wait again", |_| server.census().waiting == 1);
     let two = Stranger::new(&server.url());
@@ -210,7 +210,12 @@ fn the_next_connection_is_ready_before_its_partner_is() {
     let server = TestServer::with_relay(PathPolicy::Any);
     let one = Stranger::new(&server.url());
     one.wait("an allocation in the lobby", |_| server.allocations() >= 1);
-    let in_the_lobby = server.allocations();
+    // One for each address of the machine.
+    let mut in_the_lobby = 0;
+    while in_the_lobby != server.allocations() {
+        in_the_lobby = server.allocations();
+        std::thread::sleep(Duration::from_millis(500));
+    }
     let two = Stranger::new(&server.url());
     two.wait("another one", |_| server.allocations() > in_the_lobby);
     one.start_searching();
@@ -233,4 +238,16 @@ fn the_next_connection_is_ready_before_its_partner_is() {
         assert!(Instant::now() < deadline, "they are given back");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+#[test]
+fn what_was_ready_at_a_server_that_is_gone_is_made_ready_at_the_next() {
+    let server = TestServer::with_relay(PathPolicy::Any);
+    let one = Stranger::new(&server.url());
+    one.wait("a spare", |_| server.allocations() >= 1);
+    let addr = server.kill();
+    one.wait("the loss", |s| !is_signed_in(s));
+    let server = TestServer::with_relay_at(addr, PathPolicy::Any);
+    one.wait("the server", is_signed_in);
+    one.wait("another spare", |_| server.allocations() >= 1);
 }

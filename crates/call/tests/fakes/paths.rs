@@ -43,7 +43,7 @@ impl World {
         }
         if facts.contains(&PeerFact::Connected) {
             let is_relayed = self.random.chance(0.3);
-            facts.push(PeerFact::PathSelected { is_relayed });
+            facts.insert(0, PeerFact::PathSelected { is_relayed });
             let at = now + self.random.duration(ms(100));
             self.people[who].report_later(at, id, PeerFact::ChannelOpen);
         }

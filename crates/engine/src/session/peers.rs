@@ -15,8 +15,11 @@ use crate::pipeline::{ReceiveAudio, ReceiveVideo};
 use crate::spare::{Activity, Decision};
 use crate::transport_figures::TransportFigures;
 
-/// How much a spare connection may report before it is used: all candidates of a machine with many interfaces.
-const SPARE_NEWS_LIMIT: usize = 80;
+/// How many candidates a spare connection may report before it is used: all of a machine with many interfaces. Later ones
+/// are not missed.
+const SPARE_CANDIDATES_LIMIT: usize = 80;
+/// How much it may report in all.
+const SPARE_NEWS_LIMIT: usize = SPARE_CANDIDATES_LIMIT + 16;
 
 /// The peer connection of the present call.
 pub(super) struct Live {
@@ -70,11 +73,13 @@ impl Session {
                 News::Message(text) => self.on_peer_message(&text),
             }
         } else if let Some(spare) = self.spare.as_mut().filter(|spare| spare.task.key() == key) {
-            let has_failed = matches!(item, News::Fact(PeerFact::OpenFailed | PeerFact::Failed));
-            if has_failed || spare.news.len() >= SPARE_NEWS_LIMIT {
-                self.drop_spare();
-            } else {
-                spare.news.push(item);
+            let count = spare.news.len();
+            match item {
+                News::Fact(PeerFact::OpenFailed | PeerFact::Failed) => self.drop_spare(),
+                News::Fact(PeerFact::LocalCandidate(Some(_)))
+                    if count >= SPARE_CANDIDATES_LIMIT => {}
+                _ if count >= SPARE_NEWS_LIMIT => self.drop_spare(),
+                item => spare.news.push(item),
             }
         }
         // Otherwise it is late news of a connection that is being closed.
@@ -93,7 +98,7 @@ impl Session {
                     // What was sent while the path was lost is missing at the other end.
                     (live.taps.keyframe_wanted)();
                 }
-                self.network.set_address_in_use(route_address());
+                self.watch_address_in_use();
             }
             // The server may be behind the same broken network; if so, it is well to know it at once.
             PeerFact::Disconnected | PeerFact::Failed => self.signalling.doubt(),
@@ -150,10 +155,19 @@ impl Session {
             taps,
             media: None,
         });
+        self.watch_address_in_use();
         self.order(id, Order::TakeRole(role));
         for item in news {
             self.on_news(key, item);
         }
+    }
+
+    /// Sees to it that the call hears of the loss of the address that its packets leave from.
+    pub(super) fn watch_address_in_use(&self) {
+        let transport = self.live.as_ref().and_then(|live| live.media.as_ref());
+        let path = transport.and_then(|media| media.transport.newest()?.path);
+        let is_ipv6 = path.is_some_and(|path| path.is_ipv6);
+        self.network.set_address_in_use(route_address(is_ipv6));
     }
 
     fn begin_peer(
@@ -233,10 +247,11 @@ impl Session {
 
     /// The server said what a spare needs.
     pub(super) fn make_spare(&mut self, ice_servers: Vec<IceServer>, policy: PathPolicy) {
-        if self.spare.is_some() {
+        // A server that answers what nobody asked, or twice, gets no connection for it.
+        if !self.spare_policy.take_answer() || self.spare.is_some() {
             return;
         }
-        let relay_only = self.config.shield || !policy.is_any();
+        let relay_only = call::begins_hidden(policy, self.config.shield);
         let (task, taps) = self.begin_peer(ice_servers, relay_only);
         self.spare = Some(Spare {
             task,

@@ -7,18 +7,23 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::{ClientMessage, DecodeError, ErrorCode, Resume, ServerMessage, limits};
 use tokio::net::TcpStream;
 use tokio::time::{interval, sleep, timeout};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::error::UrlError;
+use tokio_tungstenite::tungstenite::http::Uri;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use super::Session;
 use crate::SignallingProblem;
 
 /// How long a server may take for the TCP, TLS and WebSocket handshakes. Beyond this a person takes it for dead.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long one attempt may take, and how soon another one is made beside it; sooner when a session is to be taken up, for
-/// a call may be waiting for it. At most eight are under way at a time.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long the TCP handshake of one attempt may take, and how soon another one is made beside it; sooner when a session is to
+/// be taken up, for a call may be waiting for it.
+const TCP_TIMEOUT: Duration = Duration::from_secs(4);
+/// How many attempts may be under way at a time.
+const MAX_ATTEMPTS: usize = 8;
 const REDIAL_EVERY: Duration = Duration::from_secs(1);
 const REDIAL_FOR_SESSION_EVERY: Duration = Duration::from_millis(500);
 /// How long a server may take to answer `hello`.
@@ -55,16 +60,13 @@ pub(super) struct Greeting {
 /// Connects. Where nothing answers, another attempt is made now and then beside those that are under way: the system repeats
 /// a first packet that is lost after one second, then two, then four, and a network that was cut may be back in between.
 async fn dial(url: &str, redial_every: Duration) -> Result<Socket, SignallingProblem> {
-    let too_late = || SignallingProblem::Unreachable("it does not answer in time".to_owned());
     let mut attempts = FuturesUnordered::new();
     let mut dials = interval(redial_every);
     let deadline = sleep(CONNECT_TIMEOUT);
     tokio::pin!(deadline);
     loop {
         tokio::select! {
-            _ = dials.tick() => attempts.push(async {
-                timeout(ATTEMPT_TIMEOUT, attempt(url)).await.unwrap_or_else(|_| Err(too_late()))
-            }),
+            _ = dials.tick(), if attempts.len() < MAX_ATTEMPTS => attempts.push(attempt(url)),
             Some(result) = attempts.next() => match result {
                 Ok(socket) => return Ok(socket),
                 Err(problem) if attempts.is_empty() => return Err(problem),
@@ -80,10 +82,35 @@ async fn attempt(url: &str) -> Result<Socket, SignallingProblem> {
         .read_buffer_size(8 * 1024)
         .max_message_size(Some(limits::FRAME_BYTES))
         .max_frame_size(Some(limits::FRAME_BYTES));
-    let (socket, _) = connect_async_with_config(url, Some(config), true)
+    let request = url.into_client_request().map_err(connect_problem)?;
+    let (host, port) = host_and_port(request.uri()).map_err(connect_problem)?;
+    let stream = timeout(TCP_TIMEOUT, TcpStream::connect((host, port)))
+        .await
+        .map_err(|_| too_late())?
+        .map_err(|error| connect_problem(error.into()))?;
+    stream
+        .set_nodelay(true)
+        .map_err(|error| connect_problem(error.into()))?;
+    let (socket, _) = client_async_tls_with_config(request, stream, Some(config), None)
         .await
         .map_err(connect_problem)?;
     Ok(socket)
+}
+
+fn too_late() -> SignallingProblem {
+    SignallingProblem::Unreachable("it does not answer in time".to_owned())
+}
+
+fn host_and_port(uri: &Uri) -> Result<(&str, u16), WebSocketError> {
+    let host = uri.host().ok_or(UrlError::NoHostName)?;
+    let usual = match uri.scheme_str() {
+        Some("ws") => 80,
+        Some("wss") => 443,
+        _ => return Err(UrlError::UnsupportedUrlScheme.into()),
+    };
+    // An IPv6 address stands in brackets (RFC 3986 section 3.2.2).
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    Ok((host, uri.port_u16().unwrap_or(usual)))
 }
 
 /// Connects and greets, and takes `session` up if there is one and the server still has it.

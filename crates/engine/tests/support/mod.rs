@@ -41,6 +41,10 @@ impl TestServer {
 
     /// One that relays too, and to whom it may: everybody here is on loopback.
     pub fn with_relay(path_policy: engine::PathPolicy) -> Self {
+        Self::with_relay_at(SocketAddr::from(([127, 0, 0, 1], 0)), path_policy)
+    }
+
+    pub fn with_relay_at(addr: SocketAddr, path_policy: engine::PathPolicy) -> Self {
         let mut relay = server::RelaySettings {
             port: 0,
             tls_port: 0,
@@ -48,7 +52,7 @@ impl TestServer {
         };
         relay.limits.peers.allow_private = true;
         Self::with(server::Settings {
-            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            listen: vec![addr],
             relay: Some(relay),
             path_policy,
             ..server::Settings::default()
