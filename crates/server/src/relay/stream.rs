@@ -13,7 +13,10 @@ use tokio::{
 };
 use tracing::debug;
 
-use crate::relay::{Handle, outbox::Outbox, worker::Input};
+use crate::relay::{
+    handle::{Handle, Input},
+    outbox::Outbox,
+};
 
 /// How long a client may be connected without an allocation. Making one takes a few round trips.
 const WITHOUT_ALLOCATION: Duration = Duration::from_secs(30);
