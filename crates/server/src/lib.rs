@@ -27,6 +27,7 @@ mod hub;
 mod ice_servers;
 mod outbox;
 mod path_policy;
+mod random;
 mod rate_limit;
 mod relay;
 mod routes;
