@@ -420,10 +420,7 @@ impl Relay {
             self.counters.packets_between_clients += 1;
             return self.from_peer(neighbour, relayed, buffer, payload, now);
         }
-        // Our own address is permitted for the sake of those alone: whatever else listens there stays out of reach.
-        if !self.config.peers.allows(peer.ip())
-            || (peer.ip() == relayed.ip() && !self.config.peers.allow_private)
-        {
+        if !self.config.peers.may_leave(relayed.ip(), peer.ip()) {
             self.counters.drops_unpermitted += 1;
             return Order::Nothing;
         }
@@ -434,11 +431,6 @@ impl Relay {
             peer,
             range: payload,
         }
-    }
-
-    /// Whether a client whose relayed address is `relayed` may ask for permission to reach `peer`.
-    pub(crate) fn may_permit(&self, relayed: SocketAddr, peer: IpAddr) -> bool {
-        peer == relayed.ip() || self.config.peers.allows(peer)
     }
 
     /// A client's connection is closed: what it had ends.

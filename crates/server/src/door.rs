@@ -147,7 +147,7 @@ impl Door {
                     return debug!("no room for another client of the relay");
                 };
                 drop(arrival.socket);
-                relay::serve(stream, arrival.addr, relay).await;
+                relay::serve(stream, arrival.addr, arrival.local_ip, relay).await;
                 drop(arrival.place);
             }
             _ => self.serve_http(stream, arrival).await,

@@ -268,6 +268,7 @@ impl RelayFlags {
             limits: relay::Config {
                 peers: PeerPolicy {
                     allow_private: self.relay_allow_private,
+                    ..PeerPolicy::default()
                 },
                 max_allocations: self.relay_max_allocations as usize,
                 max_per_ip: self.relay_max_per_ip as usize,

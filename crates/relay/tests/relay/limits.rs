@@ -86,7 +86,10 @@ fn an_allocation_has_so_many_permissions_and_channels() {
 fn private_addresses_are_refused_and_can_be_allowed() {
     for allow_private in [false, true] {
         let mut world = World::new(Config {
-            peers: PeerPolicy { allow_private },
+            peers: PeerPolicy {
+                allow_private,
+                ..PeerPolicy::default()
+            },
             ..config()
         });
         let (mut it, relayed) = world.allocated(udp("198.51.101.1:5000"), 1);

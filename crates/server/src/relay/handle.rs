@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -24,15 +24,20 @@ use crate::relay::{
 /// How many inputs of streams may wait for the worker. Streams wait for room; the worker waits for nobody.
 pub(super) const INPUTS: usize = 256;
 
+/// A client behind TCP or TLS.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) addr: SocketAddr,
+    /// The address that it came to.
+    pub(super) local_ip: IpAddr,
+    pub(super) outbox: Arc<Outbox>,
+}
+
 /// What streams tell the worker.
 #[derive(Debug)]
 pub(super) enum Input {
     /// A client has connected.
-    Opened {
-        id: u64,
-        addr: SocketAddr,
-        outbox: Arc<Outbox>,
-    },
+    Opened { id: u64, stream: Stream },
     /// It has sent whole messages.
     Frames { id: u64, bytes: Vec<u8> },
     /// It is gone.

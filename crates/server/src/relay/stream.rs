@@ -1,7 +1,7 @@
 //! One client behind TCP or TLS, from its first message to its end.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -14,7 +14,7 @@ use tokio::{
 use tracing::debug;
 
 use crate::relay::{
-    handle::{Handle, Input},
+    handle::{Handle, Input, Stream},
     outbox::Outbox,
 };
 
@@ -25,10 +25,11 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// How much is read at once, and written.
 const CHUNK: usize = 8 * 1024;
 
-/// Serves one client until it is gone, breaks the protocol, or has no use for the relay.
+/// Serves one client, which came to `local_ip`, until it is gone, breaks the protocol, or has no use for the relay.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     addr: SocketAddr,
+    local_ip: IpAddr,
     worker: &Handle,
 ) {
     let id = worker.next_stream();
@@ -36,8 +37,11 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let outbox = Arc::new(Outbox::default());
     let opened = Input::Opened {
         id,
-        addr,
-        outbox: Arc::clone(&outbox),
+        stream: Stream {
+            addr,
+            local_ip: local_ip.to_canonical(),
+            outbox: Arc::clone(&outbox),
+        },
     };
     if !worker.tell(opened).await {
         return;

@@ -14,12 +14,14 @@ use relay::{AllocationId, Client, Order, Relay, Secrets, Time};
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use crate::relay::{
-    RelaySettings,
-    batch::{Arena, Outgoing, Received},
-    handle::{INPUTS, Input, Shared},
-    outbox::Outbox,
-    sockets::Ports,
+use crate::{
+    random::random_u64,
+    relay::{
+        RelaySettings,
+        batch::{Arena, Outgoing, Received},
+        handle::{INPUTS, Input, Shared, Stream},
+        sockets::{Ports, own_ips},
+    },
 };
 
 /// How many datagrams are taken from one socket in a row, so that nobody waits for long.
@@ -40,7 +42,13 @@ enum Source {
 #[derive(Debug)]
 struct Listener {
     socket: UdpSocket,
-    is_v6: bool,
+    ip: IpAddr,
+}
+
+impl Listener {
+    const fn is_v6(&self) -> bool {
+        self.ip.is_ipv6()
+    }
 }
 
 /// A socket of an allocation.
@@ -49,11 +57,6 @@ struct RelayedSocket {
     socket: UdpSocket,
     /// Whether it is in the list of those that have more.
     is_ready: bool,
-}
-
-struct Stream {
-    addr: SocketAddr,
-    outbox: Arc<Outbox>,
 }
 
 pub(super) struct Worker {
@@ -87,16 +90,18 @@ impl Worker {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(io::Error::from)?;
         let ports = Ports::new(settings, &udp);
+        let mut limits = settings.limits.clone();
+        limits.peers.own.extend(own_ips(settings, &udp));
         let mut listeners = Vec::new();
         for (at, socket) in udp.into_iter().enumerate() {
-            let is_v6 = socket.local_addr()?.is_ipv6();
+            let ip = socket.local_addr()?.ip();
             let mut socket = UdpSocket::from_std(socket);
             poll.registry()
                 .register(&mut socket, Token(at), Interest::READABLE)?;
-            listeners.push(Listener { socket, is_v6 });
+            listeners.push(Listener { socket, ip });
         }
         Ok(Self {
-            relay: Relay::new(settings.limits.clone(), secrets, &key, Instant::now()),
+            relay: Relay::new(limits, secrets, &key, Instant::now()),
             ports,
             poll,
             listeners,
@@ -182,7 +187,7 @@ impl Worker {
             self.flush();
         }
         let (socket, is_v6) = match source {
-            Source::Listener(at) => (&self.listeners[at].socket, self.listeners[at].is_v6),
+            Source::Listener(at) => (&self.listeners[at].socket, self.listeners[at].is_v6()),
             Source::Relayed(id) => match self.relayed.get_mut(id.0 as usize) {
                 Some(Some(relayed)) => {
                     relayed.is_ready = false;
@@ -265,7 +270,7 @@ impl Worker {
                 // What this client had before, for one: it would seem to have nothing if its end came after.
                 self.close_ended();
                 let client = opening.client();
-                let opened = self.ports.open(&opening, random_u64);
+                let opened = self.ports.open(&opening, self.local_ip(client), random_u64);
                 let (socket, relayed) = match opened {
                     Ok((socket, addr)) => (Some(socket), Ok(addr)),
                     Err(error) => (None, Err(error)),
@@ -282,6 +287,16 @@ impl Worker {
         }
         // Mostly none.
         self.close_ended();
+    }
+
+    /// The address that a client came to.
+    fn local_ip(&self, client: Client) -> Option<IpAddr> {
+        match client {
+            Client::Datagram { listener, .. } => {
+                Some(self.listeners.get(usize::from(listener))?.ip)
+            }
+            Client::Stream { id, .. } => Some(self.streams.get(&id)?.local_ip),
+        }
     }
 
     fn keep(&mut self, id: AllocationId, socket: std::net::UdpSocket) {
@@ -329,7 +344,7 @@ impl Worker {
                 let Some(listener) = self.listeners.get(usize::from(listener)) else {
                     return;
                 };
-                let to = reachable(addr, listener.is_v6);
+                let to = reachable(addr, listener.is_v6());
                 if listener.socket.send_to(&self.reply, to).is_err() {
                     self.relay.counters_mut().drops_congested += 1;
                 }
@@ -346,7 +361,7 @@ impl Worker {
         match client {
             Client::Datagram { listener, addr } => {
                 let at = usize::from(listener);
-                let is_v6 = self.listeners.get(at).is_some_and(|l| l.is_v6);
+                let is_v6 = self.listeners.get(at).is_some_and(Listener::is_v6);
                 let to = reachable(addr, is_v6);
                 let outgoing = Outgoing { slot, to, range };
                 self.outgoing.push((Source::Listener(at), outgoing));
@@ -396,8 +411,8 @@ impl Worker {
     fn take_inputs(&mut self) -> bool {
         for _ in 0..INPUTS {
             match self.inputs.try_recv() {
-                Ok(Input::Opened { id, addr, outbox }) => {
-                    self.streams.insert(id, Stream { addr, outbox });
+                Ok(Input::Opened { id, stream }) => {
+                    self.streams.insert(id, stream);
                 }
                 Ok(Input::Frames { id, bytes }) => self.take_frames(id, &bytes),
                 Ok(Input::Gone { id }) => {
@@ -449,10 +464,6 @@ fn time() -> Time {
     }
 }
 
-fn random_u64() -> u64 {
-    getrandom::u64().expect("the system's random source works once it is running")
-}
-
 #[cfg(test)]
 mod tests {
     use relay::{
@@ -461,6 +472,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::relay::outbox::Outbox;
 
     /// A worker that does nothing by itself, with one client behind TCP.
     fn worker(limits: relay::Config) -> (Worker, Arc<Outbox>, Secrets) {
@@ -478,6 +490,7 @@ mod tests {
         let outbox = Arc::new(Outbox::default());
         let stream = Stream {
             addr: "127.0.0.1:9".parse().unwrap(),
+            local_ip: "127.0.0.1".parse().unwrap(),
             outbox: Arc::clone(&outbox),
         };
         worker.streams.insert(1, stream);
