@@ -51,6 +51,8 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         why = read(reader, id, worker) => why,
         why = write(writer, &outbox) => why,
         why = watch(&outbox) => why,
+        // At once, though what it does not read is still being written.
+        () = outbox.cut() => "it asks and does not read",
     };
     debug!(why, "a client of the relay goes");
     if !worker.tell(Input::Gone { id }).await {
