@@ -158,7 +158,6 @@ impl Door {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        drop(arrival.place);
         let entrance = Entrance {
             surroundings: Arc::clone(&self.surroundings),
             seats: Arc::clone(&self.seats),
@@ -178,6 +177,8 @@ impl Door {
             Ok(Err(error)) => debug!(%error, "bad HTTP"),
             Err(_) => debug!("a client took too long for its handshake"),
         }
+        // From here on it is signalling, or gone.
+        drop(arrival.place);
     }
 }
 
