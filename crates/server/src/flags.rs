@@ -64,8 +64,9 @@ pub struct Flags {
     )]
     pub turn_secret: Vec<String>,
 
-    /// For how many seconds credentials made with the secret are good. With coturn, longer than the longest call.
-    #[arg(long, env = "PASSERBY_TURN_TTL", default_value_t = 3600, value_name = "SECONDS",
+    /// For how many seconds credentials made with the secret are good: longer than the longest call, which may need a new
+    /// way at any time, and coturn asks for them again every few minutes.
+    #[arg(long, env = "PASSERBY_TURN_TTL", default_value_t = 43_200, value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(60..=604_800))]
     pub turn_ttl: u32,
 
