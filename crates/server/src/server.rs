@@ -56,7 +56,8 @@ pub struct Server {
 struct BuiltInRelay {
     handle: relay::Handle,
     listeners: Vec<TcpListener>,
-    addr: SocketAddr,
+    /// At least one.
+    addrs: Vec<SocketAddr>,
     told: BuiltIn,
 }
 
@@ -177,14 +178,21 @@ impl Server {
 
     /// An address at which the relay listens, by UDP and TCP, if it is on.
     pub fn relay_addr(&self) -> Option<SocketAddr> {
-        self.relay.as_ref().map(|relay| relay.addr)
+        self.relay.as_ref()?.addrs.first().copied()
+    }
+
+    /// All addresses at which the relay listens by UDP.
+    pub fn relay_addrs(&self) -> &[SocketAddr] {
+        self.relay.as_ref().map_or(&[], |relay| &relay.addrs)
     }
 
     /// Reads the certificate again, whenever it is called. Connections that are open keep the old one, and all do if the
-    /// new one is no good.
-    pub fn certificate_reload(&self) -> impl Fn() -> Result<(), TlsError> + Send + Sync + use<> {
-        let tls = self.tls.clone();
-        move || tls.as_ref().map_or(Ok(()), |tls| tls.reload())
+    /// new one is no good. `None` if there is no certificate.
+    pub fn certificate_reload(
+        &self,
+    ) -> Option<impl Fn() -> Result<(), TlsError> + Send + Sync + use<>> {
+        let tls = self.tls.clone()?;
+        Some(move || tls.reload())
     }
 
     /// The first address that the server listens on, with the port that it got.
@@ -226,7 +234,7 @@ impl Server {
             relay_addr,
             relay_tls_port: tls_port,
             meter,
-            reload: Box::new(reload),
+            reload: reload.map(|reload| Box::new(reload) as Box<_>),
             counters,
             stop,
             task,
@@ -308,7 +316,7 @@ fn bind_relay(
     })?;
     let secrets = settings.secrets.clone().map_or_else(random_secret, Ok);
     let secrets = secrets.map_err(BindError::Relay)?;
-    let addr = bound.addr().map_err(BindError::Relay)?;
+    let relay_addrs = bound.addrs().map_err(BindError::Relay)?;
     let told = BuiltIn {
         secrets: secrets.clone(),
         ttl: settings.ttl,
@@ -330,7 +338,7 @@ fn bind_relay(
     Ok(BuiltInRelay {
         handle,
         listeners,
-        addr,
+        addrs: relay_addrs,
         told,
     })
 }
@@ -398,7 +406,7 @@ pub struct Running {
     relay_addr: Option<SocketAddr>,
     relay_tls_port: Option<u16>,
     meter: Option<Meter>,
-    reload: Box<dyn Fn() -> Result<(), TlsError> + Send + Sync>,
+    reload: Option<Box<dyn Fn() -> Result<(), TlsError> + Send + Sync>>,
     counters: Arc<Counters>,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -430,9 +438,9 @@ impl Running {
         self.meter.as_ref().map(Meter::counters)
     }
 
-    /// Reads the certificate again. If that fails, the old one stays.
+    /// Reads the certificate again, if there is one. If that fails, the old one stays.
     pub fn reload_certificate(&self) -> Result<(), TlsError> {
-        (self.reload)()
+        self.reload.as_ref().map_or(Ok(()), |reload| reload())
     }
 
     /// How many of each there are at this moment.

@@ -33,12 +33,9 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
-    /// One of the addresses.
-    pub(crate) fn addr(&self) -> io::Result<SocketAddr> {
-        match self.udp.first() {
-            Some(socket) => socket.local_addr(),
-            None => Err(io::ErrorKind::AddrNotAvailable.into()),
-        }
+    /// All addresses.
+    pub(crate) fn addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        self.udp.iter().map(UdpSocket::local_addr).collect()
     }
 
     /// Whether only programs on this machine reach it.
