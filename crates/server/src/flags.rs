@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, ValueEnum, builder::BoolishValueParser};
 use protocol::PathPolicy;
 
 use relay::{PeerPolicy, Rate, Secrets};
@@ -155,11 +155,11 @@ impl From<PathPolicyFlag> for PathPolicy {
 #[command(next_help_heading = "The relay (STUN and TURN)")]
 pub struct RelayFlags {
     /// Do not relay.
-    #[arg(long, env = "PASSERBY_NO_RELAY", conflicts_with = "relay")]
+    #[arg(long, env = "PASSERBY_NO_RELAY", value_parser = BoolishValueParser::new())]
     pub no_relay: bool,
 
     /// Relay although there is --turn.
-    #[arg(long, env = "PASSERBY_RELAY")]
+    #[arg(long, env = "PASSERBY_RELAY", value_parser = BoolishValueParser::new())]
     pub relay: bool,
 
     /// An address to listen on, if not those of --listen; may be given several times.
@@ -198,7 +198,7 @@ pub struct RelayFlags {
     pub public_host: Option<String>,
 
     /// Relay to private addresses too: for a network without internet, and for tests.
-    #[arg(long, env = "PASSERBY_RELAY_ALLOW_PRIVATE")]
+    #[arg(long, env = "PASSERBY_RELAY_ALLOW_PRIVATE", value_parser = BoolishValueParser::new())]
     pub relay_allow_private: bool,
 
     /// How many allocations there may be; each takes a port and a file descriptor.
@@ -305,6 +305,9 @@ pub enum SettingsError {
     /// HMAC with an empty key protects nothing.
     #[error("--turn-secret must not be empty")]
     EmptySecret,
+    /// Which of them?
+    #[error("--relay cannot be used with --no-relay")]
+    RelayAndNoRelay,
     /// Which one would clients be told?
     #[error("--relay-ip takes one address for IPv4 and one for IPv6")]
     TwoRelayIps,
@@ -318,6 +321,10 @@ impl TryFrom<Flags> for Settings {
         let secrets = Secrets::new(flags.turn_secret);
         if has_secrets && secrets.is_none() {
             return Err(SettingsError::EmptySecret);
+        }
+        // Here, as the environment may say no to one of them.
+        if flags.relay.relay && flags.relay.no_relay {
+            return Err(SettingsError::RelayAndNoRelay);
         }
         let ttl = Duration::from_secs(flags.turn_ttl.into());
         let relays = !flags.relay.no_relay && (flags.relay.relay || flags.turn.is_empty());

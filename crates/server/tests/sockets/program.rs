@@ -112,6 +112,31 @@ fn without_a_certificate_a_hangup_is_no_reason_to_end() {
 }
 
 #[test]
+fn in_the_environment_flags_are_switched_on_and_off() {
+    for (no_relay, relay, relays) in [("false", "true", true), ("0", "", true), ("1", "no", false)]
+    {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_passerby-server"));
+        command
+            .args(["--listen", "127.0.0.1:0"])
+            .env("PASSERBY_NO_RELAY", no_relay)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if !relay.is_empty() {
+            command.env("PASSERBY_RELAY", relay);
+        }
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+
+        let words = logged(child);
+        assert!(line.starts_with("listening on"), "{words}");
+        assert_eq!(words.contains("STUN and TURN at"), relays, "{words}");
+    }
+}
+
+#[test]
 fn it_explains_an_address_in_use() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
