@@ -96,6 +96,11 @@ pub struct Flags {
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
 
+    /// How many clients may be connected from one address (IPv6: one /64), unless it is a private one.
+    #[arg(long, env = "PASSERBY_MAX_PER_IP", default_value_t = 256, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_per_ip: u32,
+
     /// How many TCP connections from one address may be open that are not signalling, or not yet.
     #[arg(long, env = "PASSERBY_MAX_OTHERS_PER_IP", default_value_t = 256, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -364,6 +369,7 @@ impl TryFrom<Flags> for Settings {
             relay,
             stun: flags.stun,
             turn,
+            max_per_ip: flags.max_per_ip as usize,
             max_others_per_ip: flags.max_others_per_ip as usize,
             max_connections: flags.max_connections as usize,
             heartbeat: Duration::from_secs(flags.heartbeat.into()),

@@ -24,9 +24,10 @@ use tracing::{info, warn};
 use crate::{
     Settings,
     connection::Surroundings,
-    door::{Door, Others},
+    door::Door,
     hub::{self, Hub},
     ice_servers::BuiltIn,
+    place_limit::PlaceLimit,
     relay::{self, Meter},
     routes::routes,
     tls::{Tls, TlsError},
@@ -121,6 +122,8 @@ pub(crate) struct Counters {
     pub(crate) absent: AtomicUsize,
     /// Candidates that were not passed on, since they are no relay's.
     pub(crate) withheld_candidates: AtomicU64,
+    /// WebSockets refused because their address had as many as it may.
+    pub(crate) refused_by_ip: AtomicU64,
     last_peer: AtomicU64,
 }
 
@@ -262,7 +265,8 @@ impl Server {
             sockets: Arc::new(Semaphore::new(settings.max_connections + SPARE_SOCKETS)),
             seats: Arc::new(Semaphore::new(settings.max_connections)),
             streams: Arc::new(Semaphore::new(max_streams)),
-            others: Others::new(settings.max_others_per_ip),
+            others: PlaceLimit::new(settings.max_others_per_ip),
+            signalling: PlaceLimit::new(settings.max_per_ip),
             tls: self.tls,
             relay: handle,
             surroundings: Arc::new(Surroundings {
@@ -291,9 +295,10 @@ impl Server {
             absent: _,
         } = self.counters.census();
         let withheld_candidates = self.counters.withheld_candidates.load(Relaxed);
+        let refused_by_ip = self.counters.refused_by_ip.load(Relaxed);
         info!(
             connections,
-            waiting, rooms, withheld_candidates, "the server is down"
+            waiting, rooms, withheld_candidates, refused_by_ip, "the server is down"
         );
     }
 }
@@ -451,6 +456,11 @@ impl Running {
     /// How many candidates were not passed on, since they are no relay's and [`Settings::path_policy`] wants relays.
     pub fn withheld_candidates(&self) -> u64 {
         self.counters.withheld_candidates.load(Relaxed)
+    }
+
+    /// How many WebSockets were refused because their address had [`Settings::max_per_ip`].
+    pub fn refused_by_ip(&self) -> u64 {
+        self.counters.refused_by_ip.load(Relaxed)
     }
 
     /// Says good-bye to everybody and waits for the end, which takes seconds at most.
