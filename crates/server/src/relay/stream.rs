@@ -120,3 +120,26 @@ async fn watch(outbox: &Outbox) -> &'static str {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_who_has_no_allocation_for_a_while_is_sent_away_and_one_who_has_stays() {
+        let outbox = Outbox::default();
+        let time_out = timeout(WITHOUT_ALLOCATION * 2, watch(&outbox)).await;
+        assert_eq!(time_out, Ok("it has no allocation"));
+
+        outbox.is_used.store(true, Relaxed);
+        let mut watching = Box::pin(watch(&outbox));
+        assert!(
+            timeout(Duration::from_hours(1), &mut watching)
+                .await
+                .is_err()
+        );
+        outbox.is_used.store(false, Relaxed);
+        let time_out = timeout(WITHOUT_ALLOCATION, watching).await;
+        assert_eq!(time_out, Ok("it has no allocation"));
+    }
+}

@@ -19,13 +19,15 @@ use crate::{
     relay::{
         RelaySettings,
         batch::{Arena, Outgoing, Received},
-        handle::{INPUTS, Input, Shared, Stream},
+        handle::{Input, Shared, Stream},
         sockets::{Ports, own_ips},
     },
 };
 
 /// How many datagrams are taken from one socket in a row, so that nobody waits for long.
 const IN_A_ROW: usize = 32;
+/// How many inputs of streams are taken in a row, each of some kilobytes, so that those who come by UDP do not wait.
+const INPUTS_IN_A_ROW: usize = 32;
 /// How often the worker looks around if nothing happens.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -409,7 +411,7 @@ impl Worker {
 
     /// Takes what streams have brought; `true` if there is more.
     fn take_inputs(&mut self) -> bool {
-        for _ in 0..INPUTS {
+        for _ in 0..INPUTS_IN_A_ROW {
             match self.inputs.try_recv() {
                 Ok(Input::Opened { id, stream }) => {
                     self.streams.insert(id, stream);
@@ -472,10 +474,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::relay::outbox::Outbox;
+    use crate::relay::{handle::INPUTS, outbox::Outbox};
 
     /// A worker that does nothing by itself, with one client behind TCP.
-    fn worker(limits: relay::Config) -> (Worker, Arc<Outbox>, Secrets) {
+    fn worker(limits: relay::Config) -> (Worker, Arc<Outbox>, Secrets, mpsc::Sender<Input>) {
         let secrets = Secrets::new(vec!["north".to_owned()]).unwrap();
         let settings = RelaySettings {
             limits,
@@ -484,7 +486,7 @@ mod tests {
         let poll = Poll::new().unwrap();
         let shared = Arc::new(Shared::new(&poll).unwrap());
         let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let (_, inputs) = mpsc::channel(INPUTS);
+        let (sender, inputs) = mpsc::channel(INPUTS);
         let mut worker =
             Worker::new(&settings, secrets.clone(), vec![udp], poll, inputs, shared).unwrap();
         let outbox = Arc::new(Outbox::default());
@@ -494,7 +496,7 @@ mod tests {
             outbox: Arc::clone(&outbox),
         };
         worker.streams.insert(1, stream);
-        (worker, outbox, secrets)
+        (worker, outbox, secrets, sender)
     }
 
     async fn answer(worker: &mut Worker, outbox: &Outbox, request: &[u8]) -> Vec<u8> {
@@ -504,10 +506,29 @@ mod tests {
         answer
     }
 
+    #[test]
+    fn a_flood_by_tcp_is_taken_piece_by_piece_and_all_of_it() {
+        let (mut worker, _, _, inputs) = worker(relay::Config::default());
+        let flood = [0x40, 0, 0, 0].repeat(1000);
+        for _ in 0..INPUTS {
+            let bytes = flood.clone();
+            inputs.try_send(Input::Frames { id: 1, bytes }).unwrap();
+        }
+        let mut rounds = 0;
+        while worker.take_inputs() {
+            rounds += 1;
+            let waiting = INPUTS - inputs.capacity();
+            assert_eq!(waiting, INPUTS - rounds * INPUTS_IN_A_ROW);
+        }
+        assert_eq!(rounds, INPUTS / INPUTS_IN_A_ROW);
+        let dropped = worker.relay.counters().drops_unbound;
+        assert_eq!(dropped, 1000 * INPUTS as u64);
+    }
+
     #[tokio::test]
     async fn one_who_asks_anew_as_his_allocation_ends_has_one_and_is_not_cut_off() {
         let short = Duration::from_millis(200);
-        let (mut worker, outbox, secrets) = worker(relay::Config {
+        let (mut worker, outbox, secrets, _inputs) = worker(relay::Config {
             max_lifetime: short,
             ..relay::Config::default()
         });
