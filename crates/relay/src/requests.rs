@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::{
-    AllocationId, Client, Config, CredentialError, Family, OpenError, Opening, Order, Relay, Time,
+    AllocationId, Client, Config, Family, OpenError, Opening, Order, Relay, Time,
     allocation::{Allocation, BindError},
-    credentials::user_of,
+    credentials::{CredentialError, user_of},
     stun::{Class, Message, Writer, attribute, method},
 };
 
