@@ -49,6 +49,11 @@ impl Bucket {
         }
         fits
     }
+
+    /// Whether as much is there as may be taken at once.
+    pub fn is_full(&self, now: Instant) -> bool {
+        self.full_at <= now
+    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,8 @@ pub struct Config {
     /// Bytes a second of all allocations, both directions together.
     pub total_bytes: Rate,
     /// Requests a second from one IPv4 address or one IPv6 /64 that are answered although there is no allocation yet:
-    /// Binding requests, challenges, and the making of allocations, which takes two requests each.
+    /// Binding requests, challenges, and the making of allocations, which takes two requests each. Those that come by
+    /// UDP and those that come by TCP or TLS are counted apart.
     pub unproven_requests: Rate,
     /// The longest time that an allocation is granted at once, and between two refreshes.
     pub max_lifetime: Duration,

@@ -15,7 +15,7 @@ pub struct Secrets(Vec<String>);
 
 /// Why credentials are no good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum CredentialError {
+pub(crate) enum CredentialError {
     /// No secret made them.
     #[error("the credentials were not made here")]
     Wrong,
@@ -48,7 +48,7 @@ impl Secrets {
     }
 
     /// The long-term key of `username` in `realm`, if `is_key` recognises the one that one of the secrets gives.
-    pub fn authenticate(
+    pub(crate) fn authenticate(
         &self,
         username: &str,
         realm: &str,

@@ -29,7 +29,7 @@ pub mod stun;
 pub use bucket::{Bucket, Rate};
 pub use config::Config;
 pub use counters::Counters;
-pub use credentials::{CredentialError, Secrets, long_term_key};
+pub use credentials::{Secrets, long_term_key};
 pub use peer_policy::PeerPolicy;
 pub use relay::{
     AllocationId, Client, Closed, Family, HEADROOM, MAX_PAYLOAD, OpenError, Opening, Order, Relay,

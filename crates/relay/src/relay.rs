@@ -60,7 +60,7 @@ pub struct Time {
     pub unix: Duration,
 }
 
-/// Number of an allocation. Given again after the allocation has ended.
+/// Number of an allocation. Given again after it was told that the allocation has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AllocationId(pub u32);
 
@@ -107,7 +107,7 @@ pub enum Order {
         /// Which bytes.
         range: Range<usize>,
     },
-    /// Open a socket, and say so by [`Relay::opened`] before anything else.
+    /// Close the sockets that [`Relay::poll_closed`] tells of, then open one and say so by [`Relay::opened`].
     Open(Opening),
 }
 
@@ -420,10 +420,7 @@ impl Relay {
             self.counters.packets_between_clients += 1;
             return self.from_peer(neighbour, relayed, buffer, payload, now);
         }
-        // Our own address is permitted for the sake of those alone: whatever else listens there stays out of reach.
-        if !self.config.peers.allows(peer.ip())
-            || (peer.ip() == relayed.ip() && !self.config.peers.allow_private)
-        {
+        if !self.config.peers.may_leave(relayed.ip(), peer.ip()) {
             self.counters.drops_unpermitted += 1;
             return Order::Nothing;
         }
@@ -434,11 +431,6 @@ impl Relay {
             peer,
             range: payload,
         }
-    }
-
-    /// Whether a client whose relayed address is `relayed` may ask for permission to reach `peer`.
-    pub(crate) fn may_permit(&self, relayed: SocketAddr, peer: IpAddr) -> bool {
-        peer == relayed.ip() || self.config.peers.allows(peer)
     }
 
     /// A client's connection is closed: what it had ends.
@@ -463,9 +455,12 @@ impl Relay {
         self.deadlines.first().map(|&(due, _)| due)
     }
 
-    /// The next allocation that has ended. To be asked after every call, until `None`.
+    /// The next allocation that has ended. To be asked after every call, until `None`. Its number is nobody else's until
+    /// it was told here: closing a socket by number never hits that of another allocation.
     pub fn poll_closed(&mut self) -> Option<Closed> {
-        self.closed.pop_front()
+        let closed = self.closed.pop_front()?;
+        self.free.push(closed.allocation);
+        Some(closed)
     }
 
     pub(crate) fn allocation_of(&self, client: Client) -> Option<AllocationId> {
@@ -539,7 +534,6 @@ impl Relay {
         self.by_relayed.remove(&allocation.relayed);
         decrement(&mut self.per_user, user_part(&allocation.username));
         decrement(&mut self.per_place, &Place::from(client.addr().ip()));
-        self.free.push(id);
         self.counters.allocations_closed += 1;
         self.closed.push_back(Closed {
             allocation: id,

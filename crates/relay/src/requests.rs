@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::{
-    AllocationId, Client, Config, CredentialError, Family, OpenError, Opening, Order, Relay, Time,
+    AllocationId, Client, Config, Family, OpenError, Opening, Order, Relay, Time,
     allocation::{Allocation, BindError},
-    credentials::user_of,
+    credentials::{CredentialError, user_of},
     stun::{Class, Message, Writer, attribute, method},
 };
 
@@ -95,7 +95,7 @@ impl Relay {
                 self.allocation(id)
                     .is_some_and(|allocation| allocation.packets.take(1, rate, now))
             }
-            None => self.sources.admit(client.addr().ip(), now),
+            None => self.sources.admit(client, now),
         };
         if !is_admitted {
             self.counters.rate_limited += 1;
@@ -363,7 +363,11 @@ impl Relay {
         {
             return Err(Refusal::OtherFamily);
         }
-        if !peers.clone().all(|peer| self.may_permit(relayed, peer)) {
+        let policy = &self.config.peers;
+        if !peers
+            .clone()
+            .all(|peer| policy.may_permit(relayed.ip(), peer))
+        {
             return Err(Refusal::DeniedPeer);
         }
         let max = self.config.max_permissions;
@@ -402,7 +406,7 @@ impl Relay {
         if Family::of(peer.ip()) != Family::of(relayed.ip()) {
             return Err(Refusal::OtherFamily);
         }
-        if !self.may_permit(relayed, peer.ip()) {
+        if !self.config.peers.may_permit(relayed.ip(), peer.ip()) {
             return Err(Refusal::DeniedPeer);
         }
         let Config {

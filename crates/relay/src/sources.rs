@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{Bucket, Rate};
+use crate::{Bucket, Client, Rate};
 
 /// How many buckets there are. Two places that share one share its rate; nobody can choose whom to share with, since
 /// the hash has a random key.
@@ -43,9 +43,12 @@ impl Sources {
         }
     }
 
-    /// Whether one more request from there is to be answered.
-    pub(crate) fn admit(&mut self, ip: IpAddr, now: Instant) -> bool {
-        let at = self.hasher.hash_one(Place::from(ip)) as usize % BUCKETS;
+    /// Whether one more request of a client is to be answered. By UDP anybody can write a place's address on what he
+    /// sends: that must not keep those out who come from there by TCP.
+    pub(crate) fn admit(&mut self, client: Client, now: Instant) -> bool {
+        let is_stream = matches!(client, Client::Stream { .. });
+        let key = (Place::from(client.addr().ip()), is_stream);
+        let at = self.hasher.hash_one(key) as usize % BUCKETS;
         self.buckets[at].take(1, self.rate, now)
     }
 }
@@ -64,11 +67,35 @@ mod tests {
         let mut sources = Sources::new(rate, now);
         // One /64, many addresses.
         let loud = |i: u64| IpAddr::from(((0x2001_0db8_u128) << 96 | u128::from(i)).to_be_bytes());
-        let answered = (0..1000).filter(|&i| sources.admit(loud(i), now)).count();
+        let answered = (0..1000).filter(|&i| sources.admit(udp(loud(i)), now));
 
-        assert_eq!(answered, 100);
-        let others = (0..50_u8).filter(|&i| sources.admit([192, 0, 2, i].into(), now));
+        assert_eq!(answered.count(), 100);
+        let others = (0..50_u8).filter(|&i| sources.admit(udp([192, 0, 2, i].into()), now));
         assert!(others.count() >= 49, "at most one shares the bucket");
+    }
+
+    #[test]
+    fn a_flood_by_udp_does_not_keep_those_out_who_come_by_tcp() {
+        let now = Instant::now();
+        let mut sources = Sources::new(Rate::of(10), now);
+        let tcp = |ip| Client::Stream {
+            id: 1,
+            addr: (ip, 9).into(),
+        };
+        let mut answered = 0;
+        for i in 0..50_u8 {
+            let ip = IpAddr::from([192, 0, 2, i]);
+            while sources.admit(udp(ip), now) {}
+            answered += u32::from(sources.admit(tcp(ip), now));
+        }
+        assert!(answered >= 45, "few share a bucket: {answered}");
+    }
+
+    fn udp(ip: IpAddr) -> Client {
+        Client::Datagram {
+            listener: 0,
+            addr: (ip, 9).into(),
+        }
     }
 
     #[test]

@@ -176,7 +176,7 @@ impl<'a> Message<'a> {
     }
 
     /// Whether there is a MESSAGE-INTEGRITY, right or wrong.
-    pub const fn has_integrity(&self) -> bool {
+    pub(crate) const fn has_integrity(&self) -> bool {
         self.integrity_at.is_some()
     }
 

@@ -18,6 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ::relay::Bucket;
 use matchmaker::PeerId;
 use protocol::ResumeToken;
 use tokio::sync::oneshot;
@@ -26,7 +27,6 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     hub::Admission,
     outbox::{Frames, Outbox},
-    rate_limit::TokenBucket,
 };
 
 /// Everybody who said `hello`. See the module.
@@ -47,7 +47,7 @@ pub(crate) struct Client {
     /// The name by which the client found the server.
     pub(crate) host: Box<str>,
     /// Limits `prepare`.
-    pub(crate) prepares: TokenBucket,
+    pub(crate) prepares: Bucket,
     /// The number of the last `matched` among the frames for this client.
     pub(crate) matched: Option<u64>,
     /// Whether a `matched` was under way when the client was lost: a `join` that comes then is answered by it.
@@ -119,7 +119,7 @@ impl Clients {
         let client = Client {
             outbox,
             host,
-            prepares: TokenBucket::new(now),
+            prepares: Bucket::new(now),
             matched: None,
             has_missed_match: false,
             token,

@@ -1,15 +1,14 @@
 //! Where TCP connections come in, and are told apart by their first bytes: TLS, TURN, or HTTP.
 
 use std::{
-    collections::HashMap,
     net::{IpAddr, SocketAddr},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use ::relay::{Place, framing::begins_stun};
+use ::relay::framing::begins_stun;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -24,7 +23,13 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
-use crate::{connection::Surroundings, relay, routes::Entrance, tls::Tls};
+use crate::{
+    connection::Surroundings,
+    place_limit::{PlaceLimit, PlaceShare},
+    relay,
+    routes::Entrance,
+    tls::Tls,
+};
 
 /// How long a TCP connection may stay without becoming a WebSocket, or without saying what it is.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -39,7 +44,10 @@ pub(crate) struct Door {
     pub(crate) seats: Arc<Semaphore>,
     /// One for each client of the relay that may be there by TCP.
     pub(crate) streams: Arc<Semaphore>,
-    pub(crate) others: Others,
+    /// For connections that are not, or not yet, signalling.
+    pub(crate) others: PlaceLimit,
+    /// For WebSockets.
+    pub(crate) signalling: PlaceLimit,
     pub(crate) surroundings: Arc<Surroundings>,
     pub(crate) tasks: TaskTracker,
     pub(crate) routes: axum::Router<Entrance>,
@@ -52,7 +60,7 @@ struct Arrival {
     addr: SocketAddr,
     local_ip: IpAddr,
     socket: OwnedSemaphorePermit,
-    place: OthersPlace,
+    place: PlaceShare,
 }
 
 impl Door {
@@ -147,7 +155,7 @@ impl Door {
                     return debug!("no room for another client of the relay");
                 };
                 drop(arrival.socket);
-                relay::serve(stream, arrival.addr, relay).await;
+                relay::serve(stream, arrival.addr, arrival.local_ip, relay).await;
                 drop(arrival.place);
             }
             _ => self.serve_http(stream, arrival).await,
@@ -158,12 +166,13 @@ impl Door {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        drop(arrival.place);
         let entrance = Entrance {
             surroundings: Arc::clone(&self.surroundings),
             seats: Arc::clone(&self.seats),
             tasks: self.tasks.clone(),
+            ip: arrival.addr.ip(),
             local_ip: arrival.local_ip,
+            signalling: self.signalling.clone(),
             socket: Arc::new(arrival.socket),
         };
         let service = TowerToHyperService::new(self.routes.clone().with_state(entrance));
@@ -178,6 +187,8 @@ impl Door {
             Ok(Err(error)) => debug!(%error, "bad HTTP"),
             Err(_) => debug!("a client took too long for its handshake"),
         }
+        // From here on it is signalling, or gone.
+        drop(arrival.place);
     }
 }
 
@@ -232,79 +243,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Begun<S> {
     }
 }
 
-/// Counts the connections of each address that are not, or not yet, signalling.
-#[derive(Debug, Clone)]
-pub(crate) struct Others {
-    /// As many entries as there are such connections, at most.
-    counts: Arc<Mutex<HashMap<Place, usize>>>,
-    most: usize,
-}
-
-/// One of them. Given back when it is dropped.
-struct OthersPlace {
-    others: Others,
-    place: Place,
-}
-
-impl Others {
-    pub(crate) fn new(most: usize) -> Self {
-        Self {
-            counts: Arc::default(),
-            most,
-        }
-    }
-
-    fn enter(&self, ip: IpAddr) -> Option<OthersPlace> {
-        let place = Place::from(ip);
-        let mut counts = self.lock();
-        let count = counts.entry(place).or_default();
-        if *count >= self.most {
-            return None;
-        }
-        *count += 1;
-        drop(counts);
-        Some(OthersPlace {
-            others: self.clone(),
-            place,
-        })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Place, usize>> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for OthersPlace {
-    fn drop(&mut self) {
-        let mut counts = self.others.lock();
-        if let Some(count) = counts.get_mut(&self.place) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.place);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_has_its_share_and_what_it_gives_back_can_be_taken_again() {
-        let others = Others::new(2);
-        let [ip, other]: [IpAddr; 2] = [[192, 0, 2, 1].into(), [192, 0, 2, 2].into()];
-        let first = others.enter(ip);
-        let second = others.enter(ip);
-
-        assert!(first.is_some() && second.is_some());
-        assert!(others.enter(ip).is_none());
-        assert!(others.enter(other).is_some());
-        drop(first);
-        assert!(others.enter(ip).is_some());
-        drop(second);
-        assert!(others.lock().is_empty());
-    }
 
     #[tokio::test]
     async fn what_was_read_is_read_again_and_then_the_rest() {

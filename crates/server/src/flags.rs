@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, ValueEnum, builder::BoolishValueParser};
 use protocol::PathPolicy;
 
 use relay::{PeerPolicy, Rate, Secrets};
@@ -64,8 +64,9 @@ pub struct Flags {
     )]
     pub turn_secret: Vec<String>,
 
-    /// For how many seconds credentials made with the secret are good. With coturn, longer than the longest call.
-    #[arg(long, env = "PASSERBY_TURN_TTL", default_value_t = 3600, value_name = "SECONDS",
+    /// For how many seconds credentials made with the secret are good: longer than the longest call, which may need a new
+    /// way at any time, and coturn asks for them again every few minutes.
+    #[arg(long, env = "PASSERBY_TURN_TTL", default_value_t = 43_200, value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(60..=604_800))]
     pub turn_ttl: u32,
 
@@ -94,6 +95,11 @@ pub struct Flags {
     #[arg(long, env = "PASSERBY_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
+
+    /// How many clients may be connected from one address (IPv6: one /64), unless it is a private one.
+    #[arg(long, env = "PASSERBY_MAX_PER_IP", default_value_t = 256, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_per_ip: u32,
 
     /// How many TCP connections from one address may be open that are not signalling, or not yet.
     #[arg(long, env = "PASSERBY_MAX_OTHERS_PER_IP", default_value_t = 256, value_name = "COUNT",
@@ -154,11 +160,11 @@ impl From<PathPolicyFlag> for PathPolicy {
 #[command(next_help_heading = "The relay (STUN and TURN)")]
 pub struct RelayFlags {
     /// Do not relay.
-    #[arg(long, env = "PASSERBY_NO_RELAY", conflicts_with = "relay")]
+    #[arg(long, env = "PASSERBY_NO_RELAY", value_parser = BoolishValueParser::new())]
     pub no_relay: bool,
 
     /// Relay although there is --turn.
-    #[arg(long, env = "PASSERBY_RELAY")]
+    #[arg(long, env = "PASSERBY_RELAY", value_parser = BoolishValueParser::new())]
     pub relay: bool,
 
     /// An address to listen on, if not those of --listen; may be given several times.
@@ -197,7 +203,7 @@ pub struct RelayFlags {
     pub public_host: Option<String>,
 
     /// Relay to private addresses too: for a network without internet, and for tests.
-    #[arg(long, env = "PASSERBY_RELAY_ALLOW_PRIVATE")]
+    #[arg(long, env = "PASSERBY_RELAY_ALLOW_PRIVATE", value_parser = BoolishValueParser::new())]
     pub relay_allow_private: bool,
 
     /// How many allocations there may be; each takes a port and a file descriptor.
@@ -268,6 +274,7 @@ impl RelayFlags {
             limits: relay::Config {
                 peers: PeerPolicy {
                     allow_private: self.relay_allow_private,
+                    ..PeerPolicy::default()
                 },
                 max_allocations: self.relay_max_allocations as usize,
                 max_per_ip: self.relay_max_per_ip as usize,
@@ -303,6 +310,9 @@ pub enum SettingsError {
     /// HMAC with an empty key protects nothing.
     #[error("--turn-secret must not be empty")]
     EmptySecret,
+    /// Which of them?
+    #[error("--relay cannot be used with --no-relay")]
+    RelayAndNoRelay,
     /// Which one would clients be told?
     #[error("--relay-ip takes one address for IPv4 and one for IPv6")]
     TwoRelayIps,
@@ -316,6 +326,10 @@ impl TryFrom<Flags> for Settings {
         let secrets = Secrets::new(flags.turn_secret);
         if has_secrets && secrets.is_none() {
             return Err(SettingsError::EmptySecret);
+        }
+        // Here, as the environment may say no to one of them.
+        if flags.relay.relay && flags.relay.no_relay {
+            return Err(SettingsError::RelayAndNoRelay);
         }
         let ttl = Duration::from_secs(flags.turn_ttl.into());
         let relays = !flags.relay.no_relay && (flags.relay.relay || flags.turn.is_empty());
@@ -355,6 +369,7 @@ impl TryFrom<Flags> for Settings {
             relay,
             stun: flags.stun,
             turn,
+            max_per_ip: flags.max_per_ip as usize,
             max_others_per_ip: flags.max_others_per_ip as usize,
             max_connections: flags.max_connections as usize,
             heartbeat: Duration::from_secs(flags.heartbeat.into()),

@@ -2,9 +2,10 @@
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
+use ::relay::Rate;
 use matchmaker::{Input, Matchmaker, Output, PeerId, Wishes};
 use protocol::{ClientMessage, ErrorCode, IceServer, Resume, Role, RoomId, ServerMessage};
 use tokio::sync::{mpsc, oneshot};
@@ -17,6 +18,7 @@ use crate::{
     ice_servers::{self, BuiltIn},
     outbox::{Frames, Full},
     path_policy,
+    random::{random_bytes, random_u64},
     server::Counters,
 };
 
@@ -29,10 +31,11 @@ pub(crate) const INPUTS: usize = 1024;
 /// come at once.
 const RECONNECT_MS: std::ops::Range<u64> = 1_000..10_000;
 
-/// How often a client may ask to be prepared on average: each time costs credentials.
-const PREPARE_EVERY: Duration = Duration::from_millis(500);
-/// How often at once.
-const PREPARE_BURST: u32 = 8;
+/// How often a client may ask to be prepared: each time costs credentials.
+const PREPARES: Rate = Rate {
+    per_second: 2,
+    burst: 8,
+};
 
 /// What connections tell the hub.
 #[derive(Debug)]
@@ -183,16 +186,12 @@ impl Hub {
     }
 
     fn on_prepare(&mut self, peer: PeerId) {
-        let ice_servers = self.ice_servers(peer);
         let Some(client) = self.clients.get_mut(peer) else {
             return;
         };
-        let is_in_time = client
-            .prepares
-            .take(Instant::now(), PREPARE_EVERY, PREPARE_BURST);
-        let answer = if is_in_time {
+        let answer = if client.prepares.take(1, PREPARES, Instant::now()) {
             ServerMessage::Prepared {
-                ice_servers,
+                ice_servers: self.ice_servers(peer),
                 path_policy: self.settings.path_policy,
             }
         } else {
@@ -343,14 +342,4 @@ async fn sleep_until(due: Option<Instant>) {
 
 fn random_room() -> RoomId {
     RoomId::from_bytes(random_bytes())
-}
-
-fn random_bytes() -> [u8; 16] {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).expect("the system's random source works once it is running");
-    bytes
-}
-
-fn random_u64() -> u64 {
-    getrandom::u64().expect("the system's random source works once it is running")
 }

@@ -27,6 +27,8 @@ mod hub;
 mod ice_servers;
 mod outbox;
 mod path_policy;
+mod place_limit;
+mod random;
 mod rate_limit;
 mod relay;
 mod routes;

@@ -1,15 +1,18 @@
 //! How many WebSockets share one matchmaker: the program. `docs/operating.md` says how to run it.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
 };
 
 use anyhow::Context as _;
 use clap::Parser as _;
 use server::{Flags, LogFormat, Server, Settings};
-use tracing::{info, warn};
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata, info, warn};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -38,7 +41,7 @@ async fn run(flags: Flags) -> anyhow::Result<()> {
         writeln!(io::stdout(), "listening on {scheme}://{addr}")
             .context("cannot write to stdout")?;
     }
-    if let Some(addr) = server.relay_addr() {
+    for addr in server.relay_addrs() {
         info!("STUN and TURN at {addr}");
     }
     #[cfg(unix)]
@@ -49,29 +52,54 @@ async fn run(flags: Flags) -> anyhow::Result<()> {
 
 fn start_log(format: LogFormat, filter: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter).context("--log is not a filter")?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
-    match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
+    let lines = fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(filter_fn(may_be_logged))
+        .with(lines)
+        .init();
     Ok(())
 }
 
-/// Reads the certificate again at every SIGHUP.
+/// Whether a line may be in the log at all, whatever the operator asks for. Below `info`, the libraries print what people
+/// say to each other: tungstenite every frame, with the addresses in it.
+fn may_be_logged(metadata: &Metadata<'_>) -> bool {
+    const OURS: [&str; 5] = [
+        "passerby_server",
+        "server",
+        "relay",
+        "matchmaker",
+        "protocol",
+    ];
+    let place = metadata.target().split("::").next().unwrap_or_default();
+    *metadata.level() <= Level::INFO || OURS.contains(&place)
+}
+
+/// Reads the certificate again at every SIGHUP, if there is one.
 #[cfg(unix)]
 fn reload_at_hangup(
-    reload: impl Fn() -> Result<(), server::TlsError> + Send,
+    reload: Option<impl Fn() -> Result<(), server::TlsError> + Send>,
 ) -> anyhow::Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut hangup = signal(SignalKind::hangup()).context("cannot listen for signals")?;
     Ok(async move {
         while hangup.recv().await.is_some() {
-            match reload() {
-                Ok(()) => info!("the certificate was read again"),
-                Err(error) => warn!("the old certificate stays: {error}"),
+            match reload.as_ref().map(|reload| reload()) {
+                None => info!("there is no certificate to read again"),
+                Some(Ok(())) => info!("the certificate was read again: it is for new connections"),
+                Some(Err(error)) => {
+                    warn!(
+                        "the old certificate stays: {:#}",
+                        anyhow::Error::from(error)
+                    );
+                }
             }
         }
     })

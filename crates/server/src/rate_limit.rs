@@ -1,41 +1,15 @@
-//! How often a client may do something.
+//! How many frames a client may send.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// So many at once, and one more each time that a refill has passed.
-#[derive(Debug)]
-pub(crate) struct TokenBucket {
-    /// When the bucket will be full, if nothing more is taken.
-    full_at: Instant,
-}
-
-impl TokenBucket {
-    /// A full one.
-    pub(crate) const fn new(now: Instant) -> Self {
-        Self { full_at: now }
-    }
-
-    /// Takes one of `burst`, of which each comes back after another `refill`; `false` if none is there.
-    pub(crate) fn take(&mut self, now: Instant, refill: Duration, burst: u32) -> bool {
-        let full_at = self.full_at.max(now) + refill;
-        let is_there = full_at - now <= refill * burst;
-        if is_there {
-            self.full_at = full_at;
-        }
-        is_there
-    }
-
-    fn is_full(&self, now: Instant) -> bool {
-        self.full_at <= now
-    }
-}
+use ::relay::{Bucket, Rate};
 
 /// How many frames a client may send: [`PER_SECOND`] on average, [`BURST`] at once.
 ///
 /// A call's set-up takes some thirty frames from each side (descriptions and trickled candidates).
 #[derive(Debug)]
 pub(crate) struct RateLimit {
-    bucket: TokenBucket,
+    bucket: Bucket,
     /// How many were refused since the bucket was last full.
     refused: u32,
 }
@@ -47,7 +21,10 @@ pub(crate) const BURST: u32 = 120;
 /// How many refused frames are put up with until the client has paused for long enough to fill the bucket.
 pub(crate) const MAX_REFUSED: u32 = 240;
 
-const REFILL: Duration = Duration::from_nanos(1_000_000_000 / PER_SECOND as u64);
+const RATE: Rate = Rate {
+    per_second: PER_SECOND as u64,
+    burst: BURST as u64,
+};
 
 /// What to do with a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +40,7 @@ pub(crate) enum Verdict {
 impl RateLimit {
     pub(crate) const fn new(now: Instant) -> Self {
         Self {
-            bucket: TokenBucket::new(now),
+            bucket: Bucket::new(now),
             refused: 0,
         }
     }
@@ -72,7 +49,7 @@ impl RateLimit {
         if self.bucket.is_full(now) {
             self.refused = 0;
         }
-        if self.bucket.take(now, REFILL, BURST) {
+        if self.bucket.take(1, RATE, now) {
             return Verdict::Take;
         }
         self.refused += 1;
@@ -86,7 +63,12 @@ impl RateLimit {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    /// In how much time another frame may come.
+    const REFILL: Duration = Duration::from_nanos(1_000_000_000 / PER_SECOND as u64 + 1);
 
     fn taken(limit: &mut RateLimit, now: Instant, frames: u32) -> u32 {
         (0..frames)

@@ -1,6 +1,9 @@
 //! What the server answers to HTTP: a line of text, its health, and the way into a WebSocket.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use axum::{
     Router,
@@ -22,6 +25,7 @@ use tracing::debug;
 use crate::{
     connection::{self, Surroundings},
     ice_servers::{host_of, host_of_ip},
+    place_limit::{PlaceLimit, PlaceShare},
 };
 
 /// What a request needs to become a WebSocket.
@@ -31,10 +35,31 @@ pub(crate) struct Entrance {
     /// One for each WebSocket that may be open.
     pub(crate) seats: Arc<Semaphore>,
     pub(crate) tasks: TaskTracker,
+    /// Where the client is.
+    pub(crate) ip: IpAddr,
     /// The address that the client came to.
     pub(crate) local_ip: IpAddr,
+    /// How many WebSockets an address may have.
+    pub(crate) signalling: PlaceLimit,
     /// Counts the TCP connection, for as long as it or its WebSocket lives.
     pub(crate) socket: Arc<OwnedSemaphorePermit>,
+}
+
+const TOO_MANY: &str = "too many connections from your address: close some of them\n";
+
+/// An address has as many WebSockets as it may.
+struct TooMany;
+
+impl Entrance {
+    /// One of the WebSockets that the client's address may have. Private addresses are not limited, since everybody comes
+    /// from one of them where a proxy stands in front.
+    fn share(&self) -> Result<Option<PlaceShare>, TooMany> {
+        let is_public = ::relay::PeerPolicy::default().allows(self.ip.to_canonical());
+        if !is_public && !self.surroundings.settings.limits_private_ips {
+            return Ok(None);
+        }
+        self.signalling.enter(self.ip).map(Some).ok_or(TooMany)
+    }
 }
 
 /// All routes. `/` is there for people who type an address without a path.
@@ -53,6 +78,12 @@ async fn signalling(State(entrance): State<Entrance>, mut request: Request) -> R
     let upgrade = hyper::upgrade::on(&mut request);
     let Ok(response) = create_response_with_body(&request, Body::empty) else {
         return (StatusCode::BAD_REQUEST, "not a valid WebSocket handshake\n").into_response();
+    };
+    let Ok(share) = entrance.share() else {
+        let counters = &entrance.surroundings.counters;
+        counters.refused_by_ip.fetch_add(1, Relaxed);
+        debug!("an address has too many WebSockets");
+        return (StatusCode::TOO_MANY_REQUESTS, TOO_MANY).into_response();
     };
     let host = request
         .headers()
@@ -73,7 +104,7 @@ async fn signalling(State(entrance): State<Entrance>, mut request: Request) -> R
             Ok(_seat) => connection::serve(socket, host.into(), &entrance.surroundings).await,
             Err(_) => connection::refuse_as_full(socket).await,
         }
-        drop(entrance.socket);
+        drop((entrance.socket, share));
     });
     response
 }

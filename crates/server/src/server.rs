@@ -24,9 +24,10 @@ use tracing::{info, warn};
 use crate::{
     Settings,
     connection::Surroundings,
-    door::{Door, Others},
+    door::Door,
     hub::{self, Hub},
     ice_servers::BuiltIn,
+    place_limit::PlaceLimit,
     relay::{self, Meter},
     routes::routes,
     tls::{Tls, TlsError},
@@ -56,7 +57,8 @@ pub struct Server {
 struct BuiltInRelay {
     handle: relay::Handle,
     listeners: Vec<TcpListener>,
-    addr: SocketAddr,
+    /// At least one.
+    addrs: Vec<SocketAddr>,
     told: BuiltIn,
 }
 
@@ -120,6 +122,8 @@ pub(crate) struct Counters {
     pub(crate) absent: AtomicUsize,
     /// Candidates that were not passed on, since they are no relay's.
     pub(crate) withheld_candidates: AtomicU64,
+    /// WebSockets refused because their address had as many as it may.
+    pub(crate) refused_by_ip: AtomicU64,
     last_peer: AtomicU64,
 }
 
@@ -177,14 +181,21 @@ impl Server {
 
     /// An address at which the relay listens, by UDP and TCP, if it is on.
     pub fn relay_addr(&self) -> Option<SocketAddr> {
-        self.relay.as_ref().map(|relay| relay.addr)
+        self.relay.as_ref()?.addrs.first().copied()
+    }
+
+    /// All addresses at which the relay listens by UDP.
+    pub fn relay_addrs(&self) -> &[SocketAddr] {
+        self.relay.as_ref().map_or(&[], |relay| &relay.addrs)
     }
 
     /// Reads the certificate again, whenever it is called. Connections that are open keep the old one, and all do if the
-    /// new one is no good.
-    pub fn certificate_reload(&self) -> impl Fn() -> Result<(), TlsError> + Send + Sync + use<> {
-        let tls = self.tls.clone();
-        move || tls.as_ref().map_or(Ok(()), |tls| tls.reload())
+    /// new one is no good. `None` if there is no certificate.
+    pub fn certificate_reload(
+        &self,
+    ) -> Option<impl Fn() -> Result<(), TlsError> + Send + Sync + use<>> {
+        let tls = self.tls.clone()?;
+        Some(move || tls.reload())
     }
 
     /// The first address that the server listens on, with the port that it got.
@@ -226,7 +237,7 @@ impl Server {
             relay_addr,
             relay_tls_port: tls_port,
             meter,
-            reload: Box::new(reload),
+            reload: reload.map(|reload| Box::new(reload) as Box<_>),
             counters,
             stop,
             task,
@@ -254,7 +265,8 @@ impl Server {
             sockets: Arc::new(Semaphore::new(settings.max_connections + SPARE_SOCKETS)),
             seats: Arc::new(Semaphore::new(settings.max_connections)),
             streams: Arc::new(Semaphore::new(max_streams)),
-            others: Others::new(settings.max_others_per_ip),
+            others: PlaceLimit::new(settings.max_others_per_ip),
+            signalling: PlaceLimit::new(settings.max_per_ip),
             tls: self.tls,
             relay: handle,
             surroundings: Arc::new(Surroundings {
@@ -283,9 +295,10 @@ impl Server {
             absent: _,
         } = self.counters.census();
         let withheld_candidates = self.counters.withheld_candidates.load(Relaxed);
+        let refused_by_ip = self.counters.refused_by_ip.load(Relaxed);
         info!(
             connections,
-            waiting, rooms, withheld_candidates, "the server is down"
+            waiting, rooms, withheld_candidates, refused_by_ip, "the server is down"
         );
     }
 }
@@ -308,7 +321,7 @@ fn bind_relay(
     })?;
     let secrets = settings.secrets.clone().map_or_else(random_secret, Ok);
     let secrets = secrets.map_err(BindError::Relay)?;
-    let addr = bound.addr().map_err(BindError::Relay)?;
+    let relay_addrs = bound.addrs().map_err(BindError::Relay)?;
     let told = BuiltIn {
         secrets: secrets.clone(),
         ttl: settings.ttl,
@@ -330,7 +343,7 @@ fn bind_relay(
     Ok(BuiltInRelay {
         handle,
         listeners,
-        addr,
+        addrs: relay_addrs,
         told,
     })
 }
@@ -398,7 +411,7 @@ pub struct Running {
     relay_addr: Option<SocketAddr>,
     relay_tls_port: Option<u16>,
     meter: Option<Meter>,
-    reload: Box<dyn Fn() -> Result<(), TlsError> + Send + Sync>,
+    reload: Option<Box<dyn Fn() -> Result<(), TlsError> + Send + Sync>>,
     counters: Arc<Counters>,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -430,9 +443,9 @@ impl Running {
         self.meter.as_ref().map(Meter::counters)
     }
 
-    /// Reads the certificate again. If that fails, the old one stays.
+    /// Reads the certificate again, if there is one. If that fails, the old one stays.
     pub fn reload_certificate(&self) -> Result<(), TlsError> {
-        (self.reload)()
+        self.reload.as_ref().map_or(Ok(()), |reload| reload())
     }
 
     /// How many of each there are at this moment.
@@ -443,6 +456,11 @@ impl Running {
     /// How many candidates were not passed on, since they are no relay's and [`Settings::path_policy`] wants relays.
     pub fn withheld_candidates(&self) -> u64 {
         self.counters.withheld_candidates.load(Relaxed)
+    }
+
+    /// How many WebSockets were refused because their address had [`Settings::max_per_ip`].
+    pub fn refused_by_ip(&self) -> u64 {
+        self.counters.refused_by_ip.load(Relaxed)
     }
 
     /// Says good-bye to everybody and waits for the end, which takes seconds at most.

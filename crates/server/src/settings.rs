@@ -26,6 +26,11 @@ pub struct Settings {
     pub turn: Option<Turn>,
     /// How many WebSockets may be open at once. Each takes some 10 to 20 kB of memory and a file descriptor.
     pub max_connections: usize,
+    /// How many WebSockets one address (IPv6: one /64) may have, if it is not a private one. Too small: people behind one
+    /// NAT are refused.
+    pub max_per_ip: usize,
+    /// Whether private addresses are limited too. Not by default: from the address of a proxy comes everybody.
+    pub limits_private_ips: bool,
     /// How many TCP connections from one address (IPv6: one /64) may be open that are not, or not yet, signalling: those
     /// that have said nothing, and clients of the relay.
     pub max_others_per_ip: usize,
@@ -58,6 +63,8 @@ impl Default for Settings {
             stun: Vec::new(),
             turn: None,
             max_connections: 10_000,
+            max_per_ip: 256,
+            limits_private_ips: false,
             max_others_per_ip: 256,
             heartbeat: Duration::from_secs(5),
             hello_deadline: Duration::from_secs(5),

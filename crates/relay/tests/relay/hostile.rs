@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use proptest::{collection::vec, prelude::*};
 use relay::{
-    Client, Config, PeerPolicy, framing,
+    Client, Config, Family, PeerPolicy, framing,
     stun::{Message, attribute, method},
 };
 
-use crate::support::{Came, MINUTE, Speaker, World, addr, channel_data, config, udp};
+use crate::support::{Came, MINUTE, OWN, OWN_V6, Speaker, World, addr, channel_data, config, udp};
 
 fn small() -> Config {
     Config {
@@ -46,7 +46,7 @@ fn request(speaker: &mut Speaker, kind: u8) -> Vec<u8> {
 /// What somebody does.
 #[derive(Debug, Clone)]
 enum Deed {
-    Allocate(usize),
+    Allocate(usize, Family),
     Refresh(usize, u32),
     Permit(usize, Vec<u8>),
     Bind(usize, u16, u8),
@@ -60,9 +60,10 @@ enum Deed {
 
 fn deed() -> impl Strategy<Value = Deed> {
     let who = 0..12_usize;
-    let peer = 0..8_u8;
+    let peer = 0..16_u8;
+    let family = prop_oneof![Just(Family::V4), Just(Family::V6)];
     prop_oneof![
-        who.clone().prop_map(Deed::Allocate),
+        (who.clone(), family).prop_map(|(who, family)| Deed::Allocate(who, family)),
         (who.clone(), prop_oneof![Just(0), any::<u32>()])
             .prop_map(|(who, seconds)| Deed::Refresh(who, seconds)),
         (who.clone(), vec(peer.clone(), 0..6)).prop_map(|(who, peers)| Deed::Permit(who, peers)),
@@ -78,7 +79,7 @@ fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
-/// The first four may be peers, the others must not.
+/// Some may be peers, of either kind; the others must not, in whatever form.
 fn peer(number: u8) -> std::net::SocketAddr {
     addr(match number {
         0 => "198.51.102.2:6000",
@@ -88,13 +89,23 @@ fn peer(number: u8) -> std::net::SocketAddr {
         4 => "127.0.0.1:22",
         5 => "169.254.169.254:80",
         6 => "255.255.255.255:9",
-        _ => "[::1]:22",
+        7 => "[::1]:22",
+        8 => "[2a02::2]:6000",
+        9 => "[2a02::2]:6001",
+        10 => "[2a00::1]:50001",
+        11 => "[2a00::1]:22",
+        12 => "[::ffff:203.0.114.1]:22",
+        13 => "[64:ff9b::203.0.114.1]:22",
+        14 => "[2002:cb00:7201::1]:22",
+        _ => "[fe80::1]:22",
     })
 }
 
 fn client(who: usize) -> Client {
     let addr = addr(&format!("198.51.101.{}:5000", who % 5));
-    if who < 8 {
+    if who < 4 {
+        udp(&format!("[2a01::{}]:{}", who % 2, 5000 + who))
+    } else if who < 8 {
         udp(&format!("198.51.101.{}:{}", who % 5, 5000 + who))
     } else {
         Client::Stream {
@@ -116,7 +127,13 @@ fn check(world: &World, config: &Config, came: &Came) {
     match came {
         Came::ToPeer(to, _) => {
             assert!(PeerPolicy::default().allows(to.ip()), "{to}");
-            assert_ne!(to.ip(), addr("203.0.114.1:0").ip(), "our own address");
+            for own in [OWN, OWN_V6] {
+                assert_ne!(to.ip(), addr(own).ip(), "our own address");
+            }
+            assert!(
+                to.is_ipv4() || to.ip() == addr("[2a02::2]:0").ip(),
+                "our own address in another form: {to}"
+            );
         }
         Came::Reply(reply) => {
             assert!(Message::parse(reply).is_ok());
@@ -182,7 +199,7 @@ proptest! {
         let mut relayed = vec![addr("203.0.114.1:1"); 12];
         for deed in deeds {
             let came = match deed {
-                Deed::Allocate(who) => match speakers[who].allocate(&mut world) {
+                Deed::Allocate(who, family) => match speakers[who].allocate_as(&mut world, family) {
                     Ok(addr) => {
                         relayed[who] = addr;
                         Came::Nothing

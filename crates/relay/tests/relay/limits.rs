@@ -2,7 +2,7 @@
 
 use relay::{Config, PeerPolicy, Rate, stun::Message};
 
-use crate::support::{Came, MINUTE, World, addr, code_of, config, udp};
+use crate::support::{Came, MINUTE, World, addr, channel_data, code_of, config, udp};
 
 const PEER: &str = "198.51.102.2:6000";
 
@@ -86,7 +86,10 @@ fn an_allocation_has_so_many_permissions_and_channels() {
 fn private_addresses_are_refused_and_can_be_allowed() {
     for allow_private in [false, true] {
         let mut world = World::new(Config {
-            peers: PeerPolicy { allow_private },
+            peers: PeerPolicy {
+                allow_private,
+                ..PeerPolicy::default()
+            },
             ..config()
         });
         let (mut it, relayed) = world.allocated(udp("198.51.101.1:5000"), 1);
@@ -196,6 +199,48 @@ fn what_is_longer_than_a_media_packet_is_dropped() {
     assert_ne!(world.peer_sends(addr(PEER), relayed, &most), Came::Nothing);
     assert_eq!(world.peer_sends(addr(PEER), relayed, &more), Came::Nothing);
     assert_eq!(world.counters().drops_oversized, 2);
+}
+
+/// Resident memory of this process in bytes.
+#[cfg(target_os = "linux")]
+fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/statm").expect("Linux has it");
+    let pages = status.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok());
+    pages.expect("a number of pages") * 4096
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn of_a_flood_from_everywhere_nothing_is_remembered() {
+    let mut world = World::new(config());
+    let (mut it, _) = world.allocated(udp("198.51.101.1:5000"), 1);
+    let mut challenge = Vec::new();
+    relay::stun::Writer::new(
+        &mut challenge,
+        relay::stun::Class::Request,
+        relay::stun::method::ALLOCATE,
+        [1; 12],
+    )
+    .finish();
+    let signed = world
+        .speaker(udp("198.51.101.2:5000"), 2)
+        .request(relay::stun::method::ALLOCATE, |request| request);
+    let before = memory();
+    for i in 0..150_000_u32 {
+        // Addresses that each come once: by UDP they may be made up, by IPv6 a customer has many networks.
+        let [a, b, c, d] = (0x0b00_0000 + i * 13).to_be_bytes();
+        let from = udp(&format!("{a}.{b}.{c}.{d}:9"));
+        world.client_sends(from, &challenge);
+        let from = udp(&format!("[2a03:{:x}:{:x}::1]:9", i >> 16, i & 0xffff));
+        world.client_sends(from, &signed);
+        world.client_sends(from, &channel_data(0x4000, b"x"));
+    }
+    let grown = memory().saturating_sub(before);
+
+    // A single word for each of them would be more. (Other tests of this process run beside it.)
+    assert!(grown < 8 << 20, "{grown} bytes more");
+    assert_eq!(world.counters().allocations, 1);
+    it.refresh(&mut world, 600).expect("it is served still");
 }
 
 #[test]

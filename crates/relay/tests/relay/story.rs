@@ -388,3 +388,24 @@ fn two_clients_reach_each_other_without_leaving_the_relay() {
     let own = std::net::SocketAddr::new(one_relayed.ip(), 22);
     assert_eq!(one.send(&mut world, own, b"x"), Came::Nothing);
 }
+
+#[test]
+fn an_allocation_that_is_made_as_another_ends_keeps_its_socket() {
+    let mut world = World::new(config());
+    world.allocated(udp(CLIENT), 1);
+    let mut it = world.speaker(udp("198.51.101.3:5000"), 2);
+    let peer = addr(PEER);
+    assert_eq!(it.permit(&mut world, &[peer]), Err(437), "for the nonce");
+    // Nobody has told the relay yet that the first one's time is over.
+    world.now += MINUTE * 10;
+
+    let relayed = it.allocate(&mut world).unwrap();
+    it.permit(&mut world, &[peer]).unwrap();
+
+    assert_eq!(world.sockets.values().collect::<Vec<_>>(), [&relayed]);
+    assert_eq!(
+        it.send(&mut world, peer, b"hello"),
+        Came::ToPeer(peer, b"hello".to_vec())
+    );
+    assert_ne!(world.peer_sends(peer, relayed, b"hi"), Came::Nothing);
+}

@@ -13,6 +13,9 @@ use relay::{
 
 /// 2023-11-14.
 const UNIX: Duration = Duration::from_secs(1_700_000_000);
+/// The relay's own addresses.
+pub(crate) const OWN: &str = "203.0.114.1:0";
+pub(crate) const OWN_V6: &str = "[2a00::1]:0";
 pub(crate) const MINUTE: Duration = Duration::from_mins(1);
 
 /// What came of something that was sent.
@@ -47,6 +50,7 @@ pub(crate) struct Speaker {
 pub(crate) fn config() -> Config {
     Config {
         peers: PeerPolicy {
+            own: vec![addr(OWN).ip(), addr(OWN_V6).ip()],
             allow_private: false,
         },
         ..Config::default()
@@ -168,8 +172,8 @@ impl World {
             Order::Open(opening) => {
                 self.next_port = self.next_port.wrapping_add(1).max(1024);
                 let ip = match opening.family() {
-                    Family::V4 => addr("203.0.114.1:0").ip(),
-                    Family::V6 => addr("[2a00::1]:0").ip(),
+                    Family::V4 => addr(OWN).ip(),
+                    Family::V6 => addr(OWN_V6).ip(),
                 };
                 let relayed = SocketAddr::new(ip, self.next_port);
                 let opened = self.relay.opened(opening, Ok(relayed), self.now, reply);
@@ -246,8 +250,20 @@ impl Speaker {
     }
 
     pub(crate) fn allocate(&mut self, world: &mut World) -> Result<SocketAddr, u16> {
+        self.allocate_as(world, Family::V4)
+    }
+
+    /// Asks for an address of a kind.
+    pub(crate) fn allocate_as(
+        &mut self,
+        world: &mut World,
+        family: Family,
+    ) -> Result<SocketAddr, u16> {
+        let number = if family == Family::V4 { 1 } else { 2 };
         let reply = self.ask(world, method::ALLOCATE, |request| {
-            request.attribute(attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0])
+            request
+                .attribute(attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0])
+                .attribute(attribute::REQUESTED_ADDRESS_FAMILY, &[number, 0, 0, 0])
         })?;
         Ok(relayed_in(&reply))
     }

@@ -7,10 +7,11 @@ use protocol::{ClientMessage, LedgerLimits, Resume, ResumeToken, ServerMessage, 
 use tokio::sync::oneshot;
 use tracing::debug;
 
-use super::{Admission, Hub, random_bytes};
+use super::{Admission, Hub};
 use crate::{
     clients::{Leftover, Newcomer},
     outbox::{Frames, KEPT, outbox},
+    random::random_bytes,
 };
 
 impl Hub {

@@ -10,6 +10,7 @@
 //! The worker waits for nobody: what a socket or an outbox does not take is dropped and counted, as media wants it.
 
 mod batch;
+mod handle;
 mod outbox;
 mod settings;
 mod sockets;
@@ -18,7 +19,7 @@ mod worker;
 
 pub use settings::RelaySettings;
 pub(crate) use {
+    handle::{Handle, Meter},
     sockets::{Bound, bind, default_ip},
     stream::serve,
-    worker::{Handle, Meter},
 };

@@ -23,6 +23,7 @@ pub(super) struct Outbox {
     /// Whether the client has an allocation. One that has none is cut off after a while.
     pub(super) is_used: AtomicBool,
     is_cut: AtomicBool,
+    cut: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -39,11 +40,14 @@ struct Frame {
 }
 
 impl Outbox {
-    /// Adds a frame. Returns how many frames of media were dropped for it.
+    /// Adds a frame, unless the client is cut off. Returns how many frames of media were dropped.
     pub(super) fn push(&self, bytes: &[u8], is_media: bool) -> u64 {
         let mut dropped = 0;
         {
             let mut queue = self.lock();
+            if self.is_cut.load(Relaxed) {
+                return u64::from(is_media);
+            }
             if is_media {
                 queue.media += bytes.len();
                 while queue.media > MAX_MEDIA && queue.drop_oldest_media() {
@@ -53,6 +57,11 @@ impl Outbox {
                 queue.answers += bytes.len();
                 if queue.answers > MAX_ANSWERS {
                     self.is_cut.store(true, Relaxed);
+                    *queue = Queue::default();
+                    drop(queue);
+                    self.cut.notify_one();
+                    self.filled.notify_one();
+                    return 0;
                 }
             }
             queue.frames.push_back(Frame {
@@ -76,6 +85,13 @@ impl Outbox {
                 return true;
             }
             self.filled.notified().await;
+        }
+    }
+
+    /// Completes when the client is cut off.
+    pub(super) async fn cut(&self) {
+        while !self.is_cut.load(Relaxed) {
+            self.cut.notified().await;
         }
     }
 
@@ -144,6 +160,11 @@ mod tests {
         }
 
         assert!(!outbox.drain(&mut Vec::new(), 1000).await);
+        outbox.cut().await;
+        // Nobody will take it.
+        assert_eq!(outbox.push(&[0; 100], true), 1);
+        assert_eq!(outbox.push(&[0; 100], false), 0);
+        assert!(outbox.lock().frames.is_empty());
     }
 
     #[tokio::test]

@@ -9,7 +9,8 @@ use relay::Secrets;
 pub struct RelaySettings {
     /// What credentials are made with; without it, a random secret that is forgotten at the end.
     pub secrets: Option<Secrets>,
-    /// For how long credentials are good. Too short: a client whose network changes late in a call is refused.
+    /// For how long credentials are good; by default for as long as an allocation may last. Too short: a client whose
+    /// network changes late in a call is refused, since it has those of the match and no others.
     pub ttl: Duration,
     /// Where to listen; if empty, at the addresses of [`Settings::listen`](crate::Settings::listen).
     pub listen: Vec<IpAddr>,
@@ -31,7 +32,7 @@ impl Default for RelaySettings {
     fn default() -> Self {
         Self {
             secrets: None,
-            ttl: Duration::from_hours(1),
+            ttl: Duration::from_hours(12),
             listen: Vec::new(),
             port: 3478,
             tls_port: 5349,

@@ -9,6 +9,7 @@ use std::{
 
 use relay::{Family, OpenError, Opening};
 use socket2::{Domain, Protocol, Socket, Type};
+use tracing::warn;
 
 use crate::relay::RelaySettings;
 
@@ -32,12 +33,9 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
-    /// One of the addresses.
-    pub(crate) fn addr(&self) -> io::Result<SocketAddr> {
-        match self.udp.first() {
-            Some(socket) => socket.local_addr(),
-            None => Err(io::ErrorKind::AddrNotAvailable.into()),
-        }
+    /// All addresses.
+    pub(crate) fn addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        self.udp.iter().map(UdpSocket::local_addr).collect()
     }
 
     /// Whether only programs on this machine reach it.
@@ -141,6 +139,18 @@ fn listening_udp(addr: SocketAddr, is_v6_only: bool) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
+/// A socket for an allocation. One for IPv6 takes no IPv4 addresses, which the rules for peers would not see as such.
+fn relayed_udp(ip: IpAddr, port: u16) -> io::Result<UdpSocket> {
+    let addr = SocketAddr::new(ip, port);
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    Ok(socket.into())
+}
+
 fn listening_tcp(addr: SocketAddr, is_v6_only: bool) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
@@ -152,6 +162,25 @@ fn listening_tcp(addr: SocketAddr, is_v6_only: bool) -> io::Result<std::net::Tcp
     socket.bind(&addr.into())?;
     socket.listen(1024)?;
     Ok(socket.into())
+}
+
+/// The addresses of this machine as others may write them: those that the relay listens on, or all that it has, and those
+/// under which it is known.
+pub(super) fn own_ips(settings: &RelaySettings, udp: &[UdpSocket]) -> Vec<IpAddr> {
+    let mut own: BTreeSet<IpAddr> = settings.relay_ips.iter().copied().collect();
+    own.extend(
+        udp.iter()
+            .filter_map(|socket| Some(socket.local_addr().ok()?.ip())),
+    );
+    match netwatcher::list_interfaces() {
+        Ok(interfaces) => {
+            let records = interfaces.into_values().flat_map(|interface| interface.ips);
+            own.extend(records.map(|record| record.ip));
+        }
+        // The addresses of allocations are known even so.
+        Err(error) => warn!(%error, "the addresses of this machine cannot be listed"),
+    }
+    own.into_iter().filter(|ip| !ip.is_unspecified()).collect()
 }
 
 /// Finds sockets for allocations.
@@ -180,15 +209,18 @@ impl Ports {
         }
     }
 
-    /// A socket for an allocation, and its address as peers know it. `random` gives numbers that nobody
-    /// can guess, so that nobody can guess ports.
+    /// A socket for an allocation, and its address as peers know it. `local` is the address that the client came to, if
+    /// it is known; `random` gives numbers that nobody can guess, so that nobody can guess ports.
     pub(super) fn open(
         &self,
         opening: &Opening,
+        local: Option<IpAddr>,
         mut random: impl FnMut() -> u64,
     ) -> Result<(UdpSocket, SocketAddr), OpenError> {
         let (client, family) = (opening.client().addr().ip(), opening.family());
-        let ip = self.own_ip(client, family).ok_or(OpenError::NoSuchFamily)?;
+        let ip = self
+            .own_ip(client, local, family)
+            .ok_or(OpenError::NoSuchFamily)?;
         let known_as = self
             .known_as
             .iter()
@@ -212,14 +244,8 @@ impl Ports {
                 random() % ports
             };
             let port = start + offset as u16 * step;
-            match UdpSocket::bind((ip, port)) {
-                Ok(socket) => {
-                    let is_ready = socket.set_nonblocking(true).is_ok();
-                    let addr = SocketAddr::new(known_as, port);
-                    return is_ready
-                        .then_some((socket, addr))
-                        .ok_or(OpenError::NoCapacity);
-                }
+            match relayed_udp(ip, port) {
+                Ok(socket) => return Ok((socket, SocketAddr::new(known_as, port))),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
                 Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
                     return Err(OpenError::NoSuchFamily);
@@ -230,11 +256,22 @@ impl Ports {
         Err(OpenError::NoCapacity)
     }
 
-    /// The address of this machine that peers can send to.
-    fn own_ip(&self, client: IpAddr, family: Family) -> Option<IpAddr> {
+    /// The address of this machine that peers can send to: the one that the client came to, as it is one by which the
+    /// machine is reached from there.
+    fn own_ip(&self, client: IpAddr, local: Option<IpAddr>, family: Family) -> Option<IpAddr> {
         if !self.own.is_empty() {
-            let mut own = self.own.iter().copied();
-            return own.find(|ip| Family::of(*ip) == family);
+            let own = || {
+                self.own
+                    .iter()
+                    .copied()
+                    .filter(|ip| Family::of(*ip) == family)
+            };
+            return own()
+                .find(|ip| Some(*ip) == local)
+                .or_else(|| own().find(|ip| ip.is_loopback() == client.is_loopback()))
+                // A client of this machine may pass on what comes from elsewhere; the other way around, nobody would
+                // reach the address.
+                .or_else(|| own().next().filter(|_| client.is_loopback()));
         }
         let towards = if Family::of(client) == family {
             client

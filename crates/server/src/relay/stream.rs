@@ -1,7 +1,7 @@
 //! One client behind TCP or TLS, from its first message to its end.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -13,7 +13,10 @@ use tokio::{
 };
 use tracing::debug;
 
-use crate::relay::{Handle, outbox::Outbox, worker::Input};
+use crate::relay::{
+    handle::{Handle, Input, Stream},
+    outbox::Outbox,
+};
 
 /// How long a client may be connected without an allocation. Making one takes a few round trips.
 const WITHOUT_ALLOCATION: Duration = Duration::from_secs(30);
@@ -22,10 +25,11 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// How much is read at once, and written.
 const CHUNK: usize = 8 * 1024;
 
-/// Serves one client until it is gone, breaks the protocol, or has no use for the relay.
+/// Serves one client, which came to `local_ip`, until it is gone, breaks the protocol, or has no use for the relay.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     addr: SocketAddr,
+    local_ip: IpAddr,
     worker: &Handle,
 ) {
     let id = worker.next_stream();
@@ -33,8 +37,11 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let outbox = Arc::new(Outbox::default());
     let opened = Input::Opened {
         id,
-        addr,
-        outbox: Arc::clone(&outbox),
+        stream: Stream {
+            addr,
+            local_ip: local_ip.to_canonical(),
+            outbox: Arc::clone(&outbox),
+        },
     };
     if !worker.tell(opened).await {
         return;
@@ -44,6 +51,8 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         why = read(reader, id, worker) => why,
         why = write(writer, &outbox) => why,
         why = watch(&outbox) => why,
+        // At once, though what it does not read is still being written.
+        () = outbox.cut() => "it asks and does not read",
     };
     debug!(why, "a client of the relay goes");
     if !worker.tell(Input::Gone { id }).await {
@@ -109,5 +118,28 @@ async fn watch(outbox: &Outbox) -> &'static str {
         if !outbox.is_used.load(Relaxed) {
             return "it has no allocation";
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_who_has_no_allocation_for_a_while_is_sent_away_and_one_who_has_stays() {
+        let outbox = Outbox::default();
+        let time_out = timeout(WITHOUT_ALLOCATION * 2, watch(&outbox)).await;
+        assert_eq!(time_out, Ok("it has no allocation"));
+
+        outbox.is_used.store(true, Relaxed);
+        let mut watching = Box::pin(watch(&outbox));
+        assert!(
+            timeout(Duration::from_hours(1), &mut watching)
+                .await
+                .is_err()
+        );
+        outbox.is_used.store(false, Relaxed);
+        let time_out = timeout(WITHOUT_ALLOCATION, watching).await;
+        assert_eq!(time_out, Ok("it has no allocation"));
     }
 }

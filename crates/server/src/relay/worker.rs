@@ -5,136 +5,33 @@ use std::{
     io,
     net::{IpAddr, Ipv6Addr, SocketAddr},
     ops::Range,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
-    thread,
+    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
     time::{Duration, Instant, SystemTime},
 };
 
-use mio::{Events, Interest, Poll, Token, Waker, net::UdpSocket};
-use relay::{AllocationId, Client, Counters, Order, Relay, Secrets, Time};
+use mio::{Events, Interest, Poll, Token, net::UdpSocket};
+use relay::{AllocationId, Client, Order, Relay, Secrets, Time};
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use crate::relay::{
-    RelaySettings,
-    batch::{Arena, Outgoing, Received},
-    outbox::Outbox,
-    sockets::Ports,
+use crate::{
+    random::random_u64,
+    relay::{
+        RelaySettings,
+        batch::{Arena, Outgoing, Received},
+        handle::{Input, Shared, Stream},
+        sockets::{Ports, own_ips},
+    },
 };
 
-/// How many inputs of streams may wait for the worker. Streams wait for room; the worker waits for nobody.
-const INPUTS: usize = 256;
 /// How many datagrams are taken from one socket in a row, so that nobody waits for long.
 const IN_A_ROW: usize = 32;
+/// How many inputs of streams are taken in a row, each of some kilobytes, so that those who come by UDP do not wait.
+const INPUTS_IN_A_ROW: usize = 32;
 /// How often the worker looks around if nothing happens.
 const IDLE: Duration = Duration::from_secs(1);
 
-const WAKER: Token = Token(usize::MAX);
-
-/// What streams tell the worker.
-#[derive(Debug)]
-pub(super) enum Input {
-    /// A client has connected.
-    Opened {
-        id: u64,
-        addr: SocketAddr,
-        outbox: Arc<Outbox>,
-    },
-    /// It has sent whole messages.
-    Frames { id: u64, bytes: Vec<u8> },
-    /// It is gone.
-    Gone { id: u64 },
-}
-
-/// The way to the worker. When the last one is dropped, the worker ends.
-#[derive(Debug, Clone)]
-pub(crate) struct Handle {
-    inputs: mpsc::Sender<Input>,
-    shared: Arc<Shared>,
-    _ends: Arc<EndsWorker>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    waker: Waker,
-    is_stopped: AtomicBool,
-    counters: Mutex<Counters>,
-    last_stream: AtomicU64,
-}
-
-/// Ends the worker when it is dropped.
-#[derive(Debug)]
-struct EndsWorker(Arc<Shared>);
-
-impl Drop for EndsWorker {
-    fn drop(&mut self) {
-        self.0.is_stopped.store(true, Relaxed);
-        if let Err(error) = self.0.waker.wake() {
-            warn!(%error, "the relay cannot be woken");
-        }
-    }
-}
-
-/// Reads what the relay has done.
-#[derive(Debug, Clone)]
-pub(crate) struct Meter(Arc<Shared>);
-
-impl Meter {
-    pub(crate) fn counters(&self) -> Counters {
-        *self
-            .0
-            .counters
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Handle {
-    /// Starts the thread.
-    pub(crate) fn start(
-        settings: &RelaySettings,
-        secrets: Secrets,
-        udp: Vec<std::net::UdpSocket>,
-    ) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKER)?;
-        let shared = Arc::new(Shared {
-            waker,
-            is_stopped: AtomicBool::new(false),
-            counters: Mutex::default(),
-            last_stream: AtomicU64::new(0),
-        });
-        let (sender, inputs) = mpsc::channel(INPUTS);
-        let worker = Worker::new(settings, secrets, udp, poll, inputs, Arc::clone(&shared))?;
-        thread::Builder::new()
-            .name("relay".to_owned())
-            .spawn(move || worker.run())?;
-        Ok(Self {
-            inputs: sender,
-            _ends: Arc::new(EndsWorker(Arc::clone(&shared))),
-            shared,
-        })
-    }
-
-    pub(crate) fn meter(&self) -> Meter {
-        Meter(Arc::clone(&self.shared))
-    }
-
-    /// A number that no other stream has or had.
-    pub(super) fn next_stream(&self) -> u64 {
-        self.shared.last_stream.fetch_add(1, Relaxed) + 1
-    }
-
-    /// Tells the worker. `false` if it has ended.
-    pub(super) async fn tell(&self, input: Input) -> bool {
-        let is_told = self.inputs.send(input).await.is_ok();
-        // A waker that fails has no worker to wake.
-        is_told && self.shared.waker.wake().is_ok()
-    }
-}
+pub(super) const WAKER: Token = Token(usize::MAX);
 
 /// Where something comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +44,13 @@ enum Source {
 #[derive(Debug)]
 struct Listener {
     socket: UdpSocket,
-    is_v6: bool,
+    ip: IpAddr,
+}
+
+impl Listener {
+    const fn is_v6(&self) -> bool {
+        self.ip.is_ipv6()
+    }
 }
 
 /// A socket of an allocation.
@@ -158,12 +61,7 @@ struct RelayedSocket {
     is_ready: bool,
 }
 
-struct Stream {
-    addr: SocketAddr,
-    outbox: Arc<Outbox>,
-}
-
-struct Worker {
+pub(super) struct Worker {
     relay: Relay,
     ports: Ports,
     poll: Poll,
@@ -183,7 +81,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(
+    pub(super) fn new(
         settings: &RelaySettings,
         secrets: Secrets,
         udp: Vec<std::net::UdpSocket>,
@@ -194,16 +92,18 @@ impl Worker {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(io::Error::from)?;
         let ports = Ports::new(settings, &udp);
+        let mut limits = settings.limits.clone();
+        limits.peers.own.extend(own_ips(settings, &udp));
         let mut listeners = Vec::new();
         for (at, socket) in udp.into_iter().enumerate() {
-            let is_v6 = socket.local_addr()?.is_ipv6();
+            let ip = socket.local_addr()?.ip();
             let mut socket = UdpSocket::from_std(socket);
             poll.registry()
                 .register(&mut socket, Token(at), Interest::READABLE)?;
-            listeners.push(Listener { socket, is_v6 });
+            listeners.push(Listener { socket, ip });
         }
         Ok(Self {
-            relay: Relay::new(settings.limits.clone(), secrets, &key, Instant::now()),
+            relay: Relay::new(limits, secrets, &key, Instant::now()),
             ports,
             poll,
             listeners,
@@ -220,7 +120,7 @@ impl Worker {
         })
     }
 
-    fn run(mut self) {
+    pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(1024);
         let mut has_inputs = false;
         while !self.shared.is_stopped.load(Relaxed) {
@@ -289,7 +189,7 @@ impl Worker {
             self.flush();
         }
         let (socket, is_v6) = match source {
-            Source::Listener(at) => (&self.listeners[at].socket, self.listeners[at].is_v6),
+            Source::Listener(at) => (&self.listeners[at].socket, self.listeners[at].is_v6()),
             Source::Relayed(id) => match self.relayed.get_mut(id.0 as usize) {
                 Some(Some(relayed)) => {
                     relayed.is_ready = false;
@@ -369,8 +269,10 @@ impl Worker {
                 self.outgoing.push((Source::Relayed(allocation), outgoing));
             }
             Order::Open(opening) => {
+                // What this client had before, for one: it would seem to have nothing if its end came after.
+                self.close_ended();
                 let client = opening.client();
-                let opened = self.ports.open(&opening, random_u64);
+                let opened = self.ports.open(&opening, self.local_ip(client), random_u64);
                 let (socket, relayed) = match opened {
                     Ok((socket, addr)) => (Some(socket), Ok(addr)),
                     Err(error) => (None, Err(error)),
@@ -385,8 +287,18 @@ impl Worker {
                 self.send_reply(client);
             }
         }
-        // Mostly none; a socket must be gone before its number is given to another.
+        // Mostly none.
         self.close_ended();
+    }
+
+    /// The address that a client came to.
+    fn local_ip(&self, client: Client) -> Option<IpAddr> {
+        match client {
+            Client::Datagram { listener, .. } => {
+                Some(self.listeners.get(usize::from(listener))?.ip)
+            }
+            Client::Stream { id, .. } => Some(self.streams.get(&id)?.local_ip),
+        }
     }
 
     fn keep(&mut self, id: AllocationId, socket: std::net::UdpSocket) {
@@ -434,7 +346,7 @@ impl Worker {
                 let Some(listener) = self.listeners.get(usize::from(listener)) else {
                     return;
                 };
-                let to = reachable(addr, listener.is_v6);
+                let to = reachable(addr, listener.is_v6());
                 if listener.socket.send_to(&self.reply, to).is_err() {
                     self.relay.counters_mut().drops_congested += 1;
                 }
@@ -451,7 +363,7 @@ impl Worker {
         match client {
             Client::Datagram { listener, addr } => {
                 let at = usize::from(listener);
-                let is_v6 = self.listeners.get(at).is_some_and(|l| l.is_v6);
+                let is_v6 = self.listeners.get(at).is_some_and(Listener::is_v6);
                 let to = reachable(addr, is_v6);
                 let outgoing = Outgoing { slot, to, range };
                 self.outgoing.push((Source::Listener(at), outgoing));
@@ -499,10 +411,10 @@ impl Worker {
 
     /// Takes what streams have brought; `true` if there is more.
     fn take_inputs(&mut self) -> bool {
-        for _ in 0..INPUTS {
+        for _ in 0..INPUTS_IN_A_ROW {
             match self.inputs.try_recv() {
-                Ok(Input::Opened { id, addr, outbox }) => {
-                    self.streams.insert(id, Stream { addr, outbox });
+                Ok(Input::Opened { id, stream }) => {
+                    self.streams.insert(id, stream);
                 }
                 Ok(Input::Frames { id, bytes }) => self.take_frames(id, &bytes),
                 Ok(Input::Gone { id }) => {
@@ -554,6 +466,104 @@ fn time() -> Time {
     }
 }
 
-fn random_u64() -> u64 {
-    getrandom::u64().expect("the system's random source works once it is running")
+#[cfg(test)]
+mod tests {
+    use relay::{
+        long_term_key,
+        stun::{Class, Message, Writer, attribute, method},
+    };
+
+    use super::*;
+    use crate::relay::{handle::INPUTS, outbox::Outbox};
+
+    /// A worker that does nothing by itself, with one client behind TCP.
+    fn worker(limits: relay::Config) -> (Worker, Arc<Outbox>, Secrets, mpsc::Sender<Input>) {
+        let secrets = Secrets::new(vec!["north".to_owned()]).unwrap();
+        let settings = RelaySettings {
+            limits,
+            ..RelaySettings::default()
+        };
+        let poll = Poll::new().unwrap();
+        let shared = Arc::new(Shared::new(&poll).unwrap());
+        let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (sender, inputs) = mpsc::channel(INPUTS);
+        let mut worker =
+            Worker::new(&settings, secrets.clone(), vec![udp], poll, inputs, shared).unwrap();
+        let outbox = Arc::new(Outbox::default());
+        let stream = Stream {
+            addr: "127.0.0.1:9".parse().unwrap(),
+            local_ip: "127.0.0.1".parse().unwrap(),
+            outbox: Arc::clone(&outbox),
+        };
+        worker.streams.insert(1, stream);
+        (worker, outbox, secrets, sender)
+    }
+
+    async fn answer(worker: &mut Worker, outbox: &Outbox, request: &[u8]) -> Vec<u8> {
+        worker.take_frames(1, request);
+        let mut answer = Vec::new();
+        assert!(outbox.drain(&mut answer, 1000).await);
+        answer
+    }
+
+    #[test]
+    fn a_flood_by_tcp_is_taken_piece_by_piece_and_all_of_it() {
+        let (mut worker, _, _, inputs) = worker(relay::Config::default());
+        let flood = [0x40, 0, 0, 0].repeat(1000);
+        for _ in 0..INPUTS {
+            let bytes = flood.clone();
+            inputs.try_send(Input::Frames { id: 1, bytes }).unwrap();
+        }
+        let mut rounds = 0;
+        while worker.take_inputs() {
+            rounds += 1;
+            let waiting = INPUTS - inputs.capacity();
+            assert_eq!(waiting, INPUTS - rounds * INPUTS_IN_A_ROW);
+        }
+        assert_eq!(rounds, INPUTS / INPUTS_IN_A_ROW);
+        let dropped = worker.relay.counters().drops_unbound;
+        assert_eq!(dropped, 1000 * INPUTS as u64);
+    }
+
+    #[tokio::test]
+    async fn one_who_asks_anew_as_his_allocation_ends_has_one_and_is_not_cut_off() {
+        let short = Duration::from_millis(200);
+        let (mut worker, outbox, secrets, _inputs) = worker(relay::Config {
+            max_lifetime: short,
+            ..relay::Config::default()
+        });
+        let allocate = |transaction: u8, nonce: Option<&[u8]>| {
+            let (name, password) = secrets.mint(time().unix, Duration::from_hours(1), 1);
+            let mut bytes = Vec::new();
+            let writer = Writer::new(
+                &mut bytes,
+                Class::Request,
+                method::ALLOCATE,
+                [transaction; 12],
+            )
+            .attribute(attribute::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+            match nonce {
+                None => writer.finish(),
+                Some(nonce) => writer
+                    .attribute(attribute::USERNAME, name.as_bytes())
+                    .attribute(attribute::REALM, b"passerby")
+                    .attribute(attribute::NONCE, nonce)
+                    .sign(&long_term_key(&name, "passerby", &password))
+                    .finish(),
+            }
+            bytes
+        };
+        let challenge = answer(&mut worker, &outbox, &allocate(1, None)).await;
+        let challenge = Message::parse(&challenge).unwrap();
+        let nonce = challenge.attribute(attribute::NONCE).unwrap();
+        for transaction in 2..4 {
+            let answer = answer(&mut worker, &outbox, &allocate(transaction, Some(nonce))).await;
+            assert_eq!(Message::parse(&answer).unwrap().class, Class::Success);
+
+            assert!(outbox.is_used.load(Relaxed), "{transaction}");
+            assert_eq!(worker.relayed.iter().flatten().count(), 1);
+            // Its time ends, and the next request is the first to show it.
+            std::thread::sleep(short);
+        }
+    }
 }

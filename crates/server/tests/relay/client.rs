@@ -33,6 +33,7 @@ pub(crate) fn relay_settings() -> RelaySettings {
         limits: relay::Config {
             peers: PeerPolicy {
                 allow_private: true,
+                ..PeerPolicy::default()
             },
             ..relay::Config::default()
         },

@@ -266,10 +266,11 @@ async fn half_open_connections_are_bounded_and_end() {
     let mut silent = Vec::new();
     for i in 0..20 {
         let mut stream = TcpStream::connect(server.addr()).await.unwrap();
-        // Some say nothing, some begin with TLS, some with a message.
-        match i % 3 {
+        // Some say nothing, some begin with TLS, some with a message, some with a request.
+        match i % 4 {
             0 => {}
             1 => stream.write_all(&[0x16, 3, 1, 2, 0, 1]).await.unwrap(),
+            2 => stream.write_all(b"GET / HTTP/1.1\r\n").await.unwrap(),
             _ => stream.write_all(&[0, 1, 0, 0x40]).await.unwrap(),
         }
         silent.push(stream);
@@ -283,7 +284,7 @@ async fn half_open_connections_are_bounded_and_end() {
     assert!(started.elapsed() < Duration::from_secs(5));
     // and the others after a while, the half message last.
     for (i, mut stream) in silent.into_iter().enumerate() {
-        if i % 3 == 2 {
+        if i % 4 == 3 {
             continue;
         }
         let read = timeout(PATIENCE, stream.read(&mut [0; 10])).await;

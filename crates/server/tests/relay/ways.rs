@@ -278,3 +278,45 @@ async fn coturns_client_loses_nothing() {
         );
     }
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn each_is_relayed_at_the_address_that_he_came_to() {
+    let ips = ["127.0.0.1", "127.0.0.2"];
+    let settings = Settings {
+        listen: ips.map(|ip| format!("{ip}:0").parse().unwrap()).to_vec(),
+        relay: Some(RelaySettings {
+            limits: relay::Config::default(),
+            ..relay_settings()
+        }),
+        ..Settings::default()
+    };
+    let server = Server::bind(settings).await.unwrap().start();
+    let port = server.relay_addr().unwrap().port();
+    let mut clients = Vec::new();
+    for (user, ip) in ips.into_iter().enumerate() {
+        let addr = format!("{ip}:{port}").parse().unwrap();
+        for mut client in [
+            TurnClient::udp(addr, user as u64).await,
+            TurnClient::tcp(addr, user as u64).await,
+        ] {
+            let relayed = client.allocate().await.unwrap();
+            assert_eq!(relayed.ip(), addr.ip());
+            clients.push((client, relayed));
+        }
+    }
+    // They reach each other even where private peers are refused, and no other program at these addresses.
+    let (mut one, one_relayed) = clients.swap_remove(0);
+    let (mut two, two_relayed) = clients.pop().unwrap();
+    assert_ne!(one_relayed.ip(), two_relayed.ip());
+    one.permit(two_relayed).await.unwrap();
+    two.permit(one_relayed).await.unwrap();
+    one.send(two_relayed, b"hello").await;
+    assert_eq!(
+        two.hears().await,
+        Heard::Data(one_relayed, b"hello".to_vec())
+    );
+    let other = Peer::new("127.0.0.2").await;
+    one.send(other.addr(), b"x").await;
+    until(&server, |counters| counters.drops_unpermitted == 1).await;
+}

@@ -83,7 +83,11 @@ pub(crate) fn candidate(text: &str) -> Candidate {
 impl Client {
     /// Connects without a `hello`.
     pub(crate) async fn connect(server: &Running) -> Self {
-        let connected = timeout(PATIENCE, connect_async(server.url())).await;
+        Self::connect_at(&server.url()).await
+    }
+
+    async fn connect_at(url: &str) -> Self {
+        let connected = timeout(PATIENCE, connect_async(url)).await;
         let (socket, _) = connected
             .expect("in time")
             .expect("the server takes connections");
@@ -92,7 +96,12 @@ impl Client {
 
     /// Connects and says `hello`.
     pub(crate) async fn greeted(server: &Running) -> Self {
-        let mut client = Self::connect(server).await;
+        Self::greeted_at(&server.url()).await
+    }
+
+    /// Does so at a URL.
+    pub(crate) async fn greeted_at(url: &str) -> Self {
+        let mut client = Self::connect_at(url).await;
         client
             .say(&ClientMessage::Hello {
                 version: 1,
@@ -110,10 +119,14 @@ impl Client {
 
     /// Connects and waits for a partner.
     pub(crate) async fn waiting(server: &Running) -> Self {
-        let mut client = Self::greeted(server).await;
-        client.say(&join()).await;
-        client.hears_waiting().await;
-        client
+        Self::greeted(server).await.waits().await
+    }
+
+    /// Waits for a partner.
+    pub(crate) async fn waits(mut self) -> Self {
+        self.say(&join()).await;
+        self.hears_waiting().await;
+        self
     }
 
     pub(crate) async fn say(&mut self, message: &ClientMessage) {

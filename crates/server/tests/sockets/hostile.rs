@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_tungstenite::{
     MaybeTlsStream, client_async,
-    tungstenite::{Message, protocol::frame::coding::CloseCode},
+    tungstenite::{self, Message, protocol::frame::coding::CloseCode},
 };
 
 use crate::client::{Client, Pair, brief, join, patient, start, until};
@@ -63,6 +63,41 @@ async fn garbage_is_refused_and_the_third_in_a_row_closes() {
         assert_eq!(refusal(&mut client).await, (code, Some(CloseCode::Policy)));
     }
     bystanders.goes_on().await;
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_websockets_and_is_told_when_it_has_them() {
+    let server = start(Settings {
+        max_per_ip: 2,
+        limits_private_ips: true,
+        ..brief()
+    })
+    .await;
+    let mut pair = Pair::meet(&server).await;
+    let stream = TcpStream::connect(server.addr()).await.unwrap();
+
+    let refused = client_async(server.url(), stream).await;
+
+    let Err(tungstenite::Error::Http(response)) = refused else {
+        panic!("expected a refusal, got {refused:?}");
+    };
+    assert_eq!(response.status(), 429);
+    assert_eq!(server.refused_by_ip(), 1);
+    pair.goes_on().await;
+    drop(pair);
+    until(&server, Census::default()).await;
+    Client::greeted(&server).await;
+}
+
+#[tokio::test]
+async fn private_addresses_are_not_limited_as_a_proxy_may_stand_there() {
+    let server = start(Settings {
+        max_per_ip: 1,
+        ..brief()
+    })
+    .await;
+    Pair::meet(&server).await.goes_on().await;
+    assert_eq!(server.refused_by_ip(), 0);
 }
 
 #[tokio::test]

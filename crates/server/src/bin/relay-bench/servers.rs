@@ -117,7 +117,9 @@ fn ours(port: u16) -> anyhow::Result<Command> {
     command
         .args(["--listen", "127.0.0.1:0", "--log", "warn"])
         .args(["--relay-port", &port.to_string(), "--turn-secret", SECRET])
-        .args(["--relay-allow-private", "--relay-max-allocations", "5000"]);
+        .args(["--relay-allow-private", "--relay-max-allocations", "5000"])
+        // More than any machine carries: what is measured is not the limit.
+        .args(["--relay-total-mbits", "1000000"]);
     Ok(command)
 }
 
