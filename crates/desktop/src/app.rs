@@ -9,7 +9,7 @@ use egui::{Context, Ui};
 use engine::{Command, Config, Engine, EngineError, Snapshot};
 
 use crate::actions::Action;
-use crate::connection_check::Checker;
+use crate::connection_check::{Checker, Question};
 use crate::settings::Settings;
 use crate::state::WindowState;
 use crate::theme;
@@ -107,7 +107,11 @@ impl eframe::App for App {
             self.carry_out(command);
         }
         if std::mem::take(&mut self.window.state.wants_check) {
-            self.checker.start(self.window.state.server.clone());
+            let state = &self.window.state;
+            self.checker.start(Question {
+                server: state.server.clone(),
+                is_shielded: state.is_shielded(&self.snapshot),
+            });
         }
     }
 }

@@ -10,8 +10,8 @@ use engine::{AudioSink, AudioSource, DeviceProblem, EndReason, SignallingProblem
 use figures::grouped;
 pub use figures::{bitrate, clock, delay};
 pub use network::{
-    Finding, Mark, SHIELD_QUESTION, check_broke_off, findings, path, relay_side, shield_choice,
-    shield_in_use, shield_stage, verdict,
+    Finding, Mark, SHIELD_QUESTION, check_broke_off, check_under_way, findings, path, relay_side,
+    shield_choice, shield_in_use, shield_stage, verdict,
 };
 
 /// A thing that happened, put to a person.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use engine::{
-    CandidateKind, Ipv6, NatMapping, PathPolicy, PathProtocol, PathView, ReachError, RelayError,
-    RelayTransport, ServerCheck, UdpReach, Verdict,
+    CandidateKind, ConnectionReport, Ipv6, NatMapping, PathPolicy, PathProtocol, PathView,
+    ReachError, RelayError, RelayTransport, ServerCheck, UdpReach, Verdict,
 };
 
 use super::{Explanation, delay};
@@ -123,6 +123,21 @@ pub struct Finding {
     pub mark: Mark,
 }
 
+/// Says that a check is under way, and whom it asks.
+pub fn check_under_way(is_shielded: bool) -> Explanation {
+    if is_shielded {
+        Explanation::new(
+            "Trying the relays…",
+            "Nobody but the server and its relays is asked, as your network address is to stay hidden.",
+        )
+    } else {
+        Explanation::new(
+            "Trying every way…",
+            "This takes a few seconds, and longer where nobody answers.",
+        )
+    }
+}
+
 /// Says that a check ended without an outcome.
 pub fn check_broke_off() -> Explanation {
     Explanation::new(
@@ -143,6 +158,16 @@ pub fn verdict(verdict: Verdict) -> (Explanation, Mark) {
             "Calls will connect",
             "With some strangers directly, with the others through a relay.",
             Mark::Good,
+        ),
+        Verdict::Relayed => (
+            "Calls will connect through a relay",
+            "Your network address is to stay hidden, so nobody but relays was asked.",
+            Mark::Good,
+        ),
+        Verdict::NoRelay => (
+            "Calls will not connect",
+            "Your network address is to stay hidden, and this server has no relay for that.",
+            Mark::Bad,
         ),
         Verdict::DirectWithSomeOnly => (
             "Calls will connect with some strangers",
@@ -183,7 +208,7 @@ pub fn findings(check: &ServerCheck) -> Vec<Finding> {
             mark: Mark::Good,
         },
         finding("UDP", udp(report.udp)),
-        finding("Your router", router(report.nat.mapping)),
+        finding("Your router", router(report)),
     ];
     findings.extend(
         [
@@ -211,8 +236,11 @@ const fn udp(reach: UdpReach) -> (&'static str, Mark) {
     }
 }
 
-const fn router(mapping: NatMapping) -> (&'static str, Mark) {
-    match mapping {
+const fn router(report: &ConnectionReport) -> (&'static str, Mark) {
+    if report.is_relay_only {
+        return ("Not looked at", Mark::Neutral);
+    }
+    match report.nat.mapping {
         NatMapping::NoNat => ("None in between", Mark::Good),
         NatMapping::EndpointIndependent => ("Lets direct calls through", Mark::Good),
         NatMapping::PortIndependent => ("Probably lets direct calls through", Mark::Good),
@@ -285,7 +313,7 @@ const fn reach_error(error: ReachError) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use engine::{ConnectionReport, NatFiltering, NatReport, RelayAnswer, RelayCheck};
+    use engine::{NatFiltering, NatReport, RelayAnswer, RelayCheck};
 
     use super::*;
 
@@ -360,6 +388,19 @@ mod tests {
         );
     }
 
+    #[test]
+    fn of_an_address_that_stays_hidden_nothing_is_said_that_was_not_looked_at() {
+        let mut check = check(Vec::new());
+        check.connection.is_relay_only = true;
+        let router = findings(&check)
+            .into_iter()
+            .find(|finding| finding.name == "Your router");
+        assert_eq!(router.unwrap().words, "Not looked at");
+        let (explanation, mark) = verdict(check.connection.verdict());
+        assert!(explanation.detail.contains("no relay"), "{explanation:?}");
+        assert_eq!(mark, Mark::Bad);
+    }
+
     fn check(relays: Vec<RelayCheck>) -> ServerCheck {
         ServerCheck {
             signalling: Duration::from_millis(90),
@@ -374,6 +415,7 @@ mod tests {
                 },
                 public_address: None,
                 ipv6: Ipv6::Absent,
+                is_relay_only: false,
                 left_out: 0,
                 took: Duration::from_secs(1),
             },

@@ -258,6 +258,7 @@ pub(crate) fn good_report() -> ServerCheck {
             },
             public_address: Some(engine::PublicAddress(([192, 0, 2, 7], 40_000).into())),
             ipv6: Ipv6::Absent,
+            is_relay_only: false,
             left_out: 0,
             took: Duration::from_millis(900),
         },
