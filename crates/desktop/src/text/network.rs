@@ -62,7 +62,7 @@ pub const fn shield_stage(stage: ShieldStage) -> (&'static str, &'static str) {
         ),
         ShieldStage::Switching => (
             "Going direct…",
-            "Both of you agreed. A direct way is being looked for.",
+            "Both of you agreed. A direct way is being looked for, and the stranger can learn your network address meanwhile.",
         ),
         ShieldStage::Direct => (
             "You are connected directly",
@@ -70,7 +70,7 @@ pub const fn shield_stage(stage: ShieldStage) -> (&'static str, &'static str) {
         ),
         ShieldStage::StillRelayed => (
             "No direct way was found",
-            "Your networks let no direct way through, so the call stays on the relay.",
+            "The call stays on the relay. As both of you agreed, the stranger may have learnt your network address all the same.",
         ),
     }
 }
@@ -348,6 +348,21 @@ mod tests {
         for is_shielded in [false, true] {
             let detail = shield_choice(is_shielded).detail;
             assert!(detail.contains("The stranger"), "{detail}");
+        }
+    }
+
+    #[test]
+    fn once_both_have_agreed_it_is_never_said_or_left_to_be_thought_that_the_address_is_hidden() {
+        use ShieldStage::{Direct, StillRelayed, Switching};
+        for stage in [Switching, Direct, StillRelayed] {
+            let (title, detail) = shield_stage(stage);
+            let says_so = ["the stranger can learn", "the stranger may have learnt"];
+            let detail = detail.to_lowercase();
+            assert!(
+                says_so.iter().any(|words| detail.contains(words)),
+                "{detail}"
+            );
+            assert!(!format!("{title} {detail}").contains("hidden"), "{detail}");
         }
     }
 
