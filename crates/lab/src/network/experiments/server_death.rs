@@ -197,6 +197,13 @@ pub(super) fn run(common: &Common, verdicts: &mut Verdicts) -> anyhow::Result<()
         "0",
         lost == 0,
     );
+    let unseen: u64 = deaths.iter().map(|death| death.unseen_pictures).sum();
+    verdicts.note(
+        "server death: pictures sent while away and not shown",
+        unseen.to_string(),
+        "0",
+        unseen == 0,
+    );
     let gaps: Vec<f64> = deaths
         .iter()
         .filter_map(|death| death.longest_gap_ms)
