@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn the_namespaces_of_a_dead_lab_are_removed_and_those_of_a_living_one_are_not() {
-        if let Some(reason) = crate::check::why_network_left_out() {
+        if let Some(reason) = crate::check::why_left_out(&[crate::check::Part::Network]) {
             eprintln!("left out: {reason}");
             return;
         }
