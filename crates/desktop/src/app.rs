@@ -9,7 +9,7 @@ use egui::{Context, Ui};
 use engine::{Command, Config, Engine, EngineError, Snapshot};
 
 use crate::actions::Action;
-use crate::connection_check::{Checker, Question};
+use crate::connection_check::Checker;
 use crate::settings::Settings;
 use crate::state::WindowState;
 use crate::theme;
@@ -106,12 +106,8 @@ impl eframe::App for App {
         for command in self.window.ui(ui, &self.snapshot, Instant::now()) {
             self.carry_out(command);
         }
-        if std::mem::take(&mut self.window.state.wants_check) {
-            let state = &self.window.state;
-            self.checker.start(Question {
-                server: state.server.clone(),
-                is_shielded: state.is_shielded(&self.snapshot),
-            });
+        if let Some(question) = self.window.state.take_question(&self.snapshot) {
+            self.checker.start(question);
         }
     }
 }

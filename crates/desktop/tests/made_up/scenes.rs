@@ -269,6 +269,7 @@ pub(crate) fn good_report() -> ServerCheck {
 fn strict_report() -> ServerCheck {
     let mut report = good_report();
     report.path_policy = PathPolicy::RelayFirst;
+    report.connection.is_relay_only = true;
     report.connection.udp = UdpReach::Blocked;
     report.connection.nat.mapping = NatMapping::Unknown;
     report.connection.public_address = None;
