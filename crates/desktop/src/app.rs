@@ -106,8 +106,8 @@ impl eframe::App for App {
         for command in self.window.ui(ui, &self.snapshot, Instant::now()) {
             self.carry_out(command);
         }
-        if std::mem::take(&mut self.window.state.wants_check) {
-            self.checker.start(self.window.state.server.clone());
+        if let Some(question) = self.window.state.take_question(&self.snapshot) {
+            self.checker.start(question);
         }
     }
 }

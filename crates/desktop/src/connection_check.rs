@@ -23,20 +23,30 @@ pub enum Check {
     Done(Box<Outcome>),
 }
 
+/// What a check is to find out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The address of the signalling server.
+    pub server: String,
+    /// Whether the network address is to stay hidden: then nobody is asked but the server and its relays, who hear of it
+    /// in such a call too.
+    pub is_shielded: bool,
+}
+
 /// Runs checks in a thread of their own, one at a time.
 ///
 /// A check cannot be broken off, as it blocks its thread for up to about 25 seconds; nobody has to wait for it, and its
-/// outcome is thrown away if another server is to be checked by then.
+/// outcome is thrown away if another question is asked by then.
 pub struct Checker {
-    run: fn(&str) -> Outcome,
+    run: fn(&Question) -> Outcome,
     wake: Arc<dyn Fn() + Send + Sync>,
     running: Option<Running>,
-    /// The server to check as soon as the thread is free.
-    next: Option<String>,
+    /// What to find out as soon as the thread is free.
+    next: Option<Question>,
 }
 
 struct Running {
-    server: String,
+    question: Question,
     outcome: Receiver<Outcome>,
 }
 
@@ -46,7 +56,7 @@ impl Checker {
         Self::with(check, wake)
     }
 
-    fn with(run: fn(&str) -> Outcome, wake: impl Fn() + Send + Sync + 'static) -> Self {
+    fn with(run: fn(&Question) -> Outcome, wake: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
             run,
             wake: Arc::new(wake),
@@ -55,12 +65,12 @@ impl Checker {
         }
     }
 
-    /// Checks `server`. A check of the same server that is under way answers for this one too.
-    pub fn start(&mut self, server: String) {
+    /// Begins a check. One with the same question that is under way answers for this one too.
+    pub fn start(&mut self, question: Question) {
         match &self.running {
-            Some(running) if running.server == server => self.next = None,
-            Some(_) => self.next = Some(server),
-            None => self.begin(server),
+            Some(running) if running.question == question => self.next = None,
+            Some(_) => self.next = Some(question),
+            None => self.begin(question),
         }
     }
 
@@ -73,21 +83,21 @@ impl Checker {
         };
         self.running = None;
         match self.next.take() {
-            Some(server) => {
-                self.begin(server);
+            Some(question) => {
+                self.begin(question);
                 None
             }
             None => Some(outcome),
         }
     }
 
-    fn begin(&mut self, server: String) {
+    fn begin(&mut self, question: Question) {
         let (sender, outcome) = channel();
-        let (run, wake, url) = (self.run, Arc::clone(&self.wake), server.clone());
+        let (run, wake, asked) = (self.run, Arc::clone(&self.wake), question.clone());
         let thread = std::thread::Builder::new().name("connection-check".to_owned());
         let work = move || {
             // Nobody listens any more when the window is closed.
-            drop(sender.send(run(&url)));
+            drop(sender.send(run(&asked)));
             wake();
         };
         if let Err(error) = thread.spawn(work) {
@@ -95,12 +105,16 @@ impl Checker {
             tracing::warn!(%error, "there is no thread for the connection check");
             (self.wake)();
         }
-        self.running = Some(Running { server, outcome });
+        self.running = Some(Running { question, outcome });
     }
 }
 
-fn check(server: &str) -> Outcome {
-    engine::check_server(server, CheckConfig::default()).map_err(|error| match error {
+fn check(question: &Question) -> Outcome {
+    let config = CheckConfig {
+        relay_only: question.is_shielded,
+        ..CheckConfig::default()
+    };
+    engine::check_server(&question.server, config).map_err(|error| match error {
         ServerCheckError::Signalling(problem) => text::signalling_problem(&problem),
         ServerCheckError::Thread(error) => {
             tracing::warn!(%error, "the connection check cannot begin");
@@ -118,15 +132,22 @@ mod tests {
     use super::*;
 
     /// A checker that says which server it checked, and a receiver that hears each end of a thread.
-    fn checker(run: fn(&str) -> Outcome) -> (Checker, Receiver<()>) {
+    fn checker(run: fn(&Question) -> Outcome) -> (Checker, Receiver<()>) {
         let (sender, woken) = sync_channel(8);
         let checker = Checker::with(run, move || sender.send(()).expect("the test listens"));
         (checker, woken)
     }
 
-    fn said(title: &str) -> Outcome {
+    fn about(server: &str) -> Question {
+        Question {
+            server: server.to_owned(),
+            is_shielded: false,
+        }
+    }
+
+    fn said(question: &Question) -> Outcome {
         Err(Explanation {
-            title: title.to_owned(),
+            title: question.server.clone(),
             detail: String::new(),
         })
     }
@@ -135,34 +156,55 @@ mod tests {
     fn an_outcome_comes_once_and_the_window_is_woken_for_it() {
         let (mut checker, woken) = checker(said);
         assert_eq!(checker.take(), None);
-        checker.start("a".to_owned());
+        checker.start(about("a"));
         wait(&woken);
-        assert_eq!(checker.take(), Some(said("a")));
+        assert_eq!(checker.take(), Some(said(&about("a"))));
         assert_eq!(checker.take(), None);
     }
 
     #[test]
     fn however_often_it_is_asked_for_there_is_one_thread_and_the_newest_server_wins() {
         static RUNS: AtomicUsize = AtomicUsize::new(0);
-        let (mut checker, woken) = checker(|server| {
+        let (mut checker, woken) = checker(|question| {
             RUNS.fetch_add(1, Ordering::SeqCst);
             std::thread::sleep(Duration::from_millis(50));
-            said(server)
+            said(question)
         });
         for server in ["a", "a", "b", "c"] {
-            checker.start(server.to_owned());
+            checker.start(about(server));
         }
         wait(&woken);
         assert_eq!(checker.take(), None, "nobody waits for a any more");
         wait(&woken);
-        assert_eq!(checker.take(), Some(said("c")));
+        assert_eq!(checker.take(), Some(said(&about("c"))));
         assert_eq!(RUNS.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn what_was_found_before_the_address_was_to_stay_hidden_is_no_answer_any_more() {
+        let (mut checker, woken) = checker(|question| {
+            Err(Explanation {
+                title: question.is_shielded.to_string(),
+                detail: String::new(),
+            })
+        });
+        let question = about("a");
+        checker.start(question.clone());
+        checker.start(Question {
+            is_shielded: true,
+            ..question
+        });
+        wait(&woken);
+        assert_eq!(checker.take(), None);
+        wait(&woken);
+        let outcome = checker.take().expect("the second check is over");
+        assert_eq!(outcome.expect_err("as above").title, "true");
     }
 
     #[test]
     fn a_thread_that_breaks_off_is_an_outcome_too() {
         let (mut checker, _woken) = checker(|_| panic!("a trial"));
-        checker.start("a".to_owned());
+        checker.start(about("a"));
         let start = Instant::now();
         let outcome = loop {
             if let Some(outcome) = checker.take() {
@@ -176,7 +218,7 @@ mod tests {
 
     #[test]
     fn an_address_that_is_none_is_told_in_words() {
-        let outcome = check("not a server");
+        let outcome = check(&about("not a server"));
         let title = outcome.expect_err("nothing can be checked there").title;
         assert_eq!(title, "This is not a server address");
     }

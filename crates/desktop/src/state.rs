@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use engine::{CallView, Snapshot, Speaker, Statistics};
 
-use crate::connection_check::{Check, Outcome};
+use crate::connection_check::{Check, Outcome, Question};
 use crate::shield::Shield;
 use crate::trouble::Trouble;
 
@@ -30,7 +30,7 @@ pub struct WindowState {
     pub shield_choice: Option<bool>,
     /// The connection check, while its card is open.
     pub check: Option<Check>,
-    /// The person wants the check to begin; whoever can run one takes this back.
+    /// The person wants the check to begin; see [`WindowState::take_question`].
     pub wants_check: bool,
     /// What the person likes to talk about.
     pub interests: Vec<String>,
@@ -212,6 +212,14 @@ impl WindowState {
     pub fn begin_check(&mut self, now: Instant) {
         self.check = Some(Check::Running { since: now });
         self.wants_check = true;
+    }
+
+    /// What the check is to find out that the person has asked for, once.
+    pub fn take_question(&mut self, snapshot: &Snapshot) -> Option<Question> {
+        std::mem::take(&mut self.wants_check).then(|| Question {
+            server: self.server.clone(),
+            is_shielded: self.is_shielded(snapshot),
+        })
     }
 
     /// Takes note of the outcome of a check. Whoever closed the card meanwhile does not want it.

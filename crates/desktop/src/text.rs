@@ -2,17 +2,16 @@
 //!
 //! The rest of the program speaks of partners; here they are strangers, because that is what a person calls them.
 
+mod check;
 mod figures;
 mod network;
 
 use engine::{AudioSink, AudioSource, DeviceProblem, EndReason, SignallingProblem, VideoSource};
 
+pub use check::{Finding, Mark, check_broke_off, check_under_way, findings, verdict};
 use figures::grouped;
 pub use figures::{bitrate, clock, delay};
-pub use network::{
-    Finding, Mark, SHIELD_QUESTION, check_broke_off, findings, path, relay_side, shield_choice,
-    shield_in_use, shield_stage, verdict,
-};
+pub use network::{SHIELD_QUESTION, path, relay_side, shield_choice, shield_in_use, shield_stage};
 
 /// A thing that happened, put to a person.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -32,11 +32,14 @@ pub enum ServerCheckError {
 
 /// Asks the signalling server at `url` for its STUN and TURN servers, and checks what a call could use of them.
 ///
+/// Where the server wants calls to begin over a relay, nobody but relays is asked, as if `config.relay_only` said so: a
+/// call would ask no more.
+///
 /// Blocks the thread: up to about twenty seconds where the signalling server is silent, plus `config.limit`.
 ///
 /// # Errors
 /// When the signalling server cannot be asked. Servers that do not work are what the report is about.
-pub fn check_server(url: &str, config: CheckConfig) -> Result<ServerCheck, ServerCheckError> {
+pub fn check_server(url: &str, mut config: CheckConfig) -> Result<ServerCheck, ServerCheckError> {
     // Fails when somebody installed one before, which is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -47,6 +50,7 @@ pub fn check_server(url: &str, config: CheckConfig) -> Result<ServerCheck, Serve
         let began = Instant::now();
         let prepared = prepare(url).await.map_err(ServerCheckError::Signalling)?;
         let signalling = began.elapsed();
+        config.relay_only |= !prepared.path_policy.is_any();
         Ok(ServerCheck {
             signalling,
             path_policy: prepared.path_policy,

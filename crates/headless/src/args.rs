@@ -44,6 +44,9 @@ pub struct CheckArgs {
     /// Shows the public address as well. Keep it to yourself.
     #[arg(long)]
     pub show_address: bool,
+    /// Asks relays and nobody else, as for calls that hide the network address.
+    #[arg(long)]
+    pub relay_only: bool,
     /// How many seconds the STUN and TURN servers have.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=60))]
     pub limit: u32,

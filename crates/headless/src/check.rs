@@ -16,6 +16,7 @@ use crate::args::CheckArgs;
 pub fn check(args: &CheckArgs) -> anyhow::Result<bool> {
     let config = CheckConfig {
         limit: Duration::from_secs(args.limit.into()),
+        relay_only: args.relay_only,
         ..CheckConfig::default()
     };
     let check = engine::check_server(&args.server, config)?;
@@ -29,7 +30,13 @@ pub fn check(args: &CheckArgs) -> anyhow::Result<bool> {
 
 fn are_calls_expected(check: &ServerCheck) -> bool {
     match check.connection.verdict() {
-        Verdict::DirectLikely | Verdict::RelayNeeded | Verdict::RelayOverStreamOnly => true,
-        Verdict::DirectWithSomeOnly | Verdict::NoConnection | Verdict::NothingToAsk => false,
+        Verdict::DirectLikely
+        | Verdict::RelayNeeded
+        | Verdict::Relayed
+        | Verdict::RelayOverStreamOnly => true,
+        Verdict::DirectWithSomeOnly
+        | Verdict::NoRelay
+        | Verdict::NoConnection
+        | Verdict::NothingToAsk => false,
     }
 }

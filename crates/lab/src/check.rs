@@ -1,39 +1,98 @@
-//! Whether this machine can run the lab, and the tests that need it.
+//! Which parts of the lab this machine can run, and the tests that need them.
 
+use std::fmt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
-/// Says whether tests that need the lab run: "on" and "off" are orders; without it they run where they can.
+use crate::network::{NatKind, Network};
+
+/// Says which tests that need the lab run: "on" means all, "off" none, and a list ("camera,network") those that need
+/// nothing else. Without it they run where they can.
 pub const SWITCH: &str = "PASSERBY_LAB";
 /// The first Linux whose FUSE can hand pages through to a program, which the virtual camera's frames need.
 const PASSTHROUGH: (u32, u32) = (6, 9);
-/// What the virtual sound and display, and the tests in them, are made of.
-const TOOLS: [&str; 6] = ["pulseaudio", "paplay", "parec", "Xvfb", "xdotool", "import"];
 
-/// What the network lab is made of.
-const NETWORK_TOOLS: [&str; 4] = ["conntrack", "ip", "nft", "unshare"];
+/// What the lab is made of. A machine may be able to run some of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Virtual cameras.
+    Camera,
+    /// A private sound server.
+    Sound,
+    /// A private X display.
+    Display,
+    /// Namespaces with NAT boxes and cables between them.
+    Network,
+}
 
-/// Why tests that need the lab's devices are to be left out, if they are.
-///
-/// A machine that cannot run the lab is no reason when [`SWITCH`] says "on": then the tests shall fail in words.
-pub fn why_left_out() -> Option<String> {
-    match std::env::var(SWITCH).as_deref() {
-        Ok("on") => None,
-        Ok("off") => Some(format!("{SWITCH}=off")),
-        _ => why_impossible(),
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Camera => "camera",
+            Self::Sound => "sound",
+            Self::Display => "display",
+            Self::Network => "network",
+        })
     }
 }
 
-/// What this machine lacks for any part of the lab, if it lacks something.
-pub fn why_some_is_impossible() -> Option<String> {
-    let devices = why_impossible().map(|reason| format!("camera, sound and display: {reason}"));
-    let network = why_network_impossible().map(|reason| format!("network: {reason}"));
-    let reasons: Vec<String> = devices.into_iter().chain(network).collect();
-    (!reasons.is_empty()).then(|| reasons.join("; "))
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Camera, Self::Sound, Self::Display, Self::Network];
+
+    /// What this machine lacks for it, if it lacks something.
+    pub fn why_impossible(self) -> Option<String> {
+        match self {
+            Self::Camera => why_no_camera(),
+            Self::Sound => missing(&["pulseaudio", "paplay", "parec"]),
+            // The last two look at what is on it, in the tests.
+            Self::Display => missing(&["Xvfb", "xdotool", "import"]),
+            Self::Network => why_no_network(),
+        }
+    }
 }
 
-/// What this machine lacks for cameras, sound and displays, if it lacks something.
-pub fn why_impossible() -> Option<String> {
+/// Why a test that needs these parts is to be left out, if it is.
+///
+/// A machine that cannot run them is no reason when [`SWITCH`] names them all: then the test shall fail in words.
+pub fn why_left_out(needed: &[Part]) -> Option<String> {
+    let switch = std::env::var(SWITCH).ok();
+    needed
+        .iter()
+        .find_map(|part| match is_wanted(switch.as_deref(), *part) {
+            Some(true) => None,
+            Some(false) => Some(format!(
+                "{SWITCH}={} has no {part}",
+                switch.as_deref().unwrap_or_default()
+            )),
+            None => part
+                .why_impossible()
+                .map(|reason| format!("{part}: {reason}")),
+        })
+}
+
+/// Whether the switch says that tests of this part must run, or that they must not; `None` if it says nothing.
+fn is_wanted(switch: Option<&str>, part: Part) -> Option<bool> {
+    match switch? {
+        "" => None,
+        "on" => Some(true),
+        list => Some(list.split(',').any(|name| name.trim() == part.to_string())),
+    }
+}
+
+/// Says of each part whether it can run here, on the standard output; returns whether all can.
+pub fn report() -> bool {
+    let reasons = Part::ALL.map(|part| (part, part.why_impossible()));
+    for (part, reason) in &reasons {
+        match reason {
+            None => println!("{part}: yes"),
+            Some(reason) => println!("{part}: no: {}", reason.replace('\n', " ")),
+        }
+    }
+    reasons.iter().all(|(_, reason)| reason.is_none())
+}
+
+fn why_no_camera() -> Option<String> {
     if !crate::ffi::is_root() {
         return Some("a virtual camera is mounted as /dev/video*, which needs root".to_owned());
     }
@@ -41,54 +100,34 @@ pub fn why_impossible() -> Option<String> {
         return Some("this kernel has no FUSE".to_owned());
     }
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    if kernel_version(&release) < Some(PASSTHROUGH) {
-        let (major, minor) = PASSTHROUGH;
-        return Some(format!(
-            "the virtual camera needs FUSE passthrough, Linux {major}.{minor} or newer"
-        ));
-    }
-    let missing: Vec<&str> = TOOLS.into_iter().filter(|tool| !is_on_path(tool)).collect();
-    (!missing.is_empty()).then(|| format!("not installed: {}", missing.join(", ")))
+    let (major, minor) = PASSTHROUGH;
+    (kernel_version(&release) < Some(PASSTHROUGH)).then(|| {
+        format!("the virtual camera needs FUSE passthrough, Linux {major}.{minor} or newer")
+    })
 }
 
-/// Why tests that need the network lab are to be left out, if they are; see [`why_left_out`].
-pub fn why_network_left_out() -> Option<String> {
-    match std::env::var(SWITCH).as_deref() {
-        Ok("on") => None,
-        Ok("off") => Some(format!("{SWITCH}=off")),
-        _ => why_network_impossible(),
-    }
+/// Builds a whole network once: root in a container may not be allowed to, and a kernel may be built without something.
+fn why_no_network() -> Option<String> {
+    static REASON: OnceLock<Option<String>> = OnceLock::new();
+    let trial = || {
+        if !crate::ffi::is_root() {
+            return Some("network namespaces need root".to_owned());
+        }
+        missing(&["conntrack", "ip", "kill", "nft"]).or_else(|| {
+            let built = Network::build(NatKind::Symmetric, NatKind::Open);
+            built.err().map(|error| format!("{error:#}"))
+        })
+    };
+    REASON.get_or_init(trial).clone()
 }
 
-/// What this machine lacks for the network lab, if it lacks something.
-pub fn why_network_impossible() -> Option<String> {
-    if !crate::ffi::is_root() {
-        return Some("network namespaces need root".to_owned());
-    }
-    if !Path::new("/dev/net/tun").exists() {
-        return Some(
-            "this kernel has no /dev/net/tun, of which the lab's cables are made".to_owned(),
-        );
-    }
-    let missing: Vec<&str> = NETWORK_TOOLS
-        .into_iter()
+fn missing(tools: &[&str]) -> Option<String> {
+    let missing: Vec<&str> = tools
+        .iter()
+        .copied()
         .filter(|tool| !is_on_path(tool))
         .collect();
-    if !missing.is_empty() {
-        return Some(format!("not installed: {}", missing.join(", ")));
-    }
-    // Root in a container may not be allowed to, and a kernel may be built without: only trying tells.
-    let trial = Command::new("unshare")
-        .args([
-            "--net",
-            "nft",
-            "add table ip lab; add chain ip lab nat { type nat hook postrouting priority 0; }",
-        ])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    let works = trial.is_ok_and(|status| status.success());
-    (!works).then(|| "network namespaces with nftables cannot be made here".to_owned())
+    (!missing.is_empty()).then(|| format!("not installed: {}", missing.join(", ")))
 }
 
 /// Major and minor number of a kernel's release, such as "6.12.3-amd64".
@@ -113,5 +152,25 @@ mod tests {
         assert_eq!(kernel_version("6.9.0"), Some((6, 9)));
         assert!(kernel_version("6.8.12") < Some(PASSTHROUGH));
         assert!(kernel_version("strange") < Some(PASSTHROUGH));
+    }
+
+    #[test]
+    fn a_part_that_is_missing_leaves_out_the_tests_that_need_it_and_no_others() {
+        let wanted = |switch| Part::ALL.map(|part| is_wanted(switch, part));
+        assert_eq!(wanted(None), [None; 4]);
+        assert_eq!(wanted(Some("")), [None; 4]);
+        assert_eq!(wanted(Some("on")), [Some(true); 4]);
+        assert_eq!(wanted(Some("off")), [Some(false); 4]);
+        assert_eq!(
+            wanted(Some("sound, network")),
+            [false, true, false, true].map(Some)
+        );
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        assert_eq!(missing(&["sh"]), None);
+        let reason = missing(&["no-such-tool", "sh"]).unwrap();
+        assert_eq!(reason, "not installed: no-such-tool");
     }
 }

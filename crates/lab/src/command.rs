@@ -106,6 +106,24 @@ impl Running {
         Ok(None)
     }
 
+    /// Waits for the end; returns the exit code, or `None` if `longest` passes first.
+    ///
+    /// # Errors
+    /// When the lab was interrupted.
+    pub(crate) fn wait(&mut self, longest: Duration) -> anyhow::Result<Option<u8>> {
+        let deadline = Instant::now() + longest;
+        while Instant::now() < deadline {
+            if let Some(code) = self.exit_code()? {
+                return Ok(Some(code));
+            }
+            if ffi::is_stop_requested() {
+                anyhow::bail!("interrupted");
+            }
+            std::thread::sleep(TICK);
+        }
+        Ok(None)
+    }
+
     fn urge(&mut self) -> io::Result<()> {
         match self.asked_at {
             None => {

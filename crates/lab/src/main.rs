@@ -63,7 +63,7 @@ mod program {
             #[arg(last = true, required = true)]
             command: Vec<OsString>,
         },
-        /// Says whether this machine can run all of the lab, and if not, what it lacks.
+        /// Says which parts of the lab this machine can run, and what it lacks for the others; exits with 77 if there are some.
         Check,
         /// A private X display with a window manager, if there is one.
         Display {
@@ -107,10 +107,11 @@ mod program {
                 Part::As { user, command } => lab::sound::run_as(&user, &command),
                 Part::Voice(options) => lab::network::voice::run(&options),
                 Part::Experiment(experiment) => lab::network::experiments::run(&experiment),
-                Part::Check => match lab::check::why_some_is_impossible() {
-                    Some(reason) => Err(Unavailable(reason).into()),
-                    None => Ok(0),
-                },
+                Part::Check => Ok(if lab::check::report() {
+                    0
+                } else {
+                    CANNOT_RUN_HERE
+                }),
                 Part::Display { size, command } => lab::display::run(size, &command),
             }
         });

@@ -28,7 +28,7 @@ pub mod voice;
 pub use behaviour::{Behaviour, Filtering, Mapping, Responder};
 pub use cable::{Cable, Counts, Way};
 pub use client::{Client, ClientOptions};
-pub use flows::{Flow, Path};
+pub use flows::Path;
 pub use namespace::Namespace;
 pub use nat::{NatKind, can_be_direct};
 pub use servers::{RelayKind, Servers};

@@ -48,6 +48,9 @@ pub struct CheckConfig {
     pub limit: Duration,
     /// Certificates that TLS servers may show besides those that the system trusts.
     pub extra_roots: Vec<CertificateDer<'static>>,
+    /// Asks relays and nobody else, as a person wants it whose address is to stay hidden: no STUN server hears of this
+    /// machine, and the kind of NAT is not looked at, for nothing would come of it.
+    pub relay_only: bool,
 }
 
 impl CheckConfig {
@@ -60,6 +63,7 @@ impl Default for CheckConfig {
         Self {
             limit: Duration::from_secs(5),
             extra_roots: Vec::new(),
+            relay_only: false,
         }
     }
 }
@@ -80,16 +84,18 @@ enum Finding {
 pub async fn check_connection(servers: &[IceServer], config: CheckConfig) -> ConnectionReport {
     let began = Instant::now();
     let deadline = began + config.limit.max(CheckConfig::SHORTEST);
-    let (targets, left_out) = target::targets(servers, MAX_URLS);
+    let (targets, left_out) = target::targets(servers, config.relay_only, MAX_URLS);
     let tls = Tls::new(config.extra_roots);
 
     let mut checks = JoinSet::new();
-    let udp_servers: Vec<Target> = targets
-        .iter()
-        .filter(|target| target.is_udp())
-        .cloned()
-        .collect();
-    checks.spawn(async move { Finding::Nat(nat::discover(udp_servers, deadline).await) });
+    if !config.relay_only {
+        let udp_servers: Vec<Target> = targets
+            .iter()
+            .filter(|target| target.is_udp())
+            .cloned()
+            .collect();
+        checks.spawn(async move { Finding::Nat(nat::discover(udp_servers, deadline).await) });
+    }
     checks.spawn(async { Finding::Ipv6(ipv6::look().await) });
     for (number, target) in targets.into_iter().enumerate() {
         let tls = tls.clone();
@@ -126,6 +132,7 @@ pub async fn check_connection(servers: &[IceServer], config: CheckConfig) -> Con
         ipv6: ipv6::reach(local, &stun, &relays),
         stun,
         relays,
+        is_relay_only: config.relay_only,
         left_out,
         took: began.elapsed(),
     }

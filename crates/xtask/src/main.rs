@@ -19,6 +19,7 @@ cargo xtask test                 every check: format, clippy, docs, tests, and t
 cargo xtask lab [NAME ARGS..]     experiments on a virtual network (all, or matrix, change, relayed, next, server-death, loss);
                                  or runs a command with a virtual camera, sound or display (see docs/lab.md)
 cargo xtask bench [ARGS..]       measures calls and prints a table
+cargo xtask bench relay [ARGS..] measures how much the server's relay carries, beside coturn
 cargo xtask gallery              every screen of the window with made-up data
 cargo xtask setup                installs the system packages for all of these, and nothing else
 ";

@@ -9,6 +9,9 @@ const LIST: &str = include_str!("../../../.github/linux-deps.txt");
 /// Programs that must be there to build, wherever they come from.
 const TOOLS: [&str; 2] = ["cmake", "nasm"];
 
+/// Packages that Debian starts as a service when they are installed. We want the programs alone.
+const SERVICES: [&str; 1] = ["coturn"];
+
 /// Installs what is missing of `sections` on Debian and its kin. Elsewhere says what is needed.
 ///
 /// # Errors
@@ -37,6 +40,7 @@ pub(crate) fn ensure(sections: &[&str]) -> Result<(), String> {
     let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
     install.extend(&missing);
     if apt(&install) {
+        unwanted_services(&missing).for_each(stop_service);
         Ok(())
     } else if is_updated {
         Err(format!(
@@ -110,21 +114,55 @@ fn is_root() -> bool {
     id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
+/// The services that came with packages that were not there before. One that was is somebody's.
+fn unwanted_services<'list>(installed: &[&'list str]) -> impl Iterator<Item = &'list str> {
+    installed
+        .iter()
+        .copied()
+        .filter(|package| SERVICES.contains(package))
+}
+
+/// Ends a service, and keeps it from coming back at the next start of the machine.
+fn stop_service(name: &str) {
+    let orders: &[&[&str]] = if Path::new("/run/systemd/system").exists() {
+        &[&["systemctl", "disable", "--now", name]]
+    } else {
+        &[
+            &["service", name, "stop"],
+            &["update-rc.d", name, "disable"],
+        ]
+    };
+    println!("{name} was installed for tests; its service is switched off");
+    for order in orders {
+        if !as_root(order) {
+            eprintln!(
+                "`{}` failed: {name} may be running as a service",
+                order.join(" ")
+            );
+        }
+    }
+}
+
 fn apt(args: &[&str]) -> bool {
+    as_root(&[&["apt-get"], args].concat())
+}
+
+/// Runs a command as the superuser, without questions; whether it went well.
+fn as_root(words: &[&str]) -> bool {
     let mut command = if is_root() {
-        Command::new("apt-get")
+        Command::new("env")
     } else {
         let mut sudo = Command::new("sudo");
         if !std::io::stdin().is_terminal() {
             // Nobody is there to type a password: fail instead of waiting.
             sudo.arg("--non-interactive");
         }
-        sudo.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        sudo.arg("env");
         sudo
     };
     let status = command
-        .args(args)
-        .env("DEBIAN_FRONTEND", "noninteractive")
+        .arg("DEBIAN_FRONTEND=noninteractive")
+        .args(words)
         .stdin(Stdio::inherit())
         .status();
     status.is_ok_and(|status| status.success())
@@ -138,6 +176,14 @@ mod tests {
     fn a_package_of_two_sections_is_listed_once() {
         let list = "# words\n[a]\nx\ny\n\n[b]\ny\nz\n[c]\nw\n";
         assert_eq!(packages(list, &["a", "b"]), ["x", "y", "z"]);
+    }
+
+    #[test]
+    fn a_service_that_was_there_before_is_left_alone() {
+        let stopped =
+            |installed: &[&'static str]| -> Vec<&str> { unwanted_services(installed).collect() };
+        assert_eq!(stopped(&["iproute2", "coturn"]), ["coturn"]);
+        assert_eq!(stopped(&["iproute2"]), [""; 0]);
     }
 
     #[test]

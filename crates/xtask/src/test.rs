@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::packages::{self, is_on_path};
 use crate::process::{binary, cargo, run};
 
-/// Tells the tests that need the lab that they must run ("on") or are left out ("off").
+/// Tells the tests that need the lab which parts of it there are: they must run, and those that need others are left out.
 const LAB_SWITCH: &str = "PASSERBY_LAB";
 
 /// Runs every check that can run here, and names those that cannot.
@@ -45,18 +45,12 @@ pub(crate) fn run_checks() -> Result<(), String> {
     );
     let mut tests = cargo();
     tests.args(["test", "--workspace", "--no-fail-fast"]);
-    match why_no_lab() {
-        None => {
-            tests.env(LAB_SWITCH, "on");
-        }
-        Some(reason) => {
-            tests.env(LAB_SWITCH, "off");
-            report.skip(
-                "the lab tests (virtual camera, sound, display and network)",
-                &reason,
-            );
-        }
+    let lab = Lab::ask();
+    for (part, reason) in &lab.missing {
+        println!("\nNOT ALL IS TESTED: there is no virtual {part} here: {reason}");
+        report.skip(&format!("lab tests that need a virtual {part}"), reason);
     }
+    tests.env(LAB_SWITCH, lab.switch());
     if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
         // The software driver that draws the pictures of the window complains about its absence, once per picture.
         tests.env("XDG_RUNTIME_DIR", std::env::temp_dir());
@@ -71,14 +65,54 @@ pub(crate) fn run_checks() -> Result<(), String> {
     report.end()
 }
 
-/// Why the lab cannot run on this machine, if it cannot. The tests have been built, and the lab with them.
-fn why_no_lab() -> Option<String> {
-    let output = match Command::new(binary("debug", "lab")).arg("check").output() {
-        Ok(output) if output.status.success() => return None,
-        Ok(output) => output.stderr,
-        Err(error) => return Some(format!("the lab could not be asked: {error}")),
-    };
-    Some(String::from_utf8_lossy(&output).trim().to_owned())
+/// Which parts of the lab this machine can run.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Lab {
+    present: Vec<String>,
+    /// With the reason.
+    missing: Vec<(String, String)>,
+}
+
+impl Lab {
+    /// Asks the lab itself. The tests have been built, and the lab with them.
+    fn ask() -> Self {
+        match Command::new(binary("debug", "lab")).arg("check").output() {
+            Ok(output) => Self::read(
+                &String::from_utf8_lossy(&output.stdout),
+                &String::from_utf8_lossy(&output.stderr),
+            ),
+            Err(error) => Self::read("", &error.to_string()),
+        }
+    }
+
+    /// Reads lines like "sound: yes" and "camera: no: needs root". `complaint` is the reason if there are none.
+    fn read(said: &str, complaint: &str) -> Self {
+        let mut lab = Self::default();
+        for (part, answer) in said.lines().filter_map(|line| line.split_once(": ")) {
+            if answer == "yes" {
+                lab.present.push(part.to_owned());
+            } else {
+                let reason = answer.trim_start_matches("no: ");
+                lab.missing.push((part.to_owned(), reason.to_owned()));
+            }
+        }
+        if lab == Self::default() {
+            let all = "camera, sound, display or network".to_owned();
+            lab.missing.push((all, complaint.trim().to_owned()));
+        }
+        lab
+    }
+
+    /// What the tests are told: "on", "off" or the parts that there are.
+    fn switch(&self) -> String {
+        if self.missing.is_empty() {
+            "on".to_owned()
+        } else if self.present.is_empty() {
+            "off".to_owned()
+        } else {
+            self.present.join(",")
+        }
+    }
 }
 
 #[derive(Default)]
@@ -114,7 +148,7 @@ impl Report {
 
     fn skip(&mut self, name: &str, reason: &str) {
         self.lines
-            .push(format!("skipped           {name}: {reason}"));
+            .push(format!("SKIPPED           {name}: {reason}"));
     }
 
     fn end(self) -> Result<(), String> {
@@ -127,5 +161,26 @@ impl Report {
         } else {
             Err(format!("failed: {}", self.failed.join(", ")))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_part_that_is_missing_leaves_the_others_on() {
+        let lab = Lab::read("camera: no: needs root\nsound: yes\nnetwork: yes\n", "");
+        assert_eq!(lab.switch(), "sound,network");
+        let missing = ("camera".to_owned(), "needs root".to_owned());
+        assert_eq!(lab.missing, [missing]);
+        assert_eq!(Lab::read("camera: yes\nsound: yes\n", "").switch(), "on");
+    }
+
+    #[test]
+    fn a_lab_that_cannot_be_asked_is_off_and_says_why() {
+        let lab = Lab::read("", "lab: cannot run here: it needs Linux\n");
+        assert_eq!(lab.switch(), "off");
+        assert_eq!(lab.missing[0].1, "lab: cannot run here: it needs Linux");
     }
 }

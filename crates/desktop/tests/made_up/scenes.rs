@@ -258,6 +258,7 @@ pub(crate) fn good_report() -> ServerCheck {
             },
             public_address: Some(engine::PublicAddress(([192, 0, 2, 7], 40_000).into())),
             ipv6: Ipv6::Absent,
+            is_relay_only: false,
             left_out: 0,
             took: Duration::from_millis(900),
         },
@@ -268,6 +269,7 @@ pub(crate) fn good_report() -> ServerCheck {
 fn strict_report() -> ServerCheck {
     let mut report = good_report();
     report.path_policy = PathPolicy::RelayFirst;
+    report.connection.is_relay_only = true;
     report.connection.udp = UdpReach::Blocked;
     report.connection.nat.mapping = NatMapping::Unknown;
     report.connection.public_address = None;

@@ -12,6 +12,8 @@ struct Report {
     verdict: &'static str,
     signalling_ms: f64,
     path_policy: PathPolicy,
+    /// Whether nobody but relays was asked.
+    relay_only: bool,
     udp: &'static str,
     nat: Nat,
     ipv6: &'static str,
@@ -90,6 +92,8 @@ pub(super) fn text(check: &ServerCheck, shows_address: bool) -> serde_json::Resu
         verdict: match report.verdict() {
             Verdict::DirectLikely => "direct_likely",
             Verdict::RelayNeeded => "relay_needed",
+            Verdict::Relayed => "relayed",
+            Verdict::NoRelay => "no_relay",
             Verdict::DirectWithSomeOnly => "direct_with_some_only",
             Verdict::RelayOverStreamOnly => "relay_over_stream_only",
             Verdict::NoConnection => "no_connection",
@@ -97,6 +101,7 @@ pub(super) fn text(check: &ServerCheck, shows_address: bool) -> serde_json::Resu
         },
         signalling_ms: ms(check.signalling),
         path_policy: check.path_policy,
+        relay_only: report.is_relay_only,
         udp: match report.udp {
             UdpReach::Works => "works",
             UdpReach::Blocked => "blocked",

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use engine::{
-    Ipv6, NatFiltering, NatMapping, PathPolicy, RelayAnswer, RelayTransport, ServerCheck, UdpReach,
-    Verdict,
+    ConnectionReport, Ipv6, NatFiltering, NatMapping, PathPolicy, RelayAnswer, RelayTransport,
+    ServerCheck, UdpReach, Verdict,
 };
 
 /// The report, a few lines long. The public address is in it only if it is asked for.
@@ -18,7 +18,7 @@ pub(super) fn text(check: &ServerCheck, shows_address: bool) -> String {
             ms(check.signalling)
         ),
         format!("UDP:               {}", udp(report.udp)),
-        format!("NAT:               {}", mapping(report.nat.mapping)),
+        format!("NAT:               {}", nat(report)),
     ];
     if let Some(words) = filtering(report.nat.filtering) {
         lines.push(format!("                   {words}"));
@@ -36,7 +36,12 @@ pub(super) fn text(check: &ServerCheck, shows_address: bool) -> String {
         lines.push(format!("Public address:    {words}"));
     }
     if report.stun.is_empty() && report.relays.is_empty() {
-        lines.push("STUN and TURN:     the server names none".to_owned());
+        let what = if report.is_relay_only {
+            "TURN:              the server names none"
+        } else {
+            "STUN and TURN:     the server names none"
+        };
+        lines.push(what.to_owned());
     }
     for check in &report.stun {
         let version = if check.is_ipv6 { " over IPv6" } else { "" };
@@ -73,6 +78,10 @@ const fn verdict(verdict: Verdict) -> &'static str {
         Verdict::RelayNeeded => {
             "Calls will connect: directly with some strangers, through a relay with the others."
         }
+        Verdict::Relayed => "Calls will connect through a relay. Nobody but relays was asked.",
+        Verdict::NoRelay => {
+            "Calls that hide the network address will not connect: the server names no relay."
+        }
         Verdict::DirectWithSomeOnly => {
             "Calls will connect with some strangers only: the NAT here needs a relay, and none works."
         }
@@ -91,6 +100,14 @@ const fn udp(reach: UdpReach) -> &'static str {
         UdpReach::Works => "gets through",
         UdpReach::Blocked => "is blocked: servers answer over TCP or TLS only",
         UdpReach::Unknown => "unknown: no server answers",
+    }
+}
+
+const fn nat(report: &ConnectionReport) -> &'static str {
+    if report.is_relay_only {
+        "not looked at, as nobody but relays is asked"
+    } else {
+        mapping(report.nat.mapping)
     }
 }
 

@@ -143,14 +143,13 @@ fn probe_camera(source: VideoSource, settings: CameraSettings, frames: u64, long
         }
     }
     let counters = camera.counters();
-    let stopping_at = Instant::now();
     drop(camera);
     let span = seen
         .last_at
         .zip(seen.first_at)
         .map_or(Duration::ZERO, |(last, first)| last - first);
     println!(
-        "frames={} fps={:.2} size={}x{} marks={} in_order={} broken={} dropped={} stop_ms={}",
+        "frames={} fps={:.2} size={}x{} marks={} in_order={} broken={} dropped={}",
         seen.frames,
         seen.frames.saturating_sub(1) as f64 / span.as_secs_f64().max(0.001),
         seen.size_px.0,
@@ -159,7 +158,6 @@ fn probe_camera(source: VideoSource, settings: CameraSettings, frames: u64, long
         seen.in_order,
         counters.broken,
         counters.dropped,
-        stopping_at.elapsed().as_millis(),
     );
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::flows::{Flow, Flows, Path};
+use super::flows::{Flows, Path};
 use super::namespace::Namespace;
 use super::shape::{Shape, Shaper};
 use super::topology::Network;
@@ -139,12 +139,7 @@ impl Cable {
         }
     }
 
-    /// The conversations that went over the cable since it was laid or since [`Cable::forget_flows`], most bytes first.
-    pub fn flows(&self) -> Vec<(Flow, u64)> {
-        self.shared.flows().by_bytes()
-    }
-
-    /// Which ways the bytes took since then, by their share of all bytes, the busiest first.
+    /// Which ways the bytes took since the cable was laid or since [`Cable::forget_flows`], by their share of all bytes, the busiest first.
     pub fn paths(&self) -> Vec<(Path, f64)> {
         let server = [Network::SERVER, Network::SERVER_SECOND];
         self.shared.flows().paths(&server)

@@ -225,17 +225,7 @@ impl Client {
     /// # Errors
     /// When the lab was interrupted.
     pub fn wait(&mut self, longest: Duration) -> anyhow::Result<Option<u8>> {
-        let deadline = Instant::now() + longest;
-        while Instant::now() < deadline {
-            if let Some(code) = self.running.exit_code()? {
-                return Ok(Some(code));
-            }
-            if ffi::is_stop_requested() {
-                bail!("interrupted");
-            }
-            std::thread::sleep(TICK);
-        }
-        Ok(None)
+        self.running.wait(longest)
     }
 
     /// What the client has said at last, for a message.

@@ -64,7 +64,7 @@ pub struct Common {
 /// # Errors
 /// When the lab itself fails; a call that does not come about is a result.
 pub fn run(experiment: &Experiment) -> anyhow::Result<u8> {
-    if let Some(reason) = crate::check::why_network_impossible() {
+    if let Some(reason) = crate::check::Part::Network.why_impossible() {
         return Err(crate::Unavailable(reason).into());
     }
     let mut verdicts = Verdicts::default();

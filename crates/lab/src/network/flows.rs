@@ -13,13 +13,13 @@ const UDP: u8 = 17;
 
 /// The far end of a conversation, as seen from the client's side of the cable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Flow {
+struct Flow {
     /// UDP, or else TCP.
-    pub is_udp: bool,
+    is_udp: bool,
     /// Who is at the far end.
-    pub address: Ipv4Addr,
+    address: Ipv4Addr,
     /// The port at the far end.
-    pub port: u16,
+    port: u16,
 }
 
 /// Bytes by conversation.
@@ -42,17 +42,6 @@ impl Flows {
         *self.bytes.entry(flow).or_default() += frame.len() as u64;
         let is_tls = matches!(payload, [0x16 | 0x17, 0x03, ..]);
         *self.tls.entry(flow).or_default() |= is_tls && !flow.is_udp;
-    }
-
-    /// All conversations, the busiest first.
-    pub(crate) fn by_bytes(&self) -> Vec<(Flow, u64)> {
-        let mut flows: Vec<_> = self
-            .bytes
-            .iter()
-            .map(|(flow, bytes)| (*flow, *bytes))
-            .collect();
-        flows.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-        flows
     }
 
     /// Which ways the bytes took, given the addresses of the server, by their share of all bytes, the busiest first.
@@ -162,7 +151,7 @@ mod tests {
         for len in 0..whole.len() - 3 {
             let mut flows = Flows::default();
             flows.count(&whole[..len], false);
-            assert_eq!(flows.by_bytes(), [], "{len}");
+            assert_eq!(flows.paths(&[SERVER]), [], "{len}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Network namespaces, and what becomes of them when nobody removes them.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -87,9 +87,17 @@ fn sweep() -> anyhow::Result<()> {
                 remove(&namespace);
             }
         }
-        std::fs::remove_file(&path)?;
+        forget(&path)?;
     }
     Ok(())
+}
+
+/// Removes a claim. Its lab may have done so itself since the claim was listed.
+fn forget(claim: &Path) -> io::Result<()> {
+    match std::fs::remove_file(claim) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
 }
 
 /// A network namespace, removed when this is dropped.
@@ -160,7 +168,7 @@ impl Namespace {
         let path = Path::new("/proc/sys").join(key);
         match self.enter(|| std::fs::write(&path, value))? {
             // A kernel without IPv6 has none to switch off.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result.with_context(|| format!("cannot set {key}")),
         }
     }
@@ -224,8 +232,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_claim_that_its_lab_has_removed_meanwhile_is_no_trouble() {
+        let folder = tempfile::tempdir().unwrap();
+        let claim = folder.path().join("plab-1-0");
+        File::create(&claim).unwrap();
+        forget(&claim).unwrap();
+        assert!(!claim.exists());
+        forget(&claim).unwrap();
+        assert!(forget(folder.path()).is_err(), "any other trouble is told");
+    }
+
+    #[test]
     fn the_namespaces_of_a_dead_lab_are_removed_and_those_of_a_living_one_are_not() {
-        if let Some(reason) = crate::check::why_network_left_out() {
+        if let Some(reason) = crate::check::why_left_out(&[crate::check::Part::Network]) {
             eprintln!("left out: {reason}");
             return;
         }

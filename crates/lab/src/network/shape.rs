@@ -215,6 +215,32 @@ mod tests {
     }
 
     #[test]
+    fn jitter_makes_frames_later_by_no_more_than_asked_for_and_keeps_their_order() {
+        let start = simulation::start();
+        let mut shaper = Shaper::new(1);
+        shaper.set(Shape {
+            jitter: ms(30),
+            ..Shape::delayed(ms(20))
+        });
+        let count = 500_u64;
+        let (mut arrived, mut late) = (Vec::new(), Vec::new());
+        for tick in 0..count + 100 {
+            let now = start + ms(tick);
+            if tick < count {
+                shaper.put(now, &tick.to_be_bytes().repeat(8));
+            }
+            while let Some(frame) = shaper.take(now) {
+                let number = u64::from_be_bytes(frame[..8].try_into().unwrap());
+                arrived.push(number);
+                late.push(tick - number);
+            }
+        }
+        assert!(arrived.iter().copied().eq(0..count), "{arrived:?}");
+        assert!(late.iter().all(|late| (20..=51).contains(late)), "{late:?}");
+        assert!(late.iter().max() > late.iter().min(), "{late:?}");
+    }
+
+    #[test]
     fn losses_come_as_often_as_asked_for_one_by_one_and_in_bursts() {
         for burst_frames in [1.0, 5.0] {
             let shape = Shape {

@@ -6,22 +6,18 @@
 
 use std::fs::File;
 use std::path::Path as FilePath;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use clap::Args;
-use hmac::{Hmac, Mac as _};
 use protocol::{Candidate, Description, DescriptionKind, IceServer};
+use relay::Secrets;
 use serde::{Deserialize, Serialize};
-use sha1::Sha1;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use transport::{Opened, Peer, PeerConfig, PeerEvent};
 
-use super::client::now_ms;
 use super::servers::SECRET;
 use crate::ffi;
 
@@ -33,6 +29,8 @@ const PACKET_BYTES: usize = 80;
 const SETTLING_TIME: Duration = Duration::from_secs(1);
 /// How long it may take to connect.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// For how long a relay takes the credentials.
+const CREDENTIALS_LAST: Duration = Duration::from_hours(1);
 /// Descriptions and candidates on their way to the other side.
 const SIGNALS_LIMIT: usize = 256;
 
@@ -164,6 +162,9 @@ async fn talk(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut timestamp = 0_u32;
     loop {
+        if ffi::is_stop_requested() {
+            bail!("interrupted");
+        }
         let now = Instant::now();
         if measured_from.is_some_and(|from| now > from + length) {
             return Ok(voice);
@@ -226,37 +227,14 @@ fn payload(began_at: Instant) -> Bytes {
     payload.freeze()
 }
 
-/// A server with credentials made from the lab's secret (draft-uberti-behave-turn-rest-00), good for an hour.
+/// A server with credentials made from the lab's secret.
 fn ice_server(url: &str) -> anyhow::Result<IceServer> {
-    let username = format!("{:.0}:lab", now_ms() / 1e3 + 3600.0);
-    let mut mac =
-        Hmac::<Sha1>::new_from_slice(SECRET.as_bytes()).context("the secret is no key")?;
-    mac.update(username.as_bytes());
-    let credential = BASE64_STANDARD.encode(mac.finalize().into_bytes());
+    let secrets = Secrets::new(vec![SECRET.to_owned()]).context("the secret is none")?;
+    let unix_time = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let (username, credential) = secrets.mint(unix_time, CREDENTIALS_LAST, 0);
     Ok(IceServer {
         urls: vec![url.to_owned()],
         username: Some(username),
         credential: Some(credential),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_credentials_have_the_shape_that_relays_take() {
-        let server = ice_server("turn:t.example").unwrap();
-        let username = server.username.unwrap();
-        let (ends_at, name) = username.split_once(':').unwrap();
-        assert!(ends_at.parse::<u64>().unwrap() as f64 > now_ms() / 1e3);
-        assert_eq!(name, "lab");
-        assert_eq!(
-            BASE64_STANDARD
-                .decode(server.credential.unwrap())
-                .unwrap()
-                .len(),
-            20
-        );
-    }
 }

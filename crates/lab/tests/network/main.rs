@@ -20,7 +20,7 @@ struct Turn {
 /// `None` if the person said to leave these tests out, or they cannot run here.
 fn enter() -> Option<Turn> {
     static TURN: Mutex<()> = Mutex::new(());
-    if let Some(reason) = lab::check::why_network_left_out() {
+    if let Some(reason) = lab::check::why_left_out(&[lab::check::Part::Network]) {
         eprintln!("left out: {reason}");
         return None;
     }

@@ -21,6 +21,8 @@ pub struct ConnectionReport {
     pub public_address: Option<PublicAddress>,
     /// Whether IPv6 can be used.
     pub ipv6: Ipv6,
+    /// Whether nobody but relays was asked: [`CheckConfig::relay_only`](super::CheckConfig::relay_only).
+    pub is_relay_only: bool,
     /// URLs that were not checked because there were too many.
     pub left_out: usize,
     /// How long the check took.
@@ -37,6 +39,14 @@ impl ConnectionReport {
         let has_udp_relay = works(RelayTransport::Udp);
         let has_stream_relay = works(RelayTransport::Tcp) || works(RelayTransport::Tls);
         let has_relay = has_udp_relay || has_stream_relay;
+        if self.is_relay_only {
+            return match (has_udp_relay, has_stream_relay) {
+                _ if self.relays.is_empty() => Verdict::NoRelay,
+                (true, _) => Verdict::Relayed,
+                (false, true) => Verdict::RelayOverStreamOnly,
+                (false, false) => Verdict::NoConnection,
+            };
+        }
         if self.stun.is_empty() && self.relays.is_empty() {
             return Verdict::NothingToAsk;
         }
@@ -59,7 +69,11 @@ pub enum Verdict {
     /// UDP works, and the NAT is symmetric or cannot be seen through: calls with some strangers need a relay, and there
     /// is one that works.
     RelayNeeded,
-    /// As above, but no relay works: there will be no connection with those strangers.
+    /// Calls are to go over relays only, and one works over UDP.
+    Relayed,
+    /// Calls are to go over relays only, and there is none.
+    NoRelay,
+    /// As with `RelayNeeded`, but no relay works: there will be no connection with those strangers.
     DirectWithSomeOnly,
     /// Only a relay over TCP or TLS can be used: calls work, with more delay when packets are lost.
     RelayOverStreamOnly,
@@ -309,6 +323,24 @@ mod tests {
     }
 
     #[test]
+    fn where_only_relays_may_be_used_nothing_is_said_of_other_ways() {
+        use RelayTransport::{Tcp, Udp};
+        let silent = Err(RelayError::Reach(SILENT));
+        let verdict = |relays: &[_]| {
+            let mut report = report(STUN_WORKS, NatMapping::NoNat, relays);
+            report.is_relay_only = true;
+            report.verdict()
+        };
+        assert_eq!(verdict(&[(Udp, RELAY_WORKS)]), Verdict::Relayed);
+        assert_eq!(
+            verdict(&[(Udp, silent), (Tcp, RELAY_WORKS)]),
+            Verdict::RelayOverStreamOnly
+        );
+        assert_eq!(verdict(&[(Udp, silent)]), Verdict::NoConnection);
+        assert_eq!(verdict(&[]), Verdict::NoRelay);
+    }
+
+    #[test]
     fn no_log_holds_the_public_address() {
         let mut report = report(STUN_WORKS, NatMapping::NoNat, &[]);
         report.public_address = Some(PublicAddress("192.0.2.77:4242".parse().unwrap()));
@@ -347,6 +379,7 @@ mod tests {
             },
             public_address,
             ipv6: Ipv6::Absent,
+            is_relay_only: false,
             left_out: 0,
             took: Duration::from_secs(1),
         }

@@ -42,8 +42,13 @@ pub(super) struct Login {
     pub(super) password: String,
 }
 
-/// The first `limit` URLs of `servers`, each once, and how many there are besides.
-pub(super) fn targets(servers: &[IceServer], limit: usize) -> (Vec<Target>, usize) {
+/// The first `limit` URLs of `servers`, each once, and how many there are besides. With `relay_only` those that are no
+/// relays do not count.
+pub(super) fn targets(
+    servers: &[IceServer],
+    relay_only: bool,
+    limit: usize,
+) -> (Vec<Target>, usize) {
     let mut targets: Vec<Target> = Vec::new();
     let mut left_out = 0;
     for server in servers {
@@ -51,8 +56,12 @@ pub(super) fn targets(servers: &[IceServer], limit: usize) -> (Vec<Target>, usiz
             if targets.iter().any(|target| target.url == *url) {
                 continue;
             }
+            let target = Target::new(url, server);
+            if relay_only && matches!(target.service, Service::Stun) {
+                continue;
+            }
             if targets.len() < limit {
-                targets.push(Target::new(url, server));
+                targets.push(target);
             } else {
                 left_out += 1;
             }
@@ -208,9 +217,20 @@ mod tests {
                 server(&["stun:a", "stun:b", "stun:a"]),
                 server(&["stun:c", "stun:d"]),
             ],
+            false,
             3,
         );
         assert_eq!((all.len(), left_out), (3, 1));
+    }
+
+    #[test]
+    fn with_relays_only_all_others_are_left_alone_and_take_no_place() {
+        let servers = [server(&[
+            "stun:a", "stuns:b", "turn:c", "nonsense", "turns:d",
+        ])];
+        let (all, left_out) = targets(&servers, true, 2);
+        let urls: Vec<&str> = all.iter().map(|target| &*target.url).collect();
+        assert_eq!((urls, left_out), (vec!["turn:c", "turns:d"], 0));
     }
 
     #[tokio::test]

@@ -115,6 +115,7 @@ async fn a_certificate_that_nobody_trusts_or_for_another_name_is_refused() {
         let config = CheckConfig {
             limit: LIMIT,
             extra_roots: roots,
+            ..CheckConfig::default()
         };
         let report = check_connection(servers, config).await;
         assert_eq!(relay_error(&report), ReachError::BadCertificate.into());
@@ -123,6 +124,7 @@ async fn a_certificate_that_nobody_trusts_or_for_another_name_is_refused() {
     let config = CheckConfig {
         limit: LIMIT,
         extra_roots: vec![certificate],
+        ..CheckConfig::default()
     };
     let report = check_connection(&by_name, config).await;
     assert_eq!(relay_error(&report), ReachError::NoAnswer.into());

@@ -53,7 +53,9 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState) {
             let is_closed = header_ui(ui);
             ui.add_space(12.0);
             let wish = match check {
-                Check::Running { since } => running_ui(ui, view, *since),
+                Check::Running { since } => {
+                    running_ui(ui, view, *since, state.is_shielded(view.snapshot))
+                }
                 Check::Done(outcome) => match outcome.as_ref() {
                     Ok(report) => report_ui(ui, report, limit),
                     Err(explanation) => failed_ui(ui, explanation),
@@ -95,13 +97,14 @@ fn header_ui(ui: &mut Ui) -> bool {
     was_pressed(&close.show_at(ui, id.with("close"), place))
 }
 
-fn running_ui(ui: &mut Ui, view: View<'_>, since: Instant) -> Option<Wish> {
+fn running_ui(ui: &mut Ui, view: View<'_>, since: Instant, is_shielded: bool) -> Option<Wish> {
+    let words = text::check_under_way(is_shielded);
     let age = view.age(since);
     let (_, rect) = ui.allocate_space(vec2(ui.available_width(), NOTICE_HEIGHT));
     Notice {
         sign: Sign::Searching((age.as_secs_f32() / WAVE_SECONDS).fract()),
-        title: "Trying every way…",
-        detail: "This takes a few seconds, and longer where nobody answers.",
+        title: &words.title,
+        detail: &words.detail,
         footnote: "",
     }
     .show(ui, Id::unique("check-running"), rect, 0.0);

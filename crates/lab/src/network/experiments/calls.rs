@@ -1,5 +1,6 @@
 //! Two clients that make a number of calls with each other.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use headless::ReportLine;
@@ -27,11 +28,27 @@ impl Pair {
 
     /// How many calls connected on both sides, whether or not pictures were seen.
     pub fn connected(&self) -> u32 {
-        let count = |lines: &[ReportLine]| {
-            let connected = |line: &&ReportLine| line.time_to_connected_ms.is_some();
-            lines.iter().filter(connected).count()
+        let of = |lines: &[ReportLine]| -> BTreeSet<u32> {
+            let connected = lines
+                .iter()
+                .filter(|line| line.time_to_connected_ms.is_some());
+            connected.map(|line| line.call).collect()
         };
-        u32::try_from(count(&self.a).min(count(&self.b))).unwrap_or(u32::MAX)
+        u32::try_from(of(&self.a).intersection(&of(&self.b)).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Leaves out the first call, which begins with Start and not with Next.
+    pub(super) fn leave_out_the_first(&mut self) {
+        for lines in [&mut self.a, &mut self.b] {
+            lines.retain(|line| line.call > 1);
+        }
+        self.count_made();
+    }
+
+    /// Counts anew how many calls of side A came about.
+    fn count_made(&mut self) {
+        let made = self.a.iter().filter(|line| is_made(line)).count();
+        self.made = u32::try_from(made).unwrap_or(u32::MAX);
     }
 
     /// Whether, in each call, each side heard and saw the other.
@@ -78,16 +95,51 @@ pub fn make_calls(
     if b.wait(Duration::from_secs(u64::from(waiting.patience_s) + 5))? != Some(0) {
         complaints.push(format!("b: {}", b.last_words()));
     }
-    let a = a.calls()?;
-    let made = a.iter().filter(|line| is_made(line)).count();
-    Ok(Pair {
-        made: u32::try_from(made).unwrap_or(u32::MAX),
+    let mut pair = Pair {
+        a: a.calls()?,
         b: b.calls()?,
-        a,
+        made: 0,
         complaints: complaints.join("; "),
-    })
+    };
+    pair.count_made();
+    Ok(pair)
 }
 
 fn is_made(line: &ReportLine) -> bool {
     line.time_to_connected_ms.is_some() && line.time_to_first_frame_ms.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(calls: &[(u32, bool)]) -> Vec<ReportLine> {
+        let line = |&(call, is_connected): &(u32, bool)| ReportLine {
+            call,
+            time_to_connected_ms: is_connected.then_some(100.0),
+            time_to_first_frame_ms: is_connected.then_some(120.0),
+            ..ReportLine::default()
+        };
+        calls.iter().map(line).collect()
+    }
+
+    #[test]
+    fn a_call_counts_as_connected_when_both_sides_say_so_of_the_same_one() {
+        let pair = Pair {
+            a: lines(&[(1, true), (2, false), (3, true)]),
+            b: lines(&[(1, false), (2, true), (3, true)]),
+            ..Pair::default()
+        };
+        assert_eq!(pair.connected(), 1);
+    }
+
+    #[test]
+    fn a_first_call_that_failed_takes_none_away_from_those_after_next() {
+        let mut pair = Pair {
+            a: lines(&[(1, false), (2, true), (3, true)]),
+            ..Pair::default()
+        };
+        pair.leave_out_the_first();
+        assert_eq!((pair.made, pair.a.len()), (2, 2));
+    }
 }

@@ -25,12 +25,10 @@ pub fn press_next(
     presses: u32,
 ) -> anyhow::Result<Pair> {
     network.shape_all(Shape::delayed(round_trip / 4));
-    // The first call begins with Start, not with Next.
     let pair = make_calls(network, servers, presses + 1, CALL_SECONDS, false);
     network.shape_all(Shape::default());
     let mut pair = pair?;
-    pair.a.retain(|line| line.call > 1);
-    pair.made = pair.made.saturating_sub(1);
+    pair.leave_out_the_first();
     Ok(pair)
 }
 

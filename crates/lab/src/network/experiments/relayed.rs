@@ -1,5 +1,6 @@
 //! Calls through the relay alone, over UDP, TCP and TLS, beside direct ones: time to connect, and how late sound is.
 
+use std::fs::File;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use headless::measure::quantile;
 
 use super::calls::{Pair, make_calls};
 use super::{Common, Verdicts, milliseconds, two_quantiles};
-use crate::network::servers::program;
+use crate::command::Running;
+use crate::ffi;
+use crate::network::servers::{program, tail};
 use crate::network::voice::Voice;
 use crate::network::{NatKind, Network, Path, Servers, Shape, Side, Uplink};
 
@@ -20,6 +23,8 @@ const CONNECT_TARGET_MS: f64 = 300.0;
 /// How often sound is measured each way, and for how long. Ways take turns, so that a busy moment meets all of them.
 const VOICE_ROUNDS: u32 = 5;
 const VOICE_SECONDS: u32 = 4;
+/// How long the peers may take to connect, to settle and to end.
+const VOICE_PATIENCE: Duration = Duration::from_secs(20);
 /// What a relay may add to the delay of sound over UDP.
 const ADDED_DELAY_TARGET_MS: f64 = 1.0;
 const WAYS: [Path; 4] = [Path::Direct, Path::RelayUdp, Path::RelayTcp, Path::RelayTls];
@@ -84,20 +89,32 @@ pub fn measure_voice(
     }
     let cable = network.cable(Network::first_uplink(Side::A));
     cable.forget_flows();
-    let output = command.output().context("cannot run lab voice");
+    let said = network.folder().join("voice.out");
+    let log = network.folder().join("voice.log");
+    command
+        .stdout(File::create(&said)?)
+        .stderr(File::create(&log)?);
+    let code = Running::start_helper(&mut command)
+        .context("cannot run lab voice")
+        .and_then(|mut voice| voice.wait(VOICE_PATIENCE + Duration::from_secs(seconds.into())));
     let taken = cable.paths().first().map(|(path, _)| *path);
     network.shape_all(Shape::default());
-    let output = output?;
-    if !output.status.success() {
-        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    match code? {
+        Some(0) => {}
+        Some(code) => bail!("lab voice ended with {code}: {}", tail(&log)),
+        None => bail!("lab voice did not end: {}", tail(&log)),
     }
     if taken != Some(path) {
         bail!("the sound did not go this way but {taken:?}");
     }
-    serde_json::from_slice(&output.stdout).context("lab voice said something else")
+    serde_json::from_slice(&std::fs::read(said)?).context("lab voice said something else")
 }
 
-fn run_voice(network: &mut Network, servers: &Servers, verdicts: &mut Verdicts) {
+fn run_voice(
+    network: &mut Network,
+    servers: &Servers,
+    verdicts: &mut Verdicts,
+) -> anyhow::Result<()> {
     println!(
         "\nSound, packet by packet from one peer to the other, {VOICE_ROUNDS} times {VOICE_SECONDS} s each way:\n\n\
          | way | connected p50 | delay p50 | p95 | added to direct, p50 | lost | in the worst run |\n|---|---|---|---|---|---|---|"
@@ -107,12 +124,20 @@ fn run_voice(network: &mut Network, servers: &Servers, verdicts: &mut Verdicts) 
         for (way, voices) in WAYS.into_iter().zip(&mut voices) {
             match measure_voice(network, servers, way, VOICE_SECONDS) {
                 Ok(voice) => voices.push(voice),
+                // Whoever interrupts wants the next one neither.
+                Err(error) if ffi::is_stop_requested() => return Err(error),
                 Err(error) => eprintln!("sound, {way}: {error:#}"),
             }
         }
     }
+    print_voices(&voices, verdicts);
+    Ok(())
+}
+
+/// Prints what was measured of each of [`WAYS`], and judges it.
+fn print_voices(all: &[Vec<Voice>; WAYS.len()], verdicts: &mut Verdicts) {
     let mut direct_ms = None;
-    for (way, voices) in WAYS.into_iter().zip(&voices) {
+    for (way, voices) in WAYS.into_iter().zip(all) {
         let delays: Vec<f64> = voices
             .iter()
             .flat_map(|voice| voice.delays_ms.clone())
@@ -136,6 +161,16 @@ fn run_voice(network: &mut Network, servers: &Servers, verdicts: &mut Verdicts) 
             fine(added_ms),
             sent.saturating_sub(delays.len() as u64),
             voices.iter().map(Voice::lost).max().unwrap_or(0),
+        );
+        let heard = voices
+            .iter()
+            .filter(|voice| !voice.delays_ms.is_empty())
+            .count();
+        verdicts.note(
+            format!("{way}: sound measured, over it"),
+            heard.to_string(),
+            format!("{VOICE_ROUNDS} of {VOICE_ROUNDS}"),
+            heard == VOICE_ROUNDS as usize,
         );
         if way == Path::RelayUdp {
             verdicts.note(
@@ -187,6 +222,33 @@ pub(super) fn run(common: &Common, verdicts: &mut Verdicts) -> anyhow::Result<()
             CONNECT_TARGET_MS,
         );
     }
-    run_voice(&mut network, &servers, verdicts);
-    Ok(())
+    run_voice(&mut network, &servers, verdicts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Exit code after one way was heard so often, and the others in every round.
+    fn judged(way: usize, heard: usize) -> u8 {
+        let voice = Voice {
+            connected_ms: 50.0,
+            delays_ms: vec![20.0; 100],
+            sent: 100,
+        };
+        let mut voices = WAYS.map(|_| vec![voice.clone(); VOICE_ROUNDS as usize]);
+        voices[way].truncate(heard);
+        let mut verdicts = Verdicts::default();
+        print_voices(&voices, &mut verdicts);
+        verdicts.end()
+    }
+
+    #[test]
+    fn a_way_over_which_no_sound_could_be_measured_fails_the_run() {
+        let rounds = VOICE_ROUNDS as usize;
+        assert_eq!(judged(0, rounds), 0);
+        for (number, way) in WAYS.iter().enumerate() {
+            assert_eq!(judged(number, rounds - 1), 1, "{way}");
+        }
+    }
 }

@@ -1,0 +1,76 @@
+//! The lobby: how a search begins, and what it waits for.
+
+use std::time::Duration;
+
+use egui::accesskit::Role;
+use egui::{Key, Modifiers};
+use egui_kittest::kittest::Queryable as _;
+use engine::{Command, SignallingProblem, SignallingView};
+
+use crate::stage::{click, in_lobby, press};
+
+#[test]
+fn enter_starts_with_the_interests_that_were_typed() {
+    let mut harness = in_lobby();
+    let field = harness.get_by_role_and_label(Role::TextInput, "Interests");
+    field.focus();
+    field.type_text("jazz, chess,m");
+    harness.run();
+    assert_eq!(
+        press(&mut harness, Key::Enter),
+        [],
+        "the first Enter takes the last word"
+    );
+    harness.get_by_label("Remove chess").click();
+    harness.run();
+    let commands = click(&mut harness, "Start");
+    let [Command::Start { interests, .. }] = commands.as_slice() else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(interests, &["jazz", "m"]);
+}
+
+#[test]
+fn enter_starts_when_nothing_has_the_keyboard() {
+    let mut harness = in_lobby();
+    let commands = press(&mut harness, Key::Enter);
+    assert!(
+        matches!(commands.as_slice(), [Command::Start { .. }]),
+        "{commands:?}"
+    );
+    // On a focused switch Enter belongs to the switch.
+    harness.get_by_label("Mute microphone").focus();
+    harness.run();
+    assert_eq!(
+        press(&mut harness, Key::Enter),
+        [Command::SetMicrophone(false)]
+    );
+}
+
+#[test]
+fn without_a_server_start_waits_and_another_server_can_be_given() {
+    let mut harness = in_lobby();
+    let now = harness.state().now;
+    harness.state_mut().snapshot.signalling = SignallingView::Away {
+        problem: SignallingProblem::Unreachable("refused".to_owned()),
+        retry_at: now + Duration::from_secs(3),
+    };
+    harness.run();
+    harness.get_by_label("The server cannot be reached");
+    harness.get_by_label("Trying again in 3 s");
+    assert_eq!(press(&mut harness, Key::Enter), []);
+    assert_eq!(click(&mut harness, "Start"), []);
+    let field = harness.get_by_role_and_label(Role::TextInput, "Server address");
+    field.focus();
+    harness.run();
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    harness
+        .get_by_role_and_label(Role::TextInput, "Server address")
+        .type_text("wss://new.example");
+    harness.run();
+    harness.state_mut().take();
+    assert_eq!(
+        click(&mut harness, "Connect"),
+        [Command::SetServer("wss://new.example".to_owned())]
+    );
+}

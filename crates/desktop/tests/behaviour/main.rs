@@ -1,0 +1,15 @@
+//! What buttons and keys do, found by the names that a screen reader would read. No pixels, no engine.
+
+mod chat;
+mod check;
+mod keys;
+mod lobby;
+mod picture;
+mod shield;
+mod stage;
+mod trouble;
+
+// The pictures need more of the made-up scenes than these tests do.
+#[expect(dead_code, reason = "shared with the pictures and the gallery")]
+#[path = "../made_up/scenes.rs"]
+mod scenes;

@@ -1,0 +1,81 @@
+//! The stranger's picture: how long it may be seen.
+
+use std::time::{Duration, Instant};
+
+use egui::Key;
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+use engine::{CallView, Command, EndReason};
+
+use crate::scenes;
+use crate::stage::{Stage, in_call, press, stage};
+
+#[test]
+fn the_stranger_cannot_be_seen_when_the_call_is_over() {
+    let now = Instant::now();
+    let mut harness = stage(scenes::call(now), now);
+    let frame = scenes::remote_picture(now);
+    let ctx = harness.ctx.clone();
+    let stage = harness.state_mut();
+    stage.window.show_remote(&ctx, &stage.snapshot, &frame);
+    harness.run();
+    harness.get_by_label("The stranger's picture");
+    harness.state_mut().snapshot.call = CallView::Searching { since: now };
+    harness.run();
+    // A picture that was still under way comes too late.
+    let stage = harness.state_mut();
+    stage.window.show_remote(&ctx, &stage.snapshot, &frame);
+    harness.state_mut().snapshot = scenes::call(now);
+    harness.run();
+    assert!(harness.query_by_label("The stranger's picture").is_none());
+}
+
+#[test]
+fn a_call_that_is_being_reconnected_keeps_its_last_picture_until_the_engine_ends_it() {
+    let mut harness = in_call();
+    show_stranger(&mut harness);
+    let now = harness.state().now;
+    harness.state_mut().snapshot = scenes::reconnecting(now);
+    harness.run();
+    harness.get_by_label("The stranger's picture");
+    harness.get_by_label("Reconnecting…. Finding the way back to the stranger.");
+    harness.state_mut().now = now + Duration::from_secs(26);
+    harness.run();
+    harness.get_by_label("The stranger's picture");
+    harness.get_by_label_contains("Still trying");
+    assert!(harness.query_by_label("Meet a stranger").is_none());
+    assert_eq!(press(&mut harness, Key::Escape), [Command::Next]);
+
+    harness.state_mut().snapshot = scenes::call(now);
+    harness.run();
+    harness.get_by_label("The stranger's picture");
+    assert!(harness.query_by_label_contains("Reconnecting").is_none());
+    harness.state_mut().snapshot.call = CallView::Ended {
+        reason: EndReason::ConnectionLost,
+    };
+    harness.run();
+    assert!(harness.query_by_label("The stranger's picture").is_none());
+}
+
+#[test]
+fn a_stranger_whose_camera_is_off_is_not_shown_again_by_an_interruption() {
+    let mut harness = in_call();
+    show_stranger(&mut harness);
+    harness.state_mut().snapshot.partner.is_sending_video = false;
+    harness.run();
+    let now = harness.state().now;
+    harness.state_mut().snapshot = scenes::reconnecting(now);
+    harness.state_mut().snapshot.partner.is_sending_video = false;
+    harness.run();
+    harness.get_by_label_contains("Reconnecting");
+    assert!(harness.query_by_label("The stranger's picture").is_none());
+}
+
+fn show_stranger(harness: &mut Harness<'_, Stage>) {
+    let ctx = harness.ctx.clone();
+    let stage = harness.state_mut();
+    let frame = scenes::remote_picture(stage.now);
+    stage.window.show_remote(&ctx, &stage.snapshot, &frame);
+    harness.run();
+    harness.get_by_label("The stranger's picture");
+}
