@@ -7,6 +7,9 @@ use desktop::settings::{LoadProblem, Settings};
 use desktop::widgets::add_interest;
 use engine::{AudioSink, AudioSource, Config, VideoSource};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Random video calls, one stranger at a time.
 #[derive(Debug, Parser)]
@@ -73,13 +76,12 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn start_log(filter: &str) -> anyhow::Result<()> {
-    let mut filter: EnvFilter = filter.parse().with_context(|| format!("--log {filter}"))?;
-    for directive in engine::NOISY_LOG_DIRECTIVES.split(',') {
-        filter = filter.add_directive(directive.parse().context("a log directive of ours")?);
-    }
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+    let filter: EnvFilter = filter.parse().with_context(|| format!("--log {filter}"))?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(filter_fn(engine::may_be_logged))
+        .with(lines)
         .init();
     Ok(())
 }

@@ -135,6 +135,10 @@ pub fn signalling_problem(problem: &SignallingProblem) -> Explanation {
             "The server is full",
             "There is no room for more people right now. Stay a moment.",
         ),
+        SignallingProblem::Crowded => Explanation::new(
+            "Too many people come from your network",
+            "The server allows only so many at a time. Stay a moment, or use another network.",
+        ),
         SignallingProblem::Lost(_) => Explanation::new(
             "The connection to the server is lost",
             "If this goes on, check your internet connection.",
@@ -341,6 +345,7 @@ mod tests {
             SignallingProblem::NotAServer(raw.to_owned()),
             SignallingProblem::WrongVersion,
             SignallingProblem::Full,
+            SignallingProblem::Crowded,
             SignallingProblem::Lost(raw.to_owned()),
             SignallingProblem::ShutDown,
         ] {

@@ -77,6 +77,10 @@ fn words(problem: &SignallingProblem) -> String {
             None,
         ),
         SignallingProblem::Full => ("the signalling server is full", None),
+        SignallingProblem::Crowded => (
+            "the signalling server allows no more connections from this address",
+            None,
+        ),
         SignallingProblem::ShutDown => ("the signalling server shuts down", None),
     };
     match why.filter(|why| !why.is_empty()) {

@@ -37,8 +37,7 @@ pub use snapshot::{
     CallView, CandidateKind, ChatLine, Deck, EndReason, PairState, PairView, PartnerView,
     PathProtocol, PathView, SignallingProblem, SignallingView, Snapshot, Speaker, Statistics,
 };
-/// What programs must keep out of their logs: see [`transport::NOISY_LOG_DIRECTIVES`].
-pub use transport::NOISY_LOG_DIRECTIVES;
+pub use transport::may_be_logged;
 pub use transport::{
     CheckConfig, ConnectionReport, Ipv6, NatFiltering, NatMapping, NatReport, PublicAddress,
     ReachError, RelayAnswer, RelayCheck, RelayError, RelayTransport, StunAnswer, StunCheck,

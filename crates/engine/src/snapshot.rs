@@ -78,6 +78,8 @@ pub enum SignallingProblem {
     WrongVersion,
     /// It has no room for more people.
     Full,
+    /// It has as many connections from this address as it allows.
+    Crowded,
     /// The connection was there and broke.
     Lost(String),
     /// The server said that it shuts down.

@@ -117,8 +117,8 @@ fn a_partner_who_never_answers_is_given_up_and_the_next_search_works() {
     stranger.wait("the lobby", |s| s.call == CallView::Idle);
 }
 
-#[test]
-fn a_server_of_another_kind_is_named_as_such() {
+/// What is said of a server that answers every request so.
+fn verdict(answer: &'static str) -> SignallingProblem {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
@@ -126,21 +126,27 @@ fn a_server_of_another_kind_is_named_as_such() {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = [0; 1024];
         let _bytes = stream.read(&mut request).unwrap();
-        stream
-            .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
-            .unwrap();
+        write!(stream, "HTTP/1.1 {answer}\r\ncontent-length: 0\r\n\r\n").unwrap();
     });
     let stranger = Stranger::with(synthetic(&url));
-    stranger.wait("the verdict", |s| {
-        matches!(
-            &s.signalling,
-            SignallingView::Away {
-                problem: SignallingProblem::NotAServer(_),
-                ..
-            }
-        )
+    let seen = stranger.wait("the verdict", |s| {
+        matches!(s.signalling, SignallingView::Away { .. })
     });
     server.join().unwrap();
+    let SignallingView::Away { problem, .. } = &seen.signalling else {
+        unreachable!("it was waited for")
+    };
+    problem.clone()
+}
+
+#[test]
+fn a_server_of_another_kind_or_without_room_is_named_as_such() {
+    assert!(matches!(
+        verdict("404 Not Found"),
+        SignallingProblem::NotAServer(_)
+    ));
+    assert_eq!(verdict("503 Service Unavailable"), SignallingProblem::Full);
+    assert_eq!(verdict("429 Too Many Requests"), SignallingProblem::Crowded);
 }
 
 #[test]

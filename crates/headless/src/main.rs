@@ -8,6 +8,9 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use headless::args::{Args, CommandLine, Task};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 fn main() -> ExitCode {
     let CommandLine { task, stranger } = CommandLine::parse();
@@ -29,10 +32,11 @@ fn main() -> ExitCode {
 /// Warnings by default, more by `RUST_LOG`; never what the WebRTC stack says of each packet.
 fn log_to_stderr() {
     let wanted = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
-    let filter = EnvFilter::new(format!("{wanted},{}", engine::NOISY_LOG_DIRECTIVES));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry()
+        .with(EnvFilter::new(wanted))
+        .with(filter_fn(engine::may_be_logged))
+        .with(lines)
         .init();
 }
 

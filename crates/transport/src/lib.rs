@@ -50,7 +50,7 @@ pub use check::{
 pub use config::{PeerConfig, Workarounds};
 pub use events::{MediaKind, PeerEvent};
 pub use impairment::Impairment;
-pub use logs::NOISY_LOG_DIRECTIVES;
+pub use logs::may_be_logged;
 pub use negotiation::{NegotiationError, Restart};
 pub use peer::{OpenError, Opened, Peer};
 pub use rustls_pki_types::CertificateDer;

@@ -213,6 +213,9 @@ fn connect_problem(error: WebSocketError) -> SignallingProblem {
         WebSocketError::Http(response) if response.status().as_u16() == 503 => {
             SignallingProblem::Full
         }
+        WebSocketError::Http(response) if response.status().as_u16() == 429 => {
+            SignallingProblem::Crowded
+        }
         WebSocketError::Http(response) => {
             SignallingProblem::NotAServer(format!("it answers {}", response.status()))
         }
