@@ -3,6 +3,7 @@
 mod delay;
 mod estimator;
 mod feedback;
+mod ladder;
 mod loss;
 mod loss_window;
 mod pacer;
@@ -12,5 +13,6 @@ mod rate_meter;
 
 pub use estimator::{Estimator, EstimatorConfig, EstimatorSnapshot};
 pub use feedback::{Fate, PacketReport};
+pub use ladder::{Ladder, LadderConfig, LadderInput, Rung};
 pub use pacer::{Pacer, PacerConfig, PacerDrops, Priority, Release};
 pub use probe::ProbeCluster;
