@@ -143,6 +143,8 @@ struct Call<'a> {
     next_number: u64,
     held_back: Option<Feedback>,
     sent_bits: u64,
+    download_bps: f64,
+    download_fell_at: Instant,
     report: Report,
 }
 
@@ -173,6 +175,8 @@ pub fn run(scenario: &Scenario, seed: u64) -> Report {
         next_number: 0,
         held_back: None,
         sent_bits: 0,
+        download_bps: 200_000.0,
+        download_fell_at: start,
         report: Report::default(),
     }
     .run()
@@ -195,15 +199,12 @@ impl Call<'_> {
                 next_second = second + 1;
             }
             while next_cross <= now {
-                let cross = self.scenario.cross;
-                let Some((_, _, bps)) =
-                    cross.filter(|(from, to, _)| (*from..*to).contains(&second))
-                else {
+                let Some(bps) = self.others_bps(second) else {
                     next_cross += Duration::from_millis(10);
                     continue;
                 };
                 self.put(now, Kind::Cross, CROSS_BYTES);
-                next_cross += Duration::from_secs_f64(CROSS_BYTES as f64 * 8.0 / bps as f64);
+                next_cross += Duration::from_secs_f64(CROSS_BYTES as f64 * 8.0 / bps);
             }
             if next_sound <= now {
                 self.pacer
@@ -253,6 +254,17 @@ impl Call<'_> {
             now = next.max(now + Duration::from_micros(1));
         }
         self.report
+    }
+
+    /// What others send, in bits per second.
+    fn others_bps(&self, second: u64) -> Option<f64> {
+        let constant = self
+            .scenario
+            .cross
+            .filter(|(from, to, _)| (*from..*to).contains(&second))
+            .map(|(_, _, bps)| bps as f64);
+        let is_crowded = self.scenario.is_crowded(second);
+        constant.or(is_crowded.then_some(self.download_bps))
     }
 
     fn on_second(&mut self, second: u64) {
@@ -319,6 +331,15 @@ impl Call<'_> {
         let overflowed = self.out.overflowed();
         self.out.send_bytes(now, packet, size_bytes);
         if kind == Kind::Cross {
+            // A packet's worth more for each round trip, and less when one is lost (RFC 5681, with the factor of CUBIC).
+            if self.out.overflowed() == overflowed {
+                let round_trip = 0.04 + self.out.queue_delay(now).as_secs_f64();
+                let bits = CROSS_BYTES as f64 * 8.0;
+                self.download_bps += bits / round_trip * bits / (self.download_bps * round_trip);
+            } else if now > self.download_fell_at + Duration::from_millis(340) {
+                self.download_bps = (0.7 * self.download_bps).max(200_000.0);
+                self.download_fell_at = now;
+            }
             return;
         }
         if self.out.overflowed() > overflowed {

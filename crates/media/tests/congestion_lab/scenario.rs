@@ -22,6 +22,8 @@ pub struct Scenario {
     pub clock_jump: Option<(u64, Duration)>,
     /// Somebody else sends so many bits per second from and until these seconds.
     pub cross: Option<(u64, u64, u64)>,
+    /// Somebody downloads from and until these seconds, as TCP does: more and more, until the queue is full.
+    pub download: Option<(u64, u64)>,
     /// What the encoder can use at most, in bits per second, from these seconds on.
     pub encoder: Vec<(u64, u64)>,
     pub seconds: u64,
@@ -74,6 +76,7 @@ impl Scenario {
             drift_ppm: 0.0,
             clock_jump: None,
             cross: None,
+            download: None,
             encoder: vec![(0, u64::MAX)],
             seconds: 60,
         }
@@ -100,6 +103,7 @@ impl Scenario {
         let mut changes: Vec<_> = self.steps.iter().map(|(second, _)| *second).collect();
         changes.extend(self.encoder.iter().map(|(second, _)| *second));
         changes.extend(self.cross.iter().flat_map(|(from, to, _)| [*from, *to]));
+        changes.extend(self.download.iter().flat_map(|(from, to)| [*from, *to]));
         changes.push(self.seconds);
         changes.sort_unstable();
         changes.dedup();
@@ -108,6 +112,12 @@ impl Scenario {
             .filter(|pair| pair[1] - pair[0] > settle)
             .map(|pair| (pair[0] + settle, pair[1]))
             .collect()
+    }
+
+    /// Whether the queue is kept full by somebody else.
+    pub fn is_crowded(&self, second: u64) -> bool {
+        self.download
+            .is_some_and(|(from, to)| (from..to).contains(&second))
     }
 
     /// What the others leave of the link. None if it has no limit.
@@ -235,6 +245,11 @@ pub fn all() -> Vec<Scenario> {
         "1.5M jitter 25",
         jittery(link(60, 1_500), 25),
     ));
+    all.push(Scenario {
+        download: Some((20, 50)),
+        seconds: 70,
+        ..Scenario::new("2M download", link(40, 2_000))
+    });
     all.push(Scenario::new("1.5M longer way", link(40, 1_500)).then(30, link(240, 1_500)));
     all.push(
         Scenario::new("1.5M outage 3 s", link(40, 1_500))
