@@ -3,6 +3,7 @@
 //! Nothing here opens a device, a socket or a file, reads a clock or spawns a task. Time comes in as an argument.
 
 pub mod audio;
+pub mod congestion;
 pub mod newest;
 pub mod packet;
 pub mod sync;

@@ -14,6 +14,9 @@ pub struct Conditions {
     pub jitter: Duration,
     /// The share that never arrives, from 0 to 1.
     pub loss_ratio: f64,
+    /// How many are lost in a row, on average. At 1 each is lost or not by itself; above, losses come in bursts (the model of
+    /// Gilbert).
+    pub loss_run: f64,
     /// The share that arrives twice, from 0 to 1.
     pub duplicate_ratio: f64,
     /// The share that what follows may overtake, from 0 to 1.
@@ -32,6 +35,7 @@ impl Default for Conditions {
             latency: Duration::ZERO,
             jitter: Duration::ZERO,
             loss_ratio: 0.0,
+            loss_run: 1.0,
             duplicate_ratio: 0.0,
             reorder_ratio: 0.0,
             reorder_delay: Duration::from_millis(20),
@@ -51,6 +55,8 @@ pub struct Link<T> {
     sent: u64,
     lost: u64,
     overflowed: u64,
+    /// The last one was lost, and with it maybe what follows.
+    is_in_loss_run: bool,
     /// Until when the bottleneck is busy.
     busy_until: Option<Instant>,
     /// Nothing that keeps its order arrives before this.
@@ -67,6 +73,7 @@ impl<T: Clone> Link<T> {
             sent: 0,
             lost: 0,
             overflowed: 0,
+            is_in_loss_run: false,
             busy_until: None,
             in_order_from: None,
         }
@@ -83,7 +90,7 @@ impl<T: Clone> Link<T> {
             self.overflowed += 1;
             return;
         };
-        if self.random.chance(self.conditions.loss_ratio) {
+        if self.is_lost() {
             self.lost += 1;
             return;
         }
@@ -124,6 +131,31 @@ impl<T: Clone> Link<T> {
     /// How many found the queue before the bottleneck full.
     pub const fn overflowed(&self) -> u64 {
         self.overflowed
+    }
+
+    /// How long something would wait for its turn that is put in now.
+    pub fn queue_delay(&self, now: Instant) -> Duration {
+        self.busy_until
+            .map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    }
+
+    fn is_lost(&mut self) -> bool {
+        let Conditions {
+            loss_ratio,
+            loss_run,
+            ..
+        } = self.conditions;
+        if loss_run <= 1.0 || loss_ratio >= 1.0 {
+            return self.random.chance(loss_ratio);
+        }
+        // A run ends with 1/length, and begins so often that the share of what is lost comes out right.
+        let chance = if self.is_in_loss_run {
+            1.0 - 1.0 / loss_run
+        } else {
+            loss_ratio / (loss_run * (1.0 - loss_ratio))
+        };
+        self.is_in_loss_run = self.random.chance(chance);
+        self.is_in_loss_run
     }
 
     /// When something of this length is through the bottleneck. None when the queue is full.
@@ -245,6 +277,38 @@ mod tests {
         let order = numbers(&run(reordering, 4, 5_000, ms(1)));
         let overtaken = order.windows(2).filter(|pair| pair[0] > pair[1]).count();
         assert!((300..600).contains(&overtaken), "{overtaken}");
+    }
+
+    #[test]
+    fn losses_in_runs_are_as_many_and_come_together() {
+        let bursty = Conditions {
+            loss_ratio: 0.1,
+            loss_run: 5.0,
+            ..Conditions::default()
+        };
+        let arrived = numbers(&run(bursty, 4, 20_000, ms(1)));
+        let lost = 20_000 - arrived.len();
+        assert!((1_700..2_300).contains(&lost), "{lost}");
+        let runs = arrived
+            .windows(2)
+            .filter(|pair| pair[1] - pair[0] > 1)
+            .count();
+        let length = lost as f64 / runs as f64;
+        assert!((4.0..6.0).contains(&length), "{length}");
+    }
+
+    #[test]
+    fn the_queue_says_how_long_it_is() {
+        let start = crate::start();
+        let conditions = Conditions {
+            rate_bps: Some(800_000),
+            ..Conditions::default()
+        };
+        let mut link = Link::new(conditions, 6);
+        assert_eq!(link.queue_delay(start), ms(0));
+        link.send_bytes(start, 0, 3_000);
+        assert_eq!(link.queue_delay(start + ms(10)), ms(20));
+        assert_eq!(link.queue_delay(start + ms(50)), ms(0));
     }
 
     #[test]
