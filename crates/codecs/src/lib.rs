@@ -52,6 +52,9 @@ pub trait VideoEncoder: Send {
     /// Orders a new bitrate in bits per second, in force from the next picture on. It is brought within the codec's limits.
     fn set_target_bitrate(&mut self, bits_per_second: u32) -> Result<(), CodecError>;
 
+    /// Says how many pictures come in a second from now on, between which the bitrate is divided.
+    fn set_frame_rate(&mut self, pictures_per_second: f32) -> Result<(), CodecError>;
+
     /// The codec's name for people, such as "H.264".
     fn name(&self) -> &'static str;
 }

@@ -17,7 +17,7 @@ pub struct Config {
     pub speaker: AudioSink,
     /// The size and rate asked of a camera or test pattern.
     pub picture: CameraSettings,
-    /// The bitrate at which pictures are encoded, in bits per second. Too high fills a thin link's queues, too low shows blocks.
+    /// The most at which pictures are encoded, in bits per second. They follow what the path takes.
     pub video_bps: u32,
     /// The bitrate at which sound is encoded, in bits per second. Opus speaks clearly from about 24,000 on.
     pub audio_bps: u32,
@@ -36,7 +36,7 @@ impl Default for Config {
             audio: AudioSource::default(),
             speaker: AudioSink::default(),
             picture: CameraSettings::default(),
-            video_bps: 1_000_000,
+            video_bps: 2_000_000,
             audio_bps: 32_000,
             shield: false,
             extra_roots: Vec::new(),

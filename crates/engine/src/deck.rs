@@ -15,7 +15,7 @@ use transport::Peer;
 
 use crate::lip_sync::LipSync;
 use crate::peer_task::MediaTaps;
-use crate::pipeline::{Playback, ReceiveAudio, ReceiveVideo, SendAudio, SendVideo, Wake};
+use crate::pipeline::{Playback, Rates, ReceiveAudio, ReceiveVideo, SendAudio, SendVideo, Wake};
 use crate::{Config, Deck, EngineError};
 
 /// Where pictures lie for the window: always the newest one.
@@ -74,7 +74,10 @@ impl DeviceDeck {
         let send_video = SendVideo::start(
             Arc::clone(&camera_slot),
             preview,
-            config.video_bps,
+            Rates {
+                most_video_bps: config.video_bps,
+                audio_bps: config.audio_bps,
+            },
             config.picture.fps,
             Arc::clone(&wake),
         )
@@ -226,6 +229,11 @@ impl DeviceDeck {
         if let Some(speaker) = &self.speaker {
             self.playback.set_output_latency(speaker.latency());
         }
+    }
+
+    /// The size of the last picture that was sent, in pixels.
+    pub(crate) fn sent_size_px(&self) -> Option<(u32, u32)> {
+        self.send_video.sent_size_px()
     }
 
     pub(crate) fn frames_sent(&self) -> u64 {

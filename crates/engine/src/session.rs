@@ -279,6 +279,9 @@ impl Session {
             let transport = media.transport.newest();
             self.statistics
                 .on_second(sent, &received, heard, transport.as_ref());
+            let target_bps = media.peer.budget().target_bps;
+            self.statistics
+                .on_sending(target_bps, self.deck.sent_size_px());
         }
         self.log_second();
     }

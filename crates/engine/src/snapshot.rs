@@ -171,6 +171,10 @@ pub struct Statistics {
     pub sent_bps: u64,
     /// Received in the last second, sound and picture, in bits per second.
     pub received_bps: u64,
+    /// What the path to the partner takes, as far as that is known, in bits per second on the wire.
+    pub target_bps: Option<u64>,
+    /// Size of the pictures that are sent, in pixels.
+    pub sent_size_px: Option<(u32, u32)>,
     /// The codec of the pictures that arrive.
     pub video_codec: Option<&'static str>,
     /// Size of the pictures that arrive, in pixels.

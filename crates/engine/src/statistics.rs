@@ -122,6 +122,12 @@ impl CallStatistics {
         self.last = totals;
     }
 
+    /// What the path takes, and what is made of it.
+    pub(crate) fn on_sending(&mut self, target_bps: Option<u64>, size_px: Option<(u32, u32)>) {
+        self.view.target_bps = target_bps;
+        self.view.sent_size_px = size_px;
+    }
+
     pub(crate) fn view(&self) -> Statistics {
         self.view.clone()
     }

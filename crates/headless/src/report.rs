@@ -59,6 +59,12 @@ pub struct ReportLine {
     /// The candidate pairs that were tried since the last restart.
     #[serde(default)]
     pub pairs: Vec<ReportedPair>,
+    /// What the path takes, in bits per second on the wire.
+    #[serde(default)]
+    pub target_bps: Option<u64>,
+    /// Width and height of the pictures that are sent, in pixels.
+    #[serde(default)]
+    pub sent_size: Option<(u32, u32)>,
     /// The codec of the pictures that arrive.
     pub codec: Option<String>,
     /// Width and height of the pictures that arrive, in pixels.
@@ -133,6 +139,8 @@ impl ReportLine {
                 .map(|path| protocol_name(path.protocol).to_owned()),
             path_is_ipv6: figures.path.map(|path| path.is_ipv6),
             pairs: figures.pairs.iter().map(ReportedPair::new).collect(),
+            target_bps: figures.target_bps,
+            sent_size: figures.sent_size_px,
             codec: figures.video_codec.map(str::to_owned),
             received_size: figures.received_size_px,
             picture_latency_ms: figures.picture_latency.map(milliseconds),

@@ -5,10 +5,12 @@ mod frame;
 pub mod h264;
 pub mod jitter_buffer;
 mod playout;
+mod scale;
 mod test_pattern;
 
 pub use convert::to_rgba;
 pub use frame::{EncodedFrame, InvalidFrame, VideoFrame};
 pub use jitter_buffer::{AssembledFrame, Config, Counters, Input, JitterBuffer, Output};
 pub use playout::Playout;
+pub use scale::Scaler;
 pub use test_pattern::{Mark, TestPattern, read_mark};

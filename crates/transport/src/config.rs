@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use media::congestion::EstimatorConfig;
 use protocol::IceServer;
 use rustls_pki_types::CertificateDer;
 
@@ -23,6 +24,8 @@ pub struct PeerConfig {
     pub bind: Vec<SocketAddr>,
     /// Whether this side sends the first offer. The offerer creates the message channel.
     pub is_offerer: bool,
+    /// Limits and start of what is sent at, in bits per second on the wire, if the partner reports what arrives.
+    pub rates: EstimatorConfig,
     /// Spoils what this peer sends. For tests and measurements.
     pub impairment: Option<Impairment>,
     /// What to do about the faults of the WebRTC stack.
@@ -40,6 +43,7 @@ impl Default for PeerConfig {
                 (Ipv6Addr::UNSPECIFIED, 0).into(),
             ],
             is_offerer: false,
+            rates: EstimatorConfig::default(),
             impairment: None,
             workarounds: Workarounds::default(),
         }

@@ -19,6 +19,7 @@ use crate::events::EventSink;
 use crate::handler::{Awaited, Fragment, Handler, SharedCandidates, Tasks};
 use crate::nack::NackGenerator;
 use crate::negotiation::{Negotiation, Parts};
+use crate::outgoing::{Budget, Outgoing, OutgoingParts, SharedBudget};
 use crate::receive::{self, InboundStream};
 use crate::role::Role;
 use crate::rtcp_tap::{LocalSsrcs, RtcpTap};
@@ -84,6 +85,7 @@ struct Shared {
     role: Role,
     keyframe_wanted: Arc<Notify>,
     counters: Arc<Counters>,
+    budget: Arc<SharedBudget>,
     runtime: Handle,
     is_closed: OnceCell<()>,
 }
@@ -163,11 +165,25 @@ impl Peer {
         });
 
         let ssrcs = random_ssrcs()?;
+        let budget = Arc::new(SharedBudget::new(config.rates));
         let connection = setup::connection(
             &config,
             servers.for_stack.clone(),
-            NackGenerator::new(ssrcs.video, Arc::clone(&round_trip)),
-            RtcpTap::new(events.clone(), ssrcs, Arc::clone(&counters)),
+            setup::Interceptors {
+                outgoing: Outgoing::new(
+                    OutgoingParts {
+                        ssrcs,
+                        round_trip: Arc::clone(&round_trip),
+                        gate: Arc::clone(&gate),
+                        budget: Arc::clone(&budget),
+                        events: events.clone(),
+                        rates: config.rates,
+                    },
+                    Instant::now(),
+                ),
+                nack_generator: NackGenerator::new(ssrcs.video, Arc::clone(&round_trip)),
+                rtcp_tap: RtcpTap::new(events.clone(), ssrcs, Arc::clone(&counters)),
+            },
             Arc::clone(&handler) as Arc<_>,
             Arc::clone(&runtime) as Arc<_>,
         )
@@ -200,6 +216,7 @@ impl Peer {
                 role: Role::new(outgoing, events.clone(), tasks.clone()),
                 keyframe_wanted,
                 counters,
+                budget,
                 runtime: Handle::current(),
                 is_closed: OnceCell::new(),
             }),
@@ -340,6 +357,16 @@ impl Peer {
         candidate: Option<Candidate>,
     ) -> Result<(), NegotiationError> {
         self.shared.negotiation.add_candidate(candidate).await
+    }
+
+    /// What may be sent at present. Renewed with every report of the partner and everything that is sent; any thread may ask.
+    pub fn budget(&self) -> Budget {
+        self.shared.budget.get()
+    }
+
+    /// The most that there is use for, in bits per second on the wire: nobody looks for room for more.
+    pub fn set_budget_ceiling(&self, bits_per_second: u64) {
+        self.shared.budget.set_ceiling_bps(bits_per_second);
     }
 
     /// Sends a frame. Never blocks; any thread may call it.

@@ -51,11 +51,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// IPv6 40, UDP 8, TURN channel 4, RTP 12, extension 8, retransmission 2, SRTP tag 16 leave 1190.
 const MAX_PAYLOAD_BYTES: usize = 1160;
 
-/// Packets that leave together, and the pause after them. A large keyframe would otherwise overrun the partner's socket:
-/// Linux takes about 90 packets by default. At 50 Mbit/s this is far above any call's bitrate.
-const BURST_PACKETS: usize = 12;
-const PAUSE: Duration = Duration::from_millis(1);
-
 /// One encoded audio packet.
 #[derive(Debug)]
 pub(crate) struct AudioPacket {
@@ -99,15 +94,20 @@ impl Gate {
 
     /// Lets nothing more through for a while, or until [`resume`](Self::resume).
     pub(crate) fn pause(&self) {
-        *self.paused_until() = Some(Instant::now() + LONGEST_PAUSE);
+        *self.lock() = Some(Instant::now() + LONGEST_PAUSE);
     }
 
     pub(crate) fn resume(&self) {
-        *self.paused_until() = None;
+        *self.lock() = None;
         self.resumed.notify_waiters();
     }
 
-    fn paused_until(&self) -> MutexGuard<'_, Option<Instant>> {
+    /// Until when nothing may leave, if that is so at present.
+    pub(crate) fn paused_until(&self, now: Instant) -> Option<Instant> {
+        self.lock().filter(|until| now < *until)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
         self.paused_until
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -119,12 +119,9 @@ impl Gate {
             let mut resumed = std::pin::pin!(resumed);
             // Registered before it looks, so that no call is missed.
             resumed.as_mut().enable();
-            let Some(until) = *self.paused_until() else {
+            let Some(until) = self.paused_until(Instant::now()) else {
                 return;
             };
-            if Instant::now() >= until {
-                return;
-            }
             tokio::select! {
                 () = resumed => {}
                 () = tokio::time::sleep_until(until.into()) => {}
@@ -178,9 +175,6 @@ impl OutboundStream {
             let payloads = h264::packetize(&frame, MAX_PAYLOAD_BYTES);
             let last = payloads.len().saturating_sub(1);
             for (index, payload) in payloads.into_iter().enumerate() {
-                if index > 0 && index % BURST_PACKETS == 0 {
-                    tokio::time::sleep(PAUSE).await;
-                }
                 if !self.send(payload, frame.timestamp, index == last).await {
                     return;
                 }

@@ -4,17 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rtc::ice::mdns::MulticastDnsMode;
-use rtc::interceptor::{NackResponderBuilder, Registry, Slot};
+use rtc::interceptor::{Registry, Slot, TwccReceiverBuilder};
 use rtc::media_stream::MediaStreamTrack;
-use rtc::peer_connection::configuration::interceptor_registry::{
-    configure_rtcp_reports, configure_twcc,
-};
+use rtc::peer_connection::configuration::interceptor_registry::configure_rtcp_reports;
 use rtc::peer_connection::configuration::media_engine::{
     MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MediaEngine,
 };
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters,
-    RTCRtpEncodingParameters, RTCRtpRtxParameters, RtpCodecKind,
+    RTCRtpEncodingParameters, RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RtpCodecKind,
 };
 use webrtc::error::Result;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
@@ -25,6 +23,7 @@ use webrtc::peer_connection::{
 use webrtc::runtime::Runtime;
 
 use crate::nack::NackGenerator;
+use crate::outgoing::{Outgoing, TRANSPORT_WIDE_URI};
 use crate::rtcp_tap::RtcpTap;
 use crate::{MediaKind, PeerConfig};
 
@@ -56,8 +55,8 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_millis(200);
 /// Packets that SRTP remembers. The default of 64 takes audio retransmissions over a long path for replays.
 const REPLAY_WINDOW: usize = 1024;
 
-/// Packets that are kept for retransmission: at 4 Mbit/s more than two seconds.
-const RETRANSMISSION_BUFFER_PACKETS: u16 = 1024;
+/// How often the partner is told what has arrived. The stack's own interval is twice as long; each of these is worth a few dozen bytes.
+const FEEDBACK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What may wait in the message channel before more is refused, in bytes.
 const MESSAGE_BUFFER_BYTES: usize = 256 * 1024;
@@ -70,17 +69,23 @@ pub(crate) const fn mime_type(kind: MediaKind) -> &'static str {
     }
 }
 
+/// What of ours sits among the stack's interceptors.
+pub(crate) struct Interceptors {
+    pub(crate) outgoing: Outgoing,
+    pub(crate) nack_generator: NackGenerator,
+    pub(crate) rtcp_tap: RtcpTap,
+}
+
 /// Builds a connection that has no tracks and no message channel yet, with its sockets bound.
 pub(crate) async fn connection(
     config: &PeerConfig,
     ice_servers: Vec<RTCIceServer>,
-    nack_generator: NackGenerator,
-    rtcp_tap: RtcpTap,
+    interceptors: Interceptors,
     handler: Arc<dyn PeerConnectionEventHandler>,
     runtime: Arc<dyn Runtime>,
 ) -> Result<Arc<dyn PeerConnection>> {
     let mut media_engine = media_engine()?;
-    let registry = registry(&mut media_engine, nack_generator, rtcp_tap)?;
+    let registry = registry(&mut media_engine, interceptors)?;
     // Of every kind, also with relays only: what the partner may learn of is decided outside of the stack, so that a call
     // can change from a relay to a direct path.
     let configuration = RTCConfigurationBuilder::new()
@@ -167,23 +172,24 @@ fn codec(kind: MediaKind) -> RTCRtpCodec {
     }
 }
 
-/// The interceptors. Transport-wide feedback is sent and received; nothing reacts to it.
-fn registry(
-    media_engine: &mut MediaEngine,
-    nack_generator: NackGenerator,
-    rtcp_tap: RtcpTap,
-) -> Result<Registry> {
-    let responder = NackResponderBuilder::new()
-        .with_size(RETRANSMISSION_BUFFER_PACKETS)
-        .build();
+/// The interceptors: those of the stack that report what arrives, and ours.
+fn registry(media_engine: &mut MediaEngine, interceptors: Interceptors) -> Result<Registry> {
+    for kind in [RtpCodecKind::Audio, RtpCodecKind::Video] {
+        media_engine.register_feedback(feedback("transport-cc", ""), kind);
+        let uri = TRANSPORT_WIDE_URI.to_owned();
+        media_engine.register_header_extension(
+            RTCRtpHeaderExtensionCapability { uri },
+            kind,
+            None,
+        )?;
+    }
+    let reports = TwccReceiverBuilder::new().with_interval(FEEDBACK_INTERVAL);
     let registry = Registry::new()
-        .with(Slot::NackResponder, responder)
-        .with(Slot::NackGenerator, nack_generator)
-        .with(Slot::from(14_000), rtcp_tap);
-    Ok(configure_rtcp_reports(configure_twcc(
-        registry,
-        media_engine,
-    )?))
+        .with(Slot::TwccReceiver, reports.build())
+        .with(Slot::Pacer, interceptors.outgoing)
+        .with(Slot::NackGenerator, interceptors.nack_generator)
+        .with(Slot::from(14_000), interceptors.rtcp_tap);
+    Ok(configure_rtcp_reports(registry))
 }
 
 fn settings() -> SettingEngine {

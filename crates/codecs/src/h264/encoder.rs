@@ -12,8 +12,8 @@ use openh264::encoder::{
 use openh264::formats::YUVSource;
 use openh264::{OpenH264API, Timestamp};
 use openh264_sys2::{
-    ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE, ENCODER_OPTION_TRACE_LEVEL,
-    SBitrateInfo, SPATIAL_LAYER_0, SPATIAL_LAYER_ALL, WELS_LOG_QUIET,
+    ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_FRAME_RATE, ENCODER_OPTION_MAX_BITRATE,
+    ENCODER_OPTION_TRACE_LEVEL, SBitrateInfo, SPATIAL_LAYER_0, SPATIAL_LAYER_ALL, WELS_LOG_QUIET,
 };
 
 use crate::{CodecError, VideoEncoder};
@@ -63,7 +63,7 @@ impl H264Encoder {
     /// Prepares an encoder. The library starts with the first picture, when the size is known.
     pub fn new(settings: H264Settings) -> Self {
         let target_bitrate = clamp_bitrate(settings.target_bitrate);
-        let frames_per_second = settings.frames_per_second.clamp(1.0, 60.0);
+        let frames_per_second = clamp_frame_rate(settings.frames_per_second);
         Self {
             settings: H264Settings {
                 target_bitrate,
@@ -143,6 +143,17 @@ impl VideoEncoder for H264Encoder {
         }
     }
 
+    fn set_frame_rate(&mut self, pictures_per_second: f32) -> Result<(), CodecError> {
+        let new = clamp_frame_rate(pictures_per_second);
+        let old = std::mem::replace(&mut self.settings.frames_per_second, new);
+        match &mut self.running {
+            Some(running) if (new - old).abs() > f32::EPSILON => {
+                set_option(&mut running.encoder, ENCODER_OPTION_FRAME_RATE, new)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn name(&self) -> &'static str {
         "H.264"
     }
@@ -162,6 +173,10 @@ impl std::fmt::Debug for H264Encoder {
 
 fn clamp_bitrate(bits_per_second: u32) -> u32 {
     bits_per_second.clamp(*H264Encoder::BITRATES.start(), *H264Encoder::BITRATES.end())
+}
+
+const fn clamp_frame_rate(pictures_per_second: f32) -> f32 {
+    pictures_per_second.clamp(1.0, 60.0)
 }
 
 fn start(settings: H264Settings) -> Result<Encoder, CodecError> {

@@ -8,15 +8,14 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use codecs::{H264Encoder, H264Settings, VideoEncoder};
 use media::Newest;
 use media::video::VideoFrame;
 use transport::Peer;
 
+use super::encoding::{Encoding, Link, Sent};
+use super::video_rate::Rates;
 use super::{Wake, lock};
 
-/// The RTP clock rate of video (RFC 6184 section 8.2.1).
-const CLOCK_HZ: u128 = 90_000;
 /// How often the thread looks whether it is to end while no pictures come.
 const IDLE_CHECK: Duration = Duration::from_millis(200);
 
@@ -32,17 +31,10 @@ struct Shared {
     link: Mutex<Option<Arc<Link>>>,
     is_keyframe_wanted: AtomicBool,
     frames_sent: AtomicU64,
-    bitrate_bps: u32,
+    sent_size_px: Mutex<Option<(u32, u32)>>,
+    rates: Rates,
     fps: u32,
     wake: Wake,
-}
-
-/// The peer that pictures go to, and the clock of the stream that it gets.
-struct Link {
-    peer: Peer,
-    epoch: Instant,
-    /// RTP timestamps begin at a random value (RFC 3550 section 5.1).
-    first_timestamp: u32,
 }
 
 impl SendVideo {
@@ -50,7 +42,7 @@ impl SendVideo {
     pub(crate) fn start(
         camera: Arc<Newest<Arc<VideoFrame>>>,
         preview: Arc<Newest<Arc<VideoFrame>>>,
-        bitrate_bps: u32,
+        rates: Rates,
         fps: u32,
         wake: Wake,
     ) -> std::io::Result<Self> {
@@ -60,7 +52,8 @@ impl SendVideo {
             link: Mutex::new(None),
             is_keyframe_wanted: AtomicBool::new(false),
             frames_sent: AtomicU64::new(0),
-            bitrate_bps,
+            sent_size_px: Mutex::default(),
+            rates,
             fps,
             wake,
         });
@@ -78,6 +71,8 @@ impl SendVideo {
 
     /// From the next picture on, encodes for `peer`, beginning with a keyframe.
     pub(crate) fn link(&self, peer: Peer) {
+        peer.set_budget_ceiling(self.shared.rates.ceiling_bps());
+        *lock(&self.shared.sent_size_px) = None;
         let first_timestamp = getrandom::u32().unwrap_or_default();
         self.shared.frames_sent.store(0, Ordering::Relaxed);
         *lock(&self.shared.link) = Some(Arc::new(Link {
@@ -96,6 +91,11 @@ impl SendVideo {
     pub(crate) fn keyframe_requests(&self) -> impl Fn() + Send + Sync + 'static {
         let shared = Arc::clone(&self.shared);
         move || shared.is_keyframe_wanted.store(true, Ordering::Relaxed)
+    }
+
+    /// The size of the last picture that was sent, in pixels.
+    pub(crate) fn sent_size_px(&self) -> Option<(u32, u32)> {
+        *lock(&self.shared.sent_size_px)
     }
 
     /// Pictures sent since the last [`SendVideo::link`].
@@ -130,72 +130,23 @@ fn run(shared: &Shared) {
         };
         if encoding
             .as_ref()
-            .is_none_or(|encoding| !Arc::ptr_eq(&encoding.link, &link))
+            .is_none_or(|encoding| !encoding.is_for(&link))
         {
-            encoding = Some(Encoding::new(link, shared.bitrate_bps, shared.fps));
+            encoding = Some(Encoding::new(link, shared.rates, shared.fps));
         }
         if let Some(encoding) = &mut encoding {
             let force_keyframe = shared.is_keyframe_wanted.swap(false, Ordering::Relaxed);
-            match encoding.encode_and_send(&frame, force_keyframe) {
-                Sent::Yes => {
+            match encoding.take(&frame, force_keyframe) {
+                Sent::Yes(size_px) => {
+                    *lock(&shared.sent_size_px) = Some(size_px);
                     shared.frames_sent.fetch_add(1, Ordering::Relaxed);
                 }
-                Sent::Skipped => {}
+                // It still wants one.
+                Sent::Skipped if !force_keyframe => {}
                 // What follows would refer to a picture that the partner never gets.
-                Sent::Lost => shared.is_keyframe_wanted.store(true, Ordering::Relaxed),
-            }
-        }
-    }
-}
-
-/// An encoder and the peer that it works for.
-struct Encoding {
-    link: Arc<Link>,
-    encoder: Box<dyn VideoEncoder>,
-    is_broken: bool,
-}
-
-enum Sent {
-    Yes,
-    Skipped,
-    Lost,
-}
-
-impl Encoding {
-    fn new(link: Arc<Link>, bitrate_bps: u32, fps: u32) -> Self {
-        let settings = H264Settings {
-            target_bitrate: bitrate_bps,
-            frames_per_second: fps as f32,
-        };
-        Self {
-            link,
-            encoder: Box::new(H264Encoder::new(settings)),
-            is_broken: false,
-        }
-    }
-
-    fn encode_and_send(&mut self, frame: &VideoFrame, force_keyframe: bool) -> Sent {
-        let elapsed = frame
-            .captured_at()
-            .saturating_duration_since(self.link.epoch);
-        let ticks = (elapsed.as_micros() * CLOCK_HZ / 1_000_000) as u32;
-        let timestamp = self.link.first_timestamp.wrapping_add(ticks);
-        match self.encoder.encode(frame, timestamp, force_keyframe) {
-            Ok(Some(encoded)) => {
-                self.is_broken = false;
-                if self.link.peer.send_video(encoded).is_ok() {
-                    Sent::Yes
-                } else {
-                    Sent::Lost
+                Sent::Skipped | Sent::Lost => {
+                    shared.is_keyframe_wanted.store(true, Ordering::Relaxed)
                 }
-            }
-            Ok(None) => Sent::Skipped,
-            Err(error) => {
-                // Once, not thirty times a second.
-                if !std::mem::replace(&mut self.is_broken, true) {
-                    tracing::error!(%error, "a picture could not be encoded");
-                }
-                Sent::Lost
             }
         }
     }

@@ -102,6 +102,14 @@ impl VideoFrame {
         &self.planes
     }
 
+    /// Y, U and V, to be drawn on.
+    pub(crate) fn planes_mut(&mut self) -> [&mut [u8]; 3] {
+        let luma_len = self.luma_len();
+        let (y, chroma) = self.planes.split_at_mut(luma_len);
+        let (u, v) = chroma.split_at_mut(luma_len / 4);
+        [y, u, v]
+    }
+
     /// Gives the planes back, for instance to fill them anew.
     pub fn into_planes(self) -> Vec<u8> {
         self.planes

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use media::RtpPacket;
+use media::congestion::EstimatorConfig;
 use media::video::EncodedFrame;
 use protocol::DescriptionKind;
 use tokio::sync::mpsc;
@@ -12,11 +13,20 @@ use transport::{MediaKind, Opened, PathStats, Peer, PeerConfig, PeerEvent, Resta
 /// The longest that anything on loopback may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Packets leave as fast as they come.
+pub(crate) const UNLIMITED: EstimatorConfig = EstimatorConfig {
+    floor_bps: 100_000_000,
+    ceiling_bps: 100_000_000,
+    start_bps: 100_000_000,
+};
+
 /// A configuration for loopback, where no wildcard reaches.
 pub(crate) fn loopback(is_offerer: bool) -> PeerConfig {
     PeerConfig {
         bind: vec!["127.0.0.1:0".parse().unwrap()],
         is_offerer,
+        // What is sent is up to the test, and nothing holds it back.
+        rates: UNLIMITED,
         ..PeerConfig::default()
     }
 }

@@ -1,0 +1,304 @@
+//! Pictures to one partner: as large, as many and as good as the path, the processor and the partner have use for.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use codecs::{H264Encoder, H264Settings, VideoEncoder};
+use media::congestion::{Ladder, LadderConfig, LadderInput, Rung};
+use media::video::{Scaler, VideoFrame};
+use transport::Peer;
+
+use super::video_rate::{self, Rates};
+
+/// The RTP clock rate of video (RFC 6184 section 8.2.1).
+const CLOCK_HZ: u128 = 90_000;
+/// Changes of the bitrate below this share of it are not worth the encoder's trouble.
+const SMALLEST_CHANGE_DIVISOR: u32 = 50;
+
+/// The peer that pictures go to, and the clock of the stream that it gets.
+pub(super) struct Link {
+    pub(super) peer: Peer,
+    pub(super) epoch: Instant,
+    /// RTP timestamps begin at a random value (RFC 3550 section 5.1).
+    pub(super) first_timestamp: u32,
+}
+
+/// An encoder and the peer that it works for.
+pub(super) struct Encoding {
+    link: Arc<Link>,
+    encoder: Box<dyn VideoEncoder>,
+    rates: Rates,
+    capture_fps: u32,
+    /// What the encoder was told last.
+    bitrate_bps: u32,
+    ladder: Option<SizedLadder>,
+    scaler: Scaler,
+    cadence: Cadence,
+    times: EncodeTimes,
+    is_broken: bool,
+}
+
+/// The ladder for pictures of one size.
+struct SizedLadder {
+    capture_px: (u32, u32),
+    ladder: Ladder,
+}
+
+/// What became of a picture.
+pub(super) enum Sent {
+    /// It is on its way, at this size.
+    Yes((u32, u32)),
+    /// It was left out; the next one may follow.
+    Skipped,
+    /// It was encoded and is lost: what follows must not refer to it.
+    Lost,
+}
+
+impl Encoding {
+    pub(super) fn new(link: Arc<Link>, rates: Rates, capture_fps: u32) -> Self {
+        let bitrate_bps = rates.video_bps(&link.peer.budget());
+        let settings = H264Settings {
+            target_bitrate: bitrate_bps,
+            frames_per_second: capture_fps as f32,
+        };
+        Self {
+            link,
+            encoder: Box::new(H264Encoder::new(settings)),
+            rates,
+            capture_fps,
+            bitrate_bps,
+            ladder: None,
+            scaler: Scaler::default(),
+            cadence: Cadence::default(),
+            times: EncodeTimes::default(),
+            is_broken: false,
+        }
+    }
+
+    pub(super) fn is_for(&self, link: &Arc<Link>) -> bool {
+        Arc::ptr_eq(&self.link, link)
+    }
+
+    /// Takes the newest picture.
+    pub(super) fn take(&mut self, frame: &VideoFrame, force_keyframe: bool) -> Sent {
+        let budget = self.link.peer.budget();
+        self.follow(self.rates.video_bps(&budget));
+        let rung = self.rung(frame);
+        if video_rate::is_behind(&budget) || !self.cadence.is_due(frame.captured_at(), rung) {
+            return Sent::Skipped;
+        }
+        let size_px = (rung.width_px, rung.height_px);
+        if size_px == (frame.width_px(), frame.height_px()) {
+            return self.encode_and_send(frame, force_keyframe);
+        }
+        match self.scaler.scale(frame, size_px) {
+            Ok(scaled) => {
+                let sent = self.encode_and_send(&scaled, force_keyframe);
+                self.scaler.give_back(scaled);
+                sent
+            }
+            Err(error) => {
+                self.complain(&error);
+                Sent::Skipped
+            }
+        }
+    }
+
+    /// Brings the encoder to what the path takes.
+    fn follow(&mut self, bitrate_bps: u32) {
+        if bitrate_bps.abs_diff(self.bitrate_bps) <= self.bitrate_bps / SMALLEST_CHANGE_DIVISOR {
+            return;
+        }
+        match self.encoder.set_target_bitrate(bitrate_bps) {
+            Ok(()) => self.bitrate_bps = bitrate_bps,
+            Err(error) => self.complain(&error),
+        }
+    }
+
+    fn rung(&mut self, frame: &VideoFrame) -> Rung {
+        let picture_bps = u64::from(self.bitrate_bps);
+        let capture_px = (frame.width_px(), frame.height_px());
+        let capture_fps = self.capture_fps;
+        let new = || SizedLadder {
+            capture_px,
+            ladder: Ladder::new(config(capture_px, capture_fps), picture_bps),
+        };
+        // A camera that turns or is changed begins anew.
+        let kept = self.ladder.take_if(|kept| kept.capture_px == capture_px);
+        let is_new = kept.is_none();
+        let ladder = &mut self.ladder.insert(kept.unwrap_or_else(new)).ladder;
+        let input = LadderInput {
+            picture_bps,
+            encode_time: self.times.p95(),
+            // Partners do not tell it yet.
+            window_px: None,
+        };
+        let changed = ladder.update(&input, Instant::now());
+        let rung = ladder.rung();
+        if is_new || changed.is_some() {
+            tracing::debug!(?rung, picture_bps, "another rung");
+            self.times = EncodeTimes::default();
+            if let Err(error) = self.encoder.set_frame_rate(rung.frame_rate_hz as f32) {
+                self.complain(&error);
+            }
+        }
+        rung
+    }
+
+    fn encode_and_send(&mut self, frame: &VideoFrame, force_keyframe: bool) -> Sent {
+        let elapsed = frame
+            .captured_at()
+            .saturating_duration_since(self.link.epoch);
+        let ticks = (elapsed.as_micros() * CLOCK_HZ / 1_000_000) as u32;
+        let timestamp = self.link.first_timestamp.wrapping_add(ticks);
+        let began = Instant::now();
+        let encoded = self.encoder.encode(frame, timestamp, force_keyframe);
+        self.times.push(began.elapsed());
+        match encoded {
+            Ok(Some(encoded)) => {
+                self.is_broken = false;
+                if self.link.peer.send_video(encoded).is_ok() {
+                    Sent::Yes((frame.width_px(), frame.height_px()))
+                } else {
+                    Sent::Lost
+                }
+            }
+            Ok(None) => Sent::Skipped,
+            Err(error) => {
+                self.complain(&error);
+                Sent::Lost
+            }
+        }
+    }
+
+    /// Once, not thirty times a second.
+    fn complain(&mut self, error: &dyn std::error::Error) {
+        if !std::mem::replace(&mut self.is_broken, true) {
+            tracing::error!(%error, "a picture could not be encoded");
+        }
+    }
+}
+
+const fn config((width_px, height_px): (u32, u32), capture_rate_hz: u32) -> LadderConfig {
+    LadderConfig {
+        capture_width_px: width_px,
+        capture_height_px: height_px,
+        capture_rate_hz,
+        bits_per_pixel: LadderConfig::H264_BITS_PER_PIXEL,
+        // OpenH264 has one setting that is fit for calls.
+        max_effort: 0,
+        start_effort: 0,
+    }
+}
+
+/// Thins pictures out to a lower rate, evenly.
+#[derive(Debug, Default)]
+struct Cadence {
+    due_at: Option<Instant>,
+}
+
+impl Cadence {
+    /// Whether the picture that was captured at this moment is one of those that the rung has.
+    fn is_due(&mut self, captured_at: Instant, rung: Rung) -> bool {
+        let interval = Duration::from_secs(1) / rung.frame_rate_hz.max(1);
+        // Cameras do not keep time to the millisecond.
+        let slack = interval / 4;
+        if self
+            .due_at
+            .is_some_and(|due_at| captured_at + slack < due_at)
+        {
+            return false;
+        }
+        // Late ones are not made up for.
+        let on_time = self
+            .due_at
+            .filter(|due_at| captured_at < *due_at + interval);
+        self.due_at = Some(on_time.unwrap_or(captured_at) + interval);
+        true
+    }
+}
+
+/// How long the encoder took for the pictures of the last two seconds or so.
+#[derive(Debug, Default)]
+struct EncodeTimes {
+    newest: std::collections::VecDeque<Duration>,
+}
+
+impl EncodeTimes {
+    const KEPT: usize = 60;
+    /// Fewer say little.
+    const ENOUGH: usize = 20;
+
+    fn push(&mut self, time: Duration) {
+        if self.newest.len() == Self::KEPT {
+            self.newest.pop_front();
+        }
+        self.newest.push_back(time);
+    }
+
+    /// The time that 95 of 100 keep to.
+    fn p95(&self) -> Option<Duration> {
+        if self.newest.len() < Self::ENOUGH {
+            return None;
+        }
+        let mut sorted: Vec<_> = self.newest.iter().copied().collect();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() * 95 / 100).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rung(frame_rate_hz: u32) -> Rung {
+        Rung {
+            width_px: 640,
+            height_px: 480,
+            frame_rate_hz,
+            effort: 0,
+        }
+    }
+
+    #[test]
+    fn pictures_are_thinned_out_evenly_whatever_the_jitter_of_the_camera() {
+        let start = Instant::now();
+        let times =
+            (0..300_u64).map(|n| start + Duration::from_micros(33_333 * n + n * 7919 % 9000));
+        let mut cadence = Cadence::default();
+        let due: Vec<bool> = times
+            .clone()
+            .map(|at| cadence.is_due(at, rung(15)))
+            .collect();
+        assert!(due.chunks(2).all(|pair| pair == [true, false]), "{due:?}");
+        let mut cadence = Cadence::default();
+        assert!(times.into_iter().all(|at| cadence.is_due(at, rung(30))));
+    }
+
+    #[test]
+    fn a_pause_is_not_made_up_for() {
+        let start = Instant::now();
+        let mut cadence = Cadence::default();
+        assert!(cadence.is_due(start, rung(10)));
+        let later = start + Duration::from_secs(5);
+        assert!(cadence.is_due(later, rung(10)));
+        assert!(!cadence.is_due(later + Duration::from_millis(33), rung(10)));
+    }
+
+    #[test]
+    fn the_slowest_pictures_count_when_there_are_enough() {
+        let mut times = EncodeTimes::default();
+        for ms in 1..=19 {
+            times.push(Duration::from_millis(ms));
+        }
+        assert_eq!(times.p95(), None);
+        for _ in 0..2 {
+            times.push(Duration::from_millis(50));
+        }
+        assert_eq!(times.p95(), Some(Duration::from_millis(50)));
+        for _ in 0..EncodeTimes::KEPT {
+            times.push(Duration::from_millis(3));
+        }
+        assert_eq!(times.p95(), Some(Duration::from_millis(3)));
+    }
+}

@@ -1,0 +1,115 @@
+//! Which part of the budget is for pictures. Owns no clock and no connection.
+
+use std::time::Duration;
+
+use transport::Budget;
+
+/// What each packet has around its payload, in bits: IPv4, UDP, SRTP, RTP and the extension for its number.
+const PACKET_BITS: u64 = 8 * (52 + 12);
+/// The payload of a packet of a picture, on average over keyframes and others.
+const PAYLOAD_BITS: u64 = 8 * 1000;
+/// Packets of sound in a second.
+const SOUND_PACKETS: u64 = 50;
+/// Nobody recognises a face below that, in bits per second.
+const LEAST_BPS: u64 = 40_000;
+/// A share of losses that is not paid for beforehand: they are asked for again, in time.
+const LARGEST_LOSS: f64 = 0.3;
+
+/// What pictures may have at most to wait before one is left out: some of them, or a keyframe on a thin path.
+const LONGEST_QUEUE: Duration = Duration::from_millis(150);
+
+/// Bitrates that do not depend on the network, in bits per second.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rates {
+    /// The most that pictures may have.
+    pub(crate) most_video_bps: u32,
+    /// What sound has.
+    pub(crate) audio_bps: u32,
+}
+
+impl Rates {
+    /// The bitrate for the encoder of pictures, in bits per second.
+    pub(crate) fn video_bps(&self, budget: &Budget) -> u32 {
+        let Some(target_bps) = budget.target_bps else {
+            return self.most_video_bps;
+        };
+        let for_pictures = target_bps.saturating_sub(self.sound_bps());
+        let sent_again = 1.0 + budget.path.loss_ratio.clamp(0.0, LARGEST_LOSS);
+        let payload = for_pictures * PAYLOAD_BITS / (PAYLOAD_BITS + PACKET_BITS);
+        let bps = (payload as f64 / sent_again) as u64;
+        bps.max(LEAST_BPS).min(u64::from(self.most_video_bps)) as u32
+    }
+
+    /// What sound and pictures need on the wire at best: more room is not looked for.
+    pub(crate) const fn ceiling_bps(&self) -> u64 {
+        let pictures = self.most_video_bps as u64 * (PAYLOAD_BITS + PACKET_BITS) / PAYLOAD_BITS;
+        // A tenth for what is sent again, and for encoders that miss their target.
+        (pictures + self.sound_bps()) * 11 / 10
+    }
+
+    const fn sound_bps(&self) -> u64 {
+        self.audio_bps as u64 + SOUND_PACKETS * PACKET_BITS
+    }
+}
+
+/// Whether the path is behind: then the newest picture is better sent later than this one now.
+pub(crate) fn is_behind(budget: &Budget) -> bool {
+    budget.queue_delay > LONGEST_QUEUE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATES: Rates = Rates {
+        most_video_bps: 2_000_000,
+        audio_bps: 32_000,
+    };
+
+    fn budget(target_bps: u64) -> Budget {
+        Budget {
+            target_bps: Some(target_bps),
+            ..Budget::default()
+        }
+    }
+
+    #[test]
+    fn pictures_get_what_sound_and_headers_leave() {
+        let bps = RATES.video_bps(&budget(500_000));
+        assert!((400_000..430_000).contains(&bps), "{bps}");
+        let rates = Rates {
+            most_video_bps: bps,
+            ..RATES
+        };
+        let on_the_wire = rates.ceiling_bps() * 10 / 11;
+        assert!(on_the_wire.abs_diff(500_000) < 1_000, "{on_the_wire}");
+    }
+
+    #[test]
+    fn pictures_never_get_more_than_is_wanted_nor_less_than_shows_something() {
+        assert_eq!(RATES.video_bps(&budget(9_000_000)), 2_000_000);
+        assert_eq!(u64::from(RATES.video_bps(&budget(50_000))), LEAST_BPS);
+        assert_eq!(
+            RATES.video_bps(&Budget::default()),
+            2_000_000,
+            "nobody knows"
+        );
+    }
+
+    #[test]
+    fn what_is_lost_is_sent_again_within_the_budget() {
+        let mut lossy = budget(1_000_000);
+        lossy.path.loss_ratio = 0.2;
+        let clean = RATES.video_bps(&budget(1_000_000));
+        let bps = RATES.video_bps(&lossy);
+        assert!(bps * 12 <= clean * 10 + 10, "{bps} of {clean}");
+    }
+
+    #[test]
+    fn pictures_are_left_out_when_the_path_is_behind() {
+        let mut budget = budget(300_000);
+        assert!(!is_behind(&budget));
+        budget.queue_delay = Duration::from_millis(200);
+        assert!(is_behind(&budget));
+    }
+}

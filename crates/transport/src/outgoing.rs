@@ -1,0 +1,308 @@
+//! What leaves: how much, in which order, and what is sent again.
+//!
+//! One interceptor in the slot `Pacer` holds all that has to know of each packet that leaves, in one place: what was lost and is
+//! asked for ([`Retransmissions`]), the order and the moments in which packets leave ([`Pacer`]), their transport-wide sequence
+//! numbers and what the partner reports about them ([`History`]), and how much may be sent ([`Estimator`]). The stack has an
+//! interceptor for each of these, none of which knows of the others; what they cost a call is told in
+//! `docs/congestion.md`.
+
+mod budget;
+mod feedback;
+mod history;
+mod retransmission;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use media::congestion::{Estimator, EstimatorConfig, Pacer, PacerConfig, Priority, Release};
+use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
+use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
+use rtc::rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};
+use rtc::sansio::Protocol;
+use rtc::shared::TransportContext;
+use rtc::shared::error::Error;
+use rtc::shared::marshal::MarshalSize as _;
+
+use crate::PeerEvent;
+use crate::events::EventSink;
+use crate::rtcp_tap::LocalSsrcs;
+use crate::send::Gate;
+use crate::stats::RoundTrip;
+use feedback::FeedbackReader;
+use history::History;
+use retransmission::{Repair, Retransmissions};
+
+pub use budget::Budget;
+pub(crate) use budget::SharedBudget;
+
+/// The header extension that carries transport-wide sequence numbers.
+pub(crate) const TRANSPORT_WIDE_URI: &str =
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+
+/// What a packet has around it on the wire, in bytes, beside what RTP counts: IPv4 20, UDP 8, SRTP 16, and the extension for its
+/// number 8.
+const OVERHEAD_BYTES: usize = 52;
+
+/// One request for retransmission names no more packets than can be missing at a time.
+const MAX_REQUESTED: usize = 256;
+
+/// See the module.
+pub(crate) struct Outgoing {
+    parts: OutgoingParts,
+    pacer: Pacer<TaggedPacket>,
+    estimator: Estimator,
+    history: History,
+    feedback: FeedbackReader,
+    /// By SSRC: those whose packets the partner may ask for again.
+    repeated: HashMap<u32, Retransmissions>,
+    /// Under which identifier the number goes; `None` while nobody would report.
+    extension: Option<u8>,
+    reads: VecDeque<TaggedPacket>,
+    writes: VecDeque<TaggedPacket>,
+    /// The last moment that it was told.
+    now: Instant,
+}
+
+/// What others share with it.
+pub(crate) struct OutgoingParts {
+    pub(crate) ssrcs: LocalSsrcs,
+    pub(crate) round_trip: Arc<RoundTrip>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) budget: Arc<SharedBudget>,
+    pub(crate) events: EventSink,
+    pub(crate) rates: EstimatorConfig,
+}
+
+impl Outgoing {
+    pub(crate) fn new(parts: OutgoingParts, now: Instant) -> Self {
+        let estimator = Estimator::new(parts.rates, now);
+        Self {
+            pacer: Pacer::new(PacerConfig::default(), estimator.pacing_bps(), now),
+            estimator,
+            history: History::default(),
+            feedback: FeedbackReader::default(),
+            repeated: HashMap::new(),
+            extension: None,
+            reads: VecDeque::new(),
+            writes: VecDeque::new(),
+            now,
+            parts,
+        }
+    }
+
+    fn priority(&self, ssrc: u32) -> Priority {
+        if ssrc == self.parts.ssrcs.audio {
+            Priority::Sound
+        } else {
+            Priority::Picture
+        }
+    }
+
+    fn push(&mut self, priority: Priority, packet: TaggedPacket) {
+        let (now, size_bytes) = (packet.now, wire_bytes(&packet));
+        self.pacer.push(priority, size_bytes, packet, now);
+    }
+
+    fn on_feedback(&mut self, feedback: &TransportLayerCc, now: Instant) {
+        let statuses = self.feedback.read(feedback);
+        let reports = self.history.on_feedback(&statuses);
+        self.estimator.on_feedback(now, &reports);
+    }
+
+    fn on_request(&mut self, request: &TransportLayerNack, now: Instant) {
+        let round_trip = self.parts.round_trip.get();
+        let Some(stream) = self.repeated.get_mut(&request.media_ssrc) else {
+            return;
+        };
+        let numbers = request.nacks.iter().flat_map(NackPair::packet_list);
+        let packets: Vec<_> = numbers
+            .take(MAX_REQUESTED)
+            .filter_map(|number| stream.repeat(number, round_trip, now))
+            .collect();
+        for packet in packets {
+            self.push(Priority::Retransmission, tagged(packet, now));
+        }
+    }
+
+    /// Lets out what may leave, as long as there is a path.
+    fn release(&mut self, now: Instant) {
+        self.now = now;
+        self.estimator.handle_timeout(now);
+        self.estimator.set_ceiling(self.parts.budget.ceiling_bps());
+        self.pacer.set_rate(self.pacing_bps(), now);
+        while let Some(cluster) = self.estimator.poll_probe() {
+            // Nobody would report on it.
+            if self.extension.is_some() {
+                self.pacer.start_probe(cluster, now);
+            }
+        }
+        while !self.parts.gate.paused_until(now).is_some()
+            && let Some(release) = self.pacer.poll(now)
+        {
+            self.send(release, now);
+        }
+        if self.pacer.take_lost_picture() {
+            // What follows refers to what was dropped.
+            self.parts.events.post(PeerEvent::KeyframeRequested);
+        }
+        let queue_delay = self.pacer.queue_delay();
+        let snapshot = self.extension.map(|_| self.estimator.snapshot());
+        self.parts.budget.set(Budget::of(snapshot, queue_delay));
+    }
+
+    /// Without reports nobody knows what the path takes: then the application decides.
+    fn pacing_bps(&self) -> u64 {
+        match self.extension {
+            Some(_) => self.estimator.pacing_bps(),
+            None => 2 * self.parts.budget.ceiling_bps(),
+        }
+    }
+
+    fn send(&mut self, release: Release<TaggedPacket>, now: Instant) {
+        let packet = match release.item {
+            Some(packet) => Some(packet),
+            None => self.fill(release.size_bytes, now),
+        };
+        let Some(mut packet) = packet else {
+            return;
+        };
+        packet.now = now;
+        let size_bytes = wire_bytes(&packet);
+        if let Some(extension) = self.extension
+            && let Packet::Rtp(rtp) = &mut packet.message.packet
+        {
+            let number = self.history.on_sent(now, size_bytes, release.probe);
+            self.estimator.on_sent(now, size_bytes);
+            let number = Bytes::copy_from_slice(&number.to_be_bytes());
+            if rtp.header.set_extension(extension, number).is_err() {
+                tracing::debug!("a packet leaves without its transport-wide number");
+            }
+        }
+        self.writes.push_back(packet);
+    }
+
+    /// Something to fill a probe with.
+    fn fill(&mut self, size_bytes: usize, now: Instant) -> Option<TaggedPacket> {
+        let stream = self.repeated.get_mut(&self.parts.ssrcs.video)?;
+        Some(tagged(stream.fill(size_bytes)?, now))
+    }
+}
+
+impl Protocol<TaggedPacket, TaggedPacket, ()> for Outgoing {
+    type Rout = TaggedPacket;
+    type Wout = TaggedPacket;
+    type Eout = ();
+    type Error = Error;
+    type Time = Instant;
+
+    fn handle_read(&mut self, packet: TaggedPacket) -> Result<(), Error> {
+        if let Packet::Rtcp(packets) = &packet.message.packet {
+            for item in packets {
+                let item = item.as_any();
+                if let Some(feedback) = item.downcast_ref::<TransportLayerCc>() {
+                    self.on_feedback(feedback, packet.now);
+                } else if let Some(request) = item.downcast_ref::<TransportLayerNack>() {
+                    self.on_request(request, packet.now);
+                }
+            }
+            self.release(packet.now);
+        }
+        self.reads.push_back(packet);
+        Ok(())
+    }
+
+    fn poll_read(&mut self) -> Option<TaggedPacket> {
+        self.reads.pop_front()
+    }
+
+    fn handle_write(&mut self, packet: TaggedPacket) -> Result<(), Error> {
+        let Packet::Rtp(rtp) = &packet.message.packet else {
+            // Feedback is worth most while it is fresh.
+            self.writes.push_back(packet);
+            return Ok(());
+        };
+        let ssrc = rtp.header.ssrc;
+        if let Some(stream) = self.repeated.get_mut(&ssrc) {
+            stream.keep(rtp);
+        }
+        let now = packet.now;
+        self.push(self.priority(ssrc), packet);
+        self.release(now);
+        Ok(())
+    }
+
+    fn poll_write(&mut self) -> Option<TaggedPacket> {
+        self.writes.pop_front()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+        self.release(now);
+        Ok(())
+    }
+
+    fn poll_timeout(&mut self) -> Option<Instant> {
+        let release_at = match self.parts.gate.paused_until(self.now) {
+            // Whoever ends the pause earlier has something to send.
+            Some(until) => Some(until),
+            None => self.pacer.poll_timeout(self.now),
+        };
+        let silence_at = self.extension.and(self.estimator.poll_timeout());
+        [release_at, silence_at].into_iter().flatten().min()
+    }
+}
+
+impl Interceptor for Outgoing {
+    /// Once for each stream, and again when something else was agreed on. The streams that repair others are not bound.
+    fn bind_local_stream(&mut self, info: &StreamInfo) {
+        let extension = info
+            .rtp_header_extensions
+            .iter()
+            .find(|extension| extension.uri == TRANSPORT_WIDE_URI);
+        if let Some(extension) = extension {
+            // One byte has room for 1 to 14 (RFC 8285 section 4.2), and all streams have the same.
+            self.extension = u8::try_from(extension.id)
+                .ok()
+                .filter(|id| (1..=14).contains(id));
+        }
+        let is_asked_for = info
+            .rtcp_feedback
+            .iter()
+            .any(|feedback| feedback.typ == "nack" && feedback.parameter.is_empty());
+        if !is_asked_for {
+            return;
+        }
+        let repair = info
+            .ssrc_rtx
+            .zip(info.payload_type_rtx)
+            .map(|(ssrc, payload_type)| Repair { ssrc, payload_type });
+        self.repeated
+            .entry(info.ssrc)
+            .or_insert_with(|| Retransmissions::new(repair))
+            .set_repair(repair);
+    }
+
+    fn unbind_local_stream(&mut self, info: &StreamInfo) {
+        self.repeated.remove(&info.ssrc);
+    }
+
+    fn bind_remote_stream(&mut self, _: &StreamInfo) {}
+
+    fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
+}
+
+fn tagged(packet: rtc::rtp::Packet, now: Instant) -> TaggedPacket {
+    TaggedPacket {
+        now,
+        transport: TransportContext::default(),
+        message: AttributedPacket::new(Packet::Rtp(packet)),
+    }
+}
+
+fn wire_bytes(packet: &TaggedPacket) -> usize {
+    match &packet.message.packet {
+        Packet::Rtp(rtp) => rtp.marshal_size() + OVERHEAD_BYTES,
+        _ => 0,
+    }
+}

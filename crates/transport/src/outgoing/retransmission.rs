@@ -1,0 +1,214 @@
+//! Packets that were sent, to be sent again: because they were lost (RFC 4585, RFC 4588), or to fill a probe.
+//!
+//! The responder of `rtc-interceptor` 0.21.1 is not used: it answers each request, also one that crosses with the answer to the
+//! last, and its retransmissions have no transport-wide sequence number, so that nobody knows what they cost.
+
+use std::time::{Duration, Instant};
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use rtc::rtp;
+
+/// Packets that are kept: at 4 Mbit/s more than two seconds. A power of two.
+const KEPT_PACKETS: usize = 1024;
+
+/// Requests for the same packet within this share of the round trip are the same request, or crossed with the answer.
+const AGAIN_AFTER_ROUND_TRIPS: f64 = 0.8;
+
+/// As many of the newest packets may fill a probe.
+const FILLERS: u16 = 64;
+
+/// How a stream repeats its packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Repair {
+    pub(super) ssrc: u32,
+    pub(super) payload_type: u8,
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    packet: rtp::Packet,
+    repeated_at: Option<Instant>,
+}
+
+/// The newest packets of one stream.
+#[derive(Debug)]
+pub(super) struct Retransmissions {
+    /// Without one, packets are repeated as they were.
+    repair: Option<Repair>,
+    repair_number: u16,
+    kept: Box<[Option<Kept>]>,
+    newest: Option<u16>,
+}
+
+impl Retransmissions {
+    pub(super) fn new(repair: Option<Repair>) -> Self {
+        Self {
+            repair,
+            repair_number: 0,
+            kept: vec![None; KEPT_PACKETS].into(),
+            newest: None,
+        }
+    }
+
+    /// The agreement has changed.
+    pub(super) fn set_repair(&mut self, repair: Option<Repair>) {
+        self.repair = repair;
+    }
+
+    /// A packet leaves for the first time.
+    pub(super) fn keep(&mut self, packet: &rtp::Packet) {
+        let number = packet.header.sequence_number;
+        self.newest = Some(number);
+        self.kept[usize::from(number) % KEPT_PACKETS] = Some(Kept {
+            packet: packet.clone(),
+            repeated_at: None,
+        });
+    }
+
+    /// The partner lacks the packet of this number. `None` if it is not kept any more, or on its way already.
+    pub(super) fn repeat(
+        &mut self,
+        number: u16,
+        round_trip: Duration,
+        now: Instant,
+    ) -> Option<rtp::Packet> {
+        let kept = self.kept[usize::from(number) % KEPT_PACKETS].as_mut()?;
+        if kept.packet.header.sequence_number != number {
+            return None;
+        }
+        let again_after = round_trip.mul_f64(AGAIN_AFTER_ROUND_TRIPS);
+        let is_on_its_way = |at: Instant| now.saturating_duration_since(at) < again_after;
+        if kept.repeated_at.is_some_and(is_on_its_way) {
+            return None;
+        }
+        kept.repeated_at = Some(now);
+        let packet = kept.packet.clone();
+        Some(match self.repair {
+            Some(repair) => self.wrap(&packet, repair),
+            None => packet,
+        })
+    }
+
+    /// One of the newest packets once more, the largest that fits, to fill a probe with something that may be of use. `None` if
+    /// there is none, and on a stream without repair: there it would count as a new arrival.
+    pub(super) fn fill(&mut self, size_bytes: usize) -> Option<rtp::Packet> {
+        let (repair, newest) = (self.repair?, self.newest?);
+        let recent = (0..FILLERS).filter_map(|age| {
+            let number = newest.wrapping_sub(age);
+            let kept = self.kept[usize::from(number) % KEPT_PACKETS].as_ref()?;
+            (kept.packet.header.sequence_number == number).then_some(&kept.packet)
+        });
+        let packet = recent
+            .filter(|packet| packet.payload.len() <= size_bytes)
+            .max_by_key(|packet| packet.payload.len())?
+            .clone();
+        Some(self.wrap(&packet, repair))
+    }
+
+    /// RFC 4588 section 4: the original sequence number before the original payload.
+    fn wrap(&mut self, packet: &rtp::Packet, repair: Repair) -> rtp::Packet {
+        let number = self.repair_number;
+        self.repair_number = number.wrapping_add(1);
+        let mut payload = BytesMut::with_capacity(2 + packet.payload.len());
+        payload.put_u16(packet.header.sequence_number);
+        payload.extend_from_slice(&packet.payload);
+        rtp::Packet {
+            header: rtp::Header {
+                version: 2,
+                ssrc: repair.ssrc,
+                payload_type: repair.payload_type,
+                sequence_number: number,
+                timestamp: packet.header.timestamp,
+                marker: packet.header.marker,
+                ..rtp::Header::default()
+            },
+            payload: Bytes::from(payload),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUND_TRIP: Duration = Duration::from_millis(100);
+    const REPAIR: Repair = Repair {
+        ssrc: 2,
+        payload_type: 103,
+    };
+
+    fn packet(number: u16) -> rtp::Packet {
+        rtp::Packet {
+            header: rtp::Header {
+                version: 2,
+                ssrc: 1,
+                payload_type: 102,
+                sequence_number: number,
+                timestamp: 9,
+                marker: true,
+                ..rtp::Header::default()
+            },
+            payload: Bytes::from_static(b"abc"),
+        }
+    }
+
+    #[test]
+    fn a_lost_packet_goes_out_on_the_repair_stream() {
+        let now = Instant::now();
+        let mut kept = Retransmissions::new(Some(REPAIR));
+        kept.keep(&packet(0x0102));
+        let repeated = kept.repeat(0x0102, ROUND_TRIP, now).unwrap();
+        assert_eq!(
+            (repeated.header.ssrc, repeated.header.payload_type),
+            (2, 103)
+        );
+        assert_eq!(
+            (repeated.header.timestamp, repeated.header.marker),
+            (9, true)
+        );
+        assert_eq!(&repeated.payload[..], b"\x01\x02abc");
+        assert_eq!(
+            kept.fill(3).unwrap().header.sequence_number,
+            1,
+            "its own count"
+        );
+    }
+
+    #[test]
+    fn a_request_that_crosses_with_the_answer_is_not_answered_again() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut kept = Retransmissions::new(Some(REPAIR));
+        kept.keep(&packet(5));
+        assert!(kept.repeat(5, ROUND_TRIP, at(0)).is_some());
+        assert!(kept.repeat(5, ROUND_TRIP, at(79)).is_none());
+        assert!(
+            kept.repeat(5, ROUND_TRIP, at(80)).is_some(),
+            "lost once more"
+        );
+    }
+
+    #[test]
+    fn a_stream_without_repair_repeats_packets_as_they_were() {
+        let mut kept = Retransmissions::new(None);
+        kept.keep(&packet(5));
+        assert_eq!(kept.repeat(5, ROUND_TRIP, Instant::now()), Some(packet(5)));
+        assert_eq!(kept.fill(1000), None);
+    }
+
+    #[test]
+    fn packets_that_are_too_old_or_were_never_sent_are_not_there() {
+        let now = Instant::now();
+        let mut kept = Retransmissions::new(Some(REPAIR));
+        assert_eq!(kept.fill(1000), None);
+        for number in 0..=KEPT_PACKETS as u16 {
+            kept.keep(&packet(number));
+        }
+        assert!(kept.repeat(0, ROUND_TRIP, now).is_none());
+        assert!(kept.repeat(1, ROUND_TRIP, now).is_some());
+        assert!(
+            kept.repeat(KEPT_PACKETS as u16 + 1, ROUND_TRIP, now)
+                .is_none()
+        );
+    }
+}
