@@ -1,8 +1,10 @@
 //! Measures how surely and how fast calls connect on bad paths, in one process on loopback.
 //!
 //! `cargo run -p transport --example connect_table -- 20` makes 20 calls of each kind; `--without-workarounds` makes as
-//! many without, in turns; `--round-trip 150` measures that one alone; `--at-once 10` makes ten calls at a time, for large
-//! numbers. Times are from the first offer to media being possible on both sides.
+//! many without, in turns, and `--compare-nomination` as many with pairs nominated only after a check; `--round-trip 150`
+//! measures that one alone; `--at-once 10` makes ten calls at a time, for large numbers. Times are from the first offer to
+//! media being possible on both sides. With `--slow-signalling` offer and answer take half a round trip each, as through a
+//! server between the two; else they take no time.
 
 use std::time::{Duration, Instant};
 
@@ -29,9 +31,18 @@ async fn main() {
         let without = Workarounds {
             repeat_handshake: false,
             extra_turns: false,
+            nominate_at_once: false,
         };
         kinds.push(("  without workarounds", without));
     }
+    if arguments.iter().any(|text| text == "--compare-nomination") {
+        let after = Workarounds {
+            nominate_at_once: false,
+            ..Workarounds::default()
+        };
+        kinds.push(("  nominated after a check", after));
+    }
+    let is_signalling_slow = arguments.iter().any(|text| text == "--slow-signalling");
     println!("loss  round trip  connected  p50 ms  p95 ms  max ms");
     let round_trips = ROUND_TRIPS_MS.into_iter();
     for round_trip in round_trips.filter(|ms| only_round_trip.is_none_or(|only| only == *ms)) {
@@ -43,7 +54,11 @@ async fn main() {
                     let loss_ratio = f64::from(loss) / 100.0;
                     let workarounds = *workarounds;
                     let together: Vec<_> = (first..calls.min(first + at_once))
-                        .map(|seed| tokio::spawn(call(seed, workarounds, loss_ratio, delay)))
+                        .map(|seed| {
+                            let call =
+                                call(seed, workarounds, loss_ratio, delay, is_signalling_slow);
+                            tokio::spawn(call)
+                        })
                         .collect();
                     for call in together {
                         result.extend(call.await.expect("it does not panic"));
@@ -74,6 +89,7 @@ async fn call(
     workarounds: Workarounds,
     loss_ratio: f64,
     delay: Duration,
+    is_signalling_slow: bool,
 ) -> Option<Duration> {
     let config = |is_offerer: bool| {
         let network = Impairment::seeded(2 * seed + u64::from(is_offerer));
@@ -90,15 +106,22 @@ async fn call(
     let mut a = Peer::open(config(true)).await.expect("opens");
     let mut b = Peer::open(config(false)).await.expect("opens");
     let start = Instant::now();
+    let signal = || async {
+        if is_signalling_slow {
+            tokio::time::sleep(delay).await;
+        }
+    };
     let connecting = async {
         let offer = a.peer.create_offer(None).await.expect("offers");
+        signal().await;
         b.peer.apply_remote(offer).await.expect("takes the offer");
         let answer = b.peer.create_answer().await.expect("answers");
-        a.peer.apply_remote(answer).await.expect("takes the answer");
-        tokio::join!(
-            connected(&mut a.events, &b.peer),
-            connected(&mut b.events, &a.peer)
-        )
+        let answering = async {
+            signal().await;
+            a.peer.apply_remote(answer).await.expect("takes the answer");
+            connected(&mut b.events, &a.peer).await
+        };
+        tokio::join!(connected(&mut a.events, &b.peer), answering)
     };
     let both = tokio::time::timeout(GIVE_UP_AFTER, connecting).await;
     let elapsed = start.elapsed();

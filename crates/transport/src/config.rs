@@ -53,6 +53,8 @@ pub struct Workarounds {
     pub repeat_handshake: bool,
     /// Let the stack take another turn at once while it connects and while it relays.
     pub extra_turns: bool,
+    /// Nominate a direct pair with a check instead of after it (RFC 5245 section 8.1.1.2).
+    pub nominate_at_once: bool,
 }
 
 impl Default for Workarounds {
@@ -60,6 +62,7 @@ impl Default for Workarounds {
         Self {
             repeat_handshake: true,
             extra_turns: true,
+            nominate_at_once: true,
         }
     }
 }

@@ -254,6 +254,9 @@ impl Negotiation {
                 }
             }
         }
+        if let Some(password) = password(&description.sdp) {
+            self.paths.on_remote_password(password);
+        }
         for line in description.sdp.lines() {
             if let Some(candidate) = line.strip_prefix("a=candidate:") {
                 self.paths.on_remote_candidate(candidate);
@@ -428,6 +431,12 @@ fn fragment(sdp: &str) -> Option<&str> {
     let found = sdp
         .lines()
         .find_map(|line| line.strip_prefix("a=ice-ufrag:"));
+    found.map(str::trim)
+}
+
+/// The first password of a description; all of its sections share it.
+fn password(sdp: &str) -> Option<&str> {
+    let found = sdp.lines().find_map(|line| line.strip_prefix("a=ice-pwd:"));
     found.map(str::trim)
 }
 

@@ -124,7 +124,11 @@ impl Peer {
             });
         }
         let tunnels = Arc::new(Tunnels::new(&servers, &config.extra_roots));
-        let paths = Arc::new(Paths::new(config.relay_only, Instant::now()));
+        let paths = Arc::new(Paths::new(
+            config.relay_only,
+            config.workarounds.nominate_at_once,
+            Instant::now(),
+        ));
         let (runtime, driver_end) =
             PeerRuntime::new(&config, Arc::clone(&tunnels), Arc::clone(&paths));
 
@@ -484,4 +488,67 @@ fn random_ssrcs() -> Result<LocalSsrcs, OpenError> {
         video: first + 1,
         video_retransmission: first + 2,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Impairment;
+    use crate::runtime::Ends;
+
+    const CALLS: u64 = 10;
+
+    /// Connects two peers that have four pairs between them: the ends of the pair that each has selected.
+    async fn call(seed: u64) -> [Ends; 2] {
+        let config = |is_offerer| {
+            let network = Impairment::seeded(2 * seed + u64::from(is_offerer));
+            network.set_loss_ratio(0.2);
+            network.set_delay(Duration::from_millis(15));
+            PeerConfig {
+                bind: vec![([127, 0, 0, 1], 0).into(), ([127, 0, 0, 2], 0).into()],
+                is_offerer,
+                impairment: Some(network),
+                ..PeerConfig::default()
+            }
+        };
+        let (mut a, mut b) = (
+            Peer::open(config(true)).await.unwrap(),
+            Peer::open(config(false)).await.unwrap(),
+        );
+        let offer = a.peer.create_offer(None).await.unwrap();
+        b.peer.apply_remote(offer).await.unwrap();
+        let answer = b.peer.create_answer().await.unwrap();
+        a.peer.apply_remote(answer).await.unwrap();
+        tokio::join!(
+            connected(&mut a.events, &b.peer),
+            connected(&mut b.events, &a.peer)
+        );
+        let (of_a, of_b) = (&a.peer.shared.resources, &b.peer.shared.resources);
+        let ends = [
+            stats::ends(of_a.connection.as_ref()).await.unwrap(),
+            stats::ends(of_b.connection.as_ref()).await.unwrap(),
+        ];
+        a.peer.close().await;
+        b.peer.close().await;
+        ends
+    }
+
+    async fn connected(events: &mut mpsc::Receiver<PeerEvent>, partner: &Peer) {
+        loop {
+            let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
+            match event.expect("in time").expect("it lives") {
+                PeerEvent::LocalCandidate(told) => partner.add_candidate(told).await.unwrap(),
+                PeerEvent::Connected => return,
+                _ => {}
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn both_sides_select_the_same_of_several_pairs() {
+        for seed in 0..CALLS {
+            let [a, b] = call(seed).await;
+            assert_eq!((a.local, a.remote), (b.remote, b.local), "seed {seed}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The ground that the WebRTC stack stands on: its tasks, timers and sockets.
 //!
 //! Everything is tokio's, except for what is needed to work round faults of the stack. `flights` repeats handshake
-//! messages, `turns` lets the stack take another turn at once, `tunnel` reaches relays over TCP and TLS, `paths` decides
+//! messages, `turns` lets the stack take another turn at once, `nomination` saves a round trip, `tunnel` reaches relays over TCP and TLS, `paths` decides
 //! what may pass, and `places` follows the machine to other networks. One instance serves one connection, because what
 //! these files learn is about that connection alone.
 //!
@@ -14,9 +14,11 @@ mod flights;
 mod hold;
 mod inbox;
 mod introductions;
+mod nomination;
 mod paths;
 mod places;
 mod relay_gate;
+mod signature;
 mod socket;
 mod stun;
 mod tunnel;
@@ -266,7 +268,7 @@ mod tests {
 
     fn runtime() -> (Arc<PeerRuntime>, DriverEnd) {
         let tunnels = Tunnels::new(&Servers::default(), &[]);
-        let paths = Paths::new(false, Instant::now());
+        let paths = Paths::new(false, true, Instant::now());
         PeerRuntime::new(&PeerConfig::default(), Arc::new(tunnels), Arc::new(paths))
     }
 

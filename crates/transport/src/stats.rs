@@ -251,7 +251,7 @@ pub(crate) async fn has_path(connection: &dyn PeerConnection) -> bool {
 }
 
 /// The addresses of the selected pair.
-async fn ends(connection: &dyn PeerConnection) -> Option<Ends> {
+pub(crate) async fn ends(connection: &dyn PeerConnection) -> Option<Ends> {
     let ice = connection.sctp().await?.transport().ice_transport();
     let pair = ice.get_selected_candidate_pair().await.ok()??;
     let (local, remote) = (pair.local(), pair.remote());

@@ -1,6 +1,6 @@
 //! What all sockets of one peer know of its paths, and which datagrams they let pass.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +11,7 @@ use super::datagram::{Content, Datagram, payload};
 use super::hold::Hold;
 use super::inbox::Inbox;
 use super::introductions::{self, INTRODUCTION, Introductions};
+use super::nomination::Nomination;
 use super::relay_gate::RelayGate;
 use super::stun::Message;
 use crate::CandidateKind;
@@ -21,6 +22,9 @@ const MAX_REMOTE_CANDIDATES: usize = 128;
 
 /// How long a check may go unanswered before its pair counts as failed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Handshake messages that wait at most: more than a flight.
+const MAX_EARLY: usize = 16;
 
 /// What becomes of an arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +71,9 @@ struct State {
     remote_kinds: BTreeMap<SocketAddr, CandidateKind>,
     checks: Checks,
     gate: RelayGate,
+    nomination: Nomination,
+    /// Handshake messages that came before the stack had a pair.
+    early: VecDeque<(Arc<Inbox>, SocketAddr, Vec<u8>)>,
     hold: Hold<(Arc<Inbox>, SocketAddr)>,
     introductions: Introductions,
     /// Relayed packets of streams that are being introduced.
@@ -76,7 +83,7 @@ struct State {
 }
 
 impl Paths {
-    pub(crate) fn new(is_shielded: bool, now: Instant) -> Self {
+    pub(crate) fn new(is_shielded: bool, nominates_at_once: bool, now: Instant) -> Self {
         Self {
             is_shielded: AtomicBool::new(is_shielded),
             is_connecting: AtomicBool::new(true),
@@ -90,6 +97,8 @@ impl Paths {
                 remote_kinds: BTreeMap::new(),
                 checks: Checks::default(),
                 gate: RelayGate::default(),
+                nomination: Nomination::new(nominates_at_once),
+                early: VecDeque::new(),
                 hold: Hold::new(),
                 introductions: Introductions::default(),
                 waiting: Hold::new(),
@@ -117,6 +126,8 @@ impl Paths {
     pub(crate) fn on_restart(&self) {
         let mut state = self.lock();
         state.gate.restart();
+        state.nomination.restart();
+        state.early.clear();
         state.remote_kinds.clear();
         state.checks.forget_pairs();
         state.hold.on_restart();
@@ -124,10 +135,15 @@ impl Paths {
         self.is_holding.store(true, Ordering::Relaxed);
     }
 
+    /// The partner told its password (RFC 8839 section 5.4).
+    pub(crate) fn on_remote_password(&self, password: &str) {
+        self.lock().nomination.set_password(password);
+    }
+
     /// The partner told of a candidate (RFC 8839 section 5.1).
     pub(crate) fn on_remote_candidate(&self, candidate: &str) {
         let words: Vec<&str> = candidate.split_whitespace().collect();
-        let [_, _, _, _, address, port, "typ", kind, ..] = words.as_slice() else {
+        let [_, _, _, priority, address, port, "typ", kind, ..] = words.as_slice() else {
             return;
         };
         let kind = match *kind {
@@ -141,7 +157,10 @@ impl Paths {
         if state.remote_kinds.len() < MAX_REMOTE_CANDIDATES
             && let (Ok(ip), Ok(port)) = (address.parse::<IpAddr>(), port.parse())
         {
-            state.remote_kinds.insert(SocketAddr::new(ip, port), kind);
+            let address = SocketAddr::new(ip, port);
+            state.remote_kinds.insert(address, kind);
+            let priority = priority.parse().unwrap_or(0);
+            (state.nomination).on_remote_candidate(address, kind, priority);
         }
     }
 
@@ -268,9 +287,32 @@ impl Paths {
         !self.is_shielded.load(Ordering::Relaxed) || self.is_server(to)
     }
 
+    /// What leaves instead of a datagram, if anything does.
+    pub(super) fn rewrite(
+        &self,
+        local: SocketAddr,
+        to: SocketAddr,
+        bytes: &[u8],
+        now: Instant,
+    ) -> Option<Vec<u8>> {
+        // Of a Binding request.
+        let is_request = bytes.starts_with(&[0, 1]) && self.is_connecting.load(Ordering::Relaxed);
+        if !is_request || self.is_shielded.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut state = self.lock();
+        if state.servers.contains(&to) {
+            return None;
+        }
+        let rewritten = state.nomination.rewrite((local, to), bytes, now)?;
+        state.nomination.on_rewritten(&rewritten);
+        Some(rewritten)
+    }
+
     /// A datagram left.
     pub(super) fn on_sent(
         &self,
+        inbox: &Arc<Inbox>,
         local: SocketAddr,
         to: SocketAddr,
         datagram: Datagram,
@@ -294,12 +336,19 @@ impl Paths {
             state.gate.on_check(now);
             state.checks.on_sent(local, to, bytes, now);
         }
+        if !datagram.is_wrapped
+            && let Some(answer) = state.nomination.on_sent((local, to), bytes)
+        {
+            inbox.push_admitted(to, answer);
+            state.release_early();
+        }
     }
 
     /// A datagram came: what becomes of it. One to be held is already kept afterwards.
     pub(super) fn on_received(
         self: &Arc<Self>,
         inbox: &Arc<Inbox>,
+        local: SocketAddr,
         from: SocketAddr,
         datagram: Datagram,
         bytes: &[u8],
@@ -322,14 +371,42 @@ impl Paths {
                 return Fate::Pass;
             };
             state.round_trip = Some(round_trip);
-            if datagram.is_wrapped || state.remote_kinds.get(&from) == Some(&CandidateKind::Relay) {
+            let is_relayed =
+                datagram.is_wrapped || state.remote_kinds.get(&from) == Some(&CandidateKind::Relay);
+            if is_relayed {
                 state.gate.on_round_trip(round_trip);
                 let may_pass = !self.is_connecting.load(Ordering::Relaxed)
                     || self.is_shielded.load(Ordering::Relaxed)
                     || state.gate.is_open(now);
-                return if may_pass { Fate::Pass } else { Fate::Drop };
+                if !may_pass {
+                    return Fate::Drop;
+                }
             }
-            return Fate::Pass;
+            let pair = (!is_relayed).then_some((local, from));
+            let verdict = state.nomination.on_answer(pair, payload(bytes), now);
+            if let Some(answer) = verdict.made {
+                // After the answer that it is made of.
+                inbox.push_admitted(from, answer);
+            }
+            if verdict.is_settled {
+                state.release_early();
+            }
+            return if verdict.is_dropped {
+                Fate::Drop
+            } else {
+                Fate::Pass
+            };
+        }
+        if datagram.content == Content::Handshake && self.is_connecting.load(Ordering::Relaxed) {
+            let mut state = self.lock();
+            if state.nomination.is_under_way(now) {
+                if state.early.len() < MAX_EARLY {
+                    let early = (Arc::clone(inbox), from, bytes.to_vec());
+                    state.early.push_back(early);
+                }
+                return Fate::Hold;
+            }
+            state.release_early();
         }
         if self.is_holding.load(Ordering::Relaxed) {
             let mut state = self.lock();
@@ -348,9 +425,19 @@ impl Paths {
     }
 }
 
+impl State {
+    /// The stack has a pair by the time that it reads these.
+    fn release_early(&mut self) {
+        for (inbox, from, bytes) in self.early.drain(..) {
+            inbox.push_admitted(from, bytes);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::signature::{self, Signer};
     use crate::runtime::stun;
 
     const RELAY: &str = "candidate:1 1 udp 1 192.0.2.9 4000 typ relay raddr 0.0.0.0 rport 9";
@@ -366,7 +453,7 @@ mod tests {
         fn new(is_shielded: bool) -> Self {
             let now = Instant::now();
             Self {
-                paths: Arc::new(Paths::new(is_shielded, now)),
+                paths: Arc::new(Paths::new(is_shielded, true, now)),
                 inbox: Arc::default(),
                 now,
             }
@@ -374,16 +461,17 @@ mod tests {
 
         fn send(&self, to: &str, bytes: &[u8]) {
             let datagram = Datagram::classify(bytes);
-            let local = "10.0.0.1:9".parse().unwrap();
+            let (local, to) = ("10.0.0.1:9".parse().unwrap(), to.parse().unwrap());
             self.paths
-                .on_sent(local, to.parse().unwrap(), datagram, bytes, self.now);
+                .on_sent(&self.inbox, local, to, datagram, bytes, self.now);
         }
 
         fn receive(&self, from: &str, bytes: &[u8], after_ms: u64) -> Fate {
             let now = self.now + Duration::from_millis(after_ms);
-            let from = from.parse().unwrap();
+            let (local, from) = ("10.0.0.1:9".parse().unwrap(), from.parse().unwrap());
+            let datagram = Datagram::classify(bytes);
             self.paths
-                .on_received(&self.inbox, from, Datagram::classify(bytes), bytes, now)
+                .on_received(&self.inbox, local, from, datagram, bytes, now)
         }
     }
 
@@ -457,6 +545,69 @@ mod tests {
             socket.receive("198.51.100.3:4000", &[0x80, 2], 0),
             Fate::Pass
         );
+    }
+
+    #[test]
+    fn a_handshake_that_comes_before_the_stack_has_a_pair_waits_for_that() {
+        let socket = Socket::new(false);
+        let signer = Signer::new("theirs").unwrap();
+        let partner = "198.51.100.3:4000";
+        socket.paths.on_remote_password("theirs");
+        socket.paths.on_remote_candidate(HOST);
+        socket.send(partner, &check(stun::BINDING_SUCCESS));
+        let local = "10.0.0.1:9".parse().unwrap();
+        let rewrite = |bytes: &[u8]| {
+            let to = partner.parse().unwrap();
+            socket.paths.rewrite(local, to, bytes, socket.now)
+        };
+        let controlling = [(stun::ICE_CONTROLLING, &[0; 8][..])];
+        let plain = signature::check(&signer, 1, &controlling);
+        let nominating = rewrite(&plain).expect("the pair works");
+        socket.send(partner, &nominating);
+        assert_eq!(socket.receive(partner, &[22, 254, 253], 1), Fate::Hold);
+        let agreed = signer
+            .answer([1; 12], "192.0.2.7:9".parse().unwrap())
+            .unwrap();
+        assert_eq!(socket.receive(partner, &agreed, 1), Fate::Pass);
+        let own = signer
+            .nominate(&signature::check(&signer, 2, &controlling))
+            .unwrap();
+        assert_eq!(rewrite(&own), None);
+        socket.send(partner, &own);
+
+        let context = std::task::Context::from_waker(std::task::Waker::noop());
+        let next = || socket.inbox.poll(&context).expect("handed over").bytes;
+        assert_eq!(
+            Message::read(&next()).map(|answer| (answer.kind, answer.transaction)),
+            Some((stun::BINDING_SUCCESS, [2; 12])),
+            "first the answer with which the stack has a pair"
+        );
+        assert_eq!(next(), [22, 254, 253]);
+        assert_eq!(socket.receive(partner, &[22, 254, 253], 2), Fate::Pass);
+    }
+
+    #[test]
+    fn nothing_is_nominated_at_once_behind_a_shield_or_at_a_server() {
+        let signer = Signer::new("theirs").unwrap();
+        let plain = signature::check(&signer, 1, &[(stun::ICE_CONTROLLING, &[0; 8])]);
+        let (local, to) = (
+            "10.0.0.1:9".parse().unwrap(),
+            "198.51.100.3:4000".parse().unwrap(),
+        );
+        let leaves_changed = |prepare: fn(&Arc<Paths>, SocketAddr)| {
+            let socket = Socket::new(false);
+            socket.paths.on_remote_password("theirs");
+            socket.paths.on_remote_candidate(HOST);
+            socket.send("198.51.100.3:4000", &check(stun::BINDING_SUCCESS));
+            prepare(&socket.paths, to);
+            (socket.paths.rewrite(local, to, &plain, socket.now)).is_some()
+        };
+        assert!(leaves_changed(|_, _| {}));
+        assert!(!leaves_changed(|paths, _| paths.set_shield(true)));
+        assert!(!leaves_changed(|paths, to| paths.on_resolved(&[to])));
+        assert!(!leaves_changed(
+            |paths, _| paths.on_connected(Instant::now())
+        ));
     }
 
     #[test]

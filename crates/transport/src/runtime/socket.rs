@@ -173,7 +173,8 @@ impl PeerSocket {
         let datagram = Datagram::classify(bytes);
         let now = Instant::now();
         self.turns.on_sent(datagram, now);
-        (self.outlet.paths).on_sent(self.outlet.local, to, datagram, bytes, now);
+        let (inbox, local) = (&self.outlet.inbox, self.outlet.local);
+        (self.outlet.paths).on_sent(inbox, local, to, datagram, bytes, now);
         if datagram.content == Content::Handshake
             && let Some(handshake) = &self.handshake
         {
@@ -192,7 +193,7 @@ impl PeerSocket {
         let datagram = Datagram::classify(bytes);
         let now = Instant::now();
         let (paths, inbox) = (&self.outlet.paths, &self.outlet.inbox);
-        let fate = paths.on_received(inbox, from, datagram, bytes, now);
+        let fate = paths.on_received(inbox, self.outlet.local, from, datagram, bytes, now);
         if fate == Fate::Drop {
             return false;
         }
@@ -303,22 +304,33 @@ impl AsyncUdpSocket for PeerSocket {
         context: &mut Context<'_>,
         transmit: &Transmit<'_>,
     ) -> Poll<io::Result<usize>> {
+        let to = transmit.destination;
+        let len = transmit.contents.len();
+        let rewritten =
+            (self.outlet.paths).rewrite(self.outlet.local, to, transmit.contents, Instant::now());
+        let rewritten = rewritten.as_deref().map(|contents| Transmit {
+            destination: to,
+            ecn: transmit.ecn,
+            contents,
+            segment_size: None,
+            src_ip: transmit.src_ip,
+        });
+        let transmit = rewritten.as_ref().unwrap_or(transmit);
         let segment_len = transmit
             .segment_size
             .unwrap_or(transmit.contents.len())
             .max(1);
         let segments = || transmit.contents.chunks(segment_len);
-        let to = transmit.destination;
         // All segments go the same way.
         let is_diverted = segments()
             .filter(|segment| self.outlet.divert(to, segment))
             .count()
             > 0;
         let result = if is_diverted {
-            Poll::Ready(Ok(transmit.contents.len()))
+            Poll::Ready(Ok(len))
         } else {
             let io = Arc::clone(&self.outlet.place().socket.io);
-            io.poll_send(context, transmit)
+            io.poll_send(context, transmit).map_ok(|_| len)
         };
         if result.is_ready() && self.outlet.paths.may_send(to) {
             for segment in segments() {

@@ -7,6 +7,7 @@ mod failure;
 mod hostile;
 mod loss;
 mod media;
+mod nomination;
 mod renegotiation;
 mod shield;
 mod spare;
