@@ -282,6 +282,7 @@ impl Negotiation {
         if is_restart {
             self.enter_generation();
         }
+        self.paths.on_remote_description();
         self.remote_candidates.store(candidates, Ordering::Relaxed);
         Ok(())
     }
@@ -392,6 +393,7 @@ impl Negotiation {
     /// A restart came to nothing. Where the path is still there, what waits goes on.
     async fn stay_on_path(&self) {
         if stats::has_path(self.connection.as_ref()).await {
+            self.paths.on_remote_description();
             self.paths.on_connected(Instant::now());
             self.gate.resume();
         }

@@ -10,6 +10,10 @@
 //! by the time that the nomination is there. (`rtc-ice` does not answer a nomination before.) Until the stack has nominated
 //! it too, answers on other pairs are kept from the stack. Relayed pairs are nominated as ever.
 //!
+//! The stack's checks leave once in a check interval, and it nominates in the same rhythm. Neither is waited for: a check
+//! that nominates follows at once on each answer to the partner's checks (RFC 8445 section 7.3.1.4), and once the partner
+//! has agreed, the stack is given its last request again, on which it nominates.
+//!
 //! A handshake message may come before the stack has a pair, and would be lost. It waits for that.
 //!
 //! Owns no socket and no clock.
@@ -41,8 +45,8 @@ pub(super) type Pair = (SocketAddr, SocketAddr);
 pub(super) struct Verdict {
     /// It is kept from the stack.
     pub(super) is_dropped: bool,
-    /// An answer to a nomination of the stack, for the stack.
-    pub(super) made: Option<Vec<u8>>,
+    /// What the stack gets afterwards, as if it came from the partner.
+    pub(super) made: Vec<Vec<u8>>,
     /// With this the stack has a pair.
     pub(super) is_settled: bool,
 }
@@ -70,11 +74,17 @@ pub(super) struct Nomination {
     is_over: bool,
     /// Where answers reached the stack.
     passed: BTreeSet<Pair>,
+    /// The stack's last check of each pair.
+    checks: BTreeMap<Pair, Vec<u8>>,
+    /// The partner's last request on each pair.
+    requests: BTreeMap<Pair, Vec<u8>>,
     /// Checks that nominate.
     nominating: VecDeque<TransactionId>,
+    /// Which of them are not the stack's, and of which check of the stack each is a copy.
+    copies: VecDeque<(TransactionId, TransactionId)>,
     /// Nominations of the stack that are not answered.
     own: VecDeque<(TransactionId, Pair)>,
-    /// Nominations of the stack that were answered here.
+    /// Requests of the stack that were answered here.
     answered: VecDeque<TransactionId>,
 }
 
@@ -89,7 +99,10 @@ impl Nomination {
             chosen: None,
             is_over: false,
             passed: BTreeSet::new(),
+            checks: BTreeMap::new(),
+            requests: BTreeMap::new(),
             nominating: VecDeque::new(),
+            copies: VecDeque::new(),
             own: VecDeque::new(),
             answered: VecDeque::new(),
         }
@@ -127,26 +140,66 @@ impl Nomination {
         if !self.is_enabled || self.is_over || !is_check {
             return None;
         }
-        let first = *self.first_check_at.get_or_insert(now);
-        let is_chosen = if let Some(chosen) = &self.chosen {
-            chosen.pair == pair
-        } else {
-            let has_waited = self.kind(pair) == Some(CandidateKind::Host)
-                || now.saturating_duration_since(first) >= HEAD_START;
-            // The stack may nominate any pair on which it got an answer.
-            let is_only_one = self.passed.iter().all(|passed| *passed == pair);
-            has_waited && is_only_one && self.best() == Some(pair)
-        };
-        if !is_chosen {
+        if self.checks.len() < MAX_PAIRS || self.checks.contains_key(&pair) {
+            self.checks.insert(pair, bytes.to_vec());
+        }
+        self.first_check_at.get_or_insert(now);
+        if !self.may_nominate(pair, now) {
             return None;
         }
-        let nominating = self.signer.as_ref()?.nominate(bytes)?;
+        let nominating = self.signer.as_ref()?.nominate(bytes, request.transaction)?;
+        self.choose(pair, now);
+        Some(nominating)
+    }
+
+    /// An answer to a check of the partner left: what is to follow it on this pair, if anything is. A copy of the stack's
+    /// last check, as `transaction`.
+    pub(super) fn triggered(
+        &mut self,
+        pair: Pair,
+        transaction: TransactionId,
+        now: Instant,
+    ) -> Option<Vec<u8>> {
+        if !self.is_enabled || self.is_over || !self.may_nominate(pair, now) {
+            return None;
+        }
+        let check = self.checks.get(&pair)?;
+        let original = Message::read(check)?.transaction;
+        let nominating = self.signer.as_ref()?.nominate(check, transaction)?;
+        remember(&mut self.nominating, transaction);
+        remember(&mut self.copies, (transaction, original));
+        self.choose(pair, now);
+        Some(nominating)
+    }
+
+    /// Whether this is the pair to nominate, and the partner has not agreed to it yet.
+    fn may_nominate(&self, pair: Pair, now: Instant) -> bool {
+        if let Some(chosen) = &self.chosen {
+            return chosen.pair == pair && chosen.mapped.is_none();
+        }
+        let has_waited = self.kind(pair) == Some(CandidateKind::Host)
+            || self
+                .first_check_at
+                .is_some_and(|first| now.saturating_duration_since(first) >= HEAD_START);
+        // The stack may nominate any pair on which it got an answer.
+        let is_only_one = self.passed.iter().all(|passed| *passed == pair);
+        has_waited && is_only_one && self.best() == Some(pair)
+    }
+
+    fn choose(&mut self, pair: Pair, now: Instant) {
         self.chosen.get_or_insert(Chosen {
             pair,
             since: now,
             mapped: None,
         });
-        Some(nominating)
+    }
+
+    /// A request of the partner came.
+    pub(super) fn on_request(&mut self, pair: Pair, bytes: &[u8]) {
+        let is_wanted = self.is_enabled && !self.is_over;
+        if is_wanted && (self.requests.len() < MAX_PAIRS || self.requests.contains_key(&pair)) {
+            self.requests.insert(pair, bytes.to_vec());
+        }
     }
 
     fn kind(&self, (_, remote): Pair) -> Option<CandidateKind> {
@@ -242,12 +295,29 @@ impl Nomination {
             self.is_over = true;
             verdict.is_settled = true;
         } else if self.nominating.contains(&answer.transaction)
-            && let Some(mapped) =
-                (self.signer.as_ref()).and_then(|signer| signer.mapped_address(bytes))
+            && let Some(signer) = &self.signer
+            && let Some(mapped) = signer.mapped_address(bytes)
         {
             chosen.mapped = Some(mapped);
-            verdict.made = self.answer_own();
-            verdict.is_settled = verdict.made.is_some();
+            let is_copy = |(copy, _): &&(TransactionId, TransactionId)| *copy == answer.transaction;
+            if let Some((_, original)) = self.copies.iter().find(is_copy) {
+                // The stack knows of no such request, and the answer is as good for the one that it knows.
+                verdict.is_dropped = true;
+                if !self.answered.contains(original) {
+                    verdict.made.extend(signer.answer(*original, mapped));
+                    remember(&mut self.answered, *original);
+                }
+            }
+            if let Some(answer) = self.answer_own() {
+                verdict.made.push(answer);
+                verdict.is_settled = true;
+            } else {
+                let request = self
+                    .chosen
+                    .as_ref()
+                    .and_then(|chosen| self.requests.get(&chosen.pair));
+                verdict.made.extend(request.cloned());
+            }
         }
         verdict
     }

@@ -13,7 +13,8 @@ use super::inbox::Inbox;
 use super::introductions::{self, INTRODUCTION, Introductions};
 use super::nomination::Nomination;
 use super::relay_gate::RelayGate;
-use super::stun::Message;
+use super::signature::Signer;
+use super::stun::{self, Message};
 use crate::CandidateKind;
 use crate::stats::{PairState, PairStats};
 
@@ -23,8 +24,11 @@ const MAX_REMOTE_CANDIDATES: usize = 128;
 /// How long a check may go unanswered before its pair counts as failed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Handshake messages that wait at most: more than a flight.
-const MAX_EARLY: usize = 16;
+/// Messages of a kind that wait at most: more than a flight of the handshake, and a check of each of many pairs.
+const MAX_EARLY: usize = 32;
+
+/// Messages that came before the stack could use them.
+type Early = VecDeque<(Arc<Inbox>, SocketAddr, Vec<u8>)>;
 
 /// What becomes of an arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +77,11 @@ struct State {
     gate: RelayGate,
     nomination: Nomination,
     /// Handshake messages that came before the stack had a pair.
-    early: VecDeque<(Arc<Inbox>, SocketAddr, Vec<u8>)>,
+    early: Early,
+    /// Checks that came before the partner's description.
+    early_checks: Early,
+    /// Whether the partner's description of this generation is known.
+    is_partner_known: bool,
     hold: Hold<(Arc<Inbox>, SocketAddr)>,
     introductions: Introductions,
     /// Relayed packets of streams that are being introduced.
@@ -98,7 +106,9 @@ impl Paths {
                 checks: Checks::default(),
                 gate: RelayGate::default(),
                 nomination: Nomination::new(nominates_at_once),
-                early: VecDeque::new(),
+                early: Early::new(),
+                early_checks: Early::new(),
+                is_partner_known: false,
                 hold: Hold::new(),
                 introductions: Introductions::default(),
                 waiting: Hold::new(),
@@ -128,6 +138,8 @@ impl Paths {
         state.gate.restart();
         state.nomination.restart();
         state.early.clear();
+        state.early_checks.clear();
+        state.is_partner_known = false;
         state.remote_kinds.clear();
         state.checks.forget_pairs();
         state.hold.on_restart();
@@ -138,6 +150,15 @@ impl Paths {
     /// The partner told its password (RFC 8839 section 5.4).
     pub(crate) fn on_remote_password(&self, password: &str) {
         self.lock().nomination.set_password(password);
+    }
+
+    /// The stack has the partner's description. Checks that came before it are handed over (RFC 8445 section 7.3).
+    pub(crate) fn on_remote_description(&self) {
+        let mut state = self.lock();
+        state.is_partner_known = true;
+        for (inbox, from, bytes) in std::mem::take(&mut state.early_checks) {
+            inbox.push(from, bytes);
+        }
     }
 
     /// The partner told of a candidate (RFC 8839 section 5.1).
@@ -295,13 +316,13 @@ impl Paths {
         bytes: &[u8],
         now: Instant,
     ) -> Option<Vec<u8>> {
-        // Of a Binding request.
-        let is_request = bytes.starts_with(&[0, 1]) && self.is_connecting.load(Ordering::Relaxed);
-        if !is_request || self.is_shielded.load(Ordering::Relaxed) {
+        if !bytes.starts_with(&stun::BINDING_REQUEST.to_be_bytes())
+            || !self.is_connecting.load(Ordering::Relaxed)
+        {
             return None;
         }
         let mut state = self.lock();
-        if state.servers.contains(&to) {
+        if !self.may_nominate(&state, to) {
             return None;
         }
         let rewritten = state.nomination.rewrite((local, to), bytes, now)?;
@@ -309,7 +330,7 @@ impl Paths {
         Some(rewritten)
     }
 
-    /// A datagram left.
+    /// A datagram left. Returns what is to follow it.
     pub(super) fn on_sent(
         &self,
         inbox: &Arc<Inbox>,
@@ -318,16 +339,16 @@ impl Paths {
         datagram: Datagram,
         bytes: &[u8],
         now: Instant,
-    ) {
+    ) -> Option<Vec<u8>> {
         if !matches!(datagram.content, Content::Check | Content::TurnControl) {
-            return;
+            return None;
         }
         let mut state = self.lock();
         if datagram.content == Content::TurnControl {
             if let Some(message) = Message::read(bytes) {
                 state.checks.on_channel_bind(local, to, message);
             }
-            return;
+            return None;
         }
         if datagram.is_wrapped || !state.servers.contains(&to) {
             if datagram.is_wrapped {
@@ -336,12 +357,27 @@ impl Paths {
             state.gate.on_check(now);
             state.checks.on_sent(local, to, bytes, now);
         }
-        if !datagram.is_wrapped
-            && let Some(answer) = state.nomination.on_sent((local, to), bytes)
-        {
+        if datagram.is_wrapped {
+            return None;
+        }
+        if let Some(answer) = state.nomination.on_sent((local, to), bytes) {
             inbox.push_admitted(to, answer);
             state.release_early();
         }
+        let is_answer = bytes.starts_with(&stun::BINDING_SUCCESS.to_be_bytes());
+        if !is_answer || !self.may_nominate(&state, to) {
+            return None;
+        }
+        let transaction = Signer::new_transaction();
+        let check = (state.nomination).triggered((local, to), transaction, now)?;
+        state.checks.on_sent(local, to, &check, now);
+        Some(check)
+    }
+
+    fn may_nominate(&self, state: &State, to: SocketAddr) -> bool {
+        self.is_connecting.load(Ordering::Relaxed)
+            && !self.is_shielded.load(Ordering::Relaxed)
+            && !state.servers.contains(&to)
     }
 
     /// A datagram came: what becomes of it. One to be held is already kept afterwards.
@@ -367,6 +403,18 @@ impl Paths {
         }
         if datagram.content == Content::Check {
             let mut state = self.lock();
+            let is_request = payload(bytes).starts_with(&stun::BINDING_REQUEST.to_be_bytes());
+            if is_request && !state.is_partner_known {
+                if state.early_checks.len() >= MAX_EARLY {
+                    state.early_checks.pop_front();
+                }
+                let early = (Arc::clone(inbox), from, bytes.to_vec());
+                state.early_checks.push_back(early);
+                return Fate::Hold;
+            }
+            if is_request && !datagram.is_wrapped {
+                state.nomination.on_request((local, from), bytes);
+            }
             let Some(round_trip) = state.checks.on_received(payload(bytes), now) else {
                 return Fate::Pass;
             };
@@ -384,9 +432,9 @@ impl Paths {
             }
             let pair = (!is_relayed).then_some((local, from));
             let verdict = state.nomination.on_answer(pair, payload(bytes), now);
-            if let Some(answer) = verdict.made {
-                // After the answer that it is made of.
-                inbox.push_admitted(from, answer);
+            for made in verdict.made {
+                // After the answer that it follows from.
+                inbox.push_admitted(from, made);
             }
             if verdict.is_settled {
                 state.release_early();
@@ -438,7 +486,6 @@ impl State {
 mod tests {
     use super::*;
     use crate::runtime::signature::{self, Signer};
-    use crate::runtime::stun;
 
     const RELAY: &str = "candidate:1 1 udp 1 192.0.2.9 4000 typ relay raddr 0.0.0.0 rport 9";
     const HOST: &str = "candidate:1 1 udp 1 198.51.100.3 4000 typ host";
@@ -485,6 +532,7 @@ mod tests {
         let server = "203.0.113.1:3478".parse().unwrap();
         let partner = "198.51.100.3:4000".parse().unwrap();
         socket.paths.on_resolved(&[server]);
+        socket.paths.on_remote_description();
         assert!(socket.paths.may_send(server) && !socket.paths.may_send(partner));
         let request = check(stun::BINDING_REQUEST);
         assert_eq!(socket.receive("198.51.100.3:4000", &request, 0), Fate::Drop);
@@ -530,6 +578,28 @@ mod tests {
     }
 
     #[test]
+    fn checks_that_come_before_the_partners_description_wait_for_it() {
+        let socket = Socket::new(false);
+        let request = check(stun::BINDING_REQUEST);
+        let context = std::task::Context::from_waker(std::task::Waker::noop());
+        let partner = "198.51.100.3:4000";
+        for _ in 0..2 {
+            assert_eq!(socket.receive(partner, &request, 0), Fate::Hold);
+            socket.paths.on_remote_description();
+            let arrival = socket.inbox.poll(&context).expect("handed over");
+            assert_eq!(arrival.bytes, request);
+            assert!(!arrival.is_admitted, "to be looked at again");
+            assert_eq!(socket.receive(partner, &request, 0), Fate::Pass);
+            assert!(socket.inbox.poll(&context).is_none());
+            socket.paths.on_restart();
+        }
+        for _ in 0..1000 {
+            socket.receive(partner, &request, 0);
+        }
+        assert_eq!(socket.paths.lock().early_checks.len(), MAX_EARLY);
+    }
+
+    #[test]
     fn media_that_comes_too_early_is_handed_over_later() {
         let socket = Socket::new(false);
         assert_eq!(
@@ -570,7 +640,7 @@ mod tests {
             .unwrap();
         assert_eq!(socket.receive(partner, &agreed, 1), Fate::Pass);
         let own = signer
-            .nominate(&signature::check(&signer, 2, &controlling))
+            .nominate(&signature::check(&signer, 2, &controlling), [2; 12])
             .unwrap();
         assert_eq!(rewrite(&own), None);
         socket.send(partner, &own);

@@ -39,14 +39,17 @@ impl Signer {
         })
     }
 
-    /// The same request with USE-CANDIDATE (RFC 8445 section 7.1.2); `None` if it is not signed with this password.
-    pub(super) fn nominate(&self, request: &[u8]) -> Option<Vec<u8>> {
+    /// The same request as `transaction` and with USE-CANDIDATE (RFC 8445 section 7.1.2); `None` if it is not signed with
+    /// this password.
+    pub(super) fn nominate(&self, request: &[u8], transaction: TransactionId) -> Option<Vec<u8>> {
         let message = self.read(request)?;
         let is_kept = |attribute: &&RawAttribute| {
             attribute.typ != ATTR_MESSAGE_INTEGRITY && attribute.typ != ATTR_FINGERPRINT
         };
-        let mut setters: Vec<Box<dyn Setter + '_>> =
-            vec![Box::new(message.typ), Box::new(message.transaction_id)];
+        let mut setters: Vec<Box<dyn Setter + '_>> = vec![
+            Box::new(message.typ),
+            Box::new(StackTransactionId(transaction)),
+        ];
         for attribute in message.attributes.0.iter().filter(is_kept) {
             setters.push(Box::new(attribute.clone()));
         }
@@ -75,6 +78,11 @@ impl Signer {
                 port: mapped.port(),
             }),
         ])
+    }
+
+    /// An unpredictable transaction (RFC 8489 section 5).
+    pub(super) fn new_transaction() -> TransactionId {
+        StackTransactionId::new().0
     }
 
     fn read(&self, bytes: &[u8]) -> Option<Message> {
@@ -136,7 +144,7 @@ mod tests {
                 (stun::ICE_CONTROLLING, &[9; 8]),
             ],
         );
-        let nominating = signer.nominate(&plain).expect("signed");
+        let nominating = signer.nominate(&plain, [8; 12]).expect("signed");
         assert_eq!(nominating.len(), plain.len() + 4);
         let message = signer.read(&nominating).expect("signed again");
         FINGERPRINT.check(&message).expect("a good fingerprint");
@@ -144,12 +152,12 @@ mod tests {
             stun::Message::read(&plain).unwrap(),
             stun::Message::read(&nominating).unwrap(),
         );
-        assert_eq!(after.transaction, before.transaction);
+        assert_eq!((before.transaction, after.transaction), ([7; 12], [8; 12]));
         assert_eq!(after.attribute(stun::USERNAME), Some(&b"theirs:ours"[..]));
         assert_eq!(after.attribute(stun::ICE_CONTROLLING), Some(&[9; 8][..]));
         assert_eq!(after.attribute(stun::USE_CANDIDATE), Some(&[][..]));
         let other = Signer::new("another").unwrap();
-        assert_eq!(other.nominate(&plain), None, "not ours to change");
+        assert_eq!(other.nominate(&plain, [8; 12]), None, "not ours to change");
     }
 
     #[test]
@@ -172,7 +180,7 @@ mod tests {
             bytes.extend(&body);
             bytes[3] = body.len() as u8;
             prop_assert_eq!(signer.mapped_address(&bytes), None);
-            prop_assert_eq!(signer.nominate(&bytes), None);
+            prop_assert_eq!(signer.nominate(&bytes, [8; 12]), None);
         }
     }
 }

@@ -174,7 +174,10 @@ impl PeerSocket {
         let now = Instant::now();
         self.turns.on_sent(datagram, now);
         let (inbox, local) = (&self.outlet.inbox, self.outlet.local);
-        (self.outlet.paths).on_sent(inbox, local, to, datagram, bytes, now);
+        let sequel = (self.outlet.paths).on_sent(inbox, local, to, datagram, bytes, now);
+        if let Some(sequel) = sequel {
+            self.outlet.send(to, &sequel);
+        }
         if datagram.content == Content::Handshake
             && let Some(handshake) = &self.handshake
         {

@@ -25,7 +25,9 @@ fn plain(transaction: u8) -> Vec<u8> {
 
 /// What the stack sends to nominate.
 fn own(transaction: u8) -> Vec<u8> {
-    signer().nominate(&plain(transaction)).unwrap()
+    signer()
+        .nominate(&plain(transaction), [transaction; 12])
+        .unwrap()
 }
 
 fn answer(transaction: u8) -> Vec<u8> {
@@ -107,10 +109,10 @@ fn the_stack_is_answered_once_the_partner_has_agreed() {
 
     let verdict = nomination.on_answer(Some(pair(2)), &answer(2), now);
     assert!(verdict.is_settled && !verdict.is_dropped);
-    assert_eq!(verdict.made, Some(answer(3)), "as the partner would");
+    assert_eq!(verdict.made, [answer(3)], "as the partner would");
     assert!(!nomination.is_under_way(now));
     let late = nomination.on_answer(Some(pair(2)), &answer(3), now);
-    assert!(late.is_dropped && late.made.is_none());
+    assert!(late.is_dropped && late.made.is_empty());
     assert!(!sends(&mut nomination, 2, 4, now), "a keepalive");
 }
 
@@ -123,6 +125,30 @@ fn a_nomination_that_comes_after_the_agreement_is_answered_at_once() {
     let verdict = nomination.on_answer(Some(pair(2)), &answer(1), now);
     assert_eq!(verdict, Verdict::default());
     assert_eq!(nomination.on_sent(pair(2), &own(2)), Some(answer(2)));
+}
+
+#[test]
+fn a_check_that_nominates_follows_the_answer_to_a_check_of_the_partner() {
+    let now = Instant::now();
+    let mut nomination = nomination();
+    let request = stun::write(stun::BINDING_REQUEST, [100; 12], &[]);
+    nomination.on_request(pair(2), &request);
+    assert!(!sends(&mut nomination, 2, 1, now));
+    assert_eq!(nomination.triggered(pair(2), [2; 12], now), None, "not yet");
+    lives(&mut nomination, 2);
+    assert_eq!(
+        nomination.triggered(pair(2), [2; 12], now),
+        Some(signer().nominate(&plain(1), [2; 12]).unwrap())
+    );
+
+    let verdict = nomination.on_answer(Some(pair(2)), &answer(2), now);
+    assert!(verdict.is_dropped, "the stack does not know of it");
+    assert_eq!(verdict.made, [answer(1), request], "for it to nominate");
+    assert_eq!(nomination.on_sent(pair(2), &own(3)), Some(answer(3)));
+    let late = nomination.on_answer(Some(pair(2)), &answer(1), now);
+    assert!(late.is_dropped, "the stack has had it");
+    lives(&mut nomination, 2);
+    assert_eq!(nomination.triggered(pair(2), [4; 12], now), None);
 }
 
 #[test]
@@ -244,30 +270,33 @@ proptest! {
             let made = match step {
                 Step::Lives(number) => {
                     lives(&mut nomination, number);
-                    None
+                    if nomination.triggered(pair(number), [transaction; 12], now).is_some() {
+                        nominated.entry(number).or_default().push(transaction);
+                    }
+                    false
                 }
                 Step::Check(number) => {
                     if sends(&mut nomination, number, transaction, now) {
                         nominated.entry(number).or_default().push(transaction);
                     }
-                    None
+                    false
                 }
                 Step::OwnNomination(number) => {
                     let made = nomination.on_sent(pair(number), &own(transaction));
                     prop_assert!(made.is_none() || nominated.contains_key(&number));
-                    made
+                    made.is_some()
                 }
                 Step::Answer(number, of) => {
                     agreed |= nominated.get(&number).is_some_and(|sent| sent.contains(&of));
-                    nomination.on_answer(Some(pair(number)), &answer(of), now).made
+                    nomination.on_answer(Some(pair(number)), &answer(of), now).is_settled
                 }
-                Step::RelayedAnswer => nomination.on_answer(None, &answer(255), now).made,
+                Step::RelayedAnswer => nomination.on_answer(None, &answer(255), now).is_settled,
                 Step::Wait(time) => {
                     now += ms(time);
-                    None
+                    false
                 }
             };
-            prop_assert!(made.is_none() || agreed);
+            prop_assert!(!made || agreed);
             prop_assert!(nominated.len() <= 1 && !nominated.contains_key(&4));
         }
         prop_assert!(!nomination.is_under_way(now + PATIENCE));
@@ -292,10 +321,14 @@ proptest! {
             nomination.rewrite(pair(2), &message, now);
             nomination.on_answer(Some(pair(2)), &message, now);
             nomination.on_remote_candidate(local, CandidateKind::Host, 1);
+            nomination.on_request((local, pair(2).1), &message);
             sends(&mut nomination, 2, number as u8, now);
+            nomination.triggered(pair(2), [number as u8; 12], now);
         }
         prop_assert!(nomination.live.len() <= MAX_PAIRS);
         prop_assert!(nomination.candidates.len() <= MAX_PAIRS);
         prop_assert!(nomination.nominating.len() <= MAX_TRANSACTIONS);
+        prop_assert!(nomination.copies.len() <= MAX_TRANSACTIONS);
+        prop_assert!(nomination.requests.len() <= MAX_PAIRS);
     }
 }
