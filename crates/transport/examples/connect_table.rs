@@ -32,6 +32,7 @@ async fn main() {
             repeat_handshake: false,
             extra_turns: false,
             nominate_at_once: false,
+            tell_cookie: false,
         };
         kinds.push(("  without workarounds", without));
     }
@@ -41,6 +42,13 @@ async fn main() {
             ..Workarounds::default()
         };
         kinds.push(("  nominated after a check", after));
+    }
+    if arguments.iter().any(|text| text == "--compare-cookie") {
+        let asked = Workarounds {
+            tell_cookie: false,
+            ..Workarounds::default()
+        };
+        kinds.push(("  cookie not told", asked));
     }
     let is_signalling_slow = arguments.iter().any(|text| text == "--slow-signalling");
     println!("loss  round trip  connected  p50 ms  p95 ms  max ms");

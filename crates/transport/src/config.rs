@@ -55,6 +55,8 @@ pub struct Workarounds {
     pub extra_turns: bool,
     /// Nominate a direct pair with a check instead of after it (RFC 5245 section 8.1.1.2).
     pub nominate_at_once: bool,
+    /// Tell the cookie of the handshake ahead, and use that of a partner that does (RFC 6347 section 4.2.1).
+    pub tell_cookie: bool,
 }
 
 impl Default for Workarounds {
@@ -63,6 +65,7 @@ impl Default for Workarounds {
             repeat_handshake: true,
             extra_turns: true,
             nominate_at_once: true,
+            tell_cookie: true,
         }
     }
 }

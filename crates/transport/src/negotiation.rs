@@ -15,7 +15,7 @@ use webrtc::peer_connection::{
 };
 
 use crate::handler::{Fragment, SharedCandidates};
-use crate::runtime::{Paths, PeerRuntime};
+use crate::runtime::{Cookie, Paths, PeerRuntime};
 use crate::send::Gate;
 use crate::stats;
 
@@ -257,6 +257,8 @@ impl Negotiation {
         if let Some(password) = password(&description.sdp) {
             self.paths.on_remote_password(password);
         }
+        self.paths
+            .on_remote_cookie(Cookie::told_in(&description.sdp));
         for line in description.sdp.lines() {
             if let Some(candidate) = line.strip_prefix("a=candidate:") {
                 self.paths.on_remote_candidate(candidate);
@@ -352,7 +354,11 @@ impl Negotiation {
     /// goes first.
     fn told(&self, sdp: &str) -> String {
         self.local_fragment.set_from(sdp);
-        self.candidates.lock().rewrite(sdp)
+        let told = self.candidates.lock().rewrite(sdp);
+        match self.paths.cookie() {
+            Some(cookie) => cookie.tell_in(&told),
+            None => told,
+        }
     }
 
     async fn set_local(

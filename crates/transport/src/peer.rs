@@ -22,7 +22,7 @@ use crate::negotiation::{Negotiation, Parts};
 use crate::receive::{self, InboundStream};
 use crate::role::Role;
 use crate::rtcp_tap::{LocalSsrcs, RtcpTap};
-use crate::runtime::{Paths, PeerRuntime, Tunnels};
+use crate::runtime::{Cookie, Paths, PeerRuntime, Tunnels};
 use crate::send::{AUDIO_QUEUE_PACKETS, AudioPacket, Gate, OutboundStream, VIDEO_QUEUE_FRAMES};
 use crate::stats::{self, Counters, RoundTrip};
 use crate::supervisor::Supervisor;
@@ -124,9 +124,14 @@ impl Peer {
             });
         }
         let tunnels = Arc::new(Tunnels::new(&servers, &config.extra_roots));
+        let cookie = (config.workarounds.tell_cookie)
+            .then(Cookie::random)
+            .transpose()
+            .map_err(OpenError::new)?;
         let paths = Arc::new(Paths::new(
             config.relay_only,
             config.workarounds.nominate_at_once,
+            cookie,
             Instant::now(),
         ));
         let (runtime, driver_end) =
@@ -174,6 +179,7 @@ impl Peer {
             RtcpTap::new(events.clone(), ssrcs, Arc::clone(&counters)),
             Arc::clone(&handler) as Arc<_>,
             Arc::clone(&runtime) as Arc<_>,
+            cookie,
         )
         .await
         .map_err(OpenError::new)?;

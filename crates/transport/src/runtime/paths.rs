@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::checks::{Checks, PairChecks, PairKey};
-use super::datagram::{Content, Datagram, payload};
+use super::cookie::Cookie;
+use super::datagram::{Content, Datagram, payload, wrapped_as_arrival};
 use super::hold::Hold;
 use super::inbox::Inbox;
 use super::introductions::{self, INTRODUCTION, Introductions};
@@ -64,6 +65,8 @@ pub(crate) struct Paths {
     is_lost: AtomicBool,
     last_arrival_us: AtomicU64,
     opened_at: Instant,
+    /// What our stack asks a client for, if the partner was told.
+    cookie: Option<Cookie>,
     state: Mutex<State>,
 }
 
@@ -82,6 +85,8 @@ struct State {
     early_checks: Early,
     /// Whether the partner's description of this generation is known.
     is_partner_known: bool,
+    /// What the partner's stack asks a client for, if it told us.
+    remote_cookie: Option<Cookie>,
     hold: Hold<(Arc<Inbox>, SocketAddr)>,
     introductions: Introductions,
     /// Relayed packets of streams that are being introduced.
@@ -91,7 +96,12 @@ struct State {
 }
 
 impl Paths {
-    pub(crate) fn new(is_shielded: bool, nominates_at_once: bool, now: Instant) -> Self {
+    pub(crate) fn new(
+        is_shielded: bool,
+        nominates_at_once: bool,
+        cookie: Option<Cookie>,
+        now: Instant,
+    ) -> Self {
         Self {
             is_shielded: AtomicBool::new(is_shielded),
             is_connecting: AtomicBool::new(true),
@@ -100,6 +110,7 @@ impl Paths {
             is_lost: AtomicBool::new(false),
             last_arrival_us: AtomicU64::new(0),
             opened_at: now,
+            cookie,
             state: Mutex::new(State {
                 servers: BTreeSet::new(),
                 remote_kinds: BTreeMap::new(),
@@ -109,6 +120,7 @@ impl Paths {
                 early: Early::new(),
                 early_checks: Early::new(),
                 is_partner_known: false,
+                remote_cookie: None,
                 hold: Hold::new(),
                 introductions: Introductions::default(),
                 waiting: Hold::new(),
@@ -150,6 +162,24 @@ impl Paths {
     /// The partner told its password (RFC 8839 section 5.4).
     pub(crate) fn on_remote_password(&self, password: &str) {
         self.lock().nomination.set_password(password);
+    }
+
+    /// The cookie to tell the partner of.
+    pub(crate) fn cookie(&self) -> Option<Cookie> {
+        self.cookie
+    }
+
+    /// The partner told of its cookie, or of none.
+    pub(crate) fn on_remote_cookie(&self, cookie: Option<Cookie>) {
+        // Whoever tells of none does not use one.
+        self.lock().remote_cookie = cookie.filter(|_| self.cookie.is_some());
+    }
+
+    /// What the stack gets in answer to a message of the handshake, instead of its leaving.
+    pub(super) fn answer_hello(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let cookie = self.lock().remote_cookie?;
+        let answer = cookie.answer(payload(bytes))?;
+        Some(wrapped_as_arrival(bytes, &answer))
     }
 
     /// The stack has the partner's description. Checks that came before it are handed over (RFC 8445 section 7.3).
@@ -446,15 +476,27 @@ impl Paths {
             };
         }
         if datagram.content == Content::Handshake && self.is_connecting.load(Ordering::Relaxed) {
+            let first_hello = self
+                .cookie
+                .and_then(|cookie| cookie.first_hello(payload(bytes)));
+            let first_hello = first_hello.map(|first| wrapped_as_arrival(bytes, &first));
             let mut state = self.lock();
-            if state.nomination.is_under_way(now) {
-                if state.early.len() < MAX_EARLY {
-                    let early = (Arc::clone(inbox), from, bytes.to_vec());
-                    state.early.push_back(early);
+            let must_wait = state.nomination.is_under_way(now);
+            let is_kept = must_wait || first_hello.is_some();
+            if is_kept {
+                for message in first_hello.into_iter().chain([bytes.to_vec()]) {
+                    if state.early.len() < MAX_EARLY {
+                        let early = (Arc::clone(inbox), from, message);
+                        state.early.push_back(early);
+                    }
                 }
+            }
+            if !must_wait {
+                state.release_early();
+            }
+            if is_kept {
                 return Fate::Hold;
             }
-            state.release_early();
         }
         if self.is_holding.load(Ordering::Relaxed) {
             let mut state = self.lock();
@@ -500,7 +542,7 @@ mod tests {
         fn new(is_shielded: bool) -> Self {
             let now = Instant::now();
             Self {
-                paths: Arc::new(Paths::new(is_shielded, true, now)),
+                paths: Arc::new(Paths::new(is_shielded, true, None, now)),
                 inbox: Arc::default(),
                 now,
             }

@@ -191,6 +191,19 @@ impl PeerSocket {
         }
     }
 
+    /// What the stack gets instead of a message of the handshake leaving.
+    fn answer_hello(&self, transmit: &Transmit<'_>) -> Option<Vec<u8>> {
+        let bytes = transmit.contents;
+        let is_one = transmit.segment_size.is_none_or(|len| len >= bytes.len());
+        let datagram = Datagram::classify(bytes);
+        if !is_one || datagram.content != Content::Handshake {
+            return None;
+        }
+        let answer = self.outlet.paths.answer_hello(bytes)?;
+        self.turns.on_received(datagram, Instant::now());
+        Some(answer)
+    }
+
     /// Whether the stack gets it.
     fn admit(&self, bytes: &[u8], from: SocketAddr) -> bool {
         let datagram = Datagram::classify(bytes);
@@ -309,6 +322,10 @@ impl AsyncUdpSocket for PeerSocket {
     ) -> Poll<io::Result<usize>> {
         let to = transmit.destination;
         let len = transmit.contents.len();
+        if let Some(answer) = self.answer_hello(transmit) {
+            self.outlet.inbox.push_admitted(to, answer);
+            return Poll::Ready(Ok(len));
+        }
         let rewritten =
             (self.outlet.paths).rewrite(self.outlet.local, to, transmit.contents, Instant::now());
         let rewritten = rewritten.as_deref().map(|contents| Transmit {

@@ -1,6 +1,7 @@
-//! How many round trips it takes until the handshake begins.
+//! Round trips that connecting does without: the second check of a nomination, and the cookie of the handshake.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,8 +21,10 @@ enum Seen {
     Check { nominates: bool },
     /// An answer of the answerer has reached the offerer.
     AnswerArrived,
-    /// The first message of the handshake left.
-    ClientHello,
+    /// The answerer began the handshake.
+    ClientHello { has_cookie: bool },
+    /// The offerer went on with it.
+    ServerHello,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -32,42 +35,72 @@ impl Log {
         self.0.lock().unwrap().push(seen);
     }
 
-    /// What happened before the handshake began.
-    fn before_client_hello(&self) -> Vec<Seen> {
+    /// What happened before something did.
+    fn before(&self, is_it: impl Fn(&Seen) -> bool) -> Vec<Seen> {
         let log = self.0.lock().unwrap();
-        let is_before = |seen: &&Seen| **seen != Seen::ClientHello;
-        let before: Vec<_> = log.iter().take_while(is_before).copied().collect();
-        assert!(before.len() < log.len(), "there was a handshake");
-        before
+        let it = log.iter().position(is_it).expect("it happened");
+        log[..it].to_vec()
+    }
+
+    fn before_handshake(&self) -> Vec<Seen> {
+        self.before(|seen| matches!(seen, Seen::ClientHello { .. }))
+    }
+
+    /// Whether each ClientHello had a cookie, until the offerer went on.
+    fn hellos(&self) -> Vec<bool> {
+        let before = self.before(|seen| *seen == Seen::ServerHello);
+        let cookie = |seen: &Seen| match seen {
+            Seen::ClientHello { has_cookie } => Some(*has_cookie),
+            _ => None,
+        };
+        before.iter().filter_map(cookie).collect()
     }
 }
 
+/// What a side is behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    Nothing,
+    /// A NAT that lets nothing in before something went out (RFC 4787 section 5).
+    Nat,
+}
+
 /// A long wire between two loopback sockets. Each side knows the other by the wire's end.
-async fn wire(a: SocketAddr, b: SocketAddr) -> (SocketAddr, SocketAddr, Log) {
+async fn wire(a: SocketAddr, b: SocketAddr, behind: Behind) -> (SocketAddr, SocketAddr, Log) {
     let bind = || async { Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap()) };
     let (near_a, near_b, log) = (bind().await, bind().await, Log::default());
     let addresses = (near_a.local_addr().unwrap(), near_b.local_addr().unwrap());
-    for (from, to, target, is_of_offerer) in [
-        (Arc::clone(&near_a), Arc::clone(&near_b), b, true),
-        (near_b, near_a, a, false),
+    let has_sent = |_| Arc::new(AtomicBool::new(behind == Behind::Nothing));
+    let [a_has_sent, b_has_sent]: [_; 2] = std::array::from_fn(has_sent);
+    let flags = (Arc::clone(&a_has_sent), Arc::clone(&b_has_sent));
+    for (from, to, target, (own, other), is_of_offerer) in [
+        (Arc::clone(&near_a), Arc::clone(&near_b), b, flags, true),
+        (near_b, near_a, a, (b_has_sent, a_has_sent), false),
     ] {
         let log = log.clone();
         tokio::spawn(async move {
             let mut buffer = [0; 2048];
             while let Ok((len, _)) = from.recv_from(&mut buffer).await {
                 let (bytes, to, log) = (buffer[..len].to_vec(), Arc::clone(&to), log.clone());
+                own.store(true, Ordering::Relaxed);
+                let other = Arc::clone(&other);
                 match bytes.as_slice() {
                     [0, 1, ..] if is_of_offerer => log.push(Seen::Check {
                         nominates: nominates(&bytes),
                     }),
-                    // A handshake record with a ClientHello.
-                    [22, ..] if !is_of_offerer && bytes.get(13) == Some(&1) => {
-                        log.push(Seen::ClientHello);
+                    // Handshake records (RFC 6347 section 4.3.2), a ClientHello without a session.
+                    [22, ..] if bytes.get(13) == Some(&1) => {
+                        let has_cookie = bytes[60] > 0;
+                        log.push(Seen::ClientHello { has_cookie });
                     }
+                    [22, ..] if bytes.get(13) == Some(&2) => log.push(Seen::ServerHello),
                     _ => {}
                 }
                 tokio::spawn(async move {
                     tokio::time::sleep(DELAY).await;
+                    if !other.load(Ordering::Relaxed) {
+                        return;
+                    }
                     if bytes.starts_with(&[1, 1]) && !is_of_offerer {
                         log.push(Seen::AnswerArrived);
                     }
@@ -93,11 +126,15 @@ fn nominates(request: &[u8]) -> bool {
 }
 
 /// The same candidate at another address.
-fn moved(candidate: &Candidate, to: SocketAddr) -> Candidate {
+fn moved(candidate: &Candidate, to: SocketAddr, behind: Behind) -> Candidate {
     let mut words: Vec<String> = candidate.candidate.split(' ').map(str::to_owned).collect();
     words[5] = to.port().to_string();
+    let mut line = words.join(" ");
+    if behind == Behind::Nat {
+        line = line.replace("typ host", "typ srflx raddr 0.0.0.0 rport 9");
+    }
     Candidate {
-        candidate: words.join(" "),
+        candidate: line,
         ..candidate.clone()
     }
 }
@@ -125,13 +162,10 @@ fn without_candidates(mut description: Description) -> Description {
     description
 }
 
-/// Connects over a long wire, where the answer takes as long as anything else; what was on it before the handshake.
-async fn call(nominates_at_once: bool) -> Vec<Seen> {
-    let config = |is_offerer| PeerConfig {
-        workarounds: Workarounds {
-            nominate_at_once: nominates_at_once,
-            ..Workarounds::default()
-        },
+/// Connects over a long wire, where the answer takes as long as anything else; what was on it.
+async fn call(workarounds: [Workarounds; 2], behind: Behind) -> Log {
+    let config = |is_offerer: bool| PeerConfig {
+        workarounds: workarounds[usize::from(!is_offerer)],
         ..loopback(is_offerer)
     };
     let mut pair = Pair::open(config(true), config(false)).await;
@@ -140,11 +174,11 @@ async fn call(nominates_at_once: bool) -> Vec<Seen> {
     let answer = pair.b.peer.create_answer().await.expect("answers");
     let (a, told_by_a) = own_candidate(&mut pair.a).await;
     let (b, told_by_b) = own_candidate(&mut pair.b).await;
-    let (near_a, near_b, log) = wire(a, b).await;
+    let (near_a, near_b, log) = wire(a, b, behind).await;
     (pair
         .b
         .peer
-        .add_candidate(Some(moved(&told_by_a, near_b)))
+        .add_candidate(Some(moved(&told_by_a, near_b, behind)))
         .await)
         .expect("takes a candidate");
     tokio::time::sleep(DELAY).await;
@@ -152,7 +186,7 @@ async fn call(nominates_at_once: bool) -> Vec<Seen> {
     (pair
         .a
         .peer
-        .add_candidate(Some(moved(&told_by_b, near_a)))
+        .add_candidate(Some(moved(&told_by_b, near_a, behind)))
         .await)
         .expect("takes a candidate");
     for end in [&mut pair.a, &mut pair.b] {
@@ -166,21 +200,70 @@ async fn call(nominates_at_once: bool) -> Vec<Seen> {
         (tokio::time::timeout(PATIENCE, connected).await).expect("connects");
     }
     pair.close().await;
-    log.before_client_hello()
+    log
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_handshake_begins_before_an_answer_is_back() {
-    let seen = call(true).await;
+/// Without the workaround of this file that is named.
+const NOMINATES_AFTERWARDS: Workarounds = Workarounds {
+    nominate_at_once: false,
+    ..EVERYTHING
+};
+const ASKS_FOR_A_COOKIE: Workarounds = Workarounds {
+    tell_cookie: false,
+    ..EVERYTHING
+};
+const EVERYTHING: Workarounds = Workarounds {
+    repeat_handshake: true,
+    extra_turns: true,
+    nominate_at_once: true,
+    tell_cookie: true,
+};
+
+async fn begins_before_an_answer_is_back(behind: Behind) {
+    let seen = call([EVERYTHING; 2], behind).await.before_handshake();
     assert!(!seen.contains(&Seen::AnswerArrived), "{seen:?}");
     assert!(seen.contains(&Seen::Check { nominates: true }), "{seen:?}");
 }
 
 /// A round trip more: an answer has come back, and the nomination that follows it has arrived.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_workaround_it_waits_for_an_answer() {
-    let seen = call(false).await;
+async fn waits_for_an_answer(behind: Behind) {
+    let log = call([NOMINATES_AFTERWARDS; 2], behind).await;
+    let seen = log.before_handshake();
     let answer = seen.iter().position(|seen| *seen == Seen::AnswerArrived);
     let nomination = (seen.iter()).position(|seen| *seen == Seen::Check { nominates: true });
     assert!(answer.is_some() && answer < nomination, "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_handshake_begins_before_an_answer_is_back() {
+    begins_before_an_answer_is_back(Behind::Nothing).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_handshake_begins_before_an_answer_is_back_through_nats_too() {
+    begins_before_an_answer_is_back(Behind::Nat).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_workaround_it_waits_for_an_answer() {
+    waits_for_an_answer(Behind::Nothing).await;
+    waits_for_an_answer(Behind::Nat).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cookie_that_was_told_is_not_asked_for() {
+    let hellos = call([EVERYTHING; 2], Behind::Nothing).await.hellos();
+    assert!(!hellos.is_empty() && !hellos.contains(&false), "{hellos:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_side_that_tells_of_no_cookie_connects_to_one_that_does() {
+    for workarounds in [
+        [EVERYTHING, ASKS_FOR_A_COOKIE],
+        [ASKS_FOR_A_COOKIE, EVERYTHING],
+    ] {
+        let hellos = call(workarounds, Behind::Nothing).await.hellos();
+        assert_eq!(hellos.first(), Some(&false), "it has to ask");
+        assert_eq!(hellos.last(), Some(&true));
+    }
 }
