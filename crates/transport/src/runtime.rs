@@ -45,7 +45,7 @@ pub(crate) use cookie::{Cookie, CookieProvider};
 use inbox::Inbox;
 pub(crate) use paths::{Ends, Paths};
 use socket::{Outlet, PeerSocket, Place, SystemSocket};
-pub(crate) use tunnel::Tunnels;
+pub(crate) use tunnel::{Cutter, Garbage, Tunnels};
 use turns::Turns;
 
 /// The longest that a name may take to resolve. The stack stands still meanwhile.
