@@ -11,12 +11,12 @@ use protocol::limits::PEER_MESSAGE_BYTES;
 use protocol::{Candidate, Description};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OnceCell, mpsc, watch};
-use webrtc::peer_connection::{PeerConnection, RTCPeerConnectionState};
+use webrtc::peer_connection::PeerConnection;
 use webrtc::rtp_transceiver::RtpSender;
 
 use crate::Restart;
 use crate::events::EventSink;
-use crate::handler::{Awaited, Fragment, Handler, SharedCandidates, Tasks};
+use crate::handler::{Awaited, Fragment, Handler, SharedCandidates, StackNews, Tasks};
 use crate::nack::NackGenerator;
 use crate::negotiation::{Negotiation, Parts};
 use crate::receive::{self, InboundStream};
@@ -116,7 +116,7 @@ impl Peer {
         let (video, video_frames) = mpsc::channel(VIDEO_QUEUE_FRAMES);
         let (audio, audio_frames) = mpsc::channel(AUDIO_QUEUE_PACKETS);
         let (messages, outgoing) = mpsc::channel(messages::QUEUE_MESSAGES);
-        let (states, state_changes) = watch::channel(RTCPeerConnectionState::New);
+        let (states, state_changes) = watch::channel(StackNews::default());
         let servers = servers::usable(&config.ice_servers);
         if config.relay_only && !servers.has_relay() {
             return Err(OpenError {
