@@ -299,15 +299,26 @@ async fn repeat(handshake: Weak<Handshake>) {
 }
 
 /// Errors that a socket tells of one partner, and that leave it usable for others.
+///
+/// Windows also has one for a datagram that was longer than the buffer, which anybody can send (`WSAEMSGSIZE`), and one
+/// for a router's word that a datagram of ours went too far (`WSAENETRESET`).
 fn is_passing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::Interrupted
-            | io::ErrorKind::WouldBlock
-            | io::ErrorKind::TimedOut
-    )
+    const WINDOWS_MESSAGE_TOO_LONG: i32 = 10_040;
+    const WINDOWS_NETWORK_RESET: i32 = 10_052;
+    let is_of_windows = cfg!(windows)
+        && matches!(
+            error.raw_os_error(),
+            Some(WINDOWS_MESSAGE_TOO_LONG | WINDOWS_NETWORK_RESET)
+        );
+    is_of_windows
+        || matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::Interrupted
+                | io::ErrorKind::WouldBlock
+                | io::ErrorKind::TimedOut
+        )
 }
 
 impl AsyncUdpSocket for PeerSocket {
