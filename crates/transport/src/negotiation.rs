@@ -19,7 +19,7 @@ use crate::runtime::{Cookie, Paths, PeerRuntime};
 use crate::send::Gate;
 use crate::stats;
 
-/// Why a step of a negotiation failed. The connection is as it was before.
+/// Why a step of a negotiation failed. The descriptions are as they were before; the path may be gone if it was to restart.
 #[derive(Debug, thiserror::Error)]
 pub enum NegotiationError {
     /// The partner's description or candidate is longer, or has more parts, than any honest one.
@@ -152,9 +152,9 @@ impl Negotiation {
         .await
     }
 
-    /// Whether only relays may be used, from the next restart on.
-    pub(crate) fn set_relay_only(&self, is_relay_only: bool) {
-        self.is_relay_only.store(is_relay_only, Ordering::Relaxed);
+    /// Other paths than relayed ones may be used too, from the next restart on.
+    pub(crate) fn allow_direct(&self) {
+        self.is_relay_only.store(false, Ordering::Relaxed);
     }
 
     /// Makes the next restart, whoever asks for it, one that binds anew.
@@ -384,9 +384,6 @@ impl Negotiation {
     async fn leave_path(&self) {
         self.gate.pause();
         tokio::time::sleep(DRAIN_TIME).await;
-        if self.is_relay_only.load(Ordering::Relaxed) {
-            self.paths.set_shield(true);
-        }
         self.paths.on_restart();
     }
 

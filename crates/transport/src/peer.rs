@@ -24,7 +24,7 @@ use crate::role::Role;
 use crate::rtcp_tap::{LocalSsrcs, RtcpTap};
 use crate::runtime::{Cookie, Paths, PeerRuntime, Tunnels};
 use crate::send::{AUDIO_QUEUE_PACKETS, AudioPacket, Gate, OutboundStream, VIDEO_QUEUE_FRAMES};
-use crate::stats::{self, Counters, RoundTrip};
+use crate::stats::{self, Counters};
 use crate::supervisor::Supervisor;
 use crate::{
     Dropped, MediaKind, NegotiationError, PeerConfig, PeerEvent, PeerStats, messages, servers,
@@ -139,7 +139,6 @@ impl Peer {
 
         let tasks = Tasks::default();
         let counters = Arc::<Counters>::default();
-        let round_trip = Arc::<RoundTrip>::default();
         let keyframe_wanted = Arc::<Notify>::default();
         let local_fragment = Arc::<Fragment>::default();
         let candidates = Arc::<SharedCandidates>::default();
@@ -175,7 +174,7 @@ impl Peer {
         let connection = setup::connection(
             &config,
             servers.for_stack.clone(),
-            NackGenerator::new(ssrcs.video, Arc::clone(&round_trip)),
+            NackGenerator::new(ssrcs.video, paths.shared_round_trip()),
             RtcpTap::new(events.clone(), ssrcs, Arc::clone(&counters)),
             Arc::clone(&handler) as Arc<_>,
             Arc::clone(&runtime) as Arc<_>,
@@ -234,8 +233,6 @@ impl Peer {
         }
         tasks.spawn(audio_stream.send_audio(audio_frames));
         tasks.spawn(video_stream.send_frames(video_frames));
-        let measured = Arc::clone(&paths);
-        tasks.spawn(async move { stats::keep_round_trip(&measured, &round_trip).await });
         let supervisor = Supervisor {
             events,
             gate,
@@ -310,11 +307,11 @@ impl Peer {
         self.shared.negotiation.rebind_at_next_restart();
     }
 
-    /// Whether only relayed paths may be used, from the next restart on, of either side.
+    /// Lets a peer that was opened with relayed paths only use any, from the next restart on, of either side.
     ///
-    /// Until then nothing changes. Whoever was told an address of this side knows it for good.
-    pub fn set_relay_only(&self, is_relay_only: bool) {
-        self.shared.negotiation.set_relay_only(is_relay_only);
+    /// Until then nothing changes. There is no way back: whoever was told an address of this side knows it for good.
+    pub fn allow_direct(&self) {
+        self.shared.negotiation.allow_direct();
     }
 
     /// Makes an answer to the partner's offer and sets it as the local description.
@@ -426,7 +423,8 @@ impl Peer {
         .await
     }
 
-    /// Ends the connection. Afterwards none of its tasks and sockets is left. Calling it again does nothing.
+    /// Ends the connection. Waits for its tasks and sockets to go, for a few seconds at most: if some are left by then, an
+    /// error is logged. Calling it again waits for the same.
     pub async fn close(&self) {
         let shared = &self.shared;
         shared

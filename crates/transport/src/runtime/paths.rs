@@ -17,7 +17,7 @@ use super::relay_gate::RelayGate;
 use super::signature::Signer;
 use super::stun::{self, Message};
 use crate::CandidateKind;
-use crate::stats::{PairState, PairStats};
+use crate::stats::{PairState, PairStats, RoundTrip};
 
 /// Candidates of the partner that are remembered: twice as many as it may have, as it may change.
 const MAX_REMOTE_CANDIDATES: usize = 128;
@@ -67,6 +67,7 @@ pub(crate) struct Paths {
     opened_at: Instant,
     /// What our stack asks a client for, if the partner was told.
     cookie: Option<Cookie>,
+    round_trip: Arc<RoundTrip>,
     state: Mutex<State>,
 }
 
@@ -91,7 +92,6 @@ struct State {
     introductions: Introductions,
     /// Relayed packets of streams that are being introduced.
     waiting: Hold<(Arc<Inbox>, SocketAddr)>,
-    round_trip: Option<Duration>,
     relay: Option<SocketAddr>,
 }
 
@@ -111,6 +111,7 @@ impl Paths {
             last_arrival_us: AtomicU64::new(0),
             opened_at: now,
             cookie,
+            round_trip: Arc::default(),
             state: Mutex::new(State {
                 servers: BTreeSet::new(),
                 remote_kinds: BTreeMap::new(),
@@ -124,7 +125,6 @@ impl Paths {
                 hold: Hold::new(),
                 introductions: Introductions::default(),
                 waiting: Hold::new(),
-                round_trip: None,
                 relay: None,
             }),
         }
@@ -273,7 +273,12 @@ impl Paths {
 
     /// The last round trip of a connectivity check.
     pub(crate) fn round_trip(&self) -> Option<Duration> {
-        self.lock().round_trip
+        self.round_trip.get()
+    }
+
+    /// The same, kept up to date.
+    pub(crate) fn shared_round_trip(&self) -> Arc<RoundTrip> {
+        Arc::clone(&self.round_trip)
     }
 
     /// The relay through which the last check left. Once a pair is selected, only that is checked.
@@ -448,7 +453,7 @@ impl Paths {
             let Some(round_trip) = state.checks.on_received(payload(bytes), now) else {
                 return Fate::Pass;
             };
-            state.round_trip = Some(round_trip);
+            self.round_trip.set(round_trip);
             let is_relayed =
                 datagram.is_wrapped || state.remote_kinds.get(&from) == Some(&CandidateKind::Relay);
             if is_relayed {

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod connecting;
+#[path = "../support/coturn.rs"]
+mod coturn;
 mod failure;
 mod hostile;
 mod loss;
@@ -14,4 +16,3 @@ mod spare;
 mod stun;
 mod support;
 mod turn;
-mod workarounds;
