@@ -1,10 +1,12 @@
-//! Measures how surely and how fast calls connect on bad paths, in one process on loopback.
+//! Measures how surely and how fast calls connect on bad paths, in one process on loopback, and what each workaround for
+//! a fault of the WebRTC stack is worth.
 //!
-//! `cargo run -p transport --example connect_table -- 20` makes 20 calls of each kind; `--without-workarounds` makes as
-//! many without, in turns, and `--compare-nomination` as many with pairs nominated only after a check; `--round-trip 150`
-//! measures that one alone; `--at-once 10` makes ten calls at a time, for large numbers. Times are from the first offer to
-//! media being possible on both sides. With `--slow-signalling` offer and answer take half a round trip each, as through a
-//! server between the two; else they take no time.
+//! `cargo run -p transport --example connect_table -- 20` makes 20 calls of each kind. `--without-each` makes as many with
+//! each workaround left out, in turns, so that a busy machine slows all of them alike; when a row without one is as good as
+//! the row with all of them, it can go. `--without-workarounds` leaves out all of them. `--round-trip 150` measures that
+//! one alone; `--at-once 10` makes ten calls at a time, for large numbers. Times are from the first offer to media being
+//! possible on both sides. With `--slow-signalling` offer and answer take half a round trip each, as through a server
+//! between the two; else they take no time.
 
 use std::time::{Duration, Instant};
 
@@ -14,6 +16,47 @@ use transport::{Impairment, Opened, Peer, PeerConfig, PeerEvent, Workarounds};
 const LOSS_PERCENT: [u32; 4] = [0, 5, 10, 20];
 const ROUND_TRIPS_MS: [u64; 3] = [0, 50, 150];
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
+
+const NONE: Workarounds = Workarounds {
+    repeat_handshake: false,
+    extra_turns: false,
+    nominate_at_once: false,
+    tell_cookie: false,
+};
+
+fn without_each() -> [(&'static str, Workarounds); 4] {
+    let all = Workarounds::default();
+    [
+        (
+            "  handshake not repeated",
+            Workarounds {
+                repeat_handshake: false,
+                ..all
+            },
+        ),
+        (
+            "  no extra turns",
+            Workarounds {
+                extra_turns: false,
+                ..all
+            },
+        ),
+        (
+            "  nominated after a check",
+            Workarounds {
+                nominate_at_once: false,
+                ..all
+            },
+        ),
+        (
+            "  cookie asked for",
+            Workarounds {
+                tell_cookie: false,
+                ..all
+            },
+        ),
+    ]
+}
 
 #[tokio::main]
 async fn main() {
@@ -26,31 +69,15 @@ async fn main() {
     };
     let at_once = value_of("--at-once").unwrap_or(1).max(1);
     let only_round_trip = value_of("--round-trip");
+    let has = |flag: &str| arguments.iter().any(|text| text == flag);
     let mut kinds = vec![("", Workarounds::default())];
-    if arguments.iter().any(|text| text == "--without-workarounds") {
-        let without = Workarounds {
-            repeat_handshake: false,
-            extra_turns: false,
-            nominate_at_once: false,
-            tell_cookie: false,
-        };
-        kinds.push(("  without workarounds", without));
+    if has("--without-each") {
+        kinds.extend(without_each());
     }
-    if arguments.iter().any(|text| text == "--compare-nomination") {
-        let after = Workarounds {
-            nominate_at_once: false,
-            ..Workarounds::default()
-        };
-        kinds.push(("  nominated after a check", after));
+    if has("--without-workarounds") {
+        kinds.push(("  without workarounds", NONE));
     }
-    if arguments.iter().any(|text| text == "--compare-cookie") {
-        let asked = Workarounds {
-            tell_cookie: false,
-            ..Workarounds::default()
-        };
-        kinds.push(("  cookie not told", asked));
-    }
-    let is_signalling_slow = arguments.iter().any(|text| text == "--slow-signalling");
+    let is_signalling_slow = has("--slow-signalling");
     println!("loss  round trip  connected  p50 ms  p95 ms  max ms");
     let round_trips = ROUND_TRIPS_MS.into_iter();
     for round_trip in round_trips.filter(|ms| only_round_trip.is_none_or(|only| only == *ms)) {
