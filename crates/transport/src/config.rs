@@ -47,6 +47,7 @@ impl Default for PeerConfig {
 }
 
 /// The workarounds for faults of the WebRTC stack that can be switched off, to see whether they are still needed.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Workarounds {
     /// Repeat handshake messages until the partner shows that it has them.

@@ -1,9 +1,9 @@
 //! Spares the handshake the round trip of its cookie.
 //!
-//! A DTLS server answers the first ClientHello with a cookie, and the client says hello again with that (RFC 6347 section
+//! A DTLS server answers the first `ClientHello` with a cookie, and the client says hello again with that (RFC 6347 section
 //! 4.2.1), to show that it is where its address says. The connectivity checks have shown that already, and so browsers
 //! leave it out, but `rtc-dtls` 0.21.1 has no such setting. So each side tells its cookie in its description, and whoever
-//! is the client gives its stack the server's HelloVerifyRequest itself: only the second ClientHello travels. The server
+//! is the client gives its stack the server's `HelloVerifyRequest` itself: only the second `ClientHello` travels. The server
 //! gives its stack the first, made from the second.
 //!
 //! The cookie is random and used for one connection. Whoever did not see the description has to ask for it as ever, and a
@@ -72,7 +72,7 @@ impl Cookie {
         result
     }
 
-    /// As a client: the answer to the first ClientHello that a server with this cookie would give. `None` if this is
+    /// As a client: the answer to the first `ClientHello` that a server with this cookie would give. `None` if this is
     /// anything else.
     pub(super) fn answer(self, record: &[u8]) -> Option<Vec<u8>> {
         let hello = ClientHello::read(record)?;
@@ -86,7 +86,7 @@ impl Cookie {
         Some(handshake_record(0, HELLO_VERIFY_REQUEST, 0, &body))
     }
 
-    /// As a server: the first ClientHello, which the client kept to itself, made from the second. `None` if this is
+    /// As a server: the first `ClientHello`, which the client kept to itself, made from the second. `None` if this is
     /// anything else, or has another cookie.
     pub(super) fn first_hello(self, record: &[u8]) -> Option<Vec<u8>> {
         let hello = ClientHello::read(record)?;
@@ -109,7 +109,7 @@ const MESSAGE_HEADER_BYTES: usize = 12;
 /// Version and random.
 const BEFORE_SESSION_ID_BYTES: usize = 34;
 
-/// A ClientHello that is alone in its record and whole (RFC 6347 sections 4.1, 4.2.2 and 4.3.2).
+/// A `ClientHello` that is alone in its record and whole (RFC 6347 sections 4.1, 4.2.2 and 4.3.2).
 struct ClientHello<'a> {
     record_sequence: u64,
     message_sequence: u16,
@@ -221,7 +221,7 @@ mod tests {
 
     const COOKIE: Cookie = Cookie([0xC0; COOKIE_BYTES]);
 
-    /// A ClientHello with a session and without extensions.
+    /// A `ClientHello` with a session and without extensions.
     fn hello(record_sequence: u64, message_sequence: u16, cookie: &[u8]) -> Vec<u8> {
         let mut body = PROTOCOL_VERSION.to_vec();
         body.extend([7; 32]);

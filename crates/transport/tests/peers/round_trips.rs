@@ -46,7 +46,7 @@ impl Log {
         self.before(|seen| matches!(seen, Seen::ClientHello { .. }))
     }
 
-    /// Whether each ClientHello had a cookie, until the offerer went on.
+    /// Whether each `ClientHello` had a cookie, until the offerer went on.
     fn hellos(&self) -> Vec<bool> {
         let before = self.before(|seen| *seen == Seen::ServerHello);
         let cookie = |seen: &Seen| match seen {
