@@ -41,6 +41,7 @@ mod servers;
 mod setup;
 mod stats;
 mod supervisor;
+mod tls;
 
 pub use check::{
     CheckConfig, ConnectionReport, Ipv6, NatFiltering, NatMapping, NatReport, PublicAddress,
