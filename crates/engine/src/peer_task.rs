@@ -169,7 +169,7 @@ async fn carry_out(peer: &Peer, order: Order) -> Option<PeerFact> {
             Ok(Some(fact))
         }
         Order::AllowDirect => {
-            peer.set_relay_only(false);
+            peer.allow_direct();
             Ok(None)
         }
         Order::CreateOffer { restart } => peer

@@ -1,8 +1,12 @@
-//! Measures how surely and how fast calls connect on bad paths, in one process on loopback.
+//! Measures how surely and how fast calls connect on bad paths, in one process on loopback, and what each workaround for
+//! a fault of the WebRTC stack is worth.
 //!
-//! `cargo run -p transport --example connect_table -- 20` makes 20 calls of each kind; `--without-workarounds` makes as
-//! many without, in turns; `--round-trip 150` measures that one alone; `--at-once 10` makes ten calls at a time, for large
-//! numbers. Times are from the first offer to media being possible on both sides.
+//! `cargo run -p transport --example connect_table -- 20` makes 20 calls of each kind. `--without-each` makes as many with
+//! each workaround left out, in turns, so that a busy machine slows all of them alike; when a row without one is as good as
+//! the row with all of them, it can go. `--without-workarounds` leaves out all of them. `--round-trip 150` measures that
+//! one alone; `--at-once 10` makes ten calls at a time, for large numbers. Times are from the first offer to media being
+//! possible on both sides. With `--slow-signalling` offer and answer take half a round trip each, as through a server
+//! between the two; else they take no time.
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +16,47 @@ use transport::{Impairment, Opened, Peer, PeerConfig, PeerEvent, Workarounds};
 const LOSS_PERCENT: [u32; 4] = [0, 5, 10, 20];
 const ROUND_TRIPS_MS: [u64; 3] = [0, 50, 150];
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
+
+const NONE: Workarounds = Workarounds {
+    repeat_handshake: false,
+    extra_turns: false,
+    nominate_at_once: false,
+    tell_cookie: false,
+};
+
+fn without_each() -> [(&'static str, Workarounds); 4] {
+    let all = Workarounds::default();
+    [
+        (
+            "  handshake not repeated",
+            Workarounds {
+                repeat_handshake: false,
+                ..all
+            },
+        ),
+        (
+            "  no extra turns",
+            Workarounds {
+                extra_turns: false,
+                ..all
+            },
+        ),
+        (
+            "  nominated after a check",
+            Workarounds {
+                nominate_at_once: false,
+                ..all
+            },
+        ),
+        (
+            "  cookie asked for",
+            Workarounds {
+                tell_cookie: false,
+                ..all
+            },
+        ),
+    ]
+}
 
 #[tokio::main]
 async fn main() {
@@ -24,14 +69,15 @@ async fn main() {
     };
     let at_once = value_of("--at-once").unwrap_or(1).max(1);
     let only_round_trip = value_of("--round-trip");
+    let has = |flag: &str| arguments.iter().any(|text| text == flag);
     let mut kinds = vec![("", Workarounds::default())];
-    if arguments.iter().any(|text| text == "--without-workarounds") {
-        let without = Workarounds {
-            repeat_handshake: false,
-            extra_turns: false,
-        };
-        kinds.push(("  without workarounds", without));
+    if has("--without-each") {
+        kinds.extend(without_each());
     }
+    if has("--without-workarounds") {
+        kinds.push(("  without workarounds", NONE));
+    }
+    let is_signalling_slow = has("--slow-signalling");
     println!("loss  round trip  connected  p50 ms  p95 ms  max ms");
     let round_trips = ROUND_TRIPS_MS.into_iter();
     for round_trip in round_trips.filter(|ms| only_round_trip.is_none_or(|only| only == *ms)) {
@@ -43,7 +89,11 @@ async fn main() {
                     let loss_ratio = f64::from(loss) / 100.0;
                     let workarounds = *workarounds;
                     let together: Vec<_> = (first..calls.min(first + at_once))
-                        .map(|seed| tokio::spawn(call(seed, workarounds, loss_ratio, delay)))
+                        .map(|seed| {
+                            let call =
+                                call(seed, workarounds, loss_ratio, delay, is_signalling_slow);
+                            tokio::spawn(call)
+                        })
                         .collect();
                     for call in together {
                         result.extend(call.await.expect("it does not panic"));
@@ -74,6 +124,7 @@ async fn call(
     workarounds: Workarounds,
     loss_ratio: f64,
     delay: Duration,
+    is_signalling_slow: bool,
 ) -> Option<Duration> {
     let config = |is_offerer: bool| {
         let network = Impairment::seeded(2 * seed + u64::from(is_offerer));
@@ -90,15 +141,22 @@ async fn call(
     let mut a = Peer::open(config(true)).await.expect("opens");
     let mut b = Peer::open(config(false)).await.expect("opens");
     let start = Instant::now();
+    let signal = || async {
+        if is_signalling_slow {
+            tokio::time::sleep(delay).await;
+        }
+    };
     let connecting = async {
         let offer = a.peer.create_offer(None).await.expect("offers");
+        signal().await;
         b.peer.apply_remote(offer).await.expect("takes the offer");
         let answer = b.peer.create_answer().await.expect("answers");
-        a.peer.apply_remote(answer).await.expect("takes the answer");
-        tokio::join!(
-            connected(&mut a.events, &b.peer),
-            connected(&mut b.events, &a.peer)
-        )
+        let answering = async {
+            signal().await;
+            a.peer.apply_remote(answer).await.expect("takes the answer");
+            connected(&mut b.events, &a.peer).await
+        };
+        tokio::join!(connected(&mut a.events, &b.peer), answering)
     };
     let both = tokio::time::timeout(GIVE_UP_AFTER, connecting).await;
     let elapsed = start.elapsed();

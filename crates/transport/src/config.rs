@@ -51,12 +51,17 @@ impl Default for PeerConfig {
 }
 
 /// The workarounds for faults of the WebRTC stack that can be switched off, to see whether they are still needed.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Workarounds {
     /// Repeat handshake messages until the partner shows that it has them.
     pub repeat_handshake: bool,
     /// Let the stack take another turn at once while it connects and while it relays.
     pub extra_turns: bool,
+    /// Nominate a direct pair with a check instead of after it (RFC 5245 section 8.1.1.2).
+    pub nominate_at_once: bool,
+    /// Tell the cookie of the handshake ahead, and use that of a partner that does (RFC 6347 section 4.2.1).
+    pub tell_cookie: bool,
 }
 
 impl Default for Workarounds {
@@ -64,6 +69,8 @@ impl Default for Workarounds {
         Self {
             repeat_handshake: true,
             extra_turns: true,
+            nominate_at_once: true,
+            tell_cookie: true,
         }
     }
 }

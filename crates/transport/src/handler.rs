@@ -42,7 +42,7 @@ impl Tasks {
 
 pub(crate) struct Handler {
     pub(crate) events: EventSink,
-    pub(crate) states: watch::Sender<RTCPeerConnectionState>,
+    pub(crate) states: watch::Sender<StackNews>,
     pub(crate) local_fragment: Arc<Fragment>,
     pub(crate) candidates: Arc<SharedCandidates>,
     pub(crate) paths: Arc<Paths>,
@@ -50,6 +50,13 @@ pub(crate) struct Handler {
     pub(crate) tasks: Tasks,
     /// What is waiting for the partner to open it: each only once.
     pub(crate) awaited: Mutex<Awaited>,
+}
+
+/// The stack's state, and how often it has been connected: whoever looks late sees the last state alone.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct StackNews {
+    pub(crate) state: RTCPeerConnectionState,
+    pub(crate) connections: u64,
 }
 
 impl Handler {
@@ -148,7 +155,11 @@ impl PeerConnectionEventHandler for Handler {
             self.paths.on_connected(Instant::now());
             self.gate.resume();
         }
-        self.states.send_replace(state);
+        self.states.send_modify(|news| {
+            let is_new = news.state != state;
+            news.connections += u64::from(is_new && state == RTCPeerConnectionState::Connected);
+            news.state = state;
+        });
     }
 
     async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {

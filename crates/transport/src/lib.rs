@@ -42,6 +42,7 @@ mod servers;
 mod setup;
 mod stats;
 mod supervisor;
+mod tls;
 
 pub use check::{
     CheckConfig, ConnectionReport, Ipv6, NatFiltering, NatMapping, NatReport, PublicAddress,

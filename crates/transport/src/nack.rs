@@ -8,7 +8,7 @@ mod missing;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::{
@@ -20,6 +20,9 @@ use rtc::shared::error::Error;
 
 use crate::stats::RoundTrip;
 use missing::MissingPackets;
+
+/// The round trip before one was measured: neither neighbours nor another continent.
+const USUAL_ROUND_TRIP: Duration = Duration::from_millis(50);
 
 /// An interceptor for the slot `NackGenerator`.
 pub(crate) struct NackGenerator {
@@ -63,7 +66,7 @@ impl NackGenerator {
     }
 
     fn ask(&mut self, now: Instant) {
-        let round_trip = self.round_trip.get();
+        let round_trip = self.round_trip.get().unwrap_or(USUAL_ROUND_TRIP);
         let mut requests: Vec<(u32, Vec<u16>)> = self
             .streams
             .iter_mut()

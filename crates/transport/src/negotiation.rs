@@ -15,11 +15,11 @@ use webrtc::peer_connection::{
 };
 
 use crate::handler::{Fragment, SharedCandidates};
-use crate::runtime::{Paths, PeerRuntime};
+use crate::runtime::{Cookie, Paths, PeerRuntime};
 use crate::send::Gate;
 use crate::stats;
 
-/// Why a step of a negotiation failed. The connection is as it was before.
+/// Why a step of a negotiation failed. The descriptions are as they were before; the path may be gone if it was to restart.
 #[derive(Debug, thiserror::Error)]
 pub enum NegotiationError {
     /// The partner's description or candidate is longer, or has more parts, than any honest one.
@@ -152,9 +152,9 @@ impl Negotiation {
         .await
     }
 
-    /// Whether only relays may be used, from the next restart on.
-    pub(crate) fn set_relay_only(&self, is_relay_only: bool) {
-        self.is_relay_only.store(is_relay_only, Ordering::Relaxed);
+    /// Other paths than relayed ones may be used too, from the next restart on.
+    pub(crate) fn allow_direct(&self) {
+        self.is_relay_only.store(false, Ordering::Relaxed);
     }
 
     /// Makes the next restart, whoever asks for it, one that binds anew.
@@ -254,6 +254,11 @@ impl Negotiation {
                 }
             }
         }
+        if let Some(password) = password(&description.sdp) {
+            self.paths.on_remote_password(password);
+        }
+        self.paths
+            .on_remote_cookie(Cookie::told_in(&description.sdp));
         for line in description.sdp.lines() {
             if let Some(candidate) = line.strip_prefix("a=candidate:") {
                 self.paths.on_remote_candidate(candidate);
@@ -279,6 +284,7 @@ impl Negotiation {
         if is_restart {
             self.enter_generation();
         }
+        self.paths.on_remote_description();
         self.remote_candidates.store(candidates, Ordering::Relaxed);
         Ok(())
     }
@@ -348,7 +354,11 @@ impl Negotiation {
     /// goes first.
     fn told(&self, sdp: &str) -> String {
         self.local_fragment.set_from(sdp);
-        self.candidates.lock().rewrite(sdp)
+        let told = self.candidates.lock().rewrite(sdp);
+        match self.paths.cookie() {
+            Some(cookie) => cookie.tell_in(&told),
+            None => told,
+        }
     }
 
     async fn set_local(
@@ -374,9 +384,6 @@ impl Negotiation {
     async fn leave_path(&self) {
         self.gate.pause();
         tokio::time::sleep(DRAIN_TIME).await;
-        if self.is_relay_only.load(Ordering::Relaxed) {
-            self.paths.set_shield(true);
-        }
         self.paths.on_restart();
     }
 
@@ -389,6 +396,7 @@ impl Negotiation {
     /// A restart came to nothing. Where the path is still there, what waits goes on.
     async fn stay_on_path(&self) {
         if stats::has_path(self.connection.as_ref()).await {
+            self.paths.on_remote_description();
             self.paths.on_connected(Instant::now());
             self.gate.resume();
         }
@@ -428,6 +436,12 @@ fn fragment(sdp: &str) -> Option<&str> {
     let found = sdp
         .lines()
         .find_map(|line| line.strip_prefix("a=ice-ufrag:"));
+    found.map(str::trim)
+}
+
+/// The first password of a description; all of its sections share it.
+fn password(sdp: &str) -> Option<&str> {
+    let found = sdp.lines().find_map(|line| line.strip_prefix("a=ice-pwd:"));
     found.map(str::trim)
 }
 

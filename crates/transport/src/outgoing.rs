@@ -112,7 +112,7 @@ impl Outgoing {
     }
 
     fn on_request(&mut self, request: &TransportLayerNack, now: Instant) {
-        let round_trip = self.parts.round_trip.get();
+        let round_trip = self.parts.round_trip.get().unwrap_or_default();
         let Some(stream) = self.repeated.get_mut(&request.media_ssrc) else {
             return;
         };
@@ -138,7 +138,7 @@ impl Outgoing {
                 self.pacer.start_probe(cluster, now);
             }
         }
-        while !self.parts.gate.paused_until(now).is_some()
+        while self.parts.gate.paused_until(now).is_none()
             && let Some(release) = self.pacer.poll(now)
         {
             self.send(release, now);

@@ -11,21 +11,21 @@ use protocol::limits::PEER_MESSAGE_BYTES;
 use protocol::{Candidate, Description};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OnceCell, mpsc, watch};
-use webrtc::peer_connection::{PeerConnection, RTCPeerConnectionState};
+use webrtc::peer_connection::PeerConnection;
 use webrtc::rtp_transceiver::RtpSender;
 
 use crate::Restart;
 use crate::events::EventSink;
-use crate::handler::{Awaited, Fragment, Handler, SharedCandidates, Tasks};
+use crate::handler::{Awaited, Fragment, Handler, SharedCandidates, StackNews, Tasks};
 use crate::nack::NackGenerator;
 use crate::negotiation::{Negotiation, Parts};
 use crate::outgoing::{Budget, Outgoing, OutgoingParts, SharedBudget};
 use crate::receive::{self, InboundStream};
 use crate::role::Role;
 use crate::rtcp_tap::{LocalSsrcs, RtcpTap};
-use crate::runtime::{Paths, PeerRuntime, Tunnels};
+use crate::runtime::{Cookie, Paths, PeerRuntime, Tunnels};
 use crate::send::{AUDIO_QUEUE_PACKETS, AudioPacket, Gate, OutboundStream, VIDEO_QUEUE_FRAMES};
-use crate::stats::{self, Counters, RoundTrip};
+use crate::stats::{self, Counters};
 use crate::supervisor::Supervisor;
 use crate::{
     Dropped, MediaKind, NegotiationError, PeerConfig, PeerEvent, PeerStats, messages, servers,
@@ -118,7 +118,7 @@ impl Peer {
         let (video, video_frames) = mpsc::channel(VIDEO_QUEUE_FRAMES);
         let (audio, audio_frames) = mpsc::channel(AUDIO_QUEUE_PACKETS);
         let (messages, outgoing) = mpsc::channel(messages::QUEUE_MESSAGES);
-        let (states, state_changes) = watch::channel(RTCPeerConnectionState::New);
+        let (states, state_changes) = watch::channel(StackNews::default());
         let servers = servers::usable(&config.ice_servers);
         if config.relay_only && !servers.has_relay() {
             return Err(OpenError {
@@ -126,13 +126,21 @@ impl Peer {
             });
         }
         let tunnels = Arc::new(Tunnels::new(&servers, &config.extra_roots));
-        let paths = Arc::new(Paths::new(config.relay_only, Instant::now()));
+        let cookie = (config.workarounds.tell_cookie)
+            .then(Cookie::random)
+            .transpose()
+            .map_err(OpenError::new)?;
+        let paths = Arc::new(Paths::new(
+            config.relay_only,
+            config.workarounds.nominate_at_once,
+            cookie,
+            Instant::now(),
+        ));
         let (runtime, driver_end) =
             PeerRuntime::new(&config, Arc::clone(&tunnels), Arc::clone(&paths));
 
         let tasks = Tasks::default();
         let counters = Arc::<Counters>::default();
-        let round_trip = Arc::<RoundTrip>::default();
         let keyframe_wanted = Arc::<Notify>::default();
         let local_fragment = Arc::<Fragment>::default();
         let candidates = Arc::<SharedCandidates>::default();
@@ -173,7 +181,7 @@ impl Peer {
                 outgoing: Outgoing::new(
                     OutgoingParts {
                         ssrcs,
-                        round_trip: Arc::clone(&round_trip),
+                        round_trip: paths.shared_round_trip(),
                         gate: Arc::clone(&gate),
                         budget: Arc::clone(&budget),
                         events: events.clone(),
@@ -181,11 +189,12 @@ impl Peer {
                     },
                     Instant::now(),
                 ),
-                nack_generator: NackGenerator::new(ssrcs.video, Arc::clone(&round_trip)),
+                nack_generator: NackGenerator::new(ssrcs.video, paths.shared_round_trip()),
                 rtcp_tap: RtcpTap::new(events.clone(), ssrcs, Arc::clone(&counters)),
             },
             Arc::clone(&handler) as Arc<_>,
             Arc::clone(&runtime) as Arc<_>,
+            cookie,
         )
         .await
         .map_err(OpenError::new)?;
@@ -241,8 +250,6 @@ impl Peer {
         }
         tasks.spawn(audio_stream.send_audio(audio_frames));
         tasks.spawn(video_stream.send_frames(video_frames));
-        let measured = Arc::clone(&paths);
-        tasks.spawn(async move { stats::keep_round_trip(&measured, &round_trip).await });
         let supervisor = Supervisor {
             events,
             gate,
@@ -317,11 +324,11 @@ impl Peer {
         self.shared.negotiation.rebind_at_next_restart();
     }
 
-    /// Whether only relayed paths may be used, from the next restart on, of either side.
+    /// Lets a peer that was opened with relayed paths only use any, from the next restart on, of either side.
     ///
-    /// Until then nothing changes. Whoever was told an address of this side knows it for good.
-    pub fn set_relay_only(&self, is_relay_only: bool) {
-        self.shared.negotiation.set_relay_only(is_relay_only);
+    /// Until then nothing changes. There is no way back: whoever was told an address of this side knows it for good.
+    pub fn allow_direct(&self) {
+        self.shared.negotiation.allow_direct();
     }
 
     /// Makes an answer to the partner's offer and sets it as the local description.
@@ -443,7 +450,8 @@ impl Peer {
         .await
     }
 
-    /// Ends the connection. Afterwards none of its tasks and sockets is left. Calling it again does nothing.
+    /// Ends the connection. Waits for its tasks and sockets to go, for a few seconds at most: if some are left by then, an
+    /// error is logged. Calling it again waits for the same.
     pub async fn close(&self) {
         let shared = &self.shared;
         shared
@@ -511,4 +519,67 @@ fn random_ssrcs() -> Result<LocalSsrcs, OpenError> {
         video: first + 1,
         video_retransmission: first + 2,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Impairment;
+    use crate::runtime::Ends;
+
+    const CALLS: u64 = 10;
+
+    /// Connects two peers that have four pairs between them: the ends of the pair that each has selected.
+    async fn call(seed: u64) -> [Ends; 2] {
+        let config = |is_offerer| {
+            let network = Impairment::seeded(2 * seed + u64::from(is_offerer));
+            network.set_loss_ratio(0.2);
+            network.set_delay(Duration::from_millis(15));
+            PeerConfig {
+                bind: vec![([127, 0, 0, 1], 0).into(), ([127, 0, 0, 2], 0).into()],
+                is_offerer,
+                impairment: Some(network),
+                ..PeerConfig::default()
+            }
+        };
+        let (mut a, mut b) = (
+            Peer::open(config(true)).await.unwrap(),
+            Peer::open(config(false)).await.unwrap(),
+        );
+        let offer = a.peer.create_offer(None).await.unwrap();
+        b.peer.apply_remote(offer).await.unwrap();
+        let answer = b.peer.create_answer().await.unwrap();
+        a.peer.apply_remote(answer).await.unwrap();
+        tokio::join!(
+            connected(&mut a.events, &b.peer),
+            connected(&mut b.events, &a.peer)
+        );
+        let (of_a, of_b) = (&a.peer.shared.resources, &b.peer.shared.resources);
+        let ends = [
+            stats::ends(of_a.connection.as_ref()).await.unwrap(),
+            stats::ends(of_b.connection.as_ref()).await.unwrap(),
+        ];
+        a.peer.close().await;
+        b.peer.close().await;
+        ends
+    }
+
+    async fn connected(events: &mut mpsc::Receiver<PeerEvent>, partner: &Peer) {
+        loop {
+            let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
+            match event.expect("in time").expect("it lives") {
+                PeerEvent::LocalCandidate(told) => partner.add_candidate(told).await.unwrap(),
+                PeerEvent::Connected => return,
+                _ => {}
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn both_sides_select_the_same_of_several_pairs() {
+        for seed in 0..CALLS {
+            let [a, b] = call(seed).await;
+            assert_eq!((a.local, a.remote), (b.remote, b.local), "seed {seed}");
+        }
+    }
 }

@@ -35,6 +35,8 @@ pub(crate) enum StackState {
 #[derive(Debug)]
 pub(crate) struct Presence {
     stack: StackState,
+    /// How often the stack has connected.
+    connections: u64,
     /// What was told last.
     told: Option<Change>,
     last_look: Option<Instant>,
@@ -44,13 +46,25 @@ impl Presence {
     pub(crate) fn new() -> Self {
         Self {
             stack: StackState::Connecting,
+            connections: 0,
             told: None,
             last_look: None,
         }
     }
 
+    /// The stack's state has changed, perhaps more than once. `connections` says how often it has connected by now.
+    pub(crate) fn on_news(&mut self, state: StackState, connections: u64) -> Option<Change> {
+        let mut missed = None;
+        if self.connections != connections {
+            self.connections = connections;
+            self.on_stack(StackState::Connecting);
+            missed = self.on_stack(StackState::Connected);
+        }
+        self.on_stack(state).or(missed)
+    }
+
     /// The stack's state has changed.
-    pub(crate) fn on_stack(&mut self, state: StackState) -> Option<Change> {
+    fn on_stack(&mut self, state: StackState) -> Option<Change> {
         if std::mem::replace(&mut self.stack, state) == state {
             return None;
         }
@@ -119,6 +133,23 @@ mod tests {
             Some(Change::Connected)
         );
         presence
+    }
+
+    #[test]
+    fn a_restart_that_was_over_before_anybody_looked_is_told() {
+        let mut presence = Presence::new();
+        let connected = Some(Change::Connected);
+        assert_eq!(presence.on_news(StackState::Connecting, 0), None);
+        assert_eq!(presence.on_news(StackState::Connected, 1), connected);
+        assert_eq!(presence.on_news(StackState::Connected, 1), None);
+        assert_eq!(presence.on_news(StackState::Connected, 2), connected);
+        assert_eq!(
+            presence.on_news(StackState::Disconnected, 3),
+            Some(Change::Disconnected),
+            "the last word"
+        );
+        assert_eq!(presence.on_news(StackState::Connecting, 4), connected);
+        assert_eq!(presence.on_news(StackState::Connected, 5), connected);
     }
 
     #[test]

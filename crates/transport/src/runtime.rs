@@ -1,22 +1,25 @@
 //! The ground that the WebRTC stack stands on: its tasks, timers and sockets.
 //!
 //! Everything is tokio's, except for what is needed to work round faults of the stack. `flights` repeats handshake
-//! messages, `turns` lets the stack take another turn at once, `tunnel` reaches relays over TCP and TLS, `paths` decides
-//! what may pass, and `places` follows the machine to other networks. One instance serves one connection, because what
-//! these files learn is about that connection alone.
+//! messages, `turns` lets the stack take another turn at once, `nomination` and `cookie` save a round trip each, `tunnel`
+//! reaches relays over TCP and TLS, `paths` decides what may pass, and `places` follows the machine to other networks. One
+//! instance serves one connection, because what these files learn is about that connection alone.
 //!
 //! The stack's sleep can be ended from outside, because `add_ice_candidate` of `webrtc` 0.21.1 does not end it: a
 //! candidate would not be tried before the next timeout, a whole check interval later.
 
 mod checks;
+mod cookie;
 mod datagram;
 mod flights;
 mod hold;
 mod inbox;
 mod introductions;
+mod nomination;
 mod paths;
 mod places;
 mod relay_gate;
+mod signature;
 mod socket;
 mod stun;
 mod tunnel;
@@ -38,10 +41,11 @@ use webrtc::runtime::{
 };
 
 use crate::{Impairment, PeerConfig, Workarounds};
+pub(crate) use cookie::{Cookie, CookieProvider};
 use inbox::Inbox;
 pub(crate) use paths::{Ends, Paths};
 use socket::{Outlet, PeerSocket, Place, SystemSocket};
-pub(crate) use tunnel::Tunnels;
+pub(crate) use tunnel::{Cutter, Garbage, Tunnels};
 use turns::Turns;
 
 /// The longest that a name may take to resolve. The stack stands still meanwhile.
@@ -266,7 +270,7 @@ mod tests {
 
     fn runtime() -> (Arc<PeerRuntime>, DriverEnd) {
         let tunnels = Tunnels::new(&Servers::default(), &[]);
-        let paths = Paths::new(false, Instant::now());
+        let paths = Paths::new(false, true, None, Instant::now());
         PeerRuntime::new(&PeerConfig::default(), Arc::new(tunnels), Arc::new(paths))
     }
 

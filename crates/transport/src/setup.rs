@@ -25,6 +25,7 @@ use webrtc::runtime::Runtime;
 use crate::nack::NackGenerator;
 use crate::outgoing::{Outgoing, TRANSPORT_WIDE_URI};
 use crate::rtcp_tap::RtcpTap;
+use crate::runtime::{Cookie, CookieProvider};
 use crate::{MediaKind, PeerConfig};
 
 /// Payload types that we propose (RFC 3551 section 3: dynamic). The partner's proposal wins where it comes first.
@@ -83,6 +84,7 @@ pub(crate) async fn connection(
     interceptors: Interceptors,
     handler: Arc<dyn PeerConnectionEventHandler>,
     runtime: Arc<dyn Runtime>,
+    cookie: Option<Cookie>,
 ) -> Result<Arc<dyn PeerConnection>> {
     let mut media_engine = media_engine()?;
     let registry = registry(&mut media_engine, interceptors)?;
@@ -94,7 +96,7 @@ pub(crate) async fn connection(
     let builder = PeerConnectionBuilder::new()
         .with_configuration(configuration)
         .with_media_engine(media_engine)
-        .with_setting_engine(settings())
+        .with_setting_engine(settings(cookie))
         .with_interceptor_registry(registry)
         .with_runtime(runtime)
         .with_handler(handler)
@@ -192,8 +194,8 @@ fn registry(media_engine: &mut MediaEngine, interceptors: Interceptors) -> Resul
     Ok(configure_rtcp_reports(registry))
 }
 
-fn settings() -> SettingEngine {
-    SettingEngineBuilder::new()
+fn settings(cookie: Option<Cookie>) -> SettingEngine {
+    let mut settings = SettingEngineBuilder::new()
         // A partner's hidden names are not looked up: one side's real address is enough (RFC 8445 section 7.3.1.3).
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
         .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(MAX_CHECKS))
@@ -209,7 +211,12 @@ fn settings() -> SettingEngine {
         // The sockets are moved outside of the stack, where they must be (`runtime/places.rs`).
         .with_discard_local_candidates_during_ice_restart(false)
         .with_srtp_replay_protection_window(REPLAY_WINDOW)
-        .build()
+        .build();
+    // Without cryptography opening fails anyway.
+    if let (Some(cookie), Ok(crypto)) = (cookie, rtc::crypto::default_provider()) {
+        settings.set_crypto_provider(Arc::new(CookieProvider::new(crypto, cookie)));
+    }
+    settings
 }
 
 /// A local track, with a second stream for retransmissions (RFC 4588) if that has an SSRC.

@@ -137,39 +137,30 @@ pub struct KindStats {
 /// The last known round trip, shared with those who wait for answers.
 #[derive(Debug)]
 pub(crate) struct RoundTrip {
+    /// [`UNKNOWN`] before anything was measured.
     microseconds: AtomicU64,
 }
 
+const UNKNOWN: u64 = u64::MAX;
+
 impl Default for RoundTrip {
-    /// 50 ms: neither neighbours nor another continent.
     fn default() -> Self {
         Self {
-            microseconds: AtomicU64::new(50_000),
+            microseconds: AtomicU64::new(UNKNOWN),
         }
     }
 }
 
 impl RoundTrip {
-    pub(crate) fn get(&self) -> Duration {
-        Duration::from_micros(self.microseconds.load(Ordering::Relaxed))
+    /// `None` before anything was measured.
+    pub(crate) fn get(&self) -> Option<Duration> {
+        let microseconds = self.microseconds.load(Ordering::Relaxed);
+        (microseconds != UNKNOWN).then(|| Duration::from_micros(microseconds))
     }
 
-    fn set(&self, round_trip: Duration) {
+    pub(crate) fn set(&self, round_trip: Duration) {
         self.microseconds
             .store(round_trip.as_micros() as u64, Ordering::Relaxed);
-    }
-}
-
-/// How often [`keep_round_trip`] looks.
-const ROUND_TRIP_INTERVAL: Duration = Duration::from_millis(500);
-
-/// Keeps `round_trip` up to date. Never ends by itself.
-pub(crate) async fn keep_round_trip(paths: &Paths, round_trip: &RoundTrip) {
-    loop {
-        if let Some(measured) = paths.round_trip() {
-            round_trip.set(measured);
-        }
-        tokio::time::sleep(ROUND_TRIP_INTERVAL).await;
     }
 }
 
@@ -251,7 +242,7 @@ pub(crate) async fn has_path(connection: &dyn PeerConnection) -> bool {
 }
 
 /// The addresses of the selected pair.
-async fn ends(connection: &dyn PeerConnection) -> Option<Ends> {
+pub(crate) async fn ends(connection: &dyn PeerConnection) -> Option<Ends> {
     let ice = connection.sctp().await?.transport().ice_transport();
     let pair = ice.get_selected_candidate_pair().await.ok()??;
     let (local, remote) = (pair.local(), pair.remote());

@@ -9,6 +9,7 @@ use webrtc::peer_connection::{PeerConnection, RTCPeerConnectionState};
 use webrtc::rtp_transceiver::RtpSender;
 
 use crate::events::EventSink;
+use crate::handler::StackNews;
 use crate::presence::{self, Change, Presence, StackState};
 use crate::runtime::{DriverEnd, Paths, Tunnels};
 use crate::send::Gate;
@@ -31,7 +32,7 @@ impl Supervisor {
     /// a failure too (`webrtc` 0.21.1, `peer_connection/mod.rs`, `run_driver`).
     pub(crate) async fn run(
         self,
-        mut states: watch::Receiver<RTCPeerConnectionState>,
+        mut states: watch::Receiver<StackNews>,
         mut driver_end: DriverEnd,
     ) {
         let mut presence = Presence::new();
@@ -44,12 +45,14 @@ impl Supervisor {
                     if changed.is_err() {
                         break;
                     }
-                    match *states.borrow_and_update() {
-                        RTCPeerConnectionState::Connected => presence.on_stack(StackState::Connected),
-                        RTCPeerConnectionState::Disconnected => presence.on_stack(StackState::Disconnected),
+                    let news = *states.borrow_and_update();
+                    let state = match news.state {
+                        RTCPeerConnectionState::Connected => StackState::Connected,
+                        RTCPeerConnectionState::Disconnected => StackState::Disconnected,
                         RTCPeerConnectionState::Failed => break,
-                        _ => presence.on_stack(StackState::Connecting),
-                    }
+                        _ => StackState::Connecting,
+                    };
+                    presence.on_news(state, news.connections)
                 }
                 _ = &mut driver_end => break,
                 _ = ticks.tick() => {

@@ -145,7 +145,7 @@ fn run(shared: &Shared) {
                 Sent::Skipped if !force_keyframe => {}
                 // What follows would refer to a picture that the partner never gets.
                 Sent::Skipped | Sent::Lost => {
-                    shared.is_keyframe_wanted.store(true, Ordering::Relaxed)
+                    shared.is_keyframe_wanted.store(true, Ordering::Relaxed);
                 }
             }
         }

@@ -29,7 +29,7 @@ pub(crate) struct Rates {
 
 impl Rates {
     /// The bitrate for the encoder of pictures, in bits per second.
-    pub(crate) fn video_bps(&self, budget: &Budget) -> u32 {
+    pub(crate) fn video_bps(self, budget: &Budget) -> u32 {
         let Some(target_bps) = budget.target_bps else {
             return self.most_video_bps;
         };
@@ -41,13 +41,13 @@ impl Rates {
     }
 
     /// What sound and pictures need on the wire at best: more room is not looked for.
-    pub(crate) const fn ceiling_bps(&self) -> u64 {
+    pub(crate) const fn ceiling_bps(self) -> u64 {
         let pictures = self.most_video_bps as u64 * (PAYLOAD_BITS + PACKET_BITS) / PAYLOAD_BITS;
         // A tenth for what is sent again, and for encoders that miss their target.
         (pictures + self.sound_bps()) * 11 / 10
     }
 
-    const fn sound_bps(&self) -> u64 {
+    const fn sound_bps(self) -> u64 {
         self.audio_bps as u64 + SOUND_PACKETS * PACKET_BITS
     }
 }

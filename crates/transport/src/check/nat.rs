@@ -242,7 +242,7 @@ async fn local_address(server: SocketAddr, port: u16) -> Option<SocketAddr> {
     Some(SocketAddr::new(socket.local_addr().ok()?.ip(), port))
 }
 
-/// Whether a server may name `other` as its own: not to be used to send packets wherever a server likes.
+/// Whether `server` may name `other` as an address of its own. It must not have us send packets wherever it likes.
 fn is_plausible(server: SocketAddr, other: SocketAddr) -> bool {
     let ip = other.ip();
     other.port() != 0

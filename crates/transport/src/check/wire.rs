@@ -3,26 +3,21 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use bytes::{Buf as _, BytesMut};
-use rtc::stun::message::MAGIC_COOKIE;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::{ClientConfig, Error as TlsError, RootCertStore};
+use tokio_rustls::rustls::Error as TlsError;
 
 use super::{ReachError, RelayTransport};
+use crate::runtime::{Cutter, Garbage};
+use crate::tls;
 
 /// The longest message that a check takes. Answers have a few hundred bytes; a longer one is not meant for us.
 const MESSAGE_BYTES: usize = 2048;
-/// The first two bits of a message on a stream tell what it is (RFC 8656 section 12).
-const KIND_MASK: u8 = 0xC0;
-const KIND_STUN: u8 = 0x00;
-const KIND_CHANNEL_DATA: u8 = 0x40;
 
-/// What it takes to open TLS connections. Cheap to clone; the system's certificates are read once, and only if needed.
+/// What it takes to open TLS connections. Cheap to clone; certificates are read only if they are needed.
 #[derive(Clone)]
 pub(super) struct Tls {
     extra_roots: Arc<Vec<CertificateDer<'static>>>,
@@ -40,19 +35,8 @@ impl Tls {
 
     async fn connector(&self) -> Result<TlsConnector, ReachError> {
         let connector = self.connector.get_or_try_init(|| async {
-            // Reads files.
-            let system = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs).await;
-            let mut roots = RootCertStore::empty();
-            // A system without usable certificates trusts nobody but the extra ones.
-            let system = system.map(|result| result.certs).unwrap_or_default();
-            roots.add_parsable_certificates(system);
-            roots.add_parsable_certificates(self.extra_roots.iter().cloned());
-            let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .map_err(|_| ReachError::NoTls)?
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-            Ok(TlsConnector::from(Arc::new(config)))
+            let config = tls::client_config(&self.extra_roots).await;
+            Ok(TlsConnector::from(config.map_err(|_| ReachError::NoTls)?))
         });
         connector.await.cloned()
     }
@@ -66,7 +50,7 @@ pub(super) enum Wire {
     Udp(UdpSocket),
     Stream {
         stream: Box<dyn Stream>,
-        received: BytesMut,
+        received: Cutter,
     },
 }
 
@@ -100,7 +84,7 @@ impl Wire {
         };
         Ok(Self::Stream {
             stream,
-            received: BytesMut::new(),
+            received: Cutter::with_limit(MESSAGE_BYTES),
         })
     }
 
@@ -109,7 +93,7 @@ impl Wire {
         matches!(self, Self::Udp(_))
     }
 
-    /// Sends one message, padded as the stream wants it.
+    /// Sends one STUN message, which says its own length on a stream.
     pub(super) async fn send(&mut self, message: &[u8]) -> Result<(), ReachError> {
         match self {
             Self::Udp(socket) => {
@@ -133,13 +117,15 @@ impl Wire {
                 Ok(message)
             }
             Self::Stream { stream, received } => loop {
-                if let Some(message) = take_message(received)? {
+                if let Some(message) = received.next().map_err(|Garbage| ReachError::Garbage)? {
                     return Ok(message);
                 }
-                received.reserve(MESSAGE_BYTES);
-                if stream.read_buf(received).await? == 0 {
+                let mut chunk = [0; MESSAGE_BYTES];
+                let len = stream.read(&mut chunk).await?;
+                if len == 0 {
                     return Err(ReachError::Closed);
                 }
+                received.feed(&chunk[..len]);
             },
         }
     }
@@ -154,34 +140,6 @@ pub(super) fn wildcard(server: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Takes the first whole message off `received`.
-fn take_message(received: &mut BytesMut) -> Result<Option<Vec<u8>>, ReachError> {
-    let &[first, _, high, low, ..] = &**received else {
-        return Ok(None);
-    };
-    if first & KIND_MASK == KIND_STUN
-        && received.len() >= 8
-        && received[4..8] != MAGIC_COOKIE.to_be_bytes()
-    {
-        return Err(ReachError::Garbage);
-    }
-    let body = usize::from(u16::from_be_bytes([high, low]));
-    let (len, padded) = match first & KIND_MASK {
-        KIND_STUN => (20 + body, 20 + body),
-        KIND_CHANNEL_DATA => (4 + body, (4 + body).next_multiple_of(4)),
-        _ => return Err(ReachError::Garbage),
-    };
-    if padded > MESSAGE_BYTES {
-        return Err(ReachError::Garbage);
-    }
-    if received.len() < padded {
-        return Ok(None);
-    }
-    let message = received[..len].to_vec();
-    received.advance(padded);
-    Ok(Some(message))
-}
-
 fn tls_problem(error: std::io::Error) -> ReachError {
     let tls = error
         .get_ref()
@@ -190,65 +148,5 @@ fn tls_problem(error: std::io::Error) -> ReachError {
         Some(TlsError::InvalidCertificate(_)) => ReachError::BadCertificate,
         Some(_) => ReachError::NoTls,
         None => error.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn messages_are_cut_out_of_the_stream_and_padding_is_thrown_away() {
-        let cookie = MAGIC_COOKIE.to_be_bytes();
-        let stun = [&[0, 1, 0, 4][..], &cookie, &[0; 12], b"abcd"].concat();
-        let data = [&[0x40, 0, 0, 5][..], b"hello\0\0\0"].concat();
-        let whole = [&stun[..], &data].concat();
-        let mut received = BytesMut::new();
-        let mut messages = Vec::new();
-        for byte in whole {
-            received.extend_from_slice(&[byte]);
-            messages.extend(take_message(&mut received).unwrap());
-        }
-        assert_eq!(messages, [stun, data[..9].to_vec()]);
-        assert!(received.is_empty());
-    }
-
-    #[test]
-    fn what_no_server_says_is_garbage() {
-        for text in [
-            &b"\x16\x03\x01 TLS?"[..],
-            b"HTTP/1.1 400 Bad Request",
-            b"SSH-2.0-x",
-            b"\x00\x01\xff\xff",
-        ] {
-            let mut received = BytesMut::from(text);
-            assert_eq!(
-                take_message(&mut received),
-                Err(ReachError::Garbage),
-                "{text:?}"
-            );
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn whatever_comes_the_buffer_stays_small(bytes in prop::collection::vec(any::<u8>(), 0..9000)) {
-            let mut received = BytesMut::new();
-            for chunk in bytes.chunks(700) {
-                received.extend_from_slice(chunk);
-                loop {
-                    match take_message(&mut received) {
-                        Ok(Some(_)) => {}
-                        Ok(None) => break,
-                        Err(_) => return Ok(()),
-                    }
-                }
-                prop_assert!(received.len() <= MESSAGE_BYTES, "{}", received.len());
-            }
-        }
     }
 }

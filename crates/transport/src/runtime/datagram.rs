@@ -67,6 +67,23 @@ pub(super) fn payload(bytes: &[u8]) -> &[u8] {
     unwrap(bytes).unwrap_or(bytes)
 }
 
+/// Another payload, wrapped as one from the partner is if `like` is wrapped in either direction.
+pub(super) fn wrapped_as_arrival(like: &[u8], payload: &[u8]) -> Vec<u8> {
+    match (like, unwrap(like)) {
+        ([high, low, ..], Some(_)) if high & 0xF0 == 0x40 => {
+            let [len_high, len_low] = (payload.len() as u16).to_be_bytes();
+            [&[*high, *low, len_high, len_low], payload].concat()
+        }
+        (_, Some(_)) => {
+            let message = Message::read(like).expect("it was unwrapped");
+            let peer = message.attribute(stun::XOR_PEER_ADDRESS).unwrap_or(&[]);
+            let attributes = [(stun::XOR_PEER_ADDRESS, peer), (stun::DATA, payload)];
+            stun::write(stun::DATA_INDICATION, message.transaction, &attributes)
+        }
+        (_, None) => payload.to_vec(),
+    }
+}
+
 fn content(bytes: &[u8]) -> Content {
     match bytes.first() {
         Some(0..=3) => stun_content(bytes),
@@ -155,6 +172,22 @@ mod tests {
         );
         assert!(inside.is_relayed());
         assert_eq!(Datagram::classify(&[0x40, 0, 0, 0]), direct(Content::Other));
+    }
+
+    #[test]
+    fn what_is_wrapped_like_a_message_for_the_partner_looks_like_one_from_it() {
+        assert_eq!(wrapped_as_arrival(&[22, 1], &[9]), [9]);
+        let in_channel = [0x41, 7, 0, 1, 22, 0, 0, 0];
+        assert_eq!(
+            wrapped_as_arrival(&in_channel, &[9, 8]),
+            [0x41, 7, 0, 2, 9, 8]
+        );
+        let peer = (stun::XOR_PEER_ADDRESS, &[0, 1, 0, 0, 1, 2, 3, 4][..]);
+        for kind in [stun::SEND_INDICATION, stun::DATA_INDICATION] {
+            let like = stun::write(kind, [3; 12], &[peer, (stun::DATA, &[22])]);
+            let expected = stun::write(stun::DATA_INDICATION, [3; 12], &[peer, (stun::DATA, &[9])]);
+            assert_eq!(wrapped_as_arrival(&like, &[9]), expected);
+        }
     }
 
     #[test]

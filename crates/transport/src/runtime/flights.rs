@@ -5,8 +5,8 @@
 //! anything again, and one loss at the wrong moment ends the connection. Its timer also starts at a whole second.
 //!
 //! Records are repeated byte for byte, so that the partner's replay protection drops what it already has (RFC 6347
-//! section 4.1.2.6). To see whether the fault is gone, run `tests/peers/workarounds.rs`: it connects at
-//! 20 % loss with and without this.
+//! section 4.1.2.6). To see whether the fault is gone, run the example `connect_table` with
+//! `--without-each`: it connects at 20 % loss with and without this.
 //!
 //! Owns no socket and no clock.
 

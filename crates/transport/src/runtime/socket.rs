@@ -173,7 +173,11 @@ impl PeerSocket {
         let datagram = Datagram::classify(bytes);
         let now = Instant::now();
         self.turns.on_sent(datagram, now);
-        (self.outlet.paths).on_sent(self.outlet.local, to, datagram, bytes, now);
+        let (inbox, local) = (&self.outlet.inbox, self.outlet.local);
+        let sequel = (self.outlet.paths).on_sent(inbox, local, to, datagram, bytes, now);
+        if let Some(sequel) = sequel {
+            self.outlet.send(to, &sequel);
+        }
         if datagram.content == Content::Handshake
             && let Some(handshake) = &self.handshake
         {
@@ -187,12 +191,25 @@ impl PeerSocket {
         }
     }
 
+    /// What the stack gets instead of a message of the handshake leaving.
+    fn answer_hello(&self, transmit: &Transmit<'_>) -> Option<Vec<u8>> {
+        let bytes = transmit.contents;
+        let is_one = transmit.segment_size.is_none_or(|len| len >= bytes.len());
+        let datagram = Datagram::classify(bytes);
+        if !is_one || datagram.content != Content::Handshake {
+            return None;
+        }
+        let answer = self.outlet.paths.answer_hello(bytes)?;
+        self.turns.on_received(datagram, Instant::now());
+        Some(answer)
+    }
+
     /// Whether the stack gets it.
     fn admit(&self, bytes: &[u8], from: SocketAddr) -> bool {
         let datagram = Datagram::classify(bytes);
         let now = Instant::now();
         let (paths, inbox) = (&self.outlet.paths, &self.outlet.inbox);
-        let fate = paths.on_received(inbox, from, datagram, bytes, now);
+        let fate = paths.on_received(inbox, self.outlet.local, from, datagram, bytes, now);
         if fate == Fate::Drop {
             return false;
         }
@@ -282,15 +299,26 @@ async fn repeat(handshake: Weak<Handshake>) {
 }
 
 /// Errors that a socket tells of one partner, and that leave it usable for others.
+///
+/// Windows also has one for a datagram that was longer than the buffer, which anybody can send (`WSAEMSGSIZE`), and one
+/// for a router's word that a datagram of ours went too far (`WSAENETRESET`).
 fn is_passing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::Interrupted
-            | io::ErrorKind::WouldBlock
-            | io::ErrorKind::TimedOut
-    )
+    const WINDOWS_MESSAGE_TOO_LONG: i32 = 10_040;
+    const WINDOWS_NETWORK_RESET: i32 = 10_052;
+    let is_of_windows = cfg!(windows)
+        && matches!(
+            error.raw_os_error(),
+            Some(WINDOWS_MESSAGE_TOO_LONG | WINDOWS_NETWORK_RESET)
+        );
+    is_of_windows
+        || matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::Interrupted
+                | io::ErrorKind::WouldBlock
+                | io::ErrorKind::TimedOut
+        )
 }
 
 impl AsyncUdpSocket for PeerSocket {
@@ -303,22 +331,37 @@ impl AsyncUdpSocket for PeerSocket {
         context: &mut Context<'_>,
         transmit: &Transmit<'_>,
     ) -> Poll<io::Result<usize>> {
+        let to = transmit.destination;
+        let len = transmit.contents.len();
+        if let Some(answer) = self.answer_hello(transmit) {
+            self.outlet.inbox.push_admitted(to, answer);
+            return Poll::Ready(Ok(len));
+        }
+        let rewritten =
+            (self.outlet.paths).rewrite(self.outlet.local, to, transmit.contents, Instant::now());
+        let rewritten = rewritten.as_deref().map(|contents| Transmit {
+            destination: to,
+            ecn: transmit.ecn,
+            contents,
+            segment_size: None,
+            src_ip: transmit.src_ip,
+        });
+        let transmit = rewritten.as_ref().unwrap_or(transmit);
         let segment_len = transmit
             .segment_size
             .unwrap_or(transmit.contents.len())
             .max(1);
         let segments = || transmit.contents.chunks(segment_len);
-        let to = transmit.destination;
         // All segments go the same way.
         let is_diverted = segments()
             .filter(|segment| self.outlet.divert(to, segment))
             .count()
             > 0;
         let result = if is_diverted {
-            Poll::Ready(Ok(transmit.contents.len()))
+            Poll::Ready(Ok(len))
         } else {
             let io = Arc::clone(&self.outlet.place().socket.io);
-            io.poll_send(context, transmit)
+            io.poll_send(context, transmit).map_ok(|_| len)
         };
         if result.is_ready() && self.outlet.paths.may_send(to) {
             for segment in segments() {

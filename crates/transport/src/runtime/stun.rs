@@ -24,6 +24,8 @@ pub(super) const XOR_PEER_ADDRESS: u16 = 0x0012;
 pub(super) const DATA: u16 = 0x0013;
 pub(super) const REALM: u16 = 0x0014;
 pub(super) const NONCE: u16 = 0x0015;
+pub(super) const USE_CANDIDATE: u16 = 0x0025;
+pub(super) const ICE_CONTROLLING: u16 = 0x802A;
 
 /// Ties an answer to its request.
 pub(super) type TransactionId = [u8; 12];

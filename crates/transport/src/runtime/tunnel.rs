@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::choice::Choice;
+pub(crate) use self::framing::{Cutter, Garbage};
 use self::link::{FIRST_PAUSE, Link};
 use super::inbox::Inbox;
 use super::stun::{self, Message};

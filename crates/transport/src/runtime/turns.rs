@@ -9,7 +9,7 @@
 //! The driver asks its runtime for exactly one sleep in each turn. While it connects or relays, the first two sleeps
 //! after a turn end at once. Two, because relayed data reaches the core at the end of a turn, the core's reaction
 //! reaches the relay's queue in the next, and the socket in the one after. To see whether the faults are gone,
-//! run `tests/peers/workarounds.rs`.
+//! run the example `connect_table` with `--without-each`.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -20,11 +20,8 @@ async fn check(urls: &[String]) -> ConnectionReport {
         ..CheckConfig::default()
     };
     let report = check_connection(&with_login(urls), config).await;
-    assert!(
-        report.took < LIMIT + Duration::from_millis(400),
-        "{:?}",
-        report.took
-    );
+    // With room for a busy machine: nothing else is waited for.
+    assert!(report.took < 3 * LIMIT, "{:?}", report.took);
     report
 }
 
@@ -96,7 +93,8 @@ async fn nonsense_over_tcp_and_tls_is_told_at_once() {
     let web = tcp(b"HTTP/1.1 400 Bad Request\r\n\r\n", false).await;
     let report = check(&[format!("turn:{web}?transport=tcp")]).await;
     assert_eq!(relay_error(&report), ReachError::Garbage.into());
-    assert!(report.took < LIMIT / 2 || report.udp == UdpReach::Unknown);
+    // Whoever waits for more waits for all of it.
+    assert!(report.took < LIMIT, "{:?}", report.took);
 
     let report = check(&[format!("turns:{web}")]).await;
     assert_eq!(relay_error(&report), ReachError::NoTls.into());
@@ -188,11 +186,7 @@ async fn urls_that_make_no_sense_cost_nothing_and_are_named() {
             Err(ReachError::NotSupported.into())
         ]
     );
-    assert!(
-        report.took < Duration::from_millis(500),
-        "{:?}",
-        report.took
-    );
+    assert!(report.took < LIMIT, "nobody was waited for");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ async fn relays_over_udp_tcp_and_tls_are_tried_with_a_real_datagram() {
         return;
     };
     let urls = [
-        server.stun_url(),
+        format!("stun:{}", server.address()),
         server.udp_url(),
         server.tcp_url(),
         server.tls_url(),
@@ -57,7 +57,7 @@ async fn relays_over_udp_tcp_and_tls_are_tried_with_a_real_datagram() {
     assert_eq!(report.verdict(), Verdict::DirectLikely);
     let seen = report.public_address.expect("the server sees us").0;
     assert!(seen.ip().is_loopback());
-    assert!(report.took < Duration::from_secs(2), "{:?}", report.took);
+    assert!(report.took < CheckConfig::default().limit);
     let port = format!("{}", seen.port());
     assert!(
         !format!("{report:?}").contains(&port),
@@ -71,7 +71,11 @@ async fn a_server_with_two_addresses_shows_who_is_let_in() {
     let Some(server) = Coturn::start(&second).await else {
         return;
     };
-    let report = check_connection(&with_login(&[server.stun_url()]), CheckConfig::default()).await;
+    let report = check_connection(
+        &with_login(&[format!("stun:{}", server.address())]),
+        CheckConfig::default(),
+    )
+    .await;
     assert_eq!(report.nat.mapping, NatMapping::NoNat);
     assert_eq!(report.nat.filtering, NatFiltering::EndpointIndependent);
 }
@@ -156,12 +160,10 @@ async fn where_udp_is_silent_a_relay_over_tcp_is_what_is_left() {
         limit: Duration::from_millis(1500),
         ..CheckConfig::default()
     };
+    let limit = config.limit;
     let report = check_connection(&with_login(&urls), config).await;
     assert_eq!(report.udp, UdpReach::Blocked);
     assert_eq!(report.verdict(), Verdict::RelayOverStreamOnly);
-    assert!(
-        report.took < Duration::from_millis(1900),
-        "{:?}",
-        report.took
-    );
+    // With room for a busy machine: nothing else is waited for.
+    assert!(report.took < 2 * limit, "{:?}", report.took);
 }

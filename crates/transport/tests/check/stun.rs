@@ -42,11 +42,7 @@ async fn two_servers_that_see_the_same_address_make_a_friendly_nat() {
         report.public_address.unwrap().0,
         "203.0.113.5:700".parse::<SocketAddr>().unwrap()
     );
-    assert!(
-        report.took < Duration::from_millis(900),
-        "{:?}",
-        report.took
-    );
+    assert!(report.took < CheckConfig::default().limit);
 }
 
 #[tokio::test]
@@ -111,11 +107,7 @@ async fn a_server_cannot_make_us_send_to_anybody() {
     let url = format!("stun:{}", address.await);
     let report = check_connection(&servers(vec![url]), CheckConfig::default()).await;
     assert_eq!(report.nat.filtering, NatFiltering::Unknown);
-    assert!(
-        report.took < Duration::from_millis(900),
-        "{:?}",
-        report.took
-    );
+    assert!(report.took < CheckConfig::default().limit);
 }
 
 #[tokio::test]
@@ -135,9 +127,5 @@ async fn an_answer_over_ipv6_shows_that_ipv6_works() {
 async fn without_servers_there_is_nothing_to_ask() {
     let report = check_connection(&[], CheckConfig::default()).await;
     assert_eq!(report.verdict(), Verdict::NothingToAsk);
-    assert!(
-        report.took < Duration::from_millis(500),
-        "{:?}",
-        report.took
-    );
+    assert!(report.took < CheckConfig::default().limit);
 }

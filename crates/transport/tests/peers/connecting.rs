@@ -3,20 +3,9 @@
 use std::time::Duration;
 
 use protocol::Candidate;
-use transport::{Impairment, PathStats, PeerConfig, PeerEvent};
+use transport::{PathStats, PeerConfig};
 
-use crate::support::{Pair, drain, frame, loopback, sound};
-
-/// A partner that is this far away.
-fn distant(is_offerer: bool, seed: u64, loss_ratio: f64, delay: Duration) -> PeerConfig {
-    let network = Impairment::seeded(2 * seed + u64::from(is_offerer));
-    network.set_loss_ratio(loss_ratio);
-    network.set_delay(delay);
-    PeerConfig {
-        impairment: Some(network),
-        ..loopback(is_offerer)
-    }
-}
+use crate::support::{Pair, distant, drain, frame, loopback, sound};
 
 /// Each side is ready at another moment, and begins to speak at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -25,17 +14,11 @@ async fn the_very_first_packets_arrive_although_the_sides_are_not_ready_at_once(
         let config = |is_offerer| distant(is_offerer, seed, 0.0, Duration::from_millis(50));
         let mut pair = Pair::open(config(true), config(false)).await;
         pair.negotiate(None).await;
-        let mut has_sent = [false; 2];
-        while has_sent != [true; 2] {
-            pair.step(Duration::from_micros(500)).await;
-            for (end, has_sent) in [&pair.a, &pair.b].into_iter().zip(&mut has_sent) {
-                if !*has_sent && end.has_seen(&PeerEvent::Connected) {
-                    end.peer.send_video(frame(1, 10)).unwrap();
-                    end.peer.send_audio(sound(1), 480).unwrap();
-                    *has_sent = true;
-                }
-            }
-        }
+        pair.send_once_connected(|peer| {
+            peer.send_video(frame(1, 10)).unwrap();
+            peer.send_audio(sound(1), 480).unwrap();
+        })
+        .await;
         pair.wait(Duration::from_millis(300)).await;
         for end in [&mut pair.a, &mut pair.b] {
             assert_eq!(drain(&mut end.video).len(), 1, "video, call {seed}");

@@ -5,15 +5,12 @@ use std::time::Duration;
 use protocol::{Description, DescriptionKind};
 use transport::{Impairment, Peer, PeerConfig, PeerEvent, Restart};
 
-use crate::support::{End, PATIENCE, Pair, loopback};
+use crate::support::{End, PATIENCE, Pair, behind, distant, loopback};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_partner_that_falls_silent_is_noticed_in_about_a_second_and_may_come_back() {
     let network = Impairment::seeded(1);
-    let b = PeerConfig {
-        impairment: Some(network.clone()),
-        ..loopback(false)
-    };
+    let b = behind(&network, false);
     let mut pair = Pair::open(loopback(true), b).await;
     pair.negotiate(None).await;
     pair.until("both are connected", Pair::is_connected).await;
@@ -47,10 +44,7 @@ async fn a_partner_that_falls_silent_is_noticed_in_about_a_second_and_may_come_b
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_path_that_comes_back_is_used_although_a_restart_was_begun() {
     let network = Impairment::seeded(1);
-    let b = PeerConfig {
-        impairment: Some(network.clone()),
-        ..loopback(false)
-    };
+    let b = behind(&network, false);
     let mut pair = Pair::open(loopback(true), b).await;
     pair.negotiate(None).await;
     pair.until("both are connected", Pair::is_connected).await;
@@ -75,15 +69,7 @@ async fn a_path_that_comes_back_is_used_although_a_restart_was_begun() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_path_without_media_is_not_taken_for_a_silent_one() {
-    let config = |is_offerer| {
-        let network = Impairment::seeded(5 + u64::from(is_offerer));
-        network.set_loss_ratio(0.2);
-        network.set_delay(Duration::from_millis(150));
-        PeerConfig {
-            impairment: Some(network),
-            ..loopback(is_offerer)
-        }
-    };
+    let config = |is_offerer| distant(is_offerer, 3, 0.2, Duration::from_millis(150));
     let mut pair = Pair::open(config(true), config(false)).await;
     pair.negotiate(None).await;
     pair.until("both are connected", Pair::is_connected).await;
@@ -97,10 +83,7 @@ async fn a_bad_path_without_media_is_not_taken_for_a_silent_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_whose_sockets_die_fails_although_the_stack_does_not_say_so() {
     let network = Impairment::seeded(1);
-    let a = PeerConfig {
-        impairment: Some(network.clone()),
-        ..loopback(true)
-    };
+    let a = behind(&network, true);
     let mut pair = Pair::open(a, loopback(false)).await;
     pair.negotiate(None).await;
     pair.until("both are connected", Pair::is_connected).await;

@@ -2,29 +2,14 @@
 
 use std::time::Duration;
 
-use transport::{Impairment, PeerConfig};
+use transport::Impairment;
 
-use crate::support::{Pair, drain, frame, in_order, loopback, sound};
+use crate::support::{Pair, behind, drain, frame, in_order, network, sound};
 
 /// A pair whose datagrams are lost with this chance and delayed both ways.
 async fn impaired(seed: u64, loss_ratio: f64, delay: Duration) -> (Pair, [Impairment; 2]) {
-    let networks = [
-        Impairment::seeded(2 * seed),
-        Impairment::seeded(2 * seed + 1),
-    ];
-    for network in &networks {
-        network.set_loss_ratio(loss_ratio);
-        network.set_delay(delay);
-    }
-    let [a, b] = networks.clone().map(Some);
-    let a = PeerConfig {
-        impairment: a,
-        ..loopback(true)
-    };
-    let b = PeerConfig {
-        impairment: b,
-        ..loopback(false)
-    };
+    let networks = [2 * seed, 2 * seed + 1].map(|seed| network(seed, loss_ratio, delay));
+    let (a, b) = (behind(&networks[0], true), behind(&networks[1], false));
     (Pair::open(a, b).await, networks)
 }
 

@@ -3,14 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod connecting;
+#[path = "../support/coturn.rs"]
+mod coturn;
 mod failure;
 mod hostile;
 mod loss;
 mod media;
 mod renegotiation;
+mod round_trips;
 mod shield;
 mod spare;
 mod stun;
 mod support;
 mod turn;
-mod workarounds;

@@ -291,11 +291,13 @@ async fn packets_that_nobody_reads_are_dropped_and_counted() {
     }
     let mut dropped = 0;
     for _ in 0..100 {
+        let before = dropped;
         dropped = pair.b.peer.stats().await.video.packets_dropped;
-        if dropped > 0 {
+        // What comes while the queue is emptied finds room again.
+        if dropped > 0 && dropped == before {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(dropped > 0);
     assert_eq!(drain(&mut pair.b.video).len(), 512, "what fits is kept");

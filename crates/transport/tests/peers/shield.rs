@@ -5,14 +5,15 @@ use std::time::Duration;
 use protocol::Candidate;
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
-use transport::{CandidateKind, Impairment, Peer, PeerConfig, PeerEvent, Restart};
+use transport::{CandidateKind, Peer, PeerConfig, PeerEvent, Restart};
 
-use crate::support::{Pair, drain, in_order, loopback, sound};
-use crate::turn::{TurnServer, relays};
+use crate::coturn::{Coturn, with_login};
+use crate::support::{Pair, distant, drain, in_order, loopback, sound};
+use crate::turn::LOOPBACK;
 
-fn config(server: &TurnServer, relay_only: bool, is_offerer: bool) -> PeerConfig {
+fn config(server: &Coturn, relay_only: bool, is_offerer: bool) -> PeerConfig {
     PeerConfig {
-        ice_servers: relays(&[server.udp()]),
+        ice_servers: with_login(&[server.udp_url()]),
         relay_only,
         ..loopback(is_offerer)
     }
@@ -35,7 +36,7 @@ fn candidate(socket: &UdpSocket) -> Candidate {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shielded_peer_sends_nothing_to_the_partners_addresses() {
-    let Some(server) = TurnServer::start().await else {
+    let Some(server) = Coturn::start(LOOPBACK).await else {
         return;
     };
     let mut pair = Pair::open(config(&server, false, true), config(&server, true, false)).await;
@@ -73,7 +74,7 @@ async fn a_shielded_peer_sends_nothing_to_the_partners_addresses() {
 
     // And now it may: the same socket gets something, so that the silence above meant something. It is told of before
     // the answer, because nothing is tried any more once another pair has been selected.
-    pair.b.peer.set_relay_only(false);
+    pair.b.peer.allow_direct();
     let offer = pair.a.peer.create_offer(Some(Restart::Keep)).await.unwrap();
     pair.b.peer.apply_remote(offer).await.unwrap();
     pair.b
@@ -92,7 +93,7 @@ async fn a_shielded_peer_sends_nothing_to_the_partners_addresses() {
 }
 
 /// Both have a relay, and how long they take to connect.
-async fn connect(server: &TurnServer, is_shielded: bool) -> (Pair, Duration) {
+async fn connect(server: &Coturn, is_shielded: bool) -> (Pair, Duration) {
     let started_at = std::time::Instant::now();
     let (a, b) = (
         config(server, false, true),
@@ -106,7 +107,7 @@ async fn connect(server: &TurnServer, is_shielded: bool) -> (Pair, Duration) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_direct_path_is_preferred_to_a_relay_and_a_relay_not_waited_with_where_there_is_none() {
-    let Some(server) = TurnServer::start().await else {
+    let Some(server) = Coturn::start(LOOPBACK).await else {
         return;
     };
     for (is_shielded, limit) in [(false, 250), (true, 400)] {
@@ -151,19 +152,20 @@ fn longest_gap(pair: &mut Pair) -> (Duration, usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn going_direct_and_back_breaks_nothing() {
-    let Some(server) = TurnServer::start().await else {
+async fn going_direct_breaks_nothing() {
+    let Some(server) = Coturn::start(LOOPBACK).await else {
         return;
     };
     let mut pair = Pair::open(config(&server, true, true), config(&server, true, false)).await;
     pair.negotiate(None).await;
     pair.until("both are connected", Pair::is_connected).await;
     let speaking = [speak(&pair.a.peer), speak(&pair.b.peer)];
-    for (round, relay_only) in [false, true, false].into_iter().enumerate() {
+    for end in [&pair.a, &pair.b] {
+        end.peer.allow_direct();
+    }
+    // Onto the direct path, and from that to itself.
+    for round in 0..2 {
         pair.wait(Duration::from_millis(700)).await;
-        for end in [&pair.a, &pair.b] {
-            end.peer.set_relay_only(relay_only);
-        }
         pair.negotiate(Some(Restart::Keep)).await;
         pair.until("both are connected again", |pair| {
             let is_back = |count| count == round + 2;
@@ -174,10 +176,10 @@ async fn going_direct_and_back_breaks_nothing() {
         pair.wait(Duration::from_millis(700)).await;
         for end in [&pair.a, &pair.b] {
             let path = end.paths.last().expect("a path is told");
-            assert_eq!(path.is_relayed(), relay_only, "{path:?}");
+            assert!(!path.is_relayed(), "{path:?}");
         }
         let (gap, missing) = longest_gap(&mut pair);
-        println!("relay only: {relay_only}: longest gap {gap:?}, {missing} packets missing");
+        println!("restart {round}: longest gap {gap:?}, {missing} packets missing");
         assert!(gap < Duration::from_millis(200), "{gap:?}");
         assert_eq!(missing, 0);
     }
@@ -191,14 +193,7 @@ async fn going_direct_and_back_breaks_nothing() {
 /// The search for another path takes two round trips and a bit, in which the sound waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_of_a_long_path_loses_nothing() {
-    let config = |is_offerer| {
-        let network = Impairment::seeded(u64::from(is_offerer));
-        network.set_delay(Duration::from_millis(25));
-        PeerConfig {
-            impairment: Some(network),
-            ..loopback(is_offerer)
-        }
-    };
+    let config = |is_offerer| distant(is_offerer, 0, 0.0, Duration::from_millis(25));
     let mut pair = Pair::open(config(true), config(false)).await;
     pair.negotiate(None).await;
     pair.until("both are connected", Pair::is_connected).await;

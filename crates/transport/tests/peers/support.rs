@@ -8,7 +8,7 @@ use media::congestion::EstimatorConfig;
 use media::video::EncodedFrame;
 use protocol::DescriptionKind;
 use tokio::sync::mpsc;
-use transport::{MediaKind, Opened, PathStats, Peer, PeerConfig, PeerEvent, Restart};
+use transport::{Impairment, MediaKind, Opened, PathStats, Peer, PeerConfig, PeerEvent, Restart};
 
 /// The longest that anything on loopback may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -29,6 +29,28 @@ pub(crate) fn loopback(is_offerer: bool) -> PeerConfig {
         rates: UNLIMITED,
         ..PeerConfig::default()
     }
+}
+
+/// A network that loses this share of what one side sends and delays the rest, alike for the same seed.
+pub(crate) fn network(seed: u64, loss_ratio: f64, delay: Duration) -> Impairment {
+    let network = Impairment::seeded(seed);
+    network.set_loss_ratio(loss_ratio);
+    network.set_delay(delay);
+    network
+}
+
+/// A configuration for loopback behind such a network.
+pub(crate) fn behind(network: &Impairment, is_offerer: bool) -> PeerConfig {
+    PeerConfig {
+        impairment: Some(network.clone()),
+        ..loopback(is_offerer)
+    }
+}
+
+/// A configuration for a partner that is this far away.
+pub(crate) fn distant(is_offerer: bool, seed: u64, loss_ratio: f64, delay: Duration) -> PeerConfig {
+    let seed = 2 * seed + u64::from(is_offerer);
+    behind(&network(seed, loss_ratio, delay), is_offerer)
 }
 
 /// One end of a call.
@@ -118,6 +140,20 @@ impl Pair {
         pair.negotiate(None).await;
         pair.until("both are connected", Self::is_connected).await;
         pair
+    }
+
+    /// Has each end send something in the moment in which it is connected.
+    pub(crate) async fn send_once_connected(&mut self, send: impl Fn(&Peer)) {
+        let mut has_sent = [false; 2];
+        while has_sent != [true; 2] {
+            self.step(Duration::from_micros(500)).await;
+            for (end, has_sent) in [&self.a, &self.b].into_iter().zip(&mut has_sent) {
+                if !*has_sent && end.has_seen(&PeerEvent::Connected) {
+                    send(&end.peer);
+                    *has_sent = true;
+                }
+            }
+        }
     }
 
     pub(crate) fn is_connected(&self) -> bool {

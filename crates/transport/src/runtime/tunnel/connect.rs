@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -10,10 +9,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::servers::TunnelledServer;
+use crate::tls::client_config;
 
 /// How long all of it may take: the name, the connection and the handshake.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -82,33 +80,4 @@ async fn open(address: SocketAddr) -> io::Result<TcpStream> {
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.set_nodelay(true)?;
     socket.connect(address).await
-}
-
-async fn client_config(extra_roots: &[CertificateDer<'static>]) -> io::Result<Arc<ClientConfig>> {
-    static SYSTEM_ROOTS: OnceLock<Vec<CertificateDer<'static>>> = OnceLock::new();
-    let system_roots = match SYSTEM_ROOTS.get() {
-        Some(roots) => roots,
-        // It reads files.
-        None => tokio::task::spawn_blocking(|| {
-            SYSTEM_ROOTS.get_or_init(|| {
-                let loaded = rustls_native_certs::load_native_certs();
-                for error in &loaded.errors {
-                    tracing::debug!(%error, "a root certificate of the system cannot be read");
-                }
-                loaded.certs
-            })
-        })
-        .await
-        .map_err(io::Error::other)?,
-    };
-    let mut roots = RootCertStore::empty();
-    // Systems ship a few certificates that cannot be parsed.
-    roots.add_parsable_certificates(system_roots.iter().cloned());
-    roots.add_parsable_certificates(extra_roots.iter().cloned());
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }

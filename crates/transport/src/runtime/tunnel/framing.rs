@@ -8,7 +8,7 @@ const CHANNEL_HEADER_BYTES: usize = 4;
 /// The stream holds something that is neither STUN nor `ChannelData`. There is no way to find the next datagram in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the relay sent what is neither STUN nor channel data")]
-pub(super) struct Garbage;
+pub(crate) struct Garbage;
 
 /// Appends `datagram` to `stream` in the stream's framing. False if it is nothing that a relay understands.
 ///
@@ -26,16 +26,35 @@ pub(super) fn frame(datagram: &[u8], stream: &mut Vec<u8>) -> bool {
     true
 }
 
+/// The longest datagram that can say its length.
+const LONGEST_DATAGRAM_BYTES: usize = HEADER_BYTES + u16::MAX as usize;
+
 /// Cuts what a stream brings into datagrams. Holds at most one datagram and what came with its end.
-#[derive(Debug, Default)]
-pub(super) struct Cutter {
+#[derive(Debug)]
+pub(crate) struct Cutter {
     buffer: Vec<u8>,
     has_begun: bool,
+    limit: usize,
+}
+
+impl Default for Cutter {
+    fn default() -> Self {
+        Self::with_limit(LONGEST_DATAGRAM_BYTES)
+    }
 }
 
 impl Cutter {
+    /// Takes a datagram of more than `limit` bytes for garbage.
+    pub(crate) fn with_limit(limit: usize) -> Self {
+        Self {
+            buffer: Vec::new(),
+            has_begun: false,
+            limit,
+        }
+    }
+
     /// Takes the next bytes of the stream. Call [`next`](Self::next) until it has none before the next bytes.
-    pub(super) fn feed(&mut self, bytes: &[u8]) {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -43,7 +62,7 @@ impl Cutter {
     ///
     /// # Errors
     /// [`Garbage`], from then on each time.
-    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, Garbage> {
+    pub(crate) fn next(&mut self) -> Result<Option<Vec<u8>>, Garbage> {
         // There is no channel before the first answer, and "HTTP" would pass for one.
         if !self.has_begun && self.buffer.first().is_some_and(|first| *first > 0x3F) {
             return Err(Garbage);
@@ -51,6 +70,9 @@ impl Cutter {
         let Some(total) = total_len(&self.buffer)? else {
             return Ok(None);
         };
+        if total.datagram > self.limit {
+            return Err(Garbage);
+        }
         let len = total.datagram + total.padding;
         if self.buffer.len() < len {
             return Ok(None);
@@ -158,6 +180,8 @@ mod tests {
     fn garbage_is_seen_at_its_first_bytes() {
         for garbage in [
             &b"HTTP/1.1 400 Bad Request\r\n"[..],
+            b"SSH-2.0-x",
+            b"\x16\x03\x01 TLS?",
             &[0x80],
             &[0xFF],
             &[0, 1, 0, 3],
@@ -169,6 +193,15 @@ mod tests {
             cutter.feed(&stun(1));
             assert_eq!(cutter.next(), Err(Garbage), "there is no way back");
         }
+    }
+
+    #[test]
+    fn what_is_longer_than_the_limit_is_garbage_before_it_is_there() {
+        let mut cutter = Cutter::with_limit(64);
+        cutter.feed(&stun(11));
+        assert_eq!(cutter.next(), Ok(Some(stun(11))));
+        cutter.feed(&stun(12)[..8]);
+        assert_eq!(cutter.next(), Err(Garbage));
     }
 
     fn datagram() -> impl Strategy<Value = Vec<u8>> {

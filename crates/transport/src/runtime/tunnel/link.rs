@@ -33,6 +33,7 @@ const FAREWELL_LIMIT: Duration = Duration::from_millis(200);
 const MAX_DATAGRAM_BYTES: usize = 2000;
 /// What is read at once, and about what is written at once.
 const CHUNK_BYTES: usize = 16 * 1024;
+
 /// One server behind a stream.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -250,5 +251,57 @@ impl Link {
                 () = closed => return Err(io::ErrorKind::TimedOut.into()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Channel data (RFC 8656 section 12.4).
+    fn datagram(len: u16) -> Vec<u8> {
+        let header = [&[0x40, 1][..], &len.to_be_bytes()].concat();
+        [header, vec![9; usize::from(len)]].concat()
+    }
+
+    fn link() -> Link {
+        let server = TunnelledServer {
+            host: "relay.example".into(),
+            port: 3478,
+            is_tls: false,
+        };
+        Link::new(0, server)
+    }
+
+    #[tokio::test]
+    async fn a_relay_that_takes_nothing_does_not_keep_a_peer_from_closing() {
+        let link = link();
+        link.lock().queue.push(&datagram(1000));
+        // There is room for a part of it, and nobody reads.
+        let (stream, _relay) = tokio::io::duplex(64);
+        let closing = CancellationToken::new();
+        let close = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert!(link.lock().queue.pop().is_none(), "it is being written");
+            closing.cancel();
+        };
+        let started_at = Instant::now();
+        let (end, ()) = tokio::join!(link.pump(stream, &closing), close);
+        assert!(matches!(end, End::Failed(_)), "{end:?}");
+        assert!(started_at.elapsed() < WRITE_LIMIT, "not waited for");
+    }
+
+    #[tokio::test]
+    async fn what_was_to_be_written_is_written_before_the_stream_closes() {
+        let link = link();
+        link.lock().queue.push(&datagram(6));
+        let (stream, mut relay) = tokio::io::duplex(64);
+        let closing = CancellationToken::new();
+        closing.cancel();
+        let end = link.pump(stream, &closing).await;
+        assert!(matches!(end, End::Unneeded), "{end:?}");
+        let mut written = Vec::new();
+        relay.read_to_end(&mut written).await.unwrap();
+        assert_eq!(written, [datagram(6), vec![0, 0]].concat());
     }
 }

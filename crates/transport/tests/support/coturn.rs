@@ -1,6 +1,6 @@
-//! coturn as the relay.
+//! coturn as the relay, for several tests.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -8,6 +8,9 @@ use std::time::Duration;
 use protocol::IceServer;
 use rustls_pki_types::CertificateDer;
 use tempfile::TempDir;
+
+/// Between looks whether it is up.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A STUN and TURN server on loopback that ends with the test: UDP and TCP on one port, TLS on another.
 pub(crate) struct Coturn {
@@ -60,17 +63,34 @@ impl Coturn {
             certificate: made.cert.der().clone(),
             _folder: folder,
         };
+        server.wait().await;
+        Some(server)
+    }
+
+    /// Waits until it answers over UDP and listens on TCP.
+    async fn wait(&self) {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.connect(self.address()).await.unwrap();
+        // A Binding request (RFC 8489 section 5).
+        let request = [&[0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42][..], &[7; 12]].concat();
         for _ in 0..100 {
-            if [port, tls_port].iter().all(|&port| is_up(port)) {
-                return Some(server);
+            // A refusal comes at once.
+            drop(socket.send(&request).await);
+            let mut answer = [0; 99];
+            let answer = tokio::time::timeout(PAUSE, socket.recv(&mut answer)).await;
+            let is_up = |port| TcpStream::connect(("127.0.0.1", port)).is_ok();
+            match answer {
+                Ok(Ok(_)) if is_up(self.port) && is_up(self.tls_port) => return,
+                Err(_) => {}
+                Ok(_) => tokio::time::sleep(PAUSE).await,
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("coturn does not come up");
     }
 
-    pub(crate) fn stun_url(&self) -> String {
-        format!("stun:127.0.0.1:{}", self.port)
+    /// For UDP and TCP.
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
     pub(crate) fn udp_url(&self) -> String {
@@ -124,8 +144,4 @@ fn free_ports() -> u16 {
             return first;
         }
     }
-}
-
-fn is_up(port: u16) -> bool {
-    TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
