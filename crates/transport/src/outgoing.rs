@@ -306,3 +306,6 @@ fn wire_bytes(packet: &TaggedPacket) -> usize {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,10 @@ pub struct ClientOptions {
     pub is_relay_only: bool,
     /// How long it waits for a partner and for the connection.
     pub patience_s: u32,
+    /// The size of its test pattern, in pixels.
+    pub size_px: (u32, u32),
+    /// The most that its pictures may have, in kbit/s.
+    pub video_kbps: u32,
 }
 
 impl Default for ClientOptions {
@@ -34,6 +38,8 @@ impl Default for ClientOptions {
             seconds: None,
             is_relay_only: false,
             patience_s: 20,
+            size_px: (320, 240),
+            video_kbps: 400,
         }
     }
 }
@@ -69,7 +75,9 @@ impl Client {
             .command(program("passerby-headless")?)?;
         command
             .args(["--server", &servers.url(), "--quiet"])
-            .args(["--size", "320x240", "--video-kbps", "400"])
+            .arg("--size")
+            .arg(format!("{}x{}", options.size_px.0, options.size_px.1))
+            .args(["--video-kbps", &options.video_kbps.to_string()])
             .args(["--calls", &options.calls.to_string()])
             .args(["--patience", &options.patience_s.to_string()])
             .arg("--events")

@@ -7,6 +7,7 @@ mod change;
 mod loss;
 mod matrix;
 mod next;
+mod pictures;
 mod relayed;
 mod server_death;
 
@@ -17,6 +18,7 @@ pub use change::{Change, recover_from};
 pub use loss::connect_through_loss;
 pub use matrix::{Cell, measure_cell};
 pub use next::press_next;
+pub use pictures::{Path, Shown, call_over};
 pub use relayed::{call_relayed, measure_voice};
 pub use server_death::{Death, kill_the_server};
 
@@ -46,6 +48,8 @@ pub enum Experiment {
     ServerDeath(Common),
     /// Network lab: calls over a long line that loses packets.
     Loss(Common),
+    /// Network lab: pictures on paths that are thin, long or lossy.
+    Pictures(Common),
 }
 
 /// What all experiments understand.
@@ -75,6 +79,7 @@ pub fn run(experiment: &Experiment) -> anyhow::Result<u8> {
         Experiment::Next(common) => next::run(common, &mut verdicts)?,
         Experiment::ServerDeath(common) => server_death::run(common, &mut verdicts)?,
         Experiment::Loss(common) => loss::run(common, &mut verdicts)?,
+        Experiment::Pictures(common) => pictures::run(common, &mut verdicts)?,
         Experiment::Network(common) => {
             matrix::run(common, &[], &mut verdicts)?;
             change::run(common, &mut verdicts)?;
@@ -82,6 +87,7 @@ pub fn run(experiment: &Experiment) -> anyhow::Result<u8> {
             next::run(common, &mut verdicts)?;
             server_death::run(common, &mut verdicts)?;
             loss::run(common, &mut verdicts)?;
+            pictures::run(common, &mut verdicts)?;
         }
     }
     Ok(verdicts.end())

@@ -1,0 +1,286 @@
+use std::time::Duration;
+
+use media::congestion::ProbeCluster;
+use rtc::interceptor::{RTCPFeedback, RTPHeaderExtension};
+use rtc::rtcp::transport_feedbacks::transport_layer_cc::{
+    PacketStatusChunk, RecvDelta, RunLengthChunk, StatusChunkTypeTcc, SymbolTypeTcc,
+};
+use rtc::rtcp::transport_feedbacks::transport_layer_nack::nack_pairs_from_sequence_numbers;
+
+use super::*;
+
+const AUDIO: u32 = 1;
+const VIDEO: u32 = 2;
+const REPAIR: u32 = 3;
+const EXTENSION: u8 = 4;
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// One whose partner reports what arrives, or does not.
+fn bound(has_reports: bool, now: Instant) -> Outgoing {
+    let ssrcs = LocalSsrcs {
+        audio: AUDIO,
+        video: VIDEO,
+        video_retransmission: REPAIR,
+    };
+    let rates = EstimatorConfig::default();
+    let (events, _) = EventSink::new();
+    let parts = OutgoingParts {
+        ssrcs,
+        round_trip: Arc::new(RoundTrip::default()),
+        gate: Arc::new(Gate::default()),
+        budget: Arc::new(SharedBudget::new(rates)),
+        events,
+        rates,
+    };
+    let mut outgoing = Outgoing::new(parts, now);
+    let extension = RTPHeaderExtension {
+        uri: TRANSPORT_WIDE_URI.to_owned(),
+        id: EXTENSION.into(),
+    };
+    let info = StreamInfo {
+        rtp_header_extensions: has_reports.then_some(extension).into_iter().collect(),
+        rtcp_feedback: vec![RTCPFeedback {
+            typ: "nack".into(),
+            parameter: String::new(),
+        }],
+        ..StreamInfo::default()
+    };
+    outgoing.bind_local_stream(&StreamInfo {
+        ssrc: AUDIO,
+        ..info.clone()
+    });
+    outgoing.bind_local_stream(&StreamInfo {
+        ssrc: VIDEO,
+        ssrc_rtx: Some(REPAIR),
+        payload_type_rtx: Some(103),
+        ..info
+    });
+    outgoing
+}
+
+fn packet(ssrc: u32, sequence_number: u16, len: usize) -> rtc::rtp::Packet {
+    rtc::rtp::Packet {
+        header: rtc::rtp::Header {
+            version: 2,
+            ssrc,
+            sequence_number,
+            ..rtc::rtp::Header::default()
+        },
+        payload: vec![7; len].into(),
+    }
+}
+
+fn send(outgoing: &mut Outgoing, packet: rtc::rtp::Packet, now: Instant) {
+    outgoing.handle_write(tagged(packet, now)).unwrap();
+}
+
+/// What leaves: SSRC, sequence number and transport-wide number.
+fn leaving(outgoing: &mut Outgoing) -> Vec<(u32, u16, Option<u16>)> {
+    let mut result = Vec::new();
+    while let Some(packet) = outgoing.poll_write() {
+        let Packet::Rtp(rtp) = packet.message.packet else {
+            continue;
+        };
+        let number = rtp.header.get_extension(EXTENSION);
+        let number = number.map(|bytes| u16::from_be_bytes(bytes[..].try_into().unwrap()));
+        result.push((rtp.header.ssrc, rtp.header.sequence_number, number));
+    }
+    result
+}
+
+/// Lets time pass until `until`, as the stack does; what leaves meanwhile, and when.
+fn pass_time(outgoing: &mut Outgoing, from: Instant, until: Instant) -> Vec<(Instant, u32, u16)> {
+    let mut now = from;
+    let mut result = Vec::new();
+    while let Some(at) = outgoing.poll_timeout()
+        && at < until
+    {
+        // Whoever names a moment that is past would keep the stack busy for nothing.
+        now = now.max(at) + Duration::from_micros(1);
+        outgoing.handle_timeout(now).unwrap();
+        let left = leaving(outgoing).into_iter();
+        result.extend(left.map(|(ssrc, number, _)| (now, ssrc, number)));
+        assert!(result.len() < 10_000, "it never ends");
+    }
+    result
+}
+
+fn hear(outgoing: &mut Outgoing, packet: Box<dyn rtc::rtcp::Packet>, now: Instant) {
+    let message = AttributedPacket::new(Packet::Rtcp(vec![packet]));
+    let tagged = TaggedPacket {
+        now,
+        transport: TransportContext::default(),
+        message,
+    };
+    outgoing.handle_read(tagged).unwrap();
+    assert!(outgoing.poll_read().is_some(), "others hear it too");
+}
+
+fn feedback(base: u16, spacing_us: &[i64]) -> Box<TransportLayerCc> {
+    let delta = |delta: &i64| RecvDelta {
+        type_tcc_packet: SymbolTypeTcc::PacketReceivedLargeDelta,
+        delta: *delta,
+    };
+    Box::new(TransportLayerCc {
+        base_sequence_number: base,
+        packet_status_count: spacing_us.len() as u16,
+        packet_chunks: vec![PacketStatusChunk::RunLengthChunk(RunLengthChunk {
+            type_tcc: StatusChunkTypeTcc::RunLengthChunk,
+            packet_status_symbol: SymbolTypeTcc::PacketReceivedLargeDelta,
+            run_length: spacing_us.len() as u16,
+        })],
+        recv_deltas: spacing_us.iter().map(delta).collect(),
+        ..TransportLayerCc::default()
+    })
+}
+
+#[test]
+fn all_streams_are_numbered_together() {
+    let now = Instant::now();
+    let mut outgoing = bound(true, now);
+    send(&mut outgoing, packet(VIDEO, 5, 100), now);
+    send(&mut outgoing, packet(AUDIO, 9, 100), now);
+    let left = leaving(&mut outgoing);
+    assert_eq!(left, [(VIDEO, 5, Some(0)), (AUDIO, 9, Some(1))]);
+}
+
+#[test]
+fn a_large_picture_is_spread_out_and_sound_passes_it() {
+    let start = Instant::now();
+    let mut outgoing = bound(true, start);
+    for number in 0..20 {
+        send(&mut outgoing, packet(VIDEO, number, 1100), start);
+    }
+    let at_once = leaving(&mut outgoing).len();
+    assert!(at_once < 10, "{at_once}");
+    send(&mut outgoing, packet(AUDIO, 0, 80), start);
+    let with_sound = leaving(&mut outgoing);
+    assert_eq!(with_sound[0].0, AUDIO);
+    let at_once = at_once + with_sound.len() - 1;
+
+    let left = pass_time(&mut outgoing, start, start + Duration::from_secs(5));
+    let pictures: Vec<_> = left.iter().filter(|(_, ssrc, _)| *ssrc == VIDEO).collect();
+    assert_eq!(at_once + pictures.len(), 20, "all of it leaves");
+    assert!(pictures.is_sorted(), "in order");
+    assert!(pictures.last().unwrap().0 > start + ms(200), "in its time");
+}
+
+#[test]
+fn without_reports_nothing_is_numbered_and_the_application_decides() {
+    let start = Instant::now();
+    let mut outgoing = bound(false, start);
+    send(&mut outgoing, packet(VIDEO, 5, 100), start);
+    assert_eq!(leaving(&mut outgoing), [(VIDEO, 5, None)]);
+    assert_eq!(outgoing.parts.budget.get().target_bps, None);
+    assert_eq!(outgoing.poll_timeout(), None, "nothing to wait for");
+}
+
+#[test]
+fn a_lost_packet_is_sent_again_under_a_number_of_its_own() {
+    let now = Instant::now();
+    let mut outgoing = bound(true, now);
+    send(&mut outgoing, packet(VIDEO, 5, 100), now);
+    assert_eq!(leaving(&mut outgoing).len(), 1);
+    let request = TransportLayerNack {
+        sender_ssrc: 9,
+        media_ssrc: VIDEO,
+        nacks: nack_pairs_from_sequence_numbers(&[5, 6]),
+    };
+    hear(&mut outgoing, Box::new(request), now + ms(40));
+    let left = leaving(&mut outgoing);
+    assert_eq!(left[0], (REPAIR, 0, Some(1)));
+    // The first probe has nothing else to send.
+    assert!(left.iter().all(|(ssrc, ..)| *ssrc == REPAIR), "{left:?}");
+}
+
+#[test]
+fn requests_for_streams_that_are_not_ours_are_nobodys() {
+    let now = Instant::now();
+    let mut outgoing = bound(true, now);
+    let request = TransportLayerNack {
+        sender_ssrc: 9,
+        media_ssrc: 77,
+        nacks: nack_pairs_from_sequence_numbers(&[5]),
+    };
+    hear(&mut outgoing, Box::new(request), now);
+    hear(&mut outgoing, feedback(1234, &[1000, 1000]), now);
+    assert!(leaving(&mut outgoing).is_empty());
+}
+
+#[test]
+fn what_arrives_in_time_lets_the_target_rise() {
+    let start = Instant::now();
+    let mut outgoing = bound(true, start);
+    let before = outgoing.estimator.target_bps();
+    let (mut now, mut number) = (start, 0);
+    let mut base = 0_u16;
+    for _ in 0..100 {
+        for _ in 0..4 {
+            send(&mut outgoing, packet(VIDEO, number, 1000), now);
+            number = number.wrapping_add(1);
+        }
+        let until = now + ms(50);
+        let sent = leaving(&mut outgoing).len() + pass_time(&mut outgoing, now, until).len();
+        now = until;
+        if sent > 0 {
+            let spacing = 50_000 / sent as i64 / 250 * 250;
+            hear(
+                &mut outgoing,
+                feedback(base, &vec![spacing; sent]),
+                now + ms(10),
+            );
+            base = base.wrapping_add(sent as u16 + leaving(&mut outgoing).len() as u16);
+        }
+    }
+    let after = outgoing.parts.budget.get().target_bps.unwrap();
+    assert!(after > 2 * before, "{before} to {after}");
+}
+
+#[test]
+fn a_probe_is_filled_with_what_was_sent() {
+    let start = Instant::now();
+    let mut outgoing = bound(true, start);
+    send(&mut outgoing, packet(VIDEO, 5, 1000), start);
+    let left = pass_time(&mut outgoing, start, start + ms(100));
+    // The first probe is ordered at once, and one packet does not fill it.
+    let _first = leaving(&mut outgoing);
+    assert!(left.iter().all(|(_, ssrc, _)| *ssrc != AUDIO));
+    outgoing.pacer.start_probe(
+        ProbeCluster {
+            id: 99,
+            rate_bps: 1_000_000,
+            min_packets: 5,
+            min_bytes: 4000,
+        },
+        start + ms(100),
+    );
+    send(&mut outgoing, packet(VIDEO, 6, 500), start + ms(100));
+    let mut filled: Vec<_> = leaving(&mut outgoing)
+        .into_iter()
+        .map(|(ssrc, number, _)| (ssrc, number))
+        .collect();
+    filled.extend(
+        pass_time(&mut outgoing, start + ms(100), start + ms(300))
+            .into_iter()
+            .map(|(_, ssrc, number)| (ssrc, number)),
+    );
+    let repairs = filled.iter().filter(|(ssrc, _)| *ssrc == REPAIR).count();
+    assert!(repairs >= 3, "{filled:?}");
+}
+
+#[test]
+fn nothing_leaves_while_there_is_no_path() {
+    let start = Instant::now();
+    let mut outgoing = bound(true, start);
+    outgoing.parts.gate.pause();
+    send(&mut outgoing, packet(AUDIO, 1, 80), start);
+    assert!(leaving(&mut outgoing).is_empty());
+    assert!(outgoing.poll_timeout().is_some(), "it looks again");
+    outgoing.parts.gate.resume();
+    send(&mut outgoing, packet(AUDIO, 2, 80), start + ms(20));
+    let left: Vec<u16> = leaving(&mut outgoing).iter().map(|left| left.1).collect();
+    assert_eq!(left, [1, 2]);
+}
