@@ -22,6 +22,7 @@
 
 mod check;
 mod config;
+mod dtls_role;
 mod events;
 mod handler;
 mod impairment;

@@ -14,6 +14,7 @@ use webrtc::peer_connection::{
     RTCSessionDescription,
 };
 
+use crate::dtls_role::DtlsRole;
 use crate::handler::{Fragment, SharedCandidates};
 use crate::runtime::{Paths, PeerRuntime};
 use crate::send::Gate;
@@ -88,6 +89,7 @@ struct Turn {
     is_ahead: bool,
     /// How often relays were asked anew.
     rebinds: usize,
+    dtls_role: DtlsRole,
 }
 
 type StackResult<T> = webrtc::error::Result<T>;
@@ -204,14 +206,14 @@ impl Negotiation {
     }
 
     pub(crate) async fn create_answer(&self) -> Result<Description, NegotiationError> {
-        let _turn = self.turn.lock().await;
+        let mut turn = self.turn.lock().await;
         let connection = Arc::clone(&self.connection);
         let answer = step(
             "answer",
             async move { connection.create_answer(None).await },
         )
         .await?;
-        let sdp = self.told(&answer.sdp);
+        let sdp = turn.dtls_role.answer(&self.told(&answer.sdp));
         self.set_local("answer", answer).await?;
         Ok(Description {
             kind: DescriptionKind::Answer,
@@ -261,6 +263,8 @@ impl Negotiation {
                 self.paths.on_end_of_remote_candidates();
             }
         }
+        let is_answer = description.kind == DescriptionKind::Answer;
+        let answer = is_answer.then(|| description.sdp.clone());
         let connection = Arc::clone(&self.connection);
         let result = step(APPLY, async move {
             let description = match description.kind {
@@ -275,6 +279,9 @@ impl Negotiation {
                 self.stay_on_path().await;
             }
             return Err(error);
+        }
+        if let Some(answer) = answer {
+            turn.dtls_role.on_answer(&answer);
         }
         if is_restart {
             self.enter_generation();
