@@ -37,6 +37,7 @@ mod receive;
 mod role;
 mod rtcp_tap;
 mod runtime;
+mod section_names;
 mod send;
 mod servers;
 mod setup;

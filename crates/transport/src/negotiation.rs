@@ -17,6 +17,7 @@ use webrtc::peer_connection::{
 use crate::dtls_role::DtlsRole;
 use crate::handler::{Fragment, SharedCandidates};
 use crate::runtime::{Paths, PeerRuntime};
+use crate::section_names::told_apart;
 use crate::send::Gate;
 use crate::stats;
 
@@ -355,7 +356,7 @@ impl Negotiation {
     /// goes first.
     fn told(&self, sdp: &str) -> String {
         self.local_fragment.set_from(sdp);
-        self.candidates.lock().rewrite(sdp)
+        told_apart(self.candidates.lock().rewrite(sdp))
     }
 
     async fn set_local(
