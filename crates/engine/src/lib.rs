@@ -36,6 +36,7 @@ pub use protocol::PathPolicy;
 pub use snapshot::{
     CallView, CandidateKind, ChatLine, Deck, EndReason, PairState, PairView, PartnerView,
     PathProtocol, PathView, SignallingProblem, SignallingView, Snapshot, Speaker, Statistics,
+    StreamView,
 };
 /// What programs must keep out of their logs: see [`transport::NOISY_LOG_DIRECTIVES`].
 pub use transport::NOISY_LOG_DIRECTIVES;
