@@ -28,7 +28,8 @@ pub fn why_left_out() -> Option<String> {
 pub fn why_some_is_impossible() -> Option<String> {
     let devices = why_impossible().map(|reason| format!("camera, sound and display: {reason}"));
     let network = why_network_impossible().map(|reason| format!("network: {reason}"));
-    let reasons: Vec<String> = devices.into_iter().chain(network).collect();
+    let browser = why_browser_impossible().map(|reason| format!("browser: {reason}"));
+    let reasons: Vec<String> = (devices.into_iter().chain(network).chain(browser)).collect();
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
@@ -89,6 +90,20 @@ pub fn why_network_impossible() -> Option<String> {
         .status();
     let works = trial.is_ok_and(|status| status.success());
     (!works).then(|| "network namespaces with nftables cannot be made here".to_owned())
+}
+
+/// Why tests with a browser on the network lab are to be left out, if they are; see [`why_left_out`].
+pub fn why_browser_left_out() -> Option<String> {
+    why_network_left_out().or_else(|| match std::env::var(SWITCH).as_deref() {
+        Ok("on") => None,
+        _ => why_browser_impossible(),
+    })
+}
+
+/// What this machine lacks for a browser, if it lacks something.
+pub fn why_browser_impossible() -> Option<String> {
+    let is_there = crate::browser::program().is_some();
+    (!is_there).then(|| "not installed: chromium".to_owned())
 }
 
 /// Major and minor number of a kernel's release, such as "6.12.3-amd64".

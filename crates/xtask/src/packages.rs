@@ -9,6 +9,13 @@ const LIST: &str = include_str!("../../../.github/linux-deps.txt");
 /// Programs that must be there to build, wherever they come from.
 const TOOLS: [&str; 2] = ["cmake", "nasm"];
 
+/// Packages that are not needed where one of these programs is there. Ubuntu has no package of Chromium, but its build machines
+/// have the browser.
+const REPLACEMENTS: [(&str, &[&str]); 1] = [(
+    "chromium",
+    &["chromium", "chromium-browser", "google-chrome"],
+)];
+
 /// Installs what is missing of `sections` on Debian and its kin. Elsewhere says what is needed.
 ///
 /// # Errors
@@ -20,7 +27,7 @@ pub(crate) fn ensure(sections: &[&str]) -> Result<(), String> {
     }
     let missing: Vec<&str> = wanted
         .into_iter()
-        .filter(|package| !is_installed(package))
+        .filter(|package| !is_installed(package) && !is_replaced(package))
         .collect();
     if missing.is_empty() {
         return Ok(());
@@ -95,6 +102,11 @@ fn is_installed(package: &str) -> bool {
     status.is_ok_and(|output| output.stdout.starts_with(b"install ok installed"))
 }
 
+fn is_replaced(package: &str) -> bool {
+    let mut programs = REPLACEMENTS.iter().filter(|(name, _)| *name == package);
+    programs.any(|(_, programs)| programs.iter().any(|program| is_on_path(program)))
+}
+
 /// Whether a program is on the PATH.
 pub(crate) fn is_on_path(program: &str) -> bool {
     let Some(path) = std::env::var_os("PATH") else {
@@ -138,6 +150,14 @@ mod tests {
     fn a_package_of_two_sections_is_listed_once() {
         let list = "# words\n[a]\nx\ny\n\n[b]\ny\nz\n[c]\nw\n";
         assert_eq!(packages(list, &["a", "b"]), ["x", "y", "z"]);
+    }
+
+    #[test]
+    fn what_may_be_replaced_is_on_the_list() {
+        for (package, programs) in REPLACEMENTS {
+            assert!(packages(LIST, &["test"]).contains(&package));
+            assert!(!programs.is_empty());
+        }
     }
 
     #[test]
