@@ -34,7 +34,7 @@ fn fragment(sdp: &str) -> String {
 async fn the_sections_of_a_ready_peers_offer_have_names_of_their_own() {
     let (a, _) = ready(loopback(true)).await;
     let b = End::open(loopback(false)).await;
-    let mut pair = Pair { a, b };
+    let pair = Pair { a, b };
     pair.a.peer.take_role(true).await.expect("takes a role");
     let offer = pair.a.peer.create_offer(None).await.unwrap();
     let mut names: Vec<String> = (offer.sdp.lines())
