@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use call::DirectView;
 pub use call::{EndReason, State as CallView};
 use devices::{AudioSink, AudioSource, DeviceState, VideoSource};
-pub use transport::{CandidateKind, PathProtocol, PathStats as PathView};
+pub use transport::{CandidateKind, KindStats as StreamView, PathProtocol, PathStats as PathView};
 pub use transport::{PairState, PairStats as PairView};
 
 /// The state of the whole engine at one moment.
@@ -171,6 +171,12 @@ pub struct Statistics {
     pub sent_bps: u64,
     /// Received in the last second, sound and picture, in bits per second.
     pub received_bps: u64,
+    /// What the connection counts of sound, since it was opened.
+    pub audio_stream: StreamView,
+    /// What the connection counts of pictures, since it was opened.
+    pub video_stream: StreamView,
+    /// Reports of the partner's on what has arrived when, since the connection was opened.
+    pub feedback_received: u64,
     /// The codec of the pictures that arrive.
     pub video_codec: Option<&'static str>,
     /// Size of the pictures that arrive, in pixels.
