@@ -36,6 +36,7 @@ pub use protocol::PathPolicy;
 pub use snapshot::{
     CallView, CandidateKind, ChatLine, Deck, EndReason, PairState, PairView, PartnerView,
     PathProtocol, PathView, SignallingProblem, SignallingView, Snapshot, Speaker, Statistics,
+    StreamView,
 };
 pub use transport::may_be_logged;
 pub use transport::{

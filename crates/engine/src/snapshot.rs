@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use call::DirectView;
 pub use call::{EndReason, State as CallView};
 use devices::{AudioSink, AudioSource, DeviceState, VideoSource};
-pub use transport::{CandidateKind, PathProtocol, PathStats as PathView};
+pub use transport::{CandidateKind, KindStats as StreamView, PathProtocol, PathStats as PathView};
 pub use transport::{PairState, PairStats as PairView};
 
 /// The state of the whole engine at one moment.
@@ -175,6 +175,12 @@ pub struct Statistics {
     pub target_bps: Option<u64>,
     /// Size of the pictures that are sent, in pixels.
     pub sent_size_px: Option<(u32, u32)>,
+    /// What the connection counts of sound, since it was opened.
+    pub audio_stream: StreamView,
+    /// What the connection counts of pictures, since it was opened.
+    pub video_stream: StreamView,
+    /// Reports of the partner's on what has arrived when, since the connection was opened.
+    pub feedback_received: u64,
     /// The codec of the pictures that arrive.
     pub video_codec: Option<&'static str>,
     /// Size of the pictures that arrive, in pixels.

@@ -117,6 +117,8 @@ impl CallStatistics {
             view.loss_ratio = loss_ratio(&self.last, &totals);
             view.round_trip = stats.round_trip;
             view.path = stats.path;
+            (view.audio_stream, view.video_stream) = (sound, pictures);
+            view.feedback_received = stats.feedback_received;
             view.pairs = stats.pairs.as_slice().into();
         }
         self.last = totals;

@@ -13,5 +13,5 @@ mod stranger;
 pub use check::check;
 pub use events::{Event, EventLine};
 pub use record::VideoRecorder;
-pub use report::{Report, ReportLine};
+pub use report::{Report, ReportLine, ReportedPair, ReportedStream};
 pub use stranger::{Outcome, run};

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use engine::{CandidateKind, PairState, PairView, PathProtocol, Snapshot};
+use engine::{CandidateKind, PairState, PairView, PathProtocol, Snapshot, StreamView};
 use serde::{Deserialize, Serialize};
 
 /// One second of one call. Durations are in milliseconds; a field that is not known yet is `null`.
@@ -71,10 +71,58 @@ pub struct ReportLine {
     pub received_size: Option<(u32, u32)>,
     /// From capture to display, where the picture carries its capture time.
     pub picture_latency_ms: Option<f64>,
+    /// What the connection counts of sound.
+    #[serde(default)]
+    pub audio_stream: ReportedStream,
+    /// What the connection counts of pictures.
+    #[serde(default)]
+    pub video_stream: ReportedStream,
+    /// Reports of the partner's on what has arrived when (transport-wide congestion control).
+    #[serde(default)]
+    pub feedback_received: u64,
     /// Whether the partner says that sound comes.
     pub partner_sends_audio: bool,
     /// Whether the partner says that pictures come.
     pub partner_sends_video: bool,
+}
+
+/// One kind of stream in both directions, counted since the connection was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportedStream {
+    /// Packets sent; of pictures without those that were sent again.
+    pub packets_sent: u64,
+    /// Packets received, those that were sent again among them.
+    pub packets_received: u64,
+    /// Packets that did not arrive at first.
+    pub packets_lost: u64,
+    /// Requests for packets to be sent again (NACK), each for one or many.
+    pub nacks_sent: u64,
+    /// The same, of the partner's.
+    pub nacks_received: u64,
+    /// Packets sent again on a stream of their own (RTX).
+    pub retransmitted_sent: u64,
+    /// The same, of the partner's.
+    pub retransmitted_received: u64,
+    /// Keyframe requests of this side.
+    pub keyframe_requests_sent: u64,
+    /// Keyframe requests of the partner's.
+    pub keyframe_requests_received: u64,
+}
+
+impl From<StreamView> for ReportedStream {
+    fn from(stream: StreamView) -> Self {
+        Self {
+            packets_sent: stream.packets_sent,
+            packets_received: stream.packets_received,
+            packets_lost: stream.packets_lost,
+            nacks_sent: stream.nacks_sent,
+            nacks_received: stream.nacks_received,
+            retransmitted_sent: stream.retransmitted_sent,
+            retransmitted_received: stream.retransmitted_received,
+            keyframe_requests_sent: stream.keyframe_requests_sent,
+            keyframe_requests_received: stream.keyframe_requests_received,
+        }
+    }
 }
 
 /// A candidate pair that was tried.
@@ -144,6 +192,9 @@ impl ReportLine {
             codec: figures.video_codec.map(str::to_owned),
             received_size: figures.received_size_px,
             picture_latency_ms: figures.picture_latency.map(milliseconds),
+            audio_stream: figures.audio_stream.into(),
+            video_stream: figures.video_stream.into(),
+            feedback_received: figures.feedback_received,
             partner_sends_audio: snapshot.partner.is_sending_audio,
             partner_sends_video: snapshot.partner.is_sending_video,
         }

@@ -23,6 +23,8 @@ pub enum Part {
     Display,
     /// Namespaces with NAT boxes and cables between them.
     Network,
+    /// A real Chromium, which the lab's network has as a client.
+    Browser,
 }
 
 impl fmt::Display for Part {
@@ -32,13 +34,20 @@ impl fmt::Display for Part {
             Self::Sound => "sound",
             Self::Display => "display",
             Self::Network => "network",
+            Self::Browser => "browser",
         })
     }
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Camera, Self::Sound, Self::Display, Self::Network];
+    pub const ALL: [Self; 5] = [
+        Self::Camera,
+        Self::Sound,
+        Self::Display,
+        Self::Network,
+        Self::Browser,
+    ];
 
     /// What this machine lacks for it, if it lacks something.
     pub fn why_impossible(self) -> Option<String> {
@@ -48,6 +57,7 @@ impl Part {
             // The last two look at what is on it, in the tests.
             Self::Display => missing(&["Xvfb", "xdotool", "import"]),
             Self::Network => why_no_network(),
+            Self::Browser => why_no_browser(),
         }
     }
 }
@@ -130,6 +140,12 @@ fn missing(tools: &[&str]) -> Option<String> {
     (!missing.is_empty()).then(|| format!("not installed: {}", missing.join(", ")))
 }
 
+/// A browser on the lab's network.
+fn why_no_browser() -> Option<String> {
+    let is_there = crate::browser::program().is_some();
+    (!is_there).then(|| "not installed: chromium".to_owned())
+}
+
 /// Major and minor number of a kernel's release, such as "6.12.3-amd64".
 fn kernel_version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(['.', '-']).map(str::parse);
@@ -157,13 +173,13 @@ mod tests {
     #[test]
     fn a_part_that_is_missing_leaves_out_the_tests_that_need_it_and_no_others() {
         let wanted = |switch| Part::ALL.map(|part| is_wanted(switch, part));
-        assert_eq!(wanted(None), [None; 4]);
-        assert_eq!(wanted(Some("")), [None; 4]);
-        assert_eq!(wanted(Some("on")), [Some(true); 4]);
-        assert_eq!(wanted(Some("off")), [Some(false); 4]);
+        assert_eq!(wanted(None), [None; 5]);
+        assert_eq!(wanted(Some("")), [None; 5]);
+        assert_eq!(wanted(Some("on")), [Some(true); 5]);
+        assert_eq!(wanted(Some("off")), [Some(false); 5]);
         assert_eq!(
             wanted(Some("sound, network")),
-            [false, true, false, true].map(Some)
+            [false, true, false, true, false].map(Some)
         );
     }
 

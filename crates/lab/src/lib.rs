@@ -6,12 +6,14 @@
 //! lab display -- lab sound --users a,b -- lab camera --clip clip.y4m -- COMMAND
 //! ```
 //!
-//! The fourth, [`network`], is two clients behind NAT boxes of chosen kinds and the experiments on them.
+//! The fourth, [`network`], is two clients behind NAT boxes of chosen kinds and the experiments on them. A [`browser`] can be one
+//! of the clients.
 //!
 //! The programs under test use their ordinary system calls; nothing is preloaded or replaced in them. Linux only.
 
 #![cfg(target_os = "linux")]
 
+pub mod browser;
 pub mod camera;
 pub mod check;
 mod command;

@@ -22,6 +22,7 @@
 
 mod check;
 mod config;
+mod dtls_role;
 mod events;
 mod handler;
 mod impairment;
@@ -37,6 +38,7 @@ mod receive;
 mod role;
 mod rtcp_tap;
 mod runtime;
+mod section_names;
 mod send;
 mod servers;
 mod setup;

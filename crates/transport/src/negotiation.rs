@@ -14,8 +14,10 @@ use webrtc::peer_connection::{
     RTCSessionDescription,
 };
 
+use crate::dtls_role::DtlsRole;
 use crate::handler::{Fragment, SharedCandidates};
 use crate::runtime::{Cookie, Paths, PeerRuntime};
+use crate::section_names::told_apart;
 use crate::send::Gate;
 use crate::stats;
 
@@ -88,6 +90,7 @@ struct Turn {
     is_ahead: bool,
     /// How often relays were asked anew.
     rebinds: usize,
+    dtls_role: DtlsRole,
 }
 
 type StackResult<T> = webrtc::error::Result<T>;
@@ -204,14 +207,14 @@ impl Negotiation {
     }
 
     pub(crate) async fn create_answer(&self) -> Result<Description, NegotiationError> {
-        let _turn = self.turn.lock().await;
+        let mut turn = self.turn.lock().await;
         let connection = Arc::clone(&self.connection);
         let answer = step(
             "answer",
             async move { connection.create_answer(None).await },
         )
         .await?;
-        let sdp = self.told(&answer.sdp);
+        let sdp = turn.dtls_role.answer(&self.told(&answer.sdp));
         self.set_local("answer", answer).await?;
         Ok(Description {
             kind: DescriptionKind::Answer,
@@ -266,6 +269,8 @@ impl Negotiation {
                 self.paths.on_end_of_remote_candidates();
             }
         }
+        let is_answer = description.kind == DescriptionKind::Answer;
+        let answer = is_answer.then(|| description.sdp.clone());
         let connection = Arc::clone(&self.connection);
         let result = step(APPLY, async move {
             let description = match description.kind {
@@ -280,6 +285,9 @@ impl Negotiation {
                 self.stay_on_path().await;
             }
             return Err(error);
+        }
+        if let Some(answer) = answer {
+            turn.dtls_role.on_answer(&answer);
         }
         if is_restart {
             self.enter_generation();
@@ -354,7 +362,7 @@ impl Negotiation {
     /// goes first.
     fn told(&self, sdp: &str) -> String {
         self.local_fragment.set_from(sdp);
-        let told = self.candidates.lock().rewrite(sdp);
+        let told = told_apart(self.candidates.lock().rewrite(sdp));
         match self.paths.cookie() {
             Some(cookie) => cookie.tell_in(&told),
             None => told,

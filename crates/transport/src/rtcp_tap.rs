@@ -13,6 +13,7 @@ use rtc::rtcp;
 use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtcp::sender_report::SenderReport;
+use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use rtc::sansio::Protocol;
 use rtc::shared::error::Error;
@@ -78,6 +79,10 @@ impl RtcpTap {
         for packet in packets {
             if let Some(report) = packet.as_any().downcast_ref::<SenderReport>() {
                 self.on_sender_report(report);
+            } else if packet.as_any().is::<TransportLayerCc>() {
+                self.counters
+                    .feedback_received
+                    .fetch_add(1, Ordering::Relaxed);
             } else if let Some(nack) = packet.as_any().downcast_ref::<TransportLayerNack>()
                 && let Some(kind) = self.local.kind(nack.media_ssrc)
             {
@@ -277,12 +282,14 @@ mod tests {
             nack(1),
             nack(OUR_AUDIO),
             loss(OUR_VIDEO),
+            Box::new(TransportLayerCc::default()),
         ]);
         let audio = counters.of(MediaKind::Audio);
         let video = counters.of(MediaKind::Video);
         assert_eq!(audio.nacks_received.load(Ordering::Relaxed), 2);
         assert_eq!(video.nacks_received.load(Ordering::Relaxed), 0);
         assert_eq!(video.keyframe_requests_received.load(Ordering::Relaxed), 1);
+        assert_eq!(counters.feedback_received.load(Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct PeerStats {
     pub audio: KindStats,
     /// The video streams.
     pub video: KindStats,
+    /// Reports of the partner's on what has arrived when (transport-wide congestion control).
+    pub feedback_received: u64,
     /// Messages that [`Peer::send_message`](crate::Peer::send_message) refused.
     pub messages_refused: u64,
     /// Datagrams that were dropped because the stream to a relay took less than was made.
@@ -167,6 +169,7 @@ impl RoundTrip {
 /// What is counted outside of the stack.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
+    pub(crate) feedback_received: AtomicU64,
     pub(crate) messages_refused: AtomicU64,
     audio: KindCounters,
     video: KindCounters,
@@ -206,6 +209,7 @@ pub(crate) async fn collect(
         round_trip: path.and_then(|path| path.round_trip),
         audio: kind_stats(&report, RtpCodecKind::Audio, counters.of(MediaKind::Audio)),
         video: kind_stats(&report, RtpCodecKind::Video, counters.of(MediaKind::Video)),
+        feedback_received: counters.feedback_received.load(Ordering::Relaxed),
         messages_refused: counters.messages_refused.load(Ordering::Relaxed),
         relay_datagrams_dropped: tunnels.dropped(),
     }

@@ -18,3 +18,11 @@ pub(crate) fn run_in_lab(args: &[String]) -> Result<(), String> {
     }
     run(lab.args(args))
 }
+
+/// A browser and a headless stranger call each other, on the network of the lab.
+pub(crate) fn interop(args: &[String]) -> Result<(), String> {
+    let args: Vec<String> = std::iter::once("interop".to_owned())
+        .chain(args.iter().cloned())
+        .collect();
+    run_in_lab(&args)
+}

@@ -18,6 +18,7 @@ cargo xtask pair                 server and two desktop windows
 cargo xtask test                 every check: format, clippy, docs, tests, and the lab tests that can run here
 cargo xtask lab [NAME ARGS..]     experiments on a virtual network (all, or matrix, change, relayed, next, server-death, loss);
                                  or runs a command with a virtual camera, sound or display (see docs/lab.md)
+cargo xtask interop [--calls N]  a real Chromium calls a headless stranger and is called by it: a table of what was checked
 cargo xtask bench [ARGS..]       measures calls and prints a table
 cargo xtask bench relay [ARGS..] measures how much the server's relay carries, beside coturn
 cargo xtask gallery              every screen of the window with made-up data
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         "pair" => demo::pair(),
         "test" => test::run_checks(),
         "lab" => lab::run_in_lab(rest),
+        "interop" => lab::interop(rest),
         "bench" => bench::run_bench(rest),
         "gallery" => demo::gallery(),
         "setup" => packages::ensure(&["build", "run", "test"]),

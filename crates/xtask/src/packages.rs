@@ -12,6 +12,13 @@ const TOOLS: [&str; 2] = ["cmake", "nasm"];
 /// Packages that Debian starts as a service when they are installed. We want the programs alone.
 const SERVICES: [&str; 1] = ["coturn"];
 
+/// Packages that are not needed where one of these programs is there. Ubuntu has no package of Chromium, but its build machines
+/// have the browser.
+const REPLACEMENTS: [(&str, &[&str]); 1] = [(
+    "chromium",
+    &["chromium", "chromium-browser", "google-chrome"],
+)];
+
 /// Installs what is missing of `sections` on Debian and its kin. Elsewhere says what is needed.
 ///
 /// # Errors
@@ -23,7 +30,7 @@ pub(crate) fn ensure(sections: &[&str]) -> Result<(), String> {
     }
     let missing: Vec<&str> = wanted
         .into_iter()
-        .filter(|package| !is_installed(package))
+        .filter(|package| !is_installed(package) && !is_replaced(package))
         .collect();
     if missing.is_empty() {
         return Ok(());
@@ -97,6 +104,11 @@ fn is_installed(package: &str) -> bool {
         .stderr(Stdio::null())
         .output();
     status.is_ok_and(|output| output.stdout.starts_with(b"install ok installed"))
+}
+
+fn is_replaced(package: &str) -> bool {
+    let mut programs = REPLACEMENTS.iter().filter(|(name, _)| *name == package);
+    programs.any(|(_, programs)| programs.iter().any(|program| is_on_path(program)))
 }
 
 /// Whether a program is on the PATH.
@@ -184,6 +196,14 @@ mod tests {
             |installed: &[&'static str]| -> Vec<&str> { unwanted_services(installed).collect() };
         assert_eq!(stopped(&["iproute2", "coturn"]), ["coturn"]);
         assert_eq!(stopped(&["iproute2"]), [""; 0]);
+    }
+
+    #[test]
+    fn what_may_be_replaced_is_on_the_list() {
+        for (package, programs) in REPLACEMENTS {
+            assert!(packages(LIST, &["test"]).contains(&package));
+            assert!(!programs.is_empty());
+        }
     }
 
     #[test]

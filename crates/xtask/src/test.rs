@@ -47,8 +47,8 @@ pub(crate) fn run_checks() -> Result<(), String> {
     tests.args(["test", "--workspace", "--no-fail-fast"]);
     let lab = Lab::ask();
     for (part, reason) in &lab.missing {
-        println!("\nNOT ALL IS TESTED: there is no virtual {part} here: {reason}");
-        report.skip(&format!("lab tests that need a virtual {part}"), reason);
+        println!("\nNOT ALL IS TESTED: the lab has no {part} here: {reason}");
+        report.skip(&format!("lab tests that need the {part}"), reason);
     }
     tests.env(LAB_SWITCH, lab.switch());
     if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
@@ -97,7 +97,7 @@ impl Lab {
             }
         }
         if lab == Self::default() {
-            let all = "camera, sound, display or network".to_owned();
+            let all = "camera, sound, display, network or browser".to_owned();
             lab.missing.push((all, complaint.trim().to_owned()));
         }
         lab

@@ -157,6 +157,21 @@ impl Client {
         })
     }
 
+    /// Waits until a line of statistics, the newest at that time, is so; returns it.
+    ///
+    /// # Errors
+    /// See [`Client::wait_for`].
+    pub fn wait_for_report(
+        &mut self,
+        what: &str,
+        longest: Duration,
+        is_so: impl Fn(&ReportLine) -> bool,
+    ) -> anyhow::Result<ReportLine> {
+        self.wait_until(what, longest, |client| {
+            Ok(client.reports()?.last().filter(|line| is_so(line)).cloned())
+        })
+    }
+
     fn wait_until<T>(
         &mut self,
         what: &str,

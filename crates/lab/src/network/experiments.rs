@@ -4,6 +4,7 @@
 
 mod calls;
 mod change;
+mod interop;
 mod loss;
 mod matrix;
 mod next;
@@ -15,6 +16,10 @@ use clap::{Args, Subcommand};
 
 pub use calls::{Pair, make_calls};
 pub use change::{Change, recover_from};
+pub use interop::{
+    Ends, GuestRole, Talk, call_again, converse, hide, lose_packets, restart, roam_away,
+    say_goodbye,
+};
 pub use loss::connect_through_loss;
 pub use matrix::{Cell, measure_cell};
 pub use next::press_next;
@@ -50,6 +55,8 @@ pub enum Experiment {
     Loss(Common),
     /// Network lab: pictures on paths that are thin, long or lossy.
     Pictures(Common),
+    /// Network lab: a Chromium calls a headless stranger and is called by it.
+    Interop(Common),
 }
 
 /// What all experiments understand.
@@ -80,6 +87,7 @@ pub fn run(experiment: &Experiment) -> anyhow::Result<u8> {
         Experiment::ServerDeath(common) => server_death::run(common, &mut verdicts)?,
         Experiment::Loss(common) => loss::run(common, &mut verdicts)?,
         Experiment::Pictures(common) => pictures::run(common, &mut verdicts)?,
+        Experiment::Interop(common) => interop::run(common, &mut verdicts)?,
         Experiment::Network(common) => {
             matrix::run(common, &[], &mut verdicts)?;
             change::run(common, &mut verdicts)?;

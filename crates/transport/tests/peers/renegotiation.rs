@@ -71,6 +71,19 @@ async fn an_ice_restart_on_the_same_sockets_keeps_the_call() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_who_offered_and_answers_later_keeps_its_part_in_the_handshake() {
+    let mut pair = Pair::connected().await;
+    let offer = pair.b.peer.create_offer(Some(Restart::Keep)).await.unwrap();
+    pair.a.peer.apply_remote(offer).await.unwrap();
+    let answer = pair.a.peer.create_answer().await.unwrap();
+    assert!(answer.sdp.contains("a=setup:passive"));
+    assert!(!answer.sdp.contains("a=setup:active"));
+    pair.b.peer.apply_remote(answer).await.unwrap();
+    media_flows(&mut pair, 1).await;
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn binding_anew_changes_the_addresses_that_are_told_and_keeping_does_not() {
     let mut pair = Pair::connected().await;
     let candidates = |sdp: &str| -> Vec<String> {

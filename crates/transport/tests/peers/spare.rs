@@ -31,6 +31,41 @@ fn fragment(sdp: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sections_of_a_ready_peers_offer_have_names_of_their_own() {
+    let (a, _) = ready(loopback(true)).await;
+    let b = End::open(loopback(false)).await;
+    let pair = Pair { a, b };
+    pair.a.peer.take_role(true).await.expect("takes a role");
+    let offer = pair.a.peer.create_offer(None).await.unwrap();
+    let mut names: Vec<String> = (offer.sdp.lines())
+        .filter(|line| line.starts_with("a=mid:"))
+        .map(str::to_owned)
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 3, "{names:?}");
+    pair.b.peer.apply_remote(offer).await.unwrap();
+    let answer = pair.b.peer.create_answer().await.unwrap();
+    pair.a.peer.apply_remote(answer).await.unwrap();
+    // Later ones have the names that were told.
+    for from_a in [true, false] {
+        let (from, to) = if from_a {
+            (&pair.a.peer, &pair.b.peer)
+        } else {
+            (&pair.b.peer, &pair.a.peer)
+        };
+        let offer = from.create_offer(None).await.unwrap();
+        for name in &names {
+            assert!(offer.sdp.contains(name.as_str()), "{name}");
+        }
+        to.apply_remote(offer).await.unwrap();
+        let answer = to.create_answer().await.unwrap();
+        from.apply_remote(answer).await.unwrap();
+    }
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_was_made_ready_takes_either_role() {
     for offerer_is_ready in [false, true] {
         for answerer_is_ready in [false, true] {
