@@ -210,6 +210,16 @@ impl DeviceDeck {
         self.send_audio.link(peer.clone());
     }
 
+    /// Tells whether the partner wants deep redundancy. Holds until sending stops.
+    pub(crate) fn set_partner_wants_dred(&self, is_so: bool) {
+        self.send_audio.set_partner_wants_dred(is_so);
+    }
+
+    /// Tells which share of our sound the partner misses, from 0 to 1.
+    pub(crate) fn set_sound_loss(&self, loss_ratio: f32) {
+        self.send_audio.set_loss_ratio(loss_ratio);
+    }
+
     pub(crate) fn stop_sending(&self) {
         self.send_video.unlink();
         self.send_audio.unlink();

@@ -277,8 +277,13 @@ impl Session {
             let received = media.video.figures();
             let heard = media.audio.figures();
             let transport = media.transport.newest();
+            if let Some(stats) = &transport {
+                let loss_ratio = stats.audio.loss_ratio_at_partner;
+                self.deck.set_sound_loss(loss_ratio);
+            }
             self.statistics
                 .on_second(sent, &received, heard, transport.as_ref());
+            self.ask_for_redundancy(heard.wants_dred);
         }
         self.log_second();
     }

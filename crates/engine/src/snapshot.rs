@@ -191,6 +191,10 @@ pub struct Statistics {
     pub audio_jitter_buffer: Option<Duration>,
     /// 20 ms pieces of sound made up for lost ones since the call began.
     pub audio_concealed: u64,
+    /// 20 ms pieces of sound recovered from in-band FEC since the call began.
+    pub audio_recovered: u64,
+    /// 20 ms pieces of sound reconstructed from deep redundancy (DRED) since the call began.
+    pub audio_reconstructed: u64,
     /// From capture to display, where the picture carries its capture time: the median over the last second.
     pub picture_latency: Option<Duration>,
 }

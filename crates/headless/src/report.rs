@@ -48,6 +48,12 @@ pub struct ReportLine {
     pub audio_jitter_buffer_ms: Option<f64>,
     /// Pieces of 20 ms of sound made up for lost ones.
     pub audio_concealed: u64,
+    /// Pieces of 20 ms of sound recovered from in-band FEC.
+    #[serde(default)]
+    pub audio_recovered: u64,
+    /// Pieces of 20 ms of sound reconstructed from deep redundancy.
+    #[serde(default)]
+    pub audio_reconstructed: u64,
     /// host, srflx, prflx or relay.
     pub local_candidate: Option<String>,
     /// host, srflx, prflx or relay.
@@ -126,6 +132,8 @@ impl ReportLine {
             video_jitter_buffer_ms: figures.video_jitter_buffer.map(milliseconds),
             audio_jitter_buffer_ms: figures.audio_jitter_buffer.map(milliseconds),
             audio_concealed: figures.audio_concealed,
+            audio_recovered: figures.audio_recovered,
+            audio_reconstructed: figures.audio_reconstructed,
             local_candidate: figures.path.map(|path| kind_name(path.local).to_owned()),
             remote_candidate: figures.path.map(|path| kind_name(path.remote).to_owned()),
             path_protocol: figures

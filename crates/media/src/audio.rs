@@ -7,6 +7,7 @@ pub mod jitter_buffer;
 mod level;
 mod opus_packet;
 mod pitch;
+mod plan;
 mod resample;
 mod tone;
 
@@ -15,7 +16,8 @@ pub use frame::{AudioFrame, FRAME_DURATION, FRAME_SAMPLES, SAMPLE_RATE_HZ};
 pub use framer::Framer;
 pub use jitter_buffer::{Config, Counters, JitterBuffer, Pull};
 pub use level::{LevelMeter, level};
-pub use opus_packet::opus_packet_samples;
+pub use opus_packet::{OpusRedundancy, opus_packet_redundancy, opus_packet_samples};
 pub use pitch::fundamental_hz;
+pub use plan::AudioPlan;
 pub use resample::{Resampler, UnsupportedRate};
 pub use tone::Tone;

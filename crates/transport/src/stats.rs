@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use webrtc::peer_connection::{
-    PeerConnection, RTCIceCandidate, RTCIceCandidateType, RTCStatsReport, StatsSelector,
+    PeerConnection, RTCIceCandidate, RTCIceCandidateType, RTCStatsReport, RTCStatsReportEntry,
+    StatsSelector,
 };
 
 use crate::MediaKind;
 use crate::runtime::{Ends, Paths, Tunnels};
 
 /// A snapshot of a connection's counters. Counts run from the opening of the peer on.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct PeerStats {
     /// The path in use, once there is one.
     pub path: Option<PathStats>,
@@ -104,7 +105,7 @@ pub enum CandidateKind {
 }
 
 /// Counters of the streams of one kind, in both directions. Bytes are those of RTP payloads.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct KindStats {
     /// Packets sent; of audio with, of video without retransmissions.
     pub packets_sent: u64,
@@ -116,6 +117,9 @@ pub struct KindStats {
     pub bytes_received: u64,
     /// Packets that did not arrive, as the last receiver report counts them (RFC 3550 section 6.4.1).
     pub packets_lost: u64,
+    /// Which share of our packets did not reach the partner, from 0 to 1, by the partner's last receiver report (RFC 3550
+    /// section 6.4.1); 0 before the first.
+    pub loss_ratio_at_partner: f32,
     /// Requests for retransmission that this side sent; each may name many packets.
     pub nacks_sent: u64,
     /// Requests for retransmission from the partner.
@@ -314,6 +318,14 @@ fn kind_stats(report: &RTCStatsReport, kind: RtpCodecKind, counters: &KindCounte
             stats.retransmitted_received += stream.retransmitted_packets_received;
             stats.keyframe_requests_sent +=
                 u64::from(stream.pli_count) + u64::from(stream.fir_count);
+        }
+    }
+    for entry in report.iter() {
+        if let RTCStatsReportEntry::RemoteInboundRtp(stream) = entry
+            && stream.received_rtp_stream_stats.rtp_stream_stats.kind == kind
+        {
+            stats.loss_ratio_at_partner =
+                (stats.loss_ratio_at_partner).max(stream.fraction_lost as f32);
         }
     }
     stats

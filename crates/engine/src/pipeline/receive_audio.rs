@@ -127,6 +127,16 @@ impl Receiver {
                 self.decoder.decode(&packet)
             }
             Pull::Recover(packet) => self.decoder.decode_fec(&packet),
+            Pull::Reconstruct {
+                packet,
+                samples_before,
+            } => match self.decoder.reconstruct(&packet, samples_before as usize)? {
+                Some(samples) => Ok(samples),
+                None => {
+                    self.buffer.on_out_of_reach();
+                    self.decoder.conceal()
+                }
+            },
             Pull::Conceal => self.decoder.conceal(),
             Pull::Silence => Ok(vec![0.0; FRAME_SAMPLES]),
         }
@@ -140,6 +150,9 @@ impl ReceiveAudio {
             .as_ref()
             .map_or_else(AudioFigures::default, |receiver| AudioFigures {
                 concealed: receiver.buffer.counters().frames_concealed,
+                recovered: receiver.buffer.counters().frames_recovered,
+                reconstructed: receiver.buffer.counters().frames_reconstructed,
+                wants_dred: receiver.buffer.wants_deep_redundancy(),
                 delay: Some(receiver.buffer.delay()),
             })
     }

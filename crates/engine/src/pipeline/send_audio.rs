@@ -1,13 +1,14 @@
 //! The way of sound out: microphone frame → level → encoder → peer.
 //!
-//! Runs on the microphone's own thread. A muted microphone goes on metering and sends nothing.
+//! Runs on the microphone's own thread. A muted microphone goes on metering and sends nothing. How well the sound is
+//! protected follows what the partner misses.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use codecs::OpusEncoder;
-use media::audio::{AudioFrame, FRAME_SAMPLES, LevelMeter, SAMPLE_RATE_HZ};
+use media::audio::{AudioFrame, AudioPlan, FRAME_SAMPLES, LevelMeter, SAMPLE_RATE_HZ};
 use transport::Peer;
 
 use super::lock;
@@ -23,8 +24,22 @@ struct Shared {
     is_muted: AtomicBool,
     /// The bits of an `f32`.
     level: AtomicU32,
-    bitrate_bps: u32,
+    voice_bps: u32,
+    network: Mutex<Network>,
 }
+
+/// What is known of the way to the partner.
+#[derive(Clone, Copy, Default, PartialEq)]
+struct Network {
+    /// Which share of the packets does not arrive, once that is known.
+    loss_ratio: Option<f32>,
+    partner_wants_dred: bool,
+}
+
+/// What a call begins with: without protection the first loss would be heard.
+const FIRST_LOSS_RATIO: f32 = 0.05;
+/// How much of the loss that was known is still reckoned with at the next report, about a second later.
+const LOSS_MEMORY: f32 = 0.9;
 
 struct Link {
     peer: Peer,
@@ -37,7 +52,8 @@ impl SendAudio {
                 link: Mutex::new(None),
                 is_muted: AtomicBool::new(false),
                 level: AtomicU32::new(0),
-                bitrate_bps,
+                voice_bps: bitrate_bps,
+                network: Mutex::default(),
             }),
         }
     }
@@ -50,6 +66,20 @@ impl SendAudio {
     /// Stops encoding.
     pub(crate) fn unlink(&self) {
         lock(&self.shared.link).take();
+        *lock(&self.shared.network) = Network::default();
+    }
+
+    /// Tells whether the partner wants deep redundancy.
+    pub(crate) fn set_partner_wants_dred(&self, is_so: bool) {
+        lock(&self.shared.network).partner_wants_dred = is_so;
+    }
+
+    /// Tells which share of the packets does not arrive, from 0 to 1. Falls slowly, so that a quiet second does not strip
+    /// the next burst of its protection.
+    pub(crate) fn set_loss_ratio(&self, loss_ratio: f32) {
+        let mut network = lock(&self.shared.network);
+        let before = network.loss_ratio.unwrap_or(FIRST_LOSS_RATIO);
+        network.loss_ratio = Some(loss_ratio.max(before * LOSS_MEMORY));
     }
 
     /// Mutes or unmutes, from the next frame on.
@@ -84,14 +114,23 @@ impl SendAudio {
                 .as_ref()
                 .is_none_or(|encoding| !Arc::ptr_eq(&encoding.link, &link))
             {
-                encoding = Encoding::new(link, shared.bitrate_bps);
+                encoding = Encoding::new(link);
             }
             if let Some(encoding) = &mut encoding
                 && !shared.is_muted.load(Ordering::Relaxed)
             {
+                encoding.follow(&shared.plan());
                 encoding.encode_and_send(&frame);
             }
         }
+    }
+}
+
+impl Shared {
+    fn plan(&self) -> AudioPlan {
+        let network = *lock(&self.network);
+        let loss_ratio = network.loss_ratio.unwrap_or(FIRST_LOSS_RATIO);
+        AudioPlan::for_voice(self.voice_bps, loss_ratio, network.partner_wants_dred)
     }
 }
 
@@ -99,23 +138,21 @@ impl SendAudio {
 struct Encoding {
     link: Arc<Link>,
     encoder: OpusEncoder,
+    plan: Option<AudioPlan>,
     clock: StreamClock,
     is_broken: bool,
 }
 
 impl Encoding {
-    fn new(link: Arc<Link>, bitrate_bps: u32) -> Option<Self> {
-        let encoder = OpusEncoder::new().and_then(|mut encoder| {
-            encoder.set_target_bitrate(bitrate_bps)?;
-            Ok(encoder)
-        });
-        match encoder {
+    fn new(link: Arc<Link>) -> Option<Self> {
+        match OpusEncoder::new() {
             Ok(encoder) => {
                 // RTP timestamps begin at a random value (RFC 3550 section 5.1).
                 let clock = StreamClock::new(getrandom::u32().unwrap_or_default());
                 Some(Self {
                     link,
                     encoder,
+                    plan: None,
                     clock,
                     is_broken: false,
                 })
@@ -127,9 +164,21 @@ impl Encoding {
         }
     }
 
+    fn follow(&mut self, plan: &AudioPlan) {
+        if self.plan.as_ref() == Some(plan) {
+            return;
+        }
+        self.plan = Some(*plan);
+        if let Err(error) = self.encoder.follow(plan) {
+            tracing::error!(%error, "the encoder does not follow its plan");
+        }
+    }
+
     fn encode_and_send(&mut self, frame: &AudioFrame) {
         let timestamp = self.clock.stamp(frame.captured_at);
         match self.encoder.encode(&frame.samples) {
+            // Silence that the encoder leaves out (DTX, RFC 7587 section 3.1.3); the timestamps go on.
+            Ok(payload) if payload.len() <= 2 => {}
             // A frame that finds the queue full is late already: the partner conceals it.
             Ok(payload) => drop(self.link.peer.send_audio(payload, timestamp)),
             Err(error) => {
