@@ -46,9 +46,10 @@ pub fn opus_packet_redundancy(packet: &[u8]) -> OpusRedundancy {
 
 fn parse(packet: &[u8]) -> Option<OpusRedundancy> {
     let (&toc, rest) = packet.split_first()?;
-    if toc & 3 != 3 {
+    let code = toc & 3;
+    if code != 3 {
         return Some(OpusRedundancy {
-            has_fec: toc & 3 == 0 && has_fec(toc, *rest.first()?),
+            has_fec: code == 0 && has_fec(toc, *rest.first()?),
             has_dred: false,
         });
     }
@@ -56,14 +57,13 @@ fn parse(packet: &[u8]) -> Option<OpusRedundancy> {
     // Whether the bitrate is variable does not matter: a single frame has no length before it.
     let (is_padded, frames) = (count & 0x40 != 0, count & 0x3f);
     let mut padding_len = 0;
-    while is_padded {
+    let mut is_length = is_padded;
+    while is_length {
         let (&len, after) = rest.split_first()?;
         rest = after;
         // 255 stands for 254 bytes and another length byte (section 3.2.5).
         padding_len += usize::from(len.min(254));
-        if len < 255 {
-            break;
-        }
+        is_length = len == 255;
     }
     let padding_begin = rest.len().checked_sub(padding_len)?;
     let (frame, padding) = rest.split_at(padding_begin);
