@@ -85,6 +85,7 @@ impl CallStatistics {
         frames_sent: u64,
         video: &VideoFigures,
         audio: AudioFigures,
+        is_cancelling_echo: bool,
         transport: Option<&PeerStats>,
     ) {
         self.on_first_frame(video.first_frame_at);
@@ -98,6 +99,7 @@ impl CallStatistics {
         view.video_jitter_buffer = video.held_back;
         view.picture_latency = video.latency;
         view.audio_jitter_buffer = audio.delay;
+        view.is_cancelling_echo = is_cancelling_echo;
         view.audio_concealed = audio.concealed;
         view.audio_recovered = audio.recovered;
         view.audio_reconstructed = audio.reconstructed;

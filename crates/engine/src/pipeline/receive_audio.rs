@@ -12,7 +12,7 @@ use media::audio::{self, FRAME_SAMPLES, JitterBuffer, Pull};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::lock;
+use super::{Played, lock};
 use crate::lip_sync::LipSync;
 use crate::statistics::AudioFigures;
 
@@ -25,6 +25,8 @@ pub(crate) struct Playback {
 #[derive(Default)]
 struct Shared {
     receiver: Mutex<Option<Receiver>>,
+    /// Hears all that the speaker is given.
+    played: Played,
     /// From being asked for a frame to its being audible, in microseconds.
     output_latency_us: AtomicU64,
 }
@@ -86,7 +88,13 @@ impl Playback {
                 Some(receiver) => receiver.fill(samples, latency),
                 None => samples.fill(0.0),
             }
+            shared.played.push(samples);
         }
+    }
+
+    /// What is handed to the speaker, for the echo canceller.
+    pub(crate) fn played(&self) -> Played {
+        self.shared.played.clone()
     }
 
     /// Tells how long sound takes from here to the ear.
@@ -130,13 +138,16 @@ impl Receiver {
             Pull::Reconstruct {
                 packet,
                 samples_before,
-            } => match self.decoder.reconstruct(&packet, samples_before as usize)? {
-                Some(samples) => Ok(samples),
-                None => {
-                    self.buffer.on_out_of_reach();
-                    self.decoder.conceal()
-                }
-            },
+            } => {
+                let samples = self.decoder.reconstruct(&packet, samples_before as usize)?;
+                samples.map_or_else(
+                    || {
+                        self.buffer.on_out_of_reach();
+                        self.decoder.conceal()
+                    },
+                    Ok,
+                )
+            }
             Pull::Conceal => self.decoder.conceal(),
             Pull::Silence => Ok(vec![0.0; FRAME_SAMPLES]),
         }

@@ -1,17 +1,22 @@
-//! The way of sound out: microphone frame → level → encoder → peer.
+//! The way of sound out: microphone frame → level → echo canceller and its like → encoder → peer.
 //!
-//! Runs on the microphone's own thread. A muted microphone goes on metering and sends nothing. How well the sound is
+//! Runs on the microphone's own thread. A muted microphone goes on metering and sends nothing. Outside of calls nothing is
+//! cleaned. How well the sound is
 //! protected follows what the partner misses.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use codecs::OpusEncoder;
-use media::audio::{AudioFrame, AudioPlan, FRAME_SAMPLES, LevelMeter, SAMPLE_RATE_HZ};
+use media::audio::{
+    AudioFrame, AudioPlan, FRAME_SAMPLES, LevelMeter, MicrophoneNotice, MicrophoneWatch,
+    SAMPLE_RATE_HZ,
+};
 use transport::Peer;
+use voice::{VoiceConfig, VoiceProcessor};
 
-use super::lock;
+use super::{Played, lock};
 
 /// The sending half of the sound path.
 #[derive(Clone)]
@@ -26,6 +31,13 @@ struct Shared {
     level: AtomicU32,
     voice_bps: u32,
     network: Mutex<Network>,
+    voice: Mutex<VoiceConfig>,
+    /// What the speaker is given.
+    played: Played,
+    /// Counts the speakers: with another one an echo has to be reckoned with again.
+    speaker: AtomicU64,
+    is_cancelling: AtomicBool,
+    notice: Mutex<Option<MicrophoneNotice>>,
 }
 
 /// What is known of the way to the partner.
@@ -46,7 +58,7 @@ struct Link {
 }
 
 impl SendAudio {
-    pub(crate) fn new(bitrate_bps: u32) -> Self {
+    pub(crate) fn new(bitrate_bps: u32, voice: VoiceConfig, played: Played) -> Self {
         Self {
             shared: Arc::new(Shared {
                 link: Mutex::new(None),
@@ -54,6 +66,11 @@ impl SendAudio {
                 level: AtomicU32::new(0),
                 voice_bps: bitrate_bps,
                 network: Mutex::default(),
+                voice: Mutex::new(voice),
+                played,
+                speaker: AtomicU64::new(0),
+                is_cancelling: AtomicBool::new(false),
+                notice: Mutex::default(),
             }),
         }
     }
@@ -92,20 +109,56 @@ impl SendAudio {
         f32::from_bits(self.shared.level.load(Ordering::Relaxed))
     }
 
+    /// What the person should be told about the microphone.
+    pub(crate) fn notice(&self) -> Option<MicrophoneNotice> {
+        *lock(&self.shared.notice)
+    }
+
     /// Forgets the level of a microphone that delivers no more.
     pub(crate) fn reset_level(&self) {
         self.shared.level.store(0, Ordering::Relaxed);
+        lock(&self.shared.notice).take();
+        self.shared.is_cancelling.store(false, Ordering::Relaxed);
     }
 
-    /// What a microphone calls with each frame.
-    pub(crate) fn intake(&self) -> impl FnMut(AudioFrame) + Send + 'static {
+    /// Cleans the voice in this way, from the next frame on.
+    pub(crate) fn set_voice(&self, config: VoiceConfig) {
+        *lock(&self.shared.voice) = config;
+    }
+
+    /// Tells that another speaker plays.
+    pub(crate) fn on_speaker_changed(&self) {
+        self.shared.speaker.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether an echo is being cancelled, or would be.
+    pub(crate) fn is_cancelling(&self) -> bool {
+        self.shared.is_cancelling.load(Ordering::Relaxed)
+    }
+
+    /// What a microphone calls with each frame. Sound of a file or a generator is no `is_voice`: it is sent as it is.
+    pub(crate) fn intake(&self, is_voice: bool) -> impl FnMut(AudioFrame) + Send + 'static {
         let shared = Arc::clone(&self.shared);
         let mut meter = LevelMeter::default();
+        let mut watch = MicrophoneWatch::new();
+        let mut cleaning: Option<Cleaning> = None;
         let mut encoding: Option<Encoding> = None;
-        move |frame| {
+        move |mut frame| {
             let level = meter.push(&frame.samples[..]);
             shared.level.store(level.to_bits(), Ordering::Relaxed);
+            let captured = *frame.samples;
+            let is_muted = shared.is_muted.load(Ordering::Relaxed);
             let link = lock(&shared.link).clone();
+            if is_voice && link.is_some() {
+                // In a mute, too: the canceller must not forget the room, and an echo is no speech.
+                cleaning
+                    .get_or_insert_with(|| Cleaning::new(&shared))
+                    .clean(&mut frame, &shared);
+            } else {
+                cleaning = None;
+                shared.is_cancelling.store(false, Ordering::Relaxed);
+            }
+            *lock(&shared.notice) = watch.push(&captured, &frame.samples[..], is_muted);
             let Some(link) = link else {
                 encoding = None;
                 return;
@@ -117,7 +170,7 @@ impl SendAudio {
                 encoding = Encoding::new(link);
             }
             if let Some(encoding) = &mut encoding
-                && !shared.is_muted.load(Ordering::Relaxed)
+                && !is_muted
             {
                 encoding.follow(&shared.plan());
                 encoding.encode_and_send(&frame);
@@ -131,6 +184,36 @@ impl Shared {
         let network = *lock(&self.network);
         let loss_ratio = network.loss_ratio.unwrap_or(FIRST_LOSS_RATIO);
         AudioPlan::for_voice(self.voice_bps, loss_ratio, network.partner_wants_dred)
+    }
+}
+
+/// What cleans the voice of one microphone in one call.
+struct Cleaning {
+    processor: VoiceProcessor,
+    speaker: u64,
+}
+
+impl Cleaning {
+    fn new(shared: &Shared) -> Self {
+        Self {
+            processor: VoiceProcessor::new(*lock(&shared.voice)),
+            speaker: shared.speaker.load(Ordering::Relaxed),
+        }
+    }
+
+    fn clean(&mut self, frame: &mut AudioFrame, shared: &Shared) {
+        self.processor.set_config(*lock(&shared.voice));
+        let speaker = shared.speaker.load(Ordering::Relaxed);
+        if std::mem::replace(&mut self.speaker, speaker) != speaker {
+            self.processor.on_device_changed();
+        }
+        // Bounded by what the queue holds.
+        while let Some(played) = shared.played.pop() {
+            self.processor.on_played(&played);
+        }
+        self.processor.process(&mut frame.samples);
+        let is_cancelling = self.processor.is_cancelling();
+        shared.is_cancelling.store(is_cancelling, Ordering::Relaxed);
     }
 }
 
