@@ -11,7 +11,7 @@ use devices::{
 use media::video::VideoFrame;
 use media::{Newest, RtpPacket};
 use tokio::sync::{mpsc, watch};
-use transport::Peer;
+use transport::{KindStats, Peer};
 use voice::VoiceConfig;
 
 use crate::lip_sync::LipSync;
@@ -226,9 +226,9 @@ impl DeviceDeck {
         self.send_audio.set_partner_wants_dred(is_so);
     }
 
-    /// Tells which share of our sound the partner misses, from 0 to 1.
-    pub(crate) fn set_sound_loss(&self, loss_ratio: f32) {
-        self.send_audio.set_loss_ratio(loss_ratio);
+    /// Tells what became of the sound that was sent, once a second.
+    pub(crate) fn on_sound_stats(&self, sound: &KindStats) {
+        self.send_audio.on_second(sound);
     }
 
     pub(crate) fn stop_sending(&self) {

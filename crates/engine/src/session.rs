@@ -279,8 +279,7 @@ impl Session {
             let heard = media.audio.figures();
             let transport = media.transport.newest();
             if let Some(stats) = &transport {
-                let loss_ratio = stats.audio.loss_ratio_at_partner;
-                self.deck.set_sound_loss(loss_ratio);
+                self.deck.on_sound_stats(&stats.audio);
             }
             let is_cancelling_echo = self.deck.is_cancelling_echo();
             self.statistics.on_second(

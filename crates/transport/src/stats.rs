@@ -1,13 +1,12 @@
 //! How a connection is doing, in numbers.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use webrtc::peer_connection::{
-    PeerConnection, RTCIceCandidate, RTCIceCandidateType, RTCStatsReport, RTCStatsReportEntry,
-    StatsSelector,
+    PeerConnection, RTCIceCandidate, RTCIceCandidateType, RTCStatsReport, StatsSelector,
 };
 
 use crate::MediaKind;
@@ -117,8 +116,8 @@ pub struct KindStats {
     pub bytes_received: u64,
     /// Packets that did not arrive, as the last receiver report counts them (RFC 3550 section 6.4.1).
     pub packets_lost: u64,
-    /// Which share of our packets did not reach the partner, from 0 to 1, by the partner's last receiver report (RFC 3550
-    /// section 6.4.1); 0 before the first.
+    /// Which share of our packets did not reach the partner, from 0 to 1, by the partner's last report (RFC 3550 section
+    /// 6.4.1); 0 before the first. What came when it was asked for again counts as received.
     pub loss_ratio_at_partner: f32,
     /// Requests for retransmission that this side sent; each may name many packets.
     pub nacks_sent: u64,
@@ -191,6 +190,8 @@ pub(crate) struct KindCounters {
     pub(crate) packets_dropped: AtomicU64,
     pub(crate) nacks_received: AtomicU64,
     pub(crate) keyframe_requests_received: AtomicU64,
+    /// Of 256 packets that this side sends, as the partner reported last.
+    pub(crate) lost_at_partner: AtomicU8,
 }
 
 impl Counters {
@@ -297,6 +298,7 @@ fn kind_stats(report: &RTCStatsReport, kind: RtpCodecKind, counters: &KindCounte
     let mut stats = KindStats {
         frames_refused: counters.frames_refused.load(Ordering::Relaxed),
         packets_dropped: counters.packets_dropped.load(Ordering::Relaxed),
+        loss_ratio_at_partner: f32::from(counters.lost_at_partner.load(Ordering::Relaxed)) / 256.0,
         nacks_received: counters.nacks_received.load(Ordering::Relaxed),
         keyframe_requests_received: counters.keyframe_requests_received.load(Ordering::Relaxed),
         ..KindStats::default()
@@ -318,14 +320,6 @@ fn kind_stats(report: &RTCStatsReport, kind: RtpCodecKind, counters: &KindCounte
             stats.retransmitted_received += stream.retransmitted_packets_received;
             stats.keyframe_requests_sent +=
                 u64::from(stream.pli_count) + u64::from(stream.fir_count);
-        }
-    }
-    for entry in report.iter() {
-        if let RTCStatsReportEntry::RemoteInboundRtp(stream) = entry
-            && stream.received_rtp_stream_stats.rtp_stream_stats.kind == kind
-        {
-            stats.loss_ratio_at_partner =
-                (stats.loss_ratio_at_partner).max(stream.fraction_lost as f32);
         }
     }
     stats

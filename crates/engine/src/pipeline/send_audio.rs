@@ -13,7 +13,7 @@ use media::audio::{
     AudioFrame, AudioPlan, FRAME_SAMPLES, LevelMeter, MicrophoneNotice, MicrophoneWatch,
     SAMPLE_RATE_HZ,
 };
-use transport::Peer;
+use transport::{KindStats, Peer};
 use voice::{VoiceConfig, VoiceProcessor};
 
 use super::{Played, lock};
@@ -45,6 +45,9 @@ struct Shared {
 struct Network {
     /// Which share of the packets does not arrive, once that is known.
     loss_ratio: Option<f32>,
+    /// Counters at the last report.
+    packets_sent: u64,
+    nacks_received: u64,
     partner_wants_dred: bool,
 }
 
@@ -91,12 +94,9 @@ impl SendAudio {
         lock(&self.shared.network).partner_wants_dred = is_so;
     }
 
-    /// Tells which share of the packets does not arrive, from 0 to 1. Falls slowly, so that a quiet second does not strip
-    /// the next burst of its protection.
-    pub(crate) fn set_loss_ratio(&self, loss_ratio: f32) {
-        let mut network = lock(&self.shared.network);
-        let before = network.loss_ratio.unwrap_or(FIRST_LOSS_RATIO);
-        network.loss_ratio = Some(loss_ratio.max(before * LOSS_MEMORY));
+    /// Takes in what became of the sound that was sent, once a second.
+    pub(crate) fn on_second(&self, sound: &KindStats) {
+        lock(&self.shared.network).on_second(sound);
     }
 
     /// Mutes or unmutes, from the next frame on.
@@ -176,6 +176,24 @@ impl SendAudio {
                 encoding.encode_and_send(&frame);
             }
         }
+    }
+}
+
+impl Network {
+    /// What was asked for again counts as lost, too: far away it comes too late, and the partner's reports do not tell.
+    ///
+    /// The ratio falls slowly, so that a quiet second does not strip the next burst of its protection.
+    fn on_second(&mut self, sound: &KindStats) {
+        let sent = sound.packets_sent.saturating_sub(self.packets_sent);
+        let asked_for = sound.nacks_received.saturating_sub(self.nacks_received);
+        (self.packets_sent, self.nacks_received) = (sound.packets_sent, sound.nacks_received);
+        let asked_for_ratio = (asked_for as f32 / sent.max(1) as f32).min(1.0);
+        let before = self.loss_ratio.unwrap_or(FIRST_LOSS_RATIO);
+        self.loss_ratio = Some(
+            (sound.loss_ratio_at_partner)
+                .max(asked_for_ratio)
+                .max(before * LOSS_MEMORY),
+        );
     }
 }
 
@@ -336,6 +354,24 @@ mod tests {
                 (u32::MAX - 1000).wrapping_add(i as u32 * FRAME)
             );
         }
+    }
+
+    #[test]
+    fn what_is_reported_lost_or_asked_for_again_is_reckoned_with_for_a_while() {
+        let mut network = Network::default();
+        let mut sound = KindStats::default();
+        let mut second = |nacks, loss_ratio_at_partner| {
+            sound.packets_sent += 50;
+            sound.nacks_received += nacks;
+            sound.loss_ratio_at_partner = loss_ratio_at_partner;
+            network.on_second(&sound);
+            network.loss_ratio.unwrap()
+        };
+        assert!(second(0, 0.0) < FIRST_LOSS_RATIO);
+        assert!((second(0, 0.2) - 0.2).abs() < 1e-6, "reported");
+        assert!((second(15, 0.0) - 0.3).abs() < 1e-6, "asked for again");
+        assert!((second(0, 0.0) - 0.27).abs() < 1e-6, "falls slowly");
+        assert!(second(5000, 0.0) <= 1.0);
     }
 
     #[test]
