@@ -5,7 +5,10 @@
 mod figures;
 mod network;
 
-use engine::{AudioSink, AudioSource, DeviceProblem, EndReason, SignallingProblem, VideoSource};
+use engine::{
+    AudioSink, AudioSource, DeviceProblem, EndReason, MicrophoneNotice, SignallingProblem,
+    VideoSource,
+};
 
 use figures::grouped;
 pub use figures::{bitrate, clock, delay};
@@ -203,6 +206,14 @@ pub fn search_outlook(online: Option<u32>) -> &'static str {
         }
         Some(2..=9) => "Only a few people are here, so this can take a moment.",
         Some(_) => "Somebody should be free any moment.",
+    }
+}
+
+/// What a person should know about the own microphone.
+pub const fn microphone_notice(notice: MicrophoneNotice) -> &'static str {
+    match notice {
+        MicrophoneNotice::SpeakingWhileMuted => "You are muted",
+        MicrophoneNotice::Silent => "Your microphone hears nothing",
     }
 }
 
