@@ -17,7 +17,7 @@ pub enum MicrophoneNotice {
 #[derive(Debug, Clone)]
 pub struct MicrophoneWatch {
     silent_for: Duration,
-    /// The level of the room when nobody speaks, from 0 to 1 as [`level`] gives it.
+    /// The level of the room when nobody speaks, from 0 to 1 as [`level()`] gives it.
     floor: f32,
     /// Speech while muted; runs up with speech and down without.
     spoken: Duration,
