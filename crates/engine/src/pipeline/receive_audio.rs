@@ -175,3 +175,18 @@ impl Drop for ReceiveAudio {
         lock(&self.shared.receiver).take();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_canceller_hears_all_that_the_speaker_is_given() {
+        let playback = Playback::default();
+        let mut outlet = playback.outlet();
+        let mut samples = [1.0; FRAME_SAMPLES];
+        outlet(&mut samples);
+        assert!(playback.played().pop() == Some([0.0; FRAME_SAMPLES]));
+        assert!(playback.played().pop().is_none());
+    }
+}

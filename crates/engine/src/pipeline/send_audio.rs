@@ -375,6 +375,49 @@ mod tests {
     }
 
     #[test]
+    fn an_echo_is_taken_out_until_that_is_switched_off() {
+        let played = Played::default();
+        let only_echo = VoiceConfig {
+            echo_cancellation: true,
+            ..VoiceConfig::OFF
+        };
+        let send = SendAudio::new(32_000, only_echo, played.clone());
+        let mut cleaning = Cleaning::new(&send.shared);
+        let mut seed = 1_u32;
+        let mut before = [0.0; FRAME_SAMPLES];
+        // Plays bursts of noise, which come back 20 ms later at half the level; returns the last second's loudest.
+        let mut last_second = |frames: u32| {
+            let mut loudest = 0.0_f32;
+            for number in 0..frames {
+                let loudness = if number % 20 < 12 { 0.4 } else { 0.01 };
+                let noise: [f32; FRAME_SAMPLES] = std::array::from_fn(|_| {
+                    seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    ((seed >> 8) as f32 / 8_388_608.0 - 1.0) * loudness
+                });
+                played.push(&noise);
+                let mut frame = AudioFrame::silence(Instant::now());
+                for (heard, played) in frame.samples.iter_mut().zip(before) {
+                    *heard = 0.5 * played;
+                }
+                before = noise;
+                cleaning.clean(&mut frame, &send.shared);
+                if number + 50 >= frames {
+                    let peak = frame.samples.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
+                    loudest = loudest.max(peak);
+                }
+            }
+            loudest
+        };
+        let left = last_second(400);
+        assert!(left < 0.05, "{left} of 0.2");
+        assert!(send.is_cancelling());
+        send.set_voice(VoiceConfig::OFF);
+        let left = last_second(100);
+        assert!(left > 0.15, "{left} of 0.2");
+        assert!(!send.is_cancelling());
+    }
+
+    #[test]
     fn timestamps_jump_by_the_time_that_the_microphone_was_muted() {
         let start = Instant::now();
         let mut clock = StreamClock::new(0);
