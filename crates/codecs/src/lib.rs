@@ -9,7 +9,7 @@ mod h264;
 mod opus;
 
 pub use crate::h264::{H264Decoder, H264Encoder, H264Settings};
-pub use crate::opus::{MAX_PACKET_BYTES, OpusDecoder, OpusEncoder};
+pub use crate::opus::{MAX_PACKET_BYTES, OpusDecoder, OpusEncoder, OpusError};
 
 /// Why something could not be encoded or decoded.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +30,16 @@ pub enum CodecError {
     H264(#[from] openh264::Error),
     /// The Opus library refused a call.
     #[error("the Opus library failed")]
-    Opus(#[from] ::opus::Error),
+    Opus(#[source] OpusError),
+}
+
+impl From<OpusError> for CodecError {
+    fn from(error: OpusError) -> Self {
+        match error {
+            OpusError::InvalidPacket => Self::Undecodable,
+            error @ OpusError::Other(_) => Self::Opus(error),
+        }
+    }
 }
 
 /// Turns pictures into one encoded stream.

@@ -1,9 +1,12 @@
 //! Opus there and back.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
 
+use std::time::Duration;
+
 use codecs::{CodecError, OpusDecoder, OpusEncoder};
 use media::audio::{
-    FRAME_SAMPLES, SAMPLE_RATE_HZ, Tone, fundamental_hz, level, opus_packet_samples,
+    AudioPlan, FRAME_SAMPLES, SAMPLE_RATE_HZ, Tone, fundamental_hz, level, opus_packet_redundancy,
+    opus_packet_samples,
 };
 
 fn encode(tone: &mut Tone, encoder: &mut OpusEncoder, frames: usize) -> Vec<bytes::Bytes> {
@@ -192,4 +195,108 @@ fn garbage_is_an_error_or_noise_but_never_a_panic() {
         (pitch(&samples[samples.len() - 4800..]) - 440.0).abs() < 2.0,
         "and the stream goes on"
     );
+}
+
+/// Silence, then a voice, at a rate that leaves room for redundancy.
+fn silence_then_voice(encoder: &mut OpusEncoder) -> (Vec<bytes::Bytes>, Vec<bytes::Bytes>) {
+    let silence = (0..50).map(|_| encoder.encode(&[0.0; FRAME_SAMPLES]).unwrap());
+    let silence = silence.collect();
+    let voice = (0..20).map(|frame| encoder.encode(&vowel(frame)).unwrap());
+    (silence, voice.collect())
+}
+
+fn encoder_with_dred(dred_ms: u64) -> OpusEncoder {
+    let mut encoder = OpusEncoder::new().unwrap();
+    let plan = AudioPlan {
+        bitrate_bps: 40_000,
+        expected_loss_ratio: 0.2,
+        has_in_band_fec: false,
+        dred: Duration::from_millis(dred_ms),
+        has_dtx: false,
+    };
+    encoder.follow(&plan).unwrap();
+    encoder
+}
+
+#[test]
+fn a_burst_of_lost_frames_is_reconstructed_from_deep_redundancy() {
+    let (silence, voice) = silence_then_voice(&mut encoder_with_dred(200));
+    let (lost, later_packet) = (4..8, &voice[8]);
+    assert!(opus_packet_redundancy(later_packet).has_dred);
+    let play = |is_reconstructed: bool| -> Vec<f32> {
+        let mut decoder = OpusDecoder::new().unwrap();
+        for packet in &silence {
+            decoder.decode(packet).unwrap();
+        }
+        // The voice begins within the gap, so that concealment cannot know of it.
+        for _ in 0..lost.start {
+            decoder.conceal().unwrap();
+        }
+        let frames = lost.clone().map(|number| {
+            let samples_before = (8 - number) * FRAME_SAMPLES;
+            if is_reconstructed {
+                let frame = decoder.reconstruct(later_packet, samples_before).unwrap();
+                frame.expect("the redundancy reaches so far")
+            } else {
+                decoder.conceal().unwrap()
+            }
+        });
+        frames.flat_map(|frame| frame[..].to_vec()).collect()
+    };
+    let (reconstructed, concealed) = (play(true), play(false));
+    assert_eq!(reconstructed.len(), 4 * FRAME_SAMPLES);
+    let original = level(&vowel(6));
+    let end = &reconstructed[2 * FRAME_SAMPLES..];
+    assert!(
+        (level(end) - original).abs() < 0.1,
+        "{} instead of {original}: 6 dB at most",
+        level(end)
+    );
+    assert!((pitch(end) - 150.0).abs() < 8.0, "{} Hz", pitch(end));
+    assert!(level(&concealed) < original - 0.3, "{}", level(&concealed));
+}
+
+#[test]
+fn redundancy_that_is_not_there_is_not_made_up() {
+    let mut decoder = OpusDecoder::new().unwrap();
+    let (_, voice) = silence_then_voice(&mut encoder_with_dred(100));
+    let near = decoder.reconstruct(&voice[19], FRAME_SAMPLES).unwrap();
+    assert!(near.is_some());
+    let far = decoder.reconstruct(&voice[19], 20 * FRAME_SAMPLES).unwrap();
+    assert!(far.is_none(), "400 ms are out of reach");
+    let (_, voice) = silence_then_voice(&mut encoder_with_dred(0));
+    assert!(!opus_packet_redundancy(&voice[19]).has_dred, "it was off");
+    let none = decoder.reconstruct(&voice[19], FRAME_SAMPLES).unwrap();
+    assert!(none.is_none());
+}
+
+#[test]
+fn deep_redundancy_is_part_of_the_bitrate() {
+    let bytes = |dred_ms| -> usize {
+        let (_, voice) = silence_then_voice(&mut encoder_with_dred(dred_ms));
+        voice.iter().map(bytes::Bytes::len).sum()
+    };
+    let (without, with) = (bytes(0), bytes(500));
+    assert!(with < without * 13 / 10, "{with} instead of {without}");
+}
+
+#[test]
+fn damaged_redundancy_is_an_error_or_nothing_but_never_a_panic() {
+    let (_, voice) = silence_then_voice(&mut encoder_with_dred(500));
+    let mut decoder = OpusDecoder::new().unwrap();
+    let mut random = simulation::Random::new(8);
+    for round in 0..2000 {
+        let mut packet = voice[round % voice.len()].to_vec();
+        for _ in 0..=random.below(4) {
+            let at = random.below(packet.len() as u64) as usize;
+            packet[at] = random.next_u64() as u8;
+        }
+        packet.truncate(packet.len() - random.below(20) as usize);
+        let samples_before = random.below(60_000) as usize;
+        match decoder.reconstruct(&packet.into(), samples_before) {
+            Ok(frame) => assert!(frame.is_none_or(|frame| frame.len() <= FRAME_SAMPLES)),
+            Err(error) => assert!(matches!(error, CodecError::Undecodable), "{error:?}"),
+        }
+    }
+    assert!(decoder.decode(&voice[0]).is_ok(), "and the stream goes on");
 }

@@ -284,6 +284,7 @@ pub(crate) mod tests {
                 is_camera_on: false,
                 is_microphone_on: false,
                 microphone_level: 0.0,
+                microphone_notice: None,
                 cameras: Arc::clone(&nobody),
                 microphones: Arc::clone(&nobody),
                 speakers: nobody,

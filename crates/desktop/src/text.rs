@@ -6,7 +6,10 @@ mod check;
 mod figures;
 mod network;
 
-use engine::{AudioSink, AudioSource, DeviceProblem, EndReason, SignallingProblem, VideoSource};
+use engine::{
+    AudioSink, AudioSource, DeviceProblem, EndReason, MicrophoneNotice, SignallingProblem,
+    VideoSource,
+};
 
 pub use check::{Finding, Mark, check_broke_off, check_under_way, findings, verdict};
 use figures::grouped;
@@ -206,6 +209,14 @@ pub fn search_outlook(online: Option<u32>) -> &'static str {
         }
         Some(2..=9) => "Only a few people are here, so this can take a moment.",
         Some(_) => "Somebody should be free any moment.",
+    }
+}
+
+/// What a person should know about the own microphone.
+pub const fn microphone_notice(notice: MicrophoneNotice) -> &'static str {
+    match notice {
+        MicrophoneNotice::SpeakingWhileMuted => "You are muted",
+        MicrophoneNotice::Silent => "Your microphone hears nothing",
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a person can ask for.
 
 use devices::{AudioSink, AudioSource, VideoSource};
+use voice::VoiceConfig;
 
 /// A wish of the person. None of them ever waits or fails; what came of it shows in the next [`crate::Snapshot`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub enum Command {
     ChooseAudio(AudioSource),
     /// Play sound here from now on.
     ChooseSpeaker(AudioSink),
+    /// Clean the voice in this way from now on.
+    SetVoice(VoiceConfig),
     /// Look again which devices there are.
     ListDevices,
     /// Send a line of chat. Longer text than the protocol allows is cut.

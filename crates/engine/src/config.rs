@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use devices::{AudioSink, AudioSource, CameraSettings, VideoSource};
+use voice::VoiceConfig;
 
 /// What an [`crate::Engine`] starts with. Commands change most of it later.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +22,9 @@ pub struct Config {
     pub video_bps: u32,
     /// The bitrate at which sound is encoded, in bits per second. Opus speaks clearly from about 24,000 on.
     pub audio_bps: u32,
+    /// How the voice in a microphone is cleaned: echo cancellation, noise suppression, gain control. Files and tones are sent
+    /// as they are.
+    pub voice: VoiceConfig,
     /// Begin calls over a relay, so that partners do not learn this machine's address; they go direct when both people
     /// agree. See [`crate::Command::SetShield`].
     pub shield: bool,
@@ -38,6 +42,7 @@ impl Default for Config {
             picture: CameraSettings::default(),
             video_bps: 2_000_000,
             audio_bps: 32_000,
+            voice: VoiceConfig::default(),
             shield: false,
             extra_roots: Vec::new(),
         }

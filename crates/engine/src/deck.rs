@@ -11,7 +11,8 @@ use devices::{
 use media::video::VideoFrame;
 use media::{Newest, RtpPacket};
 use tokio::sync::{mpsc, watch};
-use transport::Peer;
+use transport::{KindStats, Peer};
+use voice::VoiceConfig;
 
 use crate::lip_sync::LipSync;
 use crate::peer_task::MediaTaps;
@@ -82,6 +83,7 @@ impl DeviceDeck {
             Arc::clone(&wake),
         )
         .map_err(EngineError::Thread)?;
+        let playback = Playback::default();
         let mut deck = Self {
             settings: config.picture,
             reports: watch::Sender::default(),
@@ -97,8 +99,8 @@ impl DeviceDeck {
             camera_slot,
             remote,
             send_video,
-            send_audio: SendAudio::new(config.audio_bps),
-            playback: Playback::default(),
+            send_audio: SendAudio::new(config.audio_bps, config.voice, playback.played()),
+            playback,
             wake,
         };
         deck.open_camera();
@@ -132,6 +134,15 @@ impl DeviceDeck {
     pub(crate) fn choose_audio(&mut self, source: AudioSource) {
         self.audio_source = source;
         self.open_microphone();
+    }
+
+    pub(crate) fn set_voice(&self, config: VoiceConfig) {
+        self.send_audio.set_voice(config);
+    }
+
+    /// Whether an echo is being cancelled.
+    pub(crate) fn is_cancelling_echo(&self) -> bool {
+        self.send_audio.is_cancelling()
     }
 
     pub(crate) fn choose_speaker(&mut self, sink: AudioSink) {
@@ -213,6 +224,16 @@ impl DeviceDeck {
         self.send_audio.link(peer.clone());
     }
 
+    /// Tells whether the partner wants deep redundancy. Holds until sending stops.
+    pub(crate) fn set_partner_wants_dred(&self, is_so: bool) {
+        self.send_audio.set_partner_wants_dred(is_so);
+    }
+
+    /// Tells what became of the sound that was sent, once a second.
+    pub(crate) fn on_sound_stats(&self, sound: &KindStats) {
+        self.send_audio.on_second(sound);
+    }
+
     pub(crate) fn stop_sending(&self) {
         self.send_video.unlink();
         self.send_audio.unlink();
@@ -252,6 +273,7 @@ impl DeviceDeck {
             is_camera_on: self.is_camera_on,
             is_microphone_on: self.is_microphone_on,
             microphone_level: self.send_audio.level(),
+            microphone_notice: self.send_audio.notice(),
             cameras: Arc::clone(&reports.cameras),
             microphones: Arc::clone(&reports.microphones),
             speakers: Arc::clone(&reports.speakers),
@@ -276,7 +298,11 @@ impl DeviceDeck {
         close(&mut self.microphone);
         let notify = self.notifier(|reports| &mut reports.microphone);
         if self.audio_source != AudioSource::None {
-            let intake = self.send_audio.intake();
+            let is_voice = matches!(
+                self.audio_source,
+                AudioSource::DefaultMicrophone | AudioSource::Microphone(_)
+            );
+            let intake = self.send_audio.intake(is_voice);
             self.microphone = Some(Microphone::start(self.audio_source.clone(), intake, notify));
         }
     }
@@ -287,6 +313,7 @@ impl DeviceDeck {
         let notify = self.notifier(|reports| &mut reports.speaker);
         let speaker = Speaker::start(self.audio_sink.clone(), self.playback.outlet(), notify);
         self.speaker = Some(speaker);
+        self.send_audio.on_speaker_changed();
         self.on_second();
     }
 

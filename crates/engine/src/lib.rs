@@ -34,9 +34,9 @@ pub use engine::{Engine, EngineError};
 pub use network::{AddressChange, NetworkFact, NetworkWatcher};
 pub use protocol::PathPolicy;
 pub use snapshot::{
-    CallView, CandidateKind, ChatLine, Deck, EndReason, PairState, PairView, PartnerView,
-    PathProtocol, PathView, SignallingProblem, SignallingView, Snapshot, Speaker, Statistics,
-    StreamView,
+    CallView, CandidateKind, ChatLine, Deck, EndReason, MicrophoneNotice, PairState, PairView,
+    PartnerView, PathProtocol, PathView, SignallingProblem, SignallingView, Snapshot, Speaker,
+    Statistics, StreamView,
 };
 pub use transport::may_be_logged;
 pub use transport::{
@@ -44,6 +44,7 @@ pub use transport::{
     ReachError, RelayAnswer, RelayCheck, RelayError, RelayTransport, StunAnswer, StunCheck,
     UdpReach, Verdict,
 };
+pub use voice::VoiceConfig;
 
 /// Waits for `deadline`, or for ever if there is none.
 async fn at(deadline: Option<std::time::Instant>) {

@@ -1,12 +1,14 @@
 //! The four media paths, each one readable loop of calls: what happens to a frame is decided in `media` and `codecs`.
 
 mod encoding;
+mod played;
 mod receive_audio;
 mod receive_video;
 mod send_audio;
 mod send_video;
 mod video_rate;
 
+pub(crate) use played::Played;
 pub(crate) use receive_audio::{Playback, ReceiveAudio};
 pub(crate) use receive_video::ReceiveVideo;
 pub(crate) use send_audio::SendAudio;

@@ -155,6 +155,7 @@ impl Session {
             Command::ChooseVideo(source) => self.deck.choose_video(source),
             Command::ChooseAudio(source) => self.deck.choose_audio(source),
             Command::ChooseSpeaker(sink) => self.deck.choose_speaker(sink),
+            Command::SetVoice(config) => self.deck.set_voice(config),
             Command::ListDevices => self.deck.list(),
             Command::SendChat(text) => self.send_chat(&text),
             Command::SetTyping(active) => self.send(&PeerMessage::Typing { active }),
@@ -277,11 +278,21 @@ impl Session {
             let received = media.video.figures();
             let heard = media.audio.figures();
             let transport = media.transport.newest();
-            self.statistics
-                .on_second(sent, &received, heard, transport.as_ref());
+            if let Some(stats) = &transport {
+                self.deck.on_sound_stats(&stats.audio);
+            }
+            let is_cancelling_echo = self.deck.is_cancelling_echo();
+            self.statistics.on_second(
+                sent,
+                &received,
+                heard,
+                is_cancelling_echo,
+                transport.as_ref(),
+            );
             let target_bps = media.peer.budget().target_bps;
             self.statistics
                 .on_sending(target_bps, self.deck.sent_size_px());
+            self.ask_for_redundancy(heard.wants_dred);
         }
         self.log_second();
     }

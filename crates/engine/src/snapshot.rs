@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use call::DirectView;
 pub use call::{EndReason, State as CallView};
 use devices::{AudioSink, AudioSource, DeviceState, VideoSource};
+pub use media::audio::MicrophoneNotice;
 pub use transport::{CandidateKind, KindStats as StreamView, PathProtocol, PathStats as PathView};
 pub use transport::{PairState, PairStats as PairView};
 
@@ -142,6 +143,8 @@ pub struct Deck {
     pub is_microphone_on: bool,
     /// How loud the microphone is, from 0 (silence, -60 dBFS or less) to 1 (full scale); renewed 15 times a second.
     pub microphone_level: f32,
+    /// What the person should be told about the microphone.
+    pub microphone_notice: Option<MicrophoneNotice>,
     /// Names of the cameras that are there.
     pub cameras: Arc<[String]>,
     /// Names of the microphones that are there.
@@ -203,6 +206,12 @@ pub struct Statistics {
     pub audio_jitter_buffer: Option<Duration>,
     /// 20 ms pieces of sound made up for lost ones since the call began.
     pub audio_concealed: u64,
+    /// 20 ms pieces of sound recovered from in-band FEC since the call began.
+    pub audio_recovered: u64,
+    /// 20 ms pieces of sound reconstructed from deep redundancy (DRED) since the call began.
+    pub audio_reconstructed: u64,
+    /// Whether an echo is being taken out of what the microphone hears. False with headphones, once none was found for long.
+    pub is_cancelling_echo: bool,
     /// From capture to display, where the picture carries its capture time: the median over the last second.
     pub picture_latency: Option<Duration>,
 }

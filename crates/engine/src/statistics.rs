@@ -24,6 +24,10 @@ pub(crate) struct VideoFigures {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct AudioFigures {
     pub(crate) concealed: u64,
+    pub(crate) recovered: u64,
+    pub(crate) reconstructed: u64,
+    /// Losses come in bursts.
+    pub(crate) wants_dred: bool,
     pub(crate) delay: Option<Duration>,
 }
 
@@ -81,6 +85,7 @@ impl CallStatistics {
         frames_sent: u64,
         video: &VideoFigures,
         audio: AudioFigures,
+        is_cancelling_echo: bool,
         transport: Option<&PeerStats>,
     ) {
         self.on_first_frame(video.first_frame_at);
@@ -94,7 +99,10 @@ impl CallStatistics {
         view.video_jitter_buffer = video.held_back;
         view.picture_latency = video.latency;
         view.audio_jitter_buffer = audio.delay;
+        view.is_cancelling_echo = is_cancelling_echo;
         view.audio_concealed = audio.concealed;
+        view.audio_recovered = audio.recovered;
+        view.audio_reconstructed = audio.reconstructed;
         view.sent_fps = frames_sent.saturating_sub(self.last.frames_sent) as u32;
         view.received_fps = video
             .frames_decoded

@@ -57,6 +57,10 @@ pub struct CheckArgs {
 /// Exits with 0 if every call that was asked for came about, with 1 if one did not, and with 2 if the request makes no sense.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "passerby-headless", version, args_override_self = true)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "flags that are each given or not, in any combination"
+)]
 pub struct Args {
     /// The signalling server.
     #[arg(long, value_name = "URL", env = "PASSERBY_SERVER")]
@@ -111,6 +115,15 @@ pub struct Args {
     /// Writes a line of JSON for each change of state and each picture of the partner's, with the moment in milliseconds.
     #[arg(long, value_name = "FILE.jsonl", conflicts_with = "record_video")]
     pub events: Option<PathBuf>,
+    /// Leaves the echo in what a microphone hears. Files and tones are always sent as they are.
+    #[arg(long)]
+    pub no_echo_cancellation: bool,
+    /// Leaves the noise in what a microphone hears.
+    #[arg(long)]
+    pub no_noise_suppression: bool,
+    /// Leaves a microphone as loud as it is.
+    #[arg(long)]
+    pub no_gain_control: bool,
     /// Begins calls over a relay and tells the partner no address.
     #[arg(long)]
     pub relay_only: bool,
@@ -140,6 +153,11 @@ impl Args {
                 fps: self.fps,
             },
             video_bps: self.video_kbps * 1000,
+            voice: engine::VoiceConfig {
+                echo_cancellation: !self.no_echo_cancellation,
+                noise_suppression: !self.no_noise_suppression,
+                gain_control: !self.no_gain_control,
+            },
             shield: self.relay_only,
             ..engine::Config::default()
         }
@@ -195,9 +213,11 @@ mod tests {
             "1.5",
             "--size",
             "1280x720",
+            "--no-noise-suppression",
         ]);
         assert_eq!(args.interests, ["a", "b"]);
         let config = args.engine_config();
+        assert!(config.voice.echo_cancellation && !config.voice.noise_suppression);
         assert_eq!(config.speaker, AudioSink::File("out.wav".into()));
         assert_eq!(
             (config.picture.width_px, config.picture.height_px),

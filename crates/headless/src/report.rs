@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use engine::{CandidateKind, PairState, PairView, PathProtocol, Snapshot, StreamView};
+use engine::{
+    CandidateKind, MicrophoneNotice, PairState, PairView, PathProtocol, Snapshot, StreamView,
+};
 use serde::{Deserialize, Serialize};
 
 /// One second of one call. Durations are in milliseconds; a field that is not known yet is `null`.
@@ -48,6 +50,21 @@ pub struct ReportLine {
     pub audio_jitter_buffer_ms: Option<f64>,
     /// Pieces of 20 ms of sound made up for lost ones.
     pub audio_concealed: u64,
+    /// Pieces of 20 ms of sound recovered from in-band FEC.
+    #[serde(default)]
+    pub audio_recovered: u64,
+    /// Pieces of 20 ms of sound reconstructed from deep redundancy.
+    #[serde(default)]
+    pub audio_reconstructed: u64,
+    /// Whether an echo is taken out of what the microphone hears.
+    #[serde(default)]
+    pub is_cancelling_echo: bool,
+    /// How loud the microphone is, from 0 (-60 dBFS or less) to 1.
+    #[serde(default)]
+    pub microphone_level: f32,
+    /// What there is to tell about the microphone: `speaking_while_muted` or `silent`.
+    #[serde(default)]
+    pub microphone_notice: Option<String>,
     /// host, srflx, prflx or relay.
     pub local_candidate: Option<String>,
     /// host, srflx, prflx or relay.
@@ -180,6 +197,17 @@ impl ReportLine {
             video_jitter_buffer_ms: figures.video_jitter_buffer.map(milliseconds),
             audio_jitter_buffer_ms: figures.audio_jitter_buffer.map(milliseconds),
             audio_concealed: figures.audio_concealed,
+            audio_recovered: figures.audio_recovered,
+            audio_reconstructed: figures.audio_reconstructed,
+            is_cancelling_echo: figures.is_cancelling_echo,
+            microphone_level: snapshot.devices.microphone_level,
+            microphone_notice: snapshot.devices.microphone_notice.map(|notice| {
+                match notice {
+                    MicrophoneNotice::SpeakingWhileMuted => "speaking_while_muted",
+                    MicrophoneNotice::Silent => "silent",
+                }
+                .to_owned()
+            }),
             local_candidate: figures.path.map(|path| kind_name(path.local).to_owned()),
             remote_candidate: figures.path.map(|path| kind_name(path.remote).to_owned()),
             path_protocol: figures

@@ -155,6 +155,7 @@ impl Wire for PeerMessage {
         "typing",
         "sending",
         "direct",
+        "redundancy",
         "description",
         "candidate",
         "bye",
@@ -166,7 +167,11 @@ impl Wire for PeerMessage {
             Self::Chat { text } => at_most("the text", text.chars().count(), limits::CHAT_CHARS),
             Self::Description { description } => check_description(description),
             Self::Candidate { candidate } => check_candidate(candidate.as_ref()),
-            Self::Typing { .. } | Self::Sending { .. } | Self::Direct { .. } | Self::Bye => Ok(()),
+            Self::Typing { .. }
+            | Self::Sending { .. }
+            | Self::Direct { .. }
+            | Self::Redundancy { .. }
+            | Self::Bye => Ok(()),
         }
     }
 }

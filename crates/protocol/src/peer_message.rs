@@ -33,6 +33,13 @@ pub enum PeerMessage {
         /// True if the sender agrees.
         allowed: bool,
     },
+    /// How the sender would like the sound that it receives to be protected. Said at every change; unsaid, it is in-band
+    /// FEC, which every Opus decoder knows.
+    Redundancy {
+        /// True to ask for deep redundancy (DRED, draft-ietf-mlcodec-opus-dred): the sender can decode it, and packets are
+        /// lost in bursts on the way to it.
+        dred: bool,
+    },
     /// A session description, as over the signalling server: so a call can be renegotiated without it.
     Description {
         /// The same as in [`crate::ClientMessage::Description`].

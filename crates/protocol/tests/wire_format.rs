@@ -340,6 +340,10 @@ fn peer_messages() {
         r#"{"type":"direct","allowed":true}"#,
     );
     is_written(
+        &PeerMessage::Redundancy { dred: true },
+        r#"{"type":"redundancy","dred":true}"#,
+    );
+    is_written(
         &PeerMessage::Description {
             description: Description {
                 kind: DescriptionKind::Offer,

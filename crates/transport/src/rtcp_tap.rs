@@ -1,4 +1,4 @@
-//! Hears what the partner says about the streams: keyframe requests and sender reports.
+//! Hears what the partner says about the streams: keyframe requests, sender reports, and how much is lost.
 //!
 //! The stack keeps incoming RTCP to itself, so this sits among its interceptors. It counts too, because the stack's own
 //! counters of what the partner asks for stay at zero (`rtc` 0.21.1, `process_read_rtcp_for_stats` is never called).
@@ -12,6 +12,8 @@ use rtc::interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp;
 use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtcp::receiver_report::ReceiverReport;
+use rtc::rtcp::reception_report::ReceptionReport;
 use rtc::rtcp::sender_report::SenderReport;
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
@@ -79,6 +81,9 @@ impl RtcpTap {
         for packet in packets {
             if let Some(report) = packet.as_any().downcast_ref::<SenderReport>() {
                 self.on_sender_report(report);
+                self.on_reception_reports(&report.reports);
+            } else if let Some(report) = packet.as_any().downcast_ref::<ReceiverReport>() {
+                self.on_reception_reports(&report.reports);
             } else if packet.as_any().is::<TransportLayerCc>() {
                 self.counters
                     .feedback_received
@@ -101,6 +106,18 @@ impl RtcpTap {
                 ntp: report.ntp_time,
                 rtp_timestamp: report.rtp_time,
             });
+        }
+    }
+
+    /// How the partner receives our streams; whoever sends says it in sender reports, others in receiver reports.
+    fn on_reception_reports(&self, reports: &[ReceptionReport]) {
+        for report in reports {
+            if let Some(kind) = self.local.kind(report.ssrc) {
+                self.counters
+                    .of(kind)
+                    .lost_at_partner
+                    .store(report.fraction_lost, Ordering::Relaxed);
+            }
         }
     }
 
@@ -290,6 +307,26 @@ mod tests {
         assert_eq!(video.nacks_received.load(Ordering::Relaxed), 0);
         assert_eq!(video.keyframe_requests_received.load(Ordering::Relaxed), 1);
         assert_eq!(counters.feedback_received.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn losses_of_our_streams_are_heard_in_both_kinds_of_reports() {
+        let reception = |ssrc, fraction_lost| ReceptionReport {
+            ssrc,
+            fraction_lost,
+            ..ReceptionReport::default()
+        };
+        let receiver = ReceiverReport {
+            reports: vec![reception(OUR_AUDIO, 64), reception(1, 200)],
+            ..ReceiverReport::default()
+        };
+        let sender = SenderReport {
+            reports: vec![reception(OUR_VIDEO, 128)],
+            ..SenderReport::default()
+        };
+        let (_, counters) = events_and_counters_of(vec![Box::new(receiver), Box::new(sender)]);
+        let lost = |kind| counters.of(kind).lost_at_partner.load(Ordering::Relaxed);
+        assert_eq!((lost(MediaKind::Audio), lost(MediaKind::Video)), (64, 128));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How a connection is doing, in numbers.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
@@ -13,7 +13,7 @@ use crate::MediaKind;
 use crate::runtime::{Ends, Paths, Tunnels};
 
 /// A snapshot of a connection's counters. Counts run from the opening of the peer on.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct PeerStats {
     /// The path in use, once there is one.
     pub path: Option<PathStats>,
@@ -106,7 +106,7 @@ pub enum CandidateKind {
 }
 
 /// Counters of the streams of one kind, in both directions. Bytes are those of RTP payloads.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct KindStats {
     /// Packets sent; of audio with, of video without retransmissions.
     pub packets_sent: u64,
@@ -118,6 +118,9 @@ pub struct KindStats {
     pub bytes_received: u64,
     /// Packets that did not arrive, as the last receiver report counts them (RFC 3550 section 6.4.1).
     pub packets_lost: u64,
+    /// Which share of our packets did not reach the partner, from 0 to 1, by the partner's last report (RFC 3550 section
+    /// 6.4.1); 0 before the first. What came when it was asked for again counts as received.
+    pub loss_ratio_at_partner: f32,
     /// Requests for retransmission that this side sent; each may name many packets.
     pub nacks_sent: u64,
     /// Requests for retransmission from the partner.
@@ -181,6 +184,8 @@ pub(crate) struct KindCounters {
     pub(crate) packets_dropped: AtomicU64,
     pub(crate) nacks_received: AtomicU64,
     pub(crate) keyframe_requests_received: AtomicU64,
+    /// Of 256 packets that this side sends, as the partner reported last.
+    pub(crate) lost_at_partner: AtomicU8,
 }
 
 impl Counters {
@@ -288,6 +293,7 @@ fn kind_stats(report: &RTCStatsReport, kind: RtpCodecKind, counters: &KindCounte
     let mut stats = KindStats {
         frames_refused: counters.frames_refused.load(Ordering::Relaxed),
         packets_dropped: counters.packets_dropped.load(Ordering::Relaxed),
+        loss_ratio_at_partner: f32::from(counters.lost_at_partner.load(Ordering::Relaxed)) / 256.0,
         nacks_received: counters.nacks_received.load(Ordering::Relaxed),
         keyframe_requests_received: counters.keyframe_requests_received.load(Ordering::Relaxed),
         ..KindStats::default()

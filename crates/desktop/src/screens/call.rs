@@ -118,6 +118,13 @@ pub(super) fn top_ui(
                 .plain("Muted"),
         );
     }
+    if let Some(notice) = view.snapshot.devices.microphone_notice {
+        pills.push(
+            Pill::new()
+                .icon(Icon::MicrophoneOff, theme::WARNING)
+                .plain(text::microphone_notice(notice)),
+        );
+    }
     if !interests.is_empty() {
         pills.push(
             Pill::new()

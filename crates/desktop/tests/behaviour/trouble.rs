@@ -46,6 +46,16 @@ fn a_trouble_that_was_put_away_stays_away_until_it_changes() {
 }
 
 #[test]
+fn who_speaks_while_muted_is_told_so() {
+    let mut harness = in_call();
+    assert!(harness.query_by_label_contains("You are muted").is_none());
+    harness.state_mut().snapshot.devices.microphone_notice =
+        Some(engine::MicrophoneNotice::SpeakingWhileMuted);
+    harness.run();
+    harness.get_by_label_contains("You are muted");
+}
+
+#[test]
 fn a_server_that_is_away_says_so_once_however_often_it_is_tried() {
     let mut harness = in_call();
     let retry_at = harness.state().now;

@@ -333,6 +333,7 @@ pub(crate) fn lobby(_: Instant) -> Snapshot {
             is_camera_on: true,
             is_microphone_on: true,
             microphone_level: 0.46,
+            microphone_notice: None,
             cameras: strings(&["Integrated Camera", "Logitech BRIO"]),
             microphones: strings(&["Built-in microphone", "USB Audio"]),
             speakers: strings(&["Built-in speakers", "Headphones (USB Audio)"]),

@@ -12,7 +12,7 @@ use media::audio::{self, FRAME_SAMPLES, JitterBuffer, Pull};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::lock;
+use super::{Played, lock};
 use crate::lip_sync::LipSync;
 use crate::statistics::AudioFigures;
 
@@ -25,6 +25,8 @@ pub(crate) struct Playback {
 #[derive(Default)]
 struct Shared {
     receiver: Mutex<Option<Receiver>>,
+    /// Hears all that the speaker is given.
+    played: Played,
     /// From being asked for a frame to its being audible, in microseconds.
     output_latency_us: AtomicU64,
 }
@@ -86,7 +88,13 @@ impl Playback {
                 Some(receiver) => receiver.fill(samples, latency),
                 None => samples.fill(0.0),
             }
+            shared.played.push(samples);
         }
+    }
+
+    /// What is handed to the speaker, for the echo canceller.
+    pub(crate) fn played(&self) -> Played {
+        self.shared.played.clone()
     }
 
     /// Tells how long sound takes from here to the ear.
@@ -127,6 +135,19 @@ impl Receiver {
                 self.decoder.decode(&packet)
             }
             Pull::Recover(packet) => self.decoder.decode_fec(&packet),
+            Pull::Reconstruct {
+                packet,
+                samples_before,
+            } => {
+                let samples = self.decoder.reconstruct(&packet, samples_before as usize)?;
+                samples.map_or_else(
+                    || {
+                        self.buffer.on_out_of_reach();
+                        self.decoder.conceal()
+                    },
+                    Ok,
+                )
+            }
             Pull::Conceal => self.decoder.conceal(),
             Pull::Silence => Ok(vec![0.0; FRAME_SAMPLES]),
         }
@@ -140,6 +161,9 @@ impl ReceiveAudio {
             .as_ref()
             .map_or_else(AudioFigures::default, |receiver| AudioFigures {
                 concealed: receiver.buffer.counters().frames_concealed,
+                recovered: receiver.buffer.counters().frames_recovered,
+                reconstructed: receiver.buffer.counters().frames_reconstructed,
+                wants_dred: receiver.buffer.wants_deep_redundancy(),
                 delay: Some(receiver.buffer.delay()),
             })
     }
@@ -149,5 +173,20 @@ impl Drop for ReceiveAudio {
     fn drop(&mut self) {
         self.intake.abort();
         lock(&self.shared.receiver).take();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_canceller_hears_all_that_the_speaker_is_given() {
+        let playback = Playback::default();
+        let mut outlet = playback.outlet();
+        let mut samples = [1.0; FRAME_SAMPLES];
+        outlet(&mut samples);
+        assert!(playback.played().pop() == Some([0.0; FRAME_SAMPLES]));
+        assert!(playback.played().pop().is_none());
     }
 }

@@ -13,6 +13,8 @@ use crate::PartnerView;
 pub(super) struct Partner {
     pub(super) view: PartnerView,
     pub(super) typing_since: Option<Instant>,
+    /// Whether the partner was asked for deep redundancy.
+    pub(super) is_asked_for_dred: bool,
 }
 
 impl Partner {
@@ -40,6 +42,7 @@ impl Session {
             Ok(PeerMessage::Direct { allowed }) => {
                 self.tell_call(PeerFact::DirectAllowed(allowed));
             }
+            Ok(PeerMessage::Redundancy { dred }) => self.deck.set_partner_wants_dred(dred),
             Ok(PeerMessage::Description { description }) => {
                 self.tell_call(PeerFact::RemoteDescription(description));
             }
@@ -65,6 +68,14 @@ impl Session {
         if !text.is_empty() && self.partner.view.is_chat_open {
             self.send(&PeerMessage::Chat { text: text.clone() });
             self.chat.push(crate::Speaker::Me, text);
+        }
+    }
+
+    /// Tells the partner how to protect the sound, where that changes.
+    pub(super) fn ask_for_redundancy(&mut self, dred: bool) {
+        if self.partner.view.is_chat_open && self.partner.is_asked_for_dred != dred {
+            self.partner.is_asked_for_dred = dred;
+            self.send(&PeerMessage::Redundancy { dred });
         }
     }
 

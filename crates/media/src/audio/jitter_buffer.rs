@@ -1,8 +1,9 @@
 //! Opus packets, in whatever order they come, to a steady sequence of things to play.
 //!
 //! The buffer holds back as much sound as the network's jitter asks for, and no more: the target follows the transit times
-//! of the last two seconds. Playout never stops. What is missing is recovered from the packet after it (in-band FEC) or
-//! concealed; when too much piles up, a packet is left out; when there is too little, concealment stretches the sound.
+//! of the last two seconds. Playout never stops. What is missing is recovered from the packet after it: one frame from its
+//! in-band FEC, more of them from its deep redundancy (DRED); or else concealed. When too much piles up, a packet is left
+//! out; when there is too little, concealment stretches the sound.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,13 +11,18 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{FRAME_DURATION, FRAME_SAMPLES, SAMPLE_RATE_HZ, opus_packet_samples};
+use super::{
+    FRAME_DURATION, FRAME_SAMPLES, OpusRedundancy, SAMPLE_RATE_HZ, opus_packet_redundancy,
+    opus_packet_samples,
+};
 use crate::RtpPacket;
 use crate::time::{SequenceUnwrapper, TimestampUnwrapper};
 
+mod bursts;
 mod delay;
 mod interface;
 
+use bursts::BurstWatch;
 use delay::DelayEstimator;
 pub use interface::{Config, Counters, Pull};
 
@@ -32,6 +38,7 @@ pub struct JitterBuffer {
     media_times: TimestampUnwrapper,
     first_media_time: Option<u64>,
     delay_estimator: DelayEstimator,
+    bursts: BurstWatch,
     /// Delay wanted from outside, so that the picture can keep up.
     wanted_delay: Duration,
     state: State,
@@ -48,6 +55,7 @@ struct Stored {
     media_time: u64,
     samples: u64,
     payload: Bytes,
+    redundancy: OpusRedundancy,
     arrived_at: Instant,
 }
 
@@ -99,6 +107,7 @@ impl JitterBuffer {
             media_times: TimestampUnwrapper::new(),
             first_media_time: None,
             delay_estimator: DelayEstimator::new(),
+            bursts: BurstWatch::default(),
             wanted_delay: Duration::ZERO,
             state: State::Filling { after: None },
             off_target_since: None,
@@ -175,6 +184,10 @@ impl JitterBuffer {
         // Also those that come too late: they are why the target must rise.
         self.delay_estimator
             .push(micros(media_time, first_media_time), packet.arrived_at);
+        let redundancy = opus_packet_redundancy(&packet.payload);
+        if redundancy.has_dred {
+            self.on_redundancy(sequence_number, media_time, played, packet.arrived_at);
+        }
 
         if played.is_some_and(|next| sequence_number < next) {
             self.counters.packets_late += 1;
@@ -189,11 +202,61 @@ impl JitterBuffer {
             media_time,
             samples: samples.into(),
             payload: packet.payload,
+            redundancy,
             arrived_at: packet.arrived_at,
         });
         if self.packets.len() > Self::MAX_PACKETS {
             self.drop_oldest();
         }
+    }
+
+    /// Deep redundancy brings lost frames late, but it brings them: their delay counts like that of packets, so that the
+    /// next burst of the same length will be bridged in time.
+    fn on_redundancy(
+        &mut self,
+        sequence_number: u64,
+        media_time: u64,
+        played: Option<u64>,
+        arrived_at: Instant,
+    ) {
+        let before = self.packets.range(..sequence_number).next_back();
+        let gap_begin = before
+            .map(|(before, stored)| (before + 1, stored.media_time + stored.samples))
+            .or_else(|| Some((played?, self.next_media_time()?)));
+        let Some((gap_sequence_number, gap_media_time)) = gap_begin else {
+            return;
+        };
+        // One lost frame is left to FEC, which needs no delay beyond that of the next packet.
+        if sequence_number < gap_sequence_number + 2 {
+            return;
+        }
+        let reach = samples(self.config.max_redundancy_delay);
+        let oldest = gap_media_time.max(media_time.saturating_sub(reach));
+        let first_media_time = self.first_media_time.unwrap_or_default();
+        for lost in (oldest..media_time).step_by(FRAME_SAMPLES) {
+            self.delay_estimator
+                .push(micros(lost, first_media_time), arrived_at);
+        }
+    }
+
+    const fn next_media_time(&self) -> Option<u64> {
+        match self.state {
+            State::Playing { next, .. } | State::Filling { after: Some(next) } => {
+                Some(next.media_time)
+            }
+            State::Filling { after: None } => None,
+        }
+    }
+
+    /// Whether the sender should send deep redundancy, because losses come in bursts.
+    pub const fn wants_deep_redundancy(&self) -> bool {
+        self.bursts.are_bursts()
+    }
+
+    /// Takes back the last [`Pull::Reconstruct`]: the packet's redundancy did not reach so far.
+    pub const fn on_out_of_reach(&mut self) {
+        self.counters.frames_reconstructed = self.counters.frames_reconstructed.saturating_sub(1);
+        self.counters.frames_concealed += 1;
     }
 
     /// The next thing to play. Called whenever what the last call gave has been decoded and is about to run out.
@@ -260,9 +323,20 @@ impl JitterBuffer {
             next: after,
             concealed: Duration::ZERO,
         };
-        if is_lost && gap <= FRAME {
+        let carried = oldest.redundancy;
+        if is_lost {
+            self.bursts.on_lost();
+        }
+        // FEC describes one frame better than deep redundancy does.
+        if is_lost && gap <= FRAME && (carried.has_fec || !carried.has_dred) {
             self.counters.frames_recovered += 1;
             Pull::Recover(oldest.payload.clone())
+        } else if is_lost && carried.has_dred {
+            self.counters.frames_reconstructed += 1;
+            Pull::Reconstruct {
+                packet: oldest.payload.clone(),
+                samples_before: gap as u32,
+            }
         } else if is_lost {
             self.counters.frames_concealed += 1;
             Pull::Conceal
@@ -314,6 +388,7 @@ impl JitterBuffer {
             concealed: Duration::ZERO,
         };
         self.counters.packets_decoded += 1;
+        self.bursts.on_received(now);
         Pull::Decode(stored.payload)
     }
 
@@ -392,6 +467,10 @@ impl JitterBuffer {
 
 fn duration(samples: u64) -> Duration {
     Duration::from_micros(samples * 1_000_000 / u64::from(SAMPLE_RATE_HZ))
+}
+
+const fn samples(duration: Duration) -> u64 {
+    duration.as_micros() as u64 * SAMPLE_RATE_HZ as u64 / 1_000_000
 }
 
 /// Media time since the first packet, in microseconds.

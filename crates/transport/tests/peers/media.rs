@@ -5,9 +5,11 @@ use std::time::Duration;
 use media::RtpPacket;
 use media::video::h264;
 use tokio::sync::mpsc;
-use transport::{CandidateKind, Dropped, MediaKind, PathProtocol, PathStats, PeerEvent};
+use transport::{
+    CandidateKind, Dropped, Impairment, MediaKind, PathProtocol, PathStats, PeerConfig, PeerEvent,
+};
 
-use crate::support::{End, PATIENCE, Pair, drain, frame, in_order, sound};
+use crate::support::{End, PATIENCE, Pair, drain, frame, in_order, loopback, sound};
 
 /// Receives packets until the one with this RTP timestamp that ends a frame.
 async fn receive_until(timestamp: u32, packets: &mut mpsc::Receiver<RtpPacket>) -> Vec<RtpPacket> {
@@ -301,5 +303,36 @@ async fn packets_that_nobody_reads_are_dropped_and_counted() {
     }
     assert!(dropped > 0);
     assert_eq!(drain(&mut pair.b.video).len(), 512, "what fits is kept");
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sender_hears_how_much_of_its_sound_is_lost() {
+    let network = Impairment::seeded(4);
+    let a = PeerConfig {
+        impairment: Some(network.clone()),
+        ..loopback(true)
+    };
+    let mut pair = Pair::open(a, loopback(false)).await;
+    pair.negotiate(None).await;
+    pair.until("both are connected", Pair::is_connected).await;
+    assert!(pair.a.peer.stats().await.audio.loss_ratio_at_partner.abs() < 1e-6);
+    // So much that asking again does not bring it all back.
+    network.set_loss_ratio(0.6);
+    let mut highest = 0.0_f32;
+    for number in 0..400_u32 {
+        pair.a
+            .peer
+            .send_audio(sound(number), number * 960)
+            .expect("the queue takes a frame each 20 ms");
+        pair.wait(Duration::from_millis(20)).await;
+        let stats = pair.a.peer.stats().await;
+        highest = highest.max(stats.audio.loss_ratio_at_partner);
+        if highest > 0.02 {
+            break;
+        }
+    }
+    assert!((0.02..=1.0).contains(&highest), "{highest}");
+    network.set_loss_ratio(0.0);
     pair.close().await;
 }

@@ -18,6 +18,9 @@ pub struct Config {
     /// How long the buffer must hold too much or too little before it corrects that by a packet, and how long it then waits
     /// until the next time: each correction can be heard. Large errors make it less patient, in proportion.
     pub patience: Duration,
+    /// How much of the delay may be for deep redundancy, which comes with the packet after a burst of losses. Where bursts
+    /// are frequent the delay grows with their length up to this; longer bursts are reconstructed late.
+    pub max_redundancy_delay: Duration,
 }
 
 impl Default for Config {
@@ -27,6 +30,7 @@ impl Default for Config {
             max_delay: Duration::from_millis(500),
             max_conceal: Duration::from_millis(100),
             patience: Duration::from_millis(300),
+            max_redundancy_delay: Duration::from_millis(100),
         }
     }
 }
@@ -38,6 +42,15 @@ pub enum Pull {
     Decode(Bytes),
     /// A packet is lost, this one came after it: reconstruct 20 ms from its in-band FEC. It will be given again to decode.
     Recover(Bytes),
+    /// Packets are lost, this one came after them and carries deep redundancy: reconstruct the 20 ms that begin
+    /// `samples_before` samples before it. Where it does not reach so far, make them up and say so with
+    /// [`super::JitterBuffer::on_out_of_reach`]. It will be given again to decode.
+    Reconstruct {
+        /// The packet.
+        packet: Bytes,
+        /// From what is missing to the beginning of the packet's own sound, in samples.
+        samples_before: u32,
+    },
     /// Let the decoder make 20 ms up.
     Conceal,
     /// Play 20 ms of silence: nothing has come yet, or nothing has come for long (muted, DTX).
@@ -51,6 +64,8 @@ pub struct Counters {
     pub packets_decoded: u64,
     /// Frames reconstructed from FEC.
     pub frames_recovered: u64,
+    /// Frames reconstructed from deep redundancy.
+    pub frames_reconstructed: u64,
     /// Frames made up.
     pub frames_concealed: u64,
     /// Packets left out to shorten the delay.

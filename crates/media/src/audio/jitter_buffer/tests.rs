@@ -26,17 +26,37 @@ fn payload(number: u32) -> Bytes {
 enum Played {
     Packet(u32),
     RecoveredFrom(u32),
+    /// From this packet, so many frames before it.
+    Reconstructed(u32, u32),
     Concealed,
     Silence,
 }
 
-use Played::{Concealed, Packet, RecoveredFrom, Silence};
+use Played::{Concealed, Packet, Reconstructed, RecoveredFrom, Silence};
+
+/// The payload of packet `number`, with something like deep redundancy in its padding.
+fn payload_with_dred(number: u32) -> Bytes {
+    let head = [0x7b, 0x41, 7, 0, 126 << 1, b'D', 12];
+    Bytes::from([&head[..], &number.to_be_bytes()].concat())
+}
+
+fn packet_with_dred(start: Instant, number: u32, delay_ms: u64) -> RtpPacket {
+    RtpPacket {
+        payload: payload_with_dred(number),
+        ..packet(start, number, delay_ms)
+    }
+}
 
 fn pull(buffer: &mut JitterBuffer, now: Instant) -> Played {
-    let number = |payload: &Bytes| u32::from_be_bytes(payload[1..5].try_into().unwrap());
+    let number =
+        |payload: &Bytes| u32::from_be_bytes(payload[payload.len() - 4..].try_into().unwrap());
     match buffer.pull(now) {
         Pull::Decode(payload) => Packet(number(&payload)),
         Pull::Recover(payload) => RecoveredFrom(number(&payload)),
+        Pull::Reconstruct {
+            packet,
+            samples_before,
+        } => Reconstructed(number(&packet), samples_before / 960),
         Pull::Conceal => Concealed,
         Pull::Silence => Silence,
     }
@@ -162,6 +182,114 @@ fn a_burst_of_losses_is_concealed_and_its_last_frame_recovered() {
             Packet(23),
             Packet(24)
         ]
+    );
+}
+
+#[test]
+fn a_burst_of_losses_is_reconstructed_from_the_deep_redundancy_after_it() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    buffer.set_wanted_delay(ms(200));
+    let packets = (0..60)
+        .filter(|number| !(20..23).contains(number) && *number != 30)
+        .map(|number| packet_with_dred(start, number, 30));
+    let played = play(
+        &mut buffer,
+        start,
+        packets.collect(),
+        Duration::ZERO,
+        ms(1200),
+    );
+    let at = |wanted| played.iter().position(|played| *played == wanted).unwrap();
+    assert_eq!(
+        played[at(Packet(19)) + 1..][..4],
+        [
+            Reconstructed(23, 3),
+            Reconstructed(23, 2),
+            Reconstructed(23, 1),
+            Packet(23)
+        ]
+    );
+    assert_eq!(
+        played[at(Packet(29)) + 1..][..2],
+        [Reconstructed(31, 1), Packet(31)],
+        "these packets carry no FEC"
+    );
+    assert_eq!(buffer.counters().frames_reconstructed, 4);
+    assert_eq!(buffer.counters().frames_concealed, 0);
+    buffer.on_out_of_reach();
+    assert_eq!(buffer.counters().frames_reconstructed, 3);
+    assert_eq!(buffer.counters().frames_concealed, 1);
+}
+
+#[test]
+fn one_lost_frame_is_left_to_fec_where_the_packet_carries_both() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    buffer.set_wanted_delay(ms(100));
+    let with_both = |number| {
+        let mut payload = payload_with_dred(number).to_vec();
+        payload[3] = 0x40;
+        RtpPacket {
+            payload: payload.into(),
+            ..packet(start, number, 30)
+        }
+    };
+    let lost = [20, 30, 31];
+    let packets = (0..60).filter(|number| !lost.contains(number));
+    let played = play(
+        &mut buffer,
+        start,
+        packets.map(with_both).collect(),
+        Duration::ZERO,
+        ms(1200),
+    );
+    let at = |wanted| played.iter().position(|played| *played == wanted).unwrap();
+    assert_eq!(played[at(Packet(19)) + 1], RecoveredFrom(21));
+    assert_eq!(
+        played[at(Packet(29)) + 1..][..2],
+        [Reconstructed(32, 2), RecoveredFrom(32)]
+    );
+}
+
+#[test]
+fn frequent_bursts_make_the_buffer_wait_for_their_redundancy_and_no_others() {
+    let start = simulation::start();
+    let is_lost = |number: u32| number % 25 < 3 && number > 3;
+    let run = |make: fn(Instant, u32, u64) -> RtpPacket, lost: &dyn Fn(u32) -> bool| {
+        let packets = (0..300).filter(|number| !lost(*number));
+        let mut buffer = JitterBuffer::new(Config::default());
+        let played = play(
+            &mut buffer,
+            start,
+            packets.map(|number| make(start, number, 30)).collect(),
+            Duration::ZERO,
+            ms(6000),
+        );
+        (played, buffer)
+    };
+    let (played, buffer) = run(packet_with_dred, &is_lost);
+    assert_eq!(buffer.target_delay(), ms(80), "three frames and the next");
+    let late = &played[100..];
+    let made_up = late.iter().filter(|played| **played == Concealed).count();
+    assert_eq!(made_up, 0, "{late:?}");
+    assert!(buffer.wants_deep_redundancy());
+    let (_, buffer) = run(packet, &is_lost);
+    assert_eq!(buffer.target_delay(), FRAME_DURATION);
+    assert!(buffer.wants_deep_redundancy(), "it asks for what it lacks");
+    let (_, buffer) = run(packet_with_dred, &|number| number % 20 == 7);
+    assert_eq!(
+        buffer.target_delay(),
+        FRAME_DURATION,
+        "single losses are FEC's"
+    );
+    assert!(!buffer.wants_deep_redundancy());
+    let (_, buffer) = run(packet_with_dred, &|number| number % 50 < 20 && number > 20);
+    let limit = Config::default().max_redundancy_delay + FRAME_DURATION;
+    assert!(
+        buffer.target_delay() <= limit,
+        "{:?}",
+        buffer.target_delay()
     );
 }
 
@@ -439,7 +567,8 @@ proptest::proptest! {
         for (sequence_number, timestamp, at, then_pull) in packets.into_iter().chain(strays) {
             let arrived_at = start + ms(at);
             now = now.max(arrived_at);
-            buffer.insert(RtpPacket { sequence_number, timestamp, arrived_at, ..packet(start, 0, 0) });
+            let made = if at % 2 == 0 { packet(start, 0, 0) } else { packet_with_dred(start, 0, 0) };
+            buffer.insert(RtpPacket { sequence_number, timestamp, arrived_at, ..made });
             if then_pull {
                 pull(&mut buffer, now);
             }

@@ -1,0 +1,189 @@
+//! How well speech survives loss, with each kind of protection at the same bitrate: `cargo bench -p codecs --bench
+//! lost_speech -- speech.wav`.
+//!
+//! Prints the bits that were spent and PESQ (ITU-T P.862.2) of what is heard against what was said. All rows of a run see
+//! the same losses; the delay is taken to be long enough for the packet after a burst. Synthetic voices score lower than
+//! real ones: compare within one run only.
+
+use std::time::{Duration, Instant};
+
+use codecs::{OpusDecoder, OpusEncoder};
+use media::audio::{AudioPlan, FRAME_SAMPLES, Resampler, SAMPLE_RATE_HZ, opus_packet_redundancy};
+use simulation::Random;
+
+/// PESQ is made for 8 to 12 seconds.
+const PIECE_SECONDS: usize = 8;
+const RATE_HZ: u32 = 16_000;
+
+fn main() {
+    let Some(path) = std::env::args().skip(1).find(|arg| !arg.starts_with('-')) else {
+        println!("which speech? give the path of a .wav file of {PIECE_SECONDS} s or more");
+        return;
+    };
+    let speech = read(&path);
+    let plan = |kbps: u32, loss: f32, fec: bool, dred_ms: u64| AudioPlan {
+        bitrate_bps: kbps * 1000,
+        expected_loss_ratio: loss,
+        has_in_band_fec: fec,
+        dred: Duration::from_millis(dred_ms),
+        has_dtx: false,
+    };
+    let losses: [(&str, f32, usize); 3] = [
+        ("random 20 %", 0.2, 1),
+        ("bursts of 3, 10 %", 0.1, 3),
+        ("bursts of 5, 15 %", 0.15, 5),
+    ];
+    for (name, ratio, burst) in losses {
+        println!("{name}");
+        for kbps in [32, 48, 64] {
+            for (label, fec, dred_ms, expected) in [
+                ("nothing", false, 0, ratio),
+                ("FEC", true, 0, ratio),
+                ("DRED", false, 120, ratio),
+                ("FEC, DRED", true, 120, ratio),
+                ("FEC, DRED, told 25 %", true, 120, 0.25),
+            ] {
+                let plan = plan(kbps, expected, fec, dred_ms);
+                print_row(kbps, label, &run(&speech, &plan, ratio, burst));
+            }
+        }
+    }
+}
+
+fn print_row(kbps: u32, label: &str, outcome: &Outcome) {
+    println!(
+        "  {kbps} kbit/s, {label:<20} {:6.1} kbit/s  PESQ {:.2}  ({} lost: {} by FEC, {} by DRED)  encode {:4} us  decode {:4} us",
+        outcome.kbps,
+        outcome.score,
+        outcome.lost,
+        outcome.by_fec,
+        outcome.by_dred,
+        outcome.encode.as_micros(),
+        outcome.decode.as_micros(),
+    );
+}
+
+#[derive(Default)]
+struct Outcome {
+    kbps: f32,
+    score: f32,
+    lost: usize,
+    by_fec: usize,
+    by_dred: usize,
+    /// Each frame, on average.
+    encode: Duration,
+    decode: Duration,
+}
+
+fn run(speech: &[f32], plan: &AudioPlan, loss_ratio: f32, burst: usize) -> Outcome {
+    let mut encoder = OpusEncoder::new().expect("the library starts");
+    encoder.follow(plan).expect("the library takes any plan");
+    let mut outcome = Outcome::default();
+    let began_at = Instant::now();
+    let packets: Vec<_> = speech
+        .as_chunks::<FRAME_SAMPLES>()
+        .0
+        .iter()
+        .map(|frame| encoder.encode(frame).expect("any samples are encoded"))
+        .collect();
+    outcome.encode = began_at.elapsed() / packets.len() as u32;
+    let bytes: usize = packets.iter().map(bytes::Bytes::len).sum();
+    outcome.kbps = bytes as f32 * 8.0 / (packets.len() as f32 * 20.0);
+
+    let is_lost = losses(packets.len(), loss_ratio, burst);
+    outcome.lost = is_lost.iter().filter(|lost| **lost).count();
+    let mut decoder = OpusDecoder::new().expect("the library starts");
+    let mut heard = Vec::new();
+    let began_at = Instant::now();
+    for (number, packet) in packets.iter().enumerate() {
+        let decoded = if is_lost[number] {
+            let next = (number..packets.len()).find(|number| !is_lost[*number]);
+            let frames_before = next.map_or(0, |next| next - number);
+            let carried = next.map(|next| opus_packet_redundancy(&packets[next]));
+            let is_for_fec = frames_before == 1 && carried.is_some_and(|carried| carried.has_fec);
+            match next {
+                Some(next) if is_for_fec => {
+                    outcome.by_fec += 1;
+                    decoder.decode_fec(&packets[next])
+                }
+                Some(next) => {
+                    let samples_before = frames_before * FRAME_SAMPLES;
+                    match decoder.reconstruct(&packets[next], samples_before) {
+                        Ok(Some(reconstructed)) => {
+                            outcome.by_dred += 1;
+                            Ok(reconstructed)
+                        }
+                        _ => decoder.conceal(),
+                    }
+                }
+                None => decoder.conceal(),
+            }
+        } else {
+            decoder.decode(packet)
+        };
+        heard.extend(decoded.expect("our own packets can be decoded"));
+    }
+    outcome.decode = began_at.elapsed() / packets.len() as u32;
+    outcome.score = score(speech, &heard);
+    outcome
+}
+
+fn losses(count: usize, ratio: f32, burst: usize) -> Vec<bool> {
+    let mut random = Random::new(11);
+    let mut lost = vec![false; count];
+    let mut number = 10;
+    while number < count {
+        if (random.unit() as f32) < ratio / burst as f32 {
+            let end = (number + burst).min(count);
+            lost[number..end].fill(true);
+            number = end;
+        }
+        number += 1;
+    }
+    lost
+}
+
+/// The mean over all pieces.
+fn score(said: &[f32], heard: &[f32]) -> f32 {
+    let (said, heard) = (to_pcm(said), to_pcm(heard));
+    let piece_len = PIECE_SECONDS * RATE_HZ as usize;
+    let pieces = said
+        .chunks_exact(piece_len)
+        .zip(heard.chunks_exact(piece_len));
+    let scores: Vec<f32> = pieces
+        .map(|(said, heard)| pesq::pesq_wb(said, heard).expect("there is speech in each piece"))
+        .collect();
+    scores.iter().sum::<f32>() / scores.len() as f32
+}
+
+fn to_pcm(samples: &[f32]) -> Vec<i16> {
+    let mut resampler = Resampler::new(SAMPLE_RATE_HZ, RATE_HZ).expect("a common rate");
+    let mut resampled = Vec::new();
+    resampler.push(samples, &mut resampled);
+    let to_i16 = |sample: &f32| (sample.clamp(-1.0, 1.0) * 32_767.0) as i16;
+    resampled.iter().map(to_i16).collect()
+}
+
+/// Mono at 48 kHz.
+fn read(path: &str) -> Vec<f32> {
+    let mut reader = hound::WavReader::open(path).expect("the file is a .wav file");
+    let spec = reader.spec();
+    let samples: Vec<f32> = match spec.sample_format {
+        hound::SampleFormat::Float => reader
+            .samples::<f32>()
+            .map(Result::unwrap_or_default)
+            .collect(),
+        hound::SampleFormat::Int => {
+            let full_scale = (1_u64 << (spec.bits_per_sample - 1)) as f32;
+            let samples = reader.samples::<i32>().map(Result::unwrap_or_default);
+            samples.map(|sample| sample as f32 / full_scale).collect()
+        }
+    };
+    let mut mono = Vec::new();
+    media::audio::downmix(&samples, usize::from(spec.channels), &mut mono);
+    let mut resampler =
+        Resampler::new(spec.sample_rate, SAMPLE_RATE_HZ).expect("the rate is supported");
+    let mut speech = Vec::new();
+    resampler.push(&mono, &mut speech);
+    speech
+}
