@@ -85,8 +85,8 @@ pub struct Args {
     /// The rate of pattern or camera pictures, per second.
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=60))]
     pub fps: u32,
-    /// The bitrate of the pictures, in kbit/s.
-    #[arg(long, value_name = "KBPS", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(50..=20_000))]
+    /// The most that pictures may have, in kbit/s; they follow what the path takes.
+    #[arg(long, value_name = "KBPS", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(50..=20_000))]
     pub video_kbps: u32,
     /// Records the partner's pictures as they are shown.
     #[arg(long, value_name = "FILE.y4m")]

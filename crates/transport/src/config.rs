@@ -43,7 +43,11 @@ impl Default for PeerConfig {
                 (Ipv6Addr::UNSPECIFIED, 0).into(),
             ],
             is_offerer: false,
-            rates: EstimatorConfig::default(),
+            rates: EstimatorConfig {
+                // Below that there is neither sound nor picture, and whoever shares the link would have all of it.
+                floor_bps: 100_000,
+                ..EstimatorConfig::default()
+            },
             impairment: None,
             workarounds: Workarounds::default(),
         }

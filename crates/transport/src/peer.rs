@@ -366,6 +366,11 @@ impl Peer {
         self.shared.negotiation.add_candidate(candidate).await
     }
 
+    /// To the partner and back, as the last connectivity check measured it. Any thread may ask.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.shared.paths.round_trip()
+    }
+
     /// What may be sent at present. Renewed with every report of the partner and everything that is sent; any thread may ask.
     pub fn budget(&self) -> Budget {
         self.shared.budget.get()

@@ -130,6 +130,9 @@ async fn assemble(
             () = shared.decode_failed.notified() => Input::DecodeFailed,
         };
         let now = Instant::now();
+        if let Some(round_trip) = shared.peer.round_trip() {
+            buffer.set_max_wait(Config::max_wait_for(round_trip));
+        }
         buffer.handle(input, now);
         while let Some(output) = buffer.poll_output() {
             match output {

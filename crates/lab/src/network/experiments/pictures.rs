@@ -120,7 +120,9 @@ fn look(events: &[EventLine], from: f64, to: f64) -> Shown {
         .chain([to])
         .collect();
     let gaps = moments.windows(2).map(|pair| pair[1] - pair[0]);
-    let frozen_ms: f64 = gaps.filter(|gap| *gap >= FROZEN_MS).sum();
+    let frozen_ms = gaps
+        .filter(|gap| *gap >= FROZEN_MS)
+        .fold(0.0, |sum, gap| sum + gap);
     let latencies: Vec<f64> = pictures
         .iter()
         .filter_map(|(at, captured)| captured.map(|captured| at - captured))

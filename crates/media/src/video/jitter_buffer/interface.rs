@@ -11,8 +11,8 @@ use crate::RtpPacket;
 pub struct Config {
     /// Longest we wait for a missing packet before we give up what builds on it.
     ///
-    /// One retransmission needs a round trip; 200 ms covers two of most. Shorter gives up frames that were on their way,
-    /// longer freezes the picture where a keyframe would be there sooner.
+    /// Shorter gives up frames that were on their way, longer freezes the picture where a keyframe would be there sooner. See
+    /// [`Config::max_wait_for`].
     pub max_wait: Duration,
     /// How often a keyframe is asked for until one comes. Shorter makes the sender answer twice, longer leaves the picture
     /// frozen when a request is lost.
@@ -31,6 +31,19 @@ impl Default for Config {
             max_packets: 2048,
             max_bytes: 4 << 20,
         }
+    }
+}
+
+impl Config {
+    const LEAST_WAIT: Duration = Duration::from_millis(250);
+    const LONGEST_WAIT: Duration = Duration::from_secs(1);
+    /// So often a packet is asked for before a keyframe would be the better bet: that takes as long as one of these, is many
+    /// packets that may be lost too, and looks worse.
+    const REQUESTS: u32 = 3;
+
+    /// The [`Config::max_wait`] for a path of this round trip: for some requests to be lost, or their answers.
+    pub fn max_wait_for(round_trip: Duration) -> Duration {
+        (Self::LEAST_WAIT + round_trip * Self::REQUESTS).min(Self::LONGEST_WAIT)
     }
 }
 
