@@ -157,8 +157,8 @@ mod tests {
         else {
             panic!("{statuses:?}");
         };
-        assert_eq!(second - first, Duration::from_micros(250));
-        assert_eq!(second - third, Duration::from_micros(500));
+        assert_eq!(second.abs_diff(first), Duration::from_micros(250));
+        assert_eq!(second.abs_diff(third), Duration::from_micros(500));
     }
 
     #[test]
@@ -178,9 +178,13 @@ mod tests {
             at
         };
         let before = at((1 << 24) - 1);
-        assert_eq!(at(1) - before, REFERENCE_TICK * 2);
-        assert_eq!(before - at((1 << 24) - 2), REFERENCE_TICK, "a late one");
-        assert_eq!(at(2) - before, REFERENCE_TICK * 3);
+        assert_eq!(at(1).abs_diff(before), REFERENCE_TICK * 2);
+        assert_eq!(
+            before.abs_diff(at((1 << 24) - 2)),
+            REFERENCE_TICK,
+            "a late one"
+        );
+        assert_eq!(at(2).abs_diff(before), REFERENCE_TICK * 3);
     }
 
     proptest! {

@@ -119,12 +119,12 @@ fn hear(outgoing: &mut Outgoing, packet: Box<dyn rtc::rtcp::Packet>, now: Instan
     assert!(outgoing.poll_read().is_some(), "others hear it too");
 }
 
-fn feedback(base: u16, spacing_us: &[i64]) -> Box<TransportLayerCc> {
+fn feedback(base: u16, spacing_us: &[i64]) -> TransportLayerCc {
     let delta = |delta: &i64| RecvDelta {
         type_tcc_packet: SymbolTypeTcc::PacketReceivedLargeDelta,
         delta: *delta,
     };
-    Box::new(TransportLayerCc {
+    TransportLayerCc {
         base_sequence_number: base,
         packet_status_count: spacing_us.len() as u16,
         packet_chunks: vec![PacketStatusChunk::RunLengthChunk(RunLengthChunk {
@@ -134,7 +134,7 @@ fn feedback(base: u16, spacing_us: &[i64]) -> Box<TransportLayerCc> {
         })],
         recv_deltas: spacing_us.iter().map(delta).collect(),
         ..TransportLayerCc::default()
-    })
+    }
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn requests_for_streams_that_are_not_ours_are_nobodys() {
         nacks: nack_pairs_from_sequence_numbers(&[5]),
     };
     hear(&mut outgoing, Box::new(request), now);
-    hear(&mut outgoing, feedback(1234, &[1000, 1000]), now);
+    hear(&mut outgoing, Box::new(feedback(1234, &[1000, 1000])), now);
     assert!(leaving(&mut outgoing).is_empty());
 }
 
@@ -229,7 +229,7 @@ fn what_arrives_in_time_lets_the_target_rise() {
             let spacing = 50_000 / sent as i64 / 250 * 250;
             hear(
                 &mut outgoing,
-                feedback(base, &vec![spacing; sent]),
+                Box::new(feedback(base, &vec![spacing; sent])),
                 now + ms(10),
             );
             base = base.wrapping_add(sent as u16 + leaving(&mut outgoing).len() as u16);

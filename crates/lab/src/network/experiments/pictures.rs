@@ -14,7 +14,7 @@ const DEFAULT_RUNS: u32 = 1;
 const SETTLING_TIME: Duration = Duration::from_secs(10);
 /// How long they count.
 const MEASURED_TIME: Duration = Duration::from_secs(20);
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// Without a new picture for this long, it is frozen.
 const FROZEN_MS: f64 = 200.0;
 /// The largest share of time that may be frozen.
