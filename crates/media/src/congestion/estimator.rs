@@ -106,8 +106,7 @@ impl Estimator {
     const MIN_SILENCE: Duration = Duration::from_millis(500);
     /// How long it takes from a change of the target to what leaves, and from arrival to feedback.
     const INERTIA: Duration = Duration::from_millis(120);
-    /// Pacing where no capacity is known, where one is, and near it, as multiples of the target.
-    const UNHINDERED_PACING: f64 = 2.5;
+    /// Pacing where no capacity is known, and near a capacity, as multiples of the target.
     const FAST_PACING: f64 = 1.5;
     const SLOW_PACING: f64 = 1.15;
     /// How often the smallest round trip is renewed.
@@ -218,12 +217,8 @@ impl Estimator {
         let by_loss = self.loss.signal().capacity_bps.unwrap_or(f64::INFINITY);
         let by_delay = self.control.capacity_bps().unwrap_or(f64::INFINITY);
         let capacity_bps = by_delay.min(by_loss);
-        let factor = if capacity_bps.is_finite() {
-            Self::FAST_PACING
-        } else {
-            Self::UNHINDERED_PACING
-        };
-        (factor * target_bps).min(capacity_bps.max(Self::SLOW_PACING * target_bps)) as u64
+        (Self::FAST_PACING * target_bps).min(capacity_bps.max(Self::SLOW_PACING * target_bps))
+            as u64
     }
 
     /// The most that there will be use for: what the best rung of the ladder needs, in bits per second.
