@@ -150,6 +150,7 @@ fn an_echo_is_gone_after_a_few_seconds() {
         erle_db(&captured, &output, 1.0..3.0),
         erle_db(&captured, &output, 5.0..10.0),
     );
+    println!("echo: {early:.1} dB quieter in the first seconds, {late:.1} dB at the end");
     assert!(early > 10.0, "{early} dB in the first seconds");
     assert!(late > 25.0, "{late} dB at the end");
 }
@@ -164,6 +165,7 @@ fn the_near_voice_goes_through_while_both_speak() {
     let captured = sum(&sum(&echo, &near), &noise(far.len(), 0.0005));
     let output = run(&mut VoiceProcessor::new(ECHO_ONLY), &captured, &far);
     let lost = power_db(seconds(&near, 8.0..16.0)) - power_db(seconds(&output, 8.0..16.0));
+    println!("double talk: {lost:.1} dB of the near voice are gone");
     assert!(lost < 3.0, "{lost} dB of the voice are gone");
 }
 
@@ -196,6 +198,7 @@ fn steady_noise_is_lowered_and_a_quiet_voice_is_raised() {
     });
     let output = run(&mut suppressor, &hiss, &silence);
     let lowered = erle_db(&hiss, &output, 4.0..8.0);
+    println!("noise: {lowered:.1} dB lower");
     assert!(lowered > 6.0, "{lowered} dB");
 
     let quiet: Vec<f32> = Speaker::new(2, 200.0).say(12.0);
