@@ -23,7 +23,7 @@ pub use interop::{
 pub use loss::connect_through_loss;
 pub use matrix::{Cell, measure_cell};
 pub use next::press_next;
-pub use pictures::{Path, Shown, call_over};
+pub use pictures::{Line, Shown, call_over};
 pub use relayed::{call_relayed, measure_voice};
 pub use server_death::{Death, kill_the_server};
 
@@ -53,7 +53,7 @@ pub enum Experiment {
     ServerDeath(Common),
     /// Network lab: calls over a long line that loses packets.
     Loss(Common),
-    /// Network lab: pictures on paths that are thin, long or lossy.
+    /// Network lab: pictures on lines that are thin, long or lossy.
     Pictures(Common),
     /// Network lab: a Chromium calls a headless stranger and is called by it.
     Interop(Common),

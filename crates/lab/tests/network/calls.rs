@@ -3,8 +3,10 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lab::network::experiments::{Change, kill_the_server, measure_cell, recover_from};
-use lab::network::{NatKind, Network, Path, RelayKind, Servers, Side};
+use lab::network::experiments::{
+    Change, Line, call_over, kill_the_server, measure_cell, recover_from,
+};
+use lab::network::{ClientOptions, NatKind, Network, Path, RelayKind, Servers, Side};
 
 use crate::enter;
 
@@ -50,6 +52,30 @@ fn a_call_survives_roaming() {
     println!("pictures flow again after {recovered:?} ms");
     // How fast is for `lab change` to say; a machine that is busy with tests only shows that it recovers.
     assert!(recovered.iter().all(Option::is_some), "{recovered:?}");
+}
+
+#[test]
+fn pictures_become_smaller_on_a_thin_line_and_keep_flowing() {
+    let Some(_turn) = enter() else { return };
+    let (network, servers) = network();
+    let line = Line {
+        rate_bps: Some(300_000),
+        round_trip: Duration::from_millis(40),
+        loss_ratio: 0.0,
+        loss_run: 1.0,
+    };
+    let options = ClientOptions {
+        size_px: (640, 480),
+        video_kbps: 2000,
+        ..ClientOptions::default()
+    };
+    for shown in call_over(&network, &servers, line, &options).unwrap() {
+        println!("{shown:?}");
+        let (width_px, _) = shown.size_px.unwrap();
+        assert!(width_px < 640, "{shown:?}");
+        // How well is for `lab pictures` to say.
+        assert!(shown.fps > 5.0 && shown.frozen < 0.5, "{shown:?}");
+    }
 }
 
 #[test]

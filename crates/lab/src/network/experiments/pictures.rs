@@ -1,4 +1,4 @@
-//! Pictures and what they cost on paths that are thin, long or lossy.
+//! Pictures on lines that are thin, long or lossy.
 
 use std::time::Duration;
 
@@ -20,9 +20,9 @@ const FROZEN_MS: f64 = 200.0;
 /// The largest share of time that may be frozen.
 const FROZEN_TARGET: f64 = 0.02;
 
-/// A kind of path, the same in both directions.
+/// A kind of line between the two, the same in both directions.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Path {
+pub struct Line {
     /// In bits per second; none for no limit.
     pub rate_bps: Option<u64>,
     /// There and back.
@@ -33,7 +33,7 @@ pub struct Path {
     pub loss_run: f64,
 }
 
-impl std::fmt::Display for Path {
+impl std::fmt::Display for Line {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.rate_bps {
             Some(rate_bps) => write!(f, "{} kbit/s, ", rate_bps / 1000)?,
@@ -52,7 +52,7 @@ impl std::fmt::Display for Path {
     }
 }
 
-/// One direction of a call on such a path, over the measured time.
+/// One direction of a call on such a line, over the measured time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Shown {
     /// Pictures shown in a second.
@@ -69,22 +69,22 @@ pub struct Shown {
     pub size_px: Option<(u32, u32)>,
 }
 
-/// Makes a call over this path and looks at it from both sides: what B showed of A, and A of B.
+/// Makes a call over this line and looks at it from both sides: what B showed of A, and A of B.
 ///
 /// # Errors
 /// When the lab fails, or the call does not come about.
 pub fn call_over(
     network: &Network,
     servers: &Servers,
-    path: Path,
+    line: Line,
     options: &ClientOptions,
 ) -> anyhow::Result<[Shown; 2]> {
-    let shape = Shape::delayed(path.round_trip / 4);
+    let shape = Shape::delayed(line.round_trip / 4);
     network.shape_all(shape);
     network.cable(Uplink::A).shape_both(Shape {
-        rate_bps: path.rate_bps,
-        loss_ratio: path.loss_ratio,
-        burst_frames: path.loss_run,
+        rate_bps: line.rate_bps,
+        loss_ratio: line.loss_ratio,
+        burst_frames: line.loss_run,
         ..shape
     });
     let mut a = Client::start(network, servers, Side::A, options)?;
@@ -156,17 +156,17 @@ pub(super) fn run(common: &Common, verdicts: &mut Verdicts) -> anyhow::Result<()
     };
     println!("\n## Pictures on bad networks: both directions, {runs} calls each\n");
     println!(
-        "| path | size | pictures/s | frozen | latency p50 | p95 | received |\n|---|---|---|---|---|---|---|"
+        "| line | size | pictures/s | frozen | latency p50 | p95 | received |\n|---|---|---|---|---|---|---|"
     );
-    for path in paths() {
+    for line in lines() {
         for _ in 0..runs {
-            for shown in call_over(&network, &servers, path, &options)? {
+            for shown in call_over(&network, &servers, line, &options)? {
                 let size = shown.size_px.map_or_else(
                     || "-".to_owned(),
                     |(width, height)| format!("{width}x{height}"),
                 );
                 println!(
-                    "| {path} | {size} | {:.1} | {:.1} % | {} | {} | {:.0} kbit/s |",
+                    "| {line} | {size} | {:.1} | {:.1} % | {} | {} | {:.0} kbit/s |",
                     shown.fps,
                     shown.frozen * 100.0,
                     milliseconds(shown.latency_p50_ms),
@@ -174,7 +174,7 @@ pub(super) fn run(common: &Common, verdicts: &mut Verdicts) -> anyhow::Result<()
                     shown.received_bps / 1000.0,
                 );
                 verdicts.note(
-                    format!("pictures over {path}: share of time frozen"),
+                    format!("pictures over {line}: share of time frozen"),
                     format!("{:.1} %", shown.frozen * 100.0),
                     format!("at most {:.0} %", FROZEN_TARGET * 100.0),
                     shown.frozen <= FROZEN_TARGET,
@@ -186,23 +186,23 @@ pub(super) fn run(common: &Common, verdicts: &mut Verdicts) -> anyhow::Result<()
 }
 
 /// Those on which a browser was measured, and some between them.
-fn paths() -> Vec<Path> {
-    let path = |rate_kbps: Option<u64>, round_trip_ms, loss_ratio, loss_run| Path {
+fn lines() -> Vec<Line> {
+    let line = |rate_kbps: Option<u64>, round_trip_ms, loss_ratio, loss_run| Line {
         rate_bps: rate_kbps.map(|kbps| kbps * 1000),
         round_trip: Duration::from_millis(round_trip_ms),
         loss_ratio,
         loss_run,
     };
     vec![
-        path(None, 0, 0.0, 1.0),
-        path(None, 40, 0.05, 1.0),
-        path(None, 40, 0.1, 1.0),
-        path(None, 40, 0.2, 1.0),
-        path(None, 300, 0.05, 1.0),
-        path(Some(300), 40, 0.0, 1.0),
-        path(Some(700), 40, 0.0, 1.0),
-        path(Some(2000), 40, 0.0, 1.0),
-        path(Some(700), 40, 0.05, 4.0),
+        line(None, 0, 0.0, 1.0),
+        line(None, 40, 0.05, 1.0),
+        line(None, 40, 0.1, 1.0),
+        line(None, 40, 0.2, 1.0),
+        line(None, 300, 0.05, 1.0),
+        line(Some(300), 40, 0.0, 1.0),
+        line(Some(700), 40, 0.0, 1.0),
+        line(Some(2000), 40, 0.0, 1.0),
+        line(Some(700), 40, 0.05, 4.0),
     ]
 }
 
