@@ -439,6 +439,9 @@ impl Paths {
         if datagram.content == Content::Check {
             let mut state = self.lock();
             let is_request = payload(bytes).starts_with(&stun::BINDING_REQUEST.to_be_bytes());
+            if is_request {
+                state.gate.on_check_of_partner();
+            }
             if is_request && !state.is_partner_known {
                 if state.early_checks.len() >= MAX_EARLY {
                     state.early_checks.pop_front();
@@ -598,7 +601,7 @@ mod tests {
         socket.send("192.0.2.9:4000", &request);
         assert_eq!(socket.receive("192.0.2.9:4000", &answer, 10), Fate::Drop);
         socket.send("192.0.2.9:4000", &request);
-        assert_eq!(socket.receive("192.0.2.9:4000", &answer, 100), Fate::Pass);
+        assert_eq!(socket.receive("192.0.2.9:4000", &answer, 500), Fate::Pass);
         socket.paths.on_restart();
         socket.paths.on_remote_candidate(RELAY);
         socket.send("198.51.100.3:4000", &request);

@@ -3,7 +3,8 @@
 //! The stack selects the first pair that answers and never changes it for a better one. A relay close by can answer
 //! before a direct path has been punched through two NATs, which takes each side a check of its own. So answers through a
 //! relay are kept from the stack for a few of the relayed path's own round trips, which the direct path's are seldom
-//! longer than. Where there is no direct path to wait for, there is no wait.
+//! longer than, and until both sides have had their chances: a program that gets no processor time sends no checks, and
+//! meanwhile a round trip passes for nothing. Where there is no direct path to wait for, there is no wait.
 
 use std::time::{Duration, Instant};
 
@@ -11,13 +12,20 @@ use std::time::{Duration, Instant};
 /// one for the check that passes it, and one to make up for a lost check.
 const ROUND_TRIPS: u32 = 3;
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
-/// Also the wait where nothing has been measured.
+/// Also the wait where nothing has been measured, or the partner is not heard.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
+/// How many rounds of checks leave after the partner's first one has come, which shows that it sends checks too.
+const ROUNDS: u32 = 4;
+/// Checks that leave within this time are of one round: those of all pairs leave together, once in a check interval.
+const ROUND: Duration = Duration::from_millis(10);
 
 /// Decides for one generation of candidates after the other (RFC 8445 section 9).
 #[derive(Debug, Default)]
 pub(super) struct RelayGate {
     started_at: Option<Instant>,
+    is_partner_checking: bool,
+    rounds: u32,
+    round_began_at: Option<Instant>,
     round_trip: Option<Duration>,
     has_direct_candidate: bool,
     has_all_candidates: bool,
@@ -42,6 +50,18 @@ impl RelayGate {
     /// A check left.
     pub(super) fn on_check(&mut self, now: Instant) {
         self.started_at.get_or_insert(now);
+        let is_another = self
+            .round_began_at
+            .is_none_or(|began_at| now.saturating_duration_since(began_at) >= ROUND);
+        if self.is_partner_checking && is_another {
+            self.rounds = self.rounds.saturating_add(1);
+            self.round_began_at = Some(now);
+        }
+    }
+
+    /// A check of the partner came, whatever way.
+    pub(super) fn on_check_of_partner(&mut self) {
+        self.is_partner_checking = true;
     }
 
     /// An answer came through a relay.
@@ -57,9 +77,13 @@ impl RelayGate {
         if self.has_all_candidates && !self.has_direct_candidate {
             return true;
         }
-        let wait = self.round_trip.map_or(LONGEST_WAIT, |round_trip| {
-            (ROUND_TRIPS * round_trip).clamp(SHORTEST_WAIT, LONGEST_WAIT)
-        });
+        let has_had_chances = self.rounds >= ROUNDS;
+        let wait = self
+            .round_trip
+            .filter(|_| has_had_chances)
+            .map_or(LONGEST_WAIT, |round_trip| {
+                (ROUND_TRIPS * round_trip).clamp(SHORTEST_WAIT, LONGEST_WAIT)
+            });
         self.started_at
             .is_some_and(|start| now.saturating_duration_since(start) >= wait)
     }
@@ -80,7 +104,10 @@ mod tests {
         gate.on_remote_candidate(true);
         gate.on_end_of_candidates();
         gate.on_check(start);
-        gate.on_check(start + ms(20));
+        gate.on_check_of_partner();
+        for round in 1..=4 {
+            gate.on_check(start + round * ms(20));
+        }
         if let Some(round_trip) = round_trip {
             gate.on_round_trip(ms(round_trip));
         }
@@ -94,6 +121,27 @@ mod tests {
         assert_eq!(opens_after(Some(80)), ms(240));
         assert_eq!(opens_after(Some(300)), LONGEST_WAIT);
         assert_eq!(opens_after(None), LONGEST_WAIT);
+    }
+
+    #[test]
+    fn time_in_which_nobody_could_check_does_not_count() {
+        let start = Instant::now();
+        let mut gate = RelayGate::default();
+        gate.on_remote_candidate(false);
+        gate.on_round_trip(ms(1));
+        for pair in 0..4 {
+            gate.on_check(start + ms(pair));
+        }
+        assert!(!gate.is_open(start + ms(200)), "the partner sleeps");
+        gate.on_check_of_partner();
+        for round in 0..3 {
+            for pair in 0..4 {
+                gate.on_check(start + ms(200 + 20 * round + pair));
+            }
+        }
+        assert!(!gate.is_open(start + ms(260)), "three rounds");
+        gate.on_check(start + ms(260));
+        assert!(gate.is_open(start + ms(260)));
     }
 
     #[test]
