@@ -5,6 +5,7 @@ mod frame;
 pub mod h264;
 pub mod jitter_buffer;
 mod playout;
+mod playout_delay;
 mod scale;
 mod test_pattern;
 
@@ -12,5 +13,6 @@ pub use convert::to_rgba;
 pub use frame::{EncodedFrame, InvalidFrame, VideoFrame};
 pub use jitter_buffer::{AssembledFrame, Config, Counters, Input, JitterBuffer, Output};
 pub use playout::Playout;
+pub use playout_delay::PlayoutDelay;
 pub use scale::Scaler;
 pub use test_pattern::{Mark, TestPattern, read_mark};

@@ -22,11 +22,15 @@ struct Sound {
 impl Synchronizer {
     /// Sound older than this says nothing: the other side is muted, and pictures need not wait.
     const MAX_SOUND_AGE: Duration = Duration::from_secs(1);
-    /// Sound never waits longer for pictures: conversation matters more than lips.
-    pub const MAX_SOUND_DELAY: Duration = Duration::from_millis(200);
-    /// The delay of sound changes by at most [`Self::STEP`] in this time, so that nobody hears it.
+    /// Sound never waits longer for pictures: conversation matters more than lips. Pictures that are repaired over a long path are
+    /// late by a round trip.
+    pub const MAX_SOUND_DELAY: Duration = Duration::from_millis(400);
+    /// The delay of sound changes by at most [`Self::STEP`] in this time, so that nobody hears it, and by [`Self::LARGE_STEP`] while
+    /// it is wrong by more than [`Self::LARGE_ERROR_S`].
     const STEP_INTERVAL: Duration = Duration::from_secs(1);
     const STEP: Duration = Duration::from_millis(20);
+    const LARGE_STEP: Duration = Duration::from_millis(60);
+    const LARGE_ERROR_S: f64 = 0.1;
     /// Smaller errors are left alone: people notice 40 ms.
     const TOLERANCE_S: f64 = 0.02;
     /// How much of the past one picture overrides in the average.
@@ -90,7 +94,13 @@ impl Synchronizer {
             return;
         }
         self.adjusted_at = Some(now);
-        let step = Duration::from_secs_f64(self.lateness_s.abs()).min(Self::STEP);
+        let error_s = self.lateness_s.abs();
+        let largest = if error_s > Self::LARGE_ERROR_S {
+            Self::LARGE_STEP
+        } else {
+            Self::STEP
+        };
+        let step = Duration::from_secs_f64(error_s).min(largest);
         if self.lateness_s > Self::TOLERANCE_S {
             self.sound_delay = (self.sound_delay + step).min(Self::MAX_SOUND_DELAY);
         } else if self.lateness_s < -Self::TOLERANCE_S {
@@ -177,6 +187,12 @@ mod tests {
                 "sound {sound}, picture {picture}: {error} ms"
             );
         }
+    }
+
+    #[test]
+    fn sound_follows_pictures_that_are_repaired_over_a_long_path() {
+        let (error, _) = simulate(60, 400, 0);
+        assert!(error.abs() <= 40, "{error} ms");
     }
 
     #[test]
