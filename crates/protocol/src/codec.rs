@@ -171,6 +171,7 @@ impl Wire for PeerMessage {
             | Self::Sending { .. }
             | Self::Direct { .. }
             | Self::Redundancy { .. }
+            | Self::Repair { .. }
             | Self::Bye => Ok(()),
         }
     }

@@ -198,6 +198,8 @@ fn lines() -> Vec<Line> {
         line(None, 40, 0.05, 1.0),
         line(None, 40, 0.1, 1.0),
         line(None, 40, 0.2, 1.0),
+        line(None, 100, 0.05, 1.0),
+        line(None, 300, 0.0, 1.0),
         line(None, 300, 0.05, 1.0),
         line(Some(300), 40, 0.0, 1.0),
         line(Some(700), 40, 0.0, 1.0),
