@@ -52,7 +52,17 @@ fn main() {
             has_copies,
             protection,
         };
-        for (name, means) in [("and RLC", means(true, true, Some(Code::SlidingWindow)))] {
+        for (name, means) in [
+            ("retransmission", means(false, false, None)),
+            ("and a delay", means(true, false, None)),
+            ("and copies", means(true, true, None)),
+            ("packets twice", means(true, true, Some(Code::Repetition))),
+            ("code of a frame", means(true, true, Some(Code::Frame))),
+            (
+                "sliding window",
+                means(true, true, Some(Code::SlidingWindow)),
+            ),
+        ] {
             let runs = (1..=SEEDS).map(|seed| run(scenario, means, TIME, seed));
             let runs: Vec<_> = runs.collect();
             let mean = |of: &dyn Fn(&repair_lab::Outcome) -> f64| {

@@ -156,6 +156,7 @@ impl Wire for PeerMessage {
         "sending",
         "direct",
         "redundancy",
+        "repair",
         "description",
         "candidate",
         "bye",

@@ -24,6 +24,10 @@ use crate::stats::RoundTrip;
 /// The round trip before one was measured: neither neighbours nor another continent.
 const USUAL_ROUND_TRIP: Duration = Duration::from_millis(50);
 
+/// Sound is not asked for over longer paths: it would have to wait for the answer, and pictures for it. In-band FEC bridges what is
+/// lost within 20 ms.
+const LONGEST_FOR_SOUND: Duration = Duration::from_millis(80);
+
 /// An interceptor for the slot `NackGenerator`.
 pub(crate) struct NackGenerator {
     /// Names us in our requests (RFC 4585 section 6.1).
@@ -42,6 +46,7 @@ pub(crate) struct NackGenerator {
 #[derive(Debug, Default)]
 struct Inbound {
     missing: MissingPackets,
+    is_sound: bool,
     /// From the first repair packet on.
     decoder: Option<RlcDecoder>,
     /// The last one that came, for retransmissions, which have another.
@@ -149,7 +154,11 @@ impl NackGenerator {
         let mut requests: Vec<(u32, Vec<u16>)> = self
             .streams
             .iter_mut()
-            .map(|(ssrc, stream)| (*ssrc, stream.missing.due(now, round_trip)))
+            .map(|(ssrc, stream)| {
+                let due = stream.missing.due(now, round_trip);
+                let is_too_far = stream.is_sound && round_trip > LONGEST_FOR_SOUND;
+                (*ssrc, if is_too_far { Vec::new() } else { due })
+            })
             .filter(|(_, due)| !due.is_empty())
             .collect();
         requests.sort_unstable_by_key(|(ssrc, _)| *ssrc);
@@ -229,7 +238,7 @@ impl Interceptor for NackGenerator {
         if !takes_nack || self.repairs.contains(&info.ssrc) {
             return;
         }
-        self.streams.entry(info.ssrc).or_default();
+        self.streams.entry(info.ssrc).or_default().is_sound = info.mime_type.starts_with("audio/");
         if let Some(repair) = info.ssrc_rtx {
             self.repaired.insert(repair, info.ssrc);
             self.repairs.insert(repair);
@@ -442,6 +451,23 @@ mod tests {
         receive(&mut generator, REPAIR, 0, b"", start);
         receive(&mut generator, REPAIR, 9, b"\0", start);
         assert_eq!(generator.poll_timeout(), None);
+    }
+
+    #[test]
+    fn sound_is_asked_for_over_short_paths_only() {
+        for (round_trip_ms, is_asked_for) in [(40, true), (200, false)] {
+            let start = Instant::now();
+            let at = |ms| start + Duration::from_millis(ms);
+            let mut generator = bound();
+            generator.streams.entry(PRIMARY).or_default().is_sound = true;
+            generator
+                .round_trip
+                .set(Duration::from_millis(round_trip_ms));
+            receive(&mut generator, PRIMARY, 5, b"a", at(0));
+            receive(&mut generator, PRIMARY, 7, b"c", at(0));
+            assert_eq!(requests(&mut generator, at(5)).is_empty(), !is_asked_for);
+            assert!(generator.poll_timeout() > Some(at(5)), "it rests");
+        }
     }
 
     #[test]

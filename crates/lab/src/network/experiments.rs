@@ -54,7 +54,14 @@ pub enum Experiment {
     /// Network lab: calls over a long line that loses packets.
     Loss(Common),
     /// Network lab: pictures on lines that are thin, long or lossy.
-    Pictures(Common),
+    Pictures {
+        /// What all experiments understand.
+        #[command(flatten)]
+        common: Common,
+        /// Only lines whose name in the table contains this; may be repeated.
+        #[arg(long)]
+        only: Vec<String>,
+    },
     /// Network lab: a Chromium calls a headless stranger and is called by it.
     Interop(Common),
 }
@@ -86,7 +93,7 @@ pub fn run(experiment: &Experiment) -> anyhow::Result<u8> {
         Experiment::Next(common) => next::run(common, &mut verdicts)?,
         Experiment::ServerDeath(common) => server_death::run(common, &mut verdicts)?,
         Experiment::Loss(common) => loss::run(common, &mut verdicts)?,
-        Experiment::Pictures(common) => pictures::run(common, &mut verdicts)?,
+        Experiment::Pictures { common, only } => pictures::run(common, only, &mut verdicts)?,
         Experiment::Interop(common) => interop::run(common, &mut verdicts)?,
         Experiment::Network(common) => {
             matrix::run(common, &[], &mut verdicts)?;
@@ -95,7 +102,7 @@ pub fn run(experiment: &Experiment) -> anyhow::Result<u8> {
             next::run(common, &mut verdicts)?;
             server_death::run(common, &mut verdicts)?;
             loss::run(common, &mut verdicts)?;
-            pictures::run(common, &mut verdicts)?;
+            pictures::run(common, &[], &mut verdicts)?;
         }
     }
     Ok(verdicts.end())

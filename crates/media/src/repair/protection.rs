@@ -11,6 +11,7 @@ pub struct Protection {
     round_trip: Duration,
     /// The share of packets that is lost, on average over [`Self::MEMORY`].
     loss_ratio: f64,
+    began_at: Option<Instant>,
     updated_at: Option<Instant>,
     /// Whether the partner can make use of repair packets.
     has_decoder: bool,
@@ -30,9 +31,10 @@ impl Protection {
     const NO_LOSS: f64 = 0.0025;
     /// Over which time losses are averaged. Shorter follows chance, longer is late.
     const MEMORY: Duration = Duration::from_secs(2);
+    const LEAST_MEMORY: Duration = Duration::from_millis(300);
     /// Repair packets for each packet: that many, and for each lost one so many more. The more the sooner a loss is made good; below
     /// two for each lost one most of the losses wait for a retransmission after all (`docs/repair.md`).
-    const BASE_RATIO: f64 = 0.06;
+    const BASE_RATIO: f64 = 0.08;
     const RATIO_PER_LOSS: f64 = 3.0;
     const MAX_RATIO: f64 = 0.75;
     /// What is sent again beside that much protection, for each lost packet.
@@ -67,7 +69,10 @@ impl Protection {
         };
         let before = self.updated_at.replace(now).unwrap_or(now);
         let elapsed = now.saturating_duration_since(before);
-        let weight = 1.0 - (-elapsed.as_secs_f64() / Self::MEMORY.as_secs_f64()).exp();
+        // At the beginning there is less to remember.
+        let age = now.saturating_duration_since(*self.began_at.get_or_insert(now));
+        let memory = age.clamp(Self::LEAST_MEMORY, Self::MEMORY);
+        let weight = 1.0 - (-elapsed.as_secs_f64() / memory.as_secs_f64()).exp();
         self.loss_ratio += (loss_ratio - self.loss_ratio) * weight;
         self.round_trip = round_trip;
         self.is_on = if self.is_on {

@@ -20,6 +20,9 @@ struct Sound {
 }
 
 impl Synchronizer {
+    /// Pictures are shown so much before their sound is heard: half of what nobody notices, and that much less latency where sound
+    /// takes longer than pictures.
+    const LEAD: Duration = Duration::from_millis(25);
     /// Sound older than this says nothing: the other side is muted, and pictures need not wait.
     const MAX_SOUND_AGE: Duration = Duration::from_secs(1);
     /// Sound never waits longer for pictures: conversation matters more than lips. Pictures that are repaired over a long path are
@@ -80,7 +83,7 @@ impl Synchronizer {
         let lateness_s = signed_seconds(play_at, now);
         self.lateness_s += (lateness_s.clamp(-1.0, 1.0) - self.lateness_s) * Self::GAIN;
         self.adjust_sound(now);
-        Some(play_at)
+        Some(play_at.checked_sub(Self::LEAD).unwrap_or(play_at))
     }
 
     /// How much longer than it needs for itself sound should wait, so that pictures can keep up. Changes slowly.
@@ -163,7 +166,7 @@ mod tests {
     #[test]
     fn a_picture_that_is_early_waits_for_its_sound() {
         let (error, synchronizer) = simulate(120, 40, 0);
-        assert_eq!(error, 0);
+        assert_eq!(error, -25, "a little before it");
         assert_eq!(synchronizer.sound_delay(), Duration::ZERO);
     }
 
@@ -226,7 +229,7 @@ mod tests {
         synchronizer.sound_audible(ms(5000), now + ms(100));
         assert_eq!(
             synchronizer.picture_decoded(ms(5020), now),
-            Some(now + ms(120))
+            Some(now + ms(120) - Synchronizer::LEAD)
         );
         assert_eq!(
             synchronizer.picture_decoded(ms(7000), now + ms(2000)),
@@ -243,7 +246,7 @@ mod tests {
         synchronizer.sound_audible(ms(900_000), now + ms(20));
         assert_eq!(
             synchronizer.picture_decoded(ms(900_010), now + ms(20)),
-            Some(now + ms(30))
+            Some(now + ms(30) - Synchronizer::LEAD)
         );
     }
 }

@@ -47,13 +47,13 @@ impl PlayoutDelay {
     /// No frame waits longer.
     pub const MAX: Duration = Duration::from_secs(1);
     /// How far back lateness is looked at. Shorter forgets what happens rarely, longer lets a call wait when all is well again.
-    pub const WINDOW: Duration = Duration::from_secs(20);
+    pub const WINDOW: Duration = Duration::from_secs(12);
 
     /// Pauses up to this, beyond the time between two frames, are left alone: a retransmission over a short path, or the time that
     /// a large frame takes. Three frames of thirty in a second.
     const TOLERATED_PAUSE_US: i64 = 80_000;
     /// What a standstill costs: a hundredth of the time is as bad as so many hundredths of this as delay.
-    const STANDSTILL_PRICE_US: i64 = 8_000_000;
+    const STANDSTILL_PRICE_US: i64 = 9_000_000;
     /// A cheaper delay must be cheaper by this, or it would change all the time.
     const LEAST_GAIN_US: i64 = 10_000;
     /// Delays are tried in steps of this.
@@ -61,13 +61,13 @@ impl PlayoutDelay {
     /// How often they are tried.
     const REVIEW_INTERVAL_US: i64 = 250_000;
     /// With less than this behind it, one standstill at the beginning would weigh too much.
-    const LEAST_SPAN_US: i64 = 15_000_000;
+    const LEAST_SPAN_US: i64 = 12_000_000;
     /// How many microseconds the delay may grow and shrink in a millisecond while frames come in time: pictures are then shown by a
-    /// fifth slower, or by a twentieth faster, which nobody sees.
+    /// fifth slower, or by a tenth faster, which nobody sees.
     const RISE_US_PER_MS: i64 = 200;
-    const FALL_US_PER_MS: i64 = 50;
+    const FALL_US_PER_MS: i64 = 100;
     /// Frames that are looked at: [`Self::WINDOW`] at 60 in a second.
-    const MAX_FRAMES: usize = 1200;
+    const MAX_FRAMES: usize = 720;
     /// Media time that leaves arrival by more than this is another clock.
     const CLOCK_JUMP_US: i64 = 5_000_000;
     const MAX_US: i64 = Self::MAX.as_micros() as i64;
@@ -185,7 +185,7 @@ impl PlayoutDelay {
             (Some(first), Some(last)) => last.ready_us - first.ready_us,
             _ => 0,
         };
-        // Microseconds times ten seconds fit thousands of times.
+        // In milliseconds, so that the product has room.
         pauses_us * (Self::STANDSTILL_PRICE_US / 1000) / (span_us.max(Self::LEAST_SPAN_US) / 1000)
     }
 
