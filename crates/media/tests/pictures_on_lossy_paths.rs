@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use repair_lab::{Code, Means, Outcome, Scenario, run};
 
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_mins(1);
 
 const fn ms(value: u64) -> Duration {
     Duration::from_millis(value)

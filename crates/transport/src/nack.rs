@@ -123,29 +123,29 @@ impl NackGenerator {
         true
     }
 
-    /// Passes on what was given back.
-    fn take_recovered(&mut self, now: Instant) {
-        for (ssrc, stream) in &mut self.streams {
-            while let Some(packet) = stream.poll_recovered(now) {
-                let header = rtc::rtp::Header {
-                    version: 2,
-                    ssrc: *ssrc,
-                    marker: packet.marker,
-                    payload_type: packet.payload_type,
-                    sequence_number: packet.sequence_number,
-                    timestamp: packet.timestamp,
-                    ..rtc::rtp::Header::default()
-                };
-                let payload = packet.payload;
-                self.reads.push_back(TaggedPacket {
-                    now,
-                    transport: TransportContext::default(),
-                    message: AttributedPacket::new(Packet::Rtp(rtc::rtp::Packet {
-                        header,
-                        payload,
-                    })),
-                });
-            }
+    /// Passes on what a packet of this stream, or one that repairs it, has given back.
+    fn take_recovered(&mut self, ssrc: u32, now: Instant) {
+        let primary = self.repaired.get(&ssrc).copied().unwrap_or(ssrc);
+        let Some(stream) = self.streams.get_mut(&primary) else {
+            return;
+        };
+        while let Some(packet) = stream.poll_recovered(now) {
+            let header = rtc::rtp::Header {
+                version: 2,
+                ssrc: primary,
+                marker: packet.marker,
+                payload_type: packet.payload_type,
+                sequence_number: packet.sequence_number,
+                timestamp: packet.timestamp,
+                ..rtc::rtp::Header::default()
+            };
+            let payload = packet.payload;
+            let packet = Packet::Rtp(rtc::rtp::Packet { header, payload });
+            self.reads.push_back(TaggedPacket {
+                now,
+                transport: TransportContext::default(),
+                message: AttributedPacket::new(packet),
+            });
         }
     }
 
@@ -187,14 +187,16 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for NackGenerator {
 
     fn handle_read(&mut self, packet: TaggedPacket) -> Result<(), Error> {
         let now = packet.now;
-        let goes_on = match &packet.message.packet {
-            Packet::Rtp(rtp) => self.on_rtp(rtp, now),
-            _ => true,
+        let (ssrc, goes_on) = match &packet.message.packet {
+            Packet::Rtp(rtp) => (Some(rtp.header.ssrc), self.on_rtp(rtp, now)),
+            _ => (None, true),
         };
         if goes_on {
             self.reads.push_back(packet);
         }
-        self.take_recovered(now);
+        if let Some(ssrc) = ssrc {
+            self.take_recovered(ssrc, now);
+        }
         Ok(())
     }
 
@@ -392,26 +394,25 @@ mod tests {
         let mut encoder = RlcEncoder::new();
         let mut repair_number = 0;
         let mut received = Vec::new();
-        for number in 0..12_u16 {
+        for number in 0..32_u16 {
+            let now = at(10 * u64::from(number));
             let packet = rtp(PRIMARY, number, vec![], Bytes::from(vec![number as u8; 50]));
-            encoder.push(source(&packet.header, number, &packet.payload), start);
-            if number != 9 {
-                received.extend(handle(&mut generator, packet, at(u64::from(number))));
+            encoder.push(source(&packet.header, number, &packet.payload), now);
+            if number != 29 {
+                received.extend(handle(&mut generator, packet, now));
             }
             if number % 4 == 3 {
-                let repair = encoder.repair(Duration::from_secs(1), start).unwrap();
+                let repair = encoder.repair(Duration::from_millis(100), now).unwrap();
                 let packet = rtp(REPAIR, repair_number, vec![PRIMARY], repair);
                 repair_number += 1;
-                received.extend(handle(&mut generator, packet, at(u64::from(number))));
+                received.extend(handle(&mut generator, packet, now));
             }
         }
-        let numbers: Vec<u16> = received
-            .iter()
-            .map(|packet| packet.header.sequence_number)
-            .collect();
-        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 9]);
+        let numbers = received.iter().map(|packet| packet.header.sequence_number);
+        let expected: Vec<u16> = (0..29).chain([30, 31, 29]).collect();
+        assert_eq!(numbers.collect::<Vec<_>>(), expected);
         assert!(received.iter().all(|packet| packet.header.ssrc == PRIMARY));
-        assert_eq!(received[11].payload, [9; 50][..]);
+        assert_eq!(received[31].payload, [29; 50][..]);
         assert!(requests(&mut generator, at(1000)).is_empty());
     }
 

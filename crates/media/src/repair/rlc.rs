@@ -5,7 +5,7 @@
 //! window, so that a few of them are enough, and they help within a frame or two. Arithmetic is in GF(2⁸), so that sums of
 //! packets are as long as packets.
 //!
-//! The coding is that of RFC 8681 with m = 8 and full density, and coefficients by TinyMT32 (RFC 8682). The packet format is ours:
+//! The coding is that of RFC 8681 with m = 8 and full density, and coefficients by `TinyMT32` (RFC 8682). The packet format is ours:
 //! RFC 8681 has none for RTP.
 
 mod coefficients;

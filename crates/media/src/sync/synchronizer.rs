@@ -229,7 +229,7 @@ mod tests {
         synchronizer.sound_audible(ms(5000), now + ms(100));
         assert_eq!(
             synchronizer.picture_decoded(ms(5020), now),
-            Some(now + ms(120) - Synchronizer::LEAD)
+            Some(now + ms(95))
         );
         assert_eq!(
             synchronizer.picture_decoded(ms(7000), now + ms(2000)),
@@ -246,7 +246,7 @@ mod tests {
         synchronizer.sound_audible(ms(900_000), now + ms(20));
         assert_eq!(
             synchronizer.picture_decoded(ms(900_010), now + ms(20)),
-            Some(now + ms(30) - Synchronizer::LEAD)
+            Some(now + ms(5))
         );
     }
 }

@@ -43,7 +43,7 @@ pub struct Means {
 pub enum Code {
     /// Those of the last moments.
     SlidingWindow,
-    /// Those of the last frame only: what a block code or FlexFEC with the best of masks could do at most.
+    /// Those of the last frame only: what a block code or `FlexFEC` with the best of masks could do at most.
     Frame,
     /// One packet each: the packets of a frame twice, in turn.
     Repetition,

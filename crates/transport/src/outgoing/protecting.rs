@@ -1,7 +1,7 @@
 //! Repair packets for pictures, and second copies of what is sent again.
 //!
 //! A repair packet (`media::repair::rlc`) travels on the stream of retransmissions (RFC 4588), which each side knows anyway, and
-//! names the stream that it protects as its one contributing source (CSRC), as FlexFEC does (RFC 8627 section 4.2.1). No
+//! names the stream that it protects as its one contributing source (CSRC), as `FlexFEC` does (RFC 8627 section 4.2.1). No
 //! retransmission has one. It is sent only to a partner that has said that it can make use of it: others would take it for a
 //! retransmission.
 

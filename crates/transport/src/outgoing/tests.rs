@@ -275,7 +275,8 @@ fn a_probe_is_filled_with_what_was_sent() {
 fn lose(outgoing: &mut Outgoing, now: Instant) {
     outgoing.parts.round_trip.set(ms(300));
     for second in 0..10 {
-        let at = now - Duration::from_secs(10 - second);
+        let ago = Duration::from_secs(10 - second);
+        let at = now.checked_sub(ago).unwrap();
         outgoing.protecting.update(true, 0.1, ms(300), at);
     }
 }

@@ -1,6 +1,6 @@
 //! The numbers that packets are multiplied with: both sides make them from the key (RFC 8681 section 3.6).
 
-/// The pseudo-random generator TinyMT32 with the parameters of RFC 8682.
+/// The pseudo-random generator `TinyMT32` with the parameters of RFC 8682.
 #[derive(Debug, Clone)]
 struct TinyMt32 {
     status: [u32; 4],

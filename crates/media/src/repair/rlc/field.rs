@@ -60,14 +60,16 @@ fn multiples(factor: u8) -> [u8; 256] {
 pub(super) fn add_multiple(sum: &mut [u8], factor: u8, data: &[u8]) {
     match factor {
         0 => {}
-        1 => sum
-            .iter_mut()
-            .zip(data)
-            .for_each(|(sum, byte)| *sum ^= byte),
+        1 => {
+            for (sum, byte) in sum.iter_mut().zip(data) {
+                *sum ^= byte;
+            }
+        }
         _ => {
             let row = multiples(factor);
-            let bytes = sum.iter_mut().zip(data);
-            bytes.for_each(|(sum, byte)| *sum ^= row[usize::from(*byte)]);
+            for (sum, byte) in sum.iter_mut().zip(data) {
+                *sum ^= row[usize::from(*byte)];
+            }
         }
     }
 }
@@ -75,8 +77,9 @@ pub(super) fn add_multiple(sum: &mut [u8], factor: u8, data: &[u8]) {
 /// Multiplies all of `data` with `factor`.
 pub(super) fn scale(data: &mut [u8], factor: u8) {
     let row = multiples(factor);
-    data.iter_mut()
-        .for_each(|byte| *byte = row[usize::from(*byte)]);
+    for byte in data {
+        *byte = row[usize::from(*byte)];
+    }
 }
 
 #[cfg(test)]

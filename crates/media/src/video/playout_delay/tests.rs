@@ -32,9 +32,9 @@ fn play(
 /// The share of time in pauses of 200 ms and more.
 fn frozen(played: &[(Duration, Duration)]) -> f64 {
     let (first, last) = (played[0].1, played[played.len() - 1].1);
-    let gaps = played.windows(2).map(|pair| pair[1].1 - pair[0].1);
+    let gaps = played.windows(2).map(|pair| pair[1].1.abs_diff(pair[0].1));
     let frozen: Duration = gaps.filter(|gap| *gap >= ms(200)).sum();
-    frozen.as_secs_f64() / (last - first).as_secs_f64()
+    frozen.as_secs_f64() / last.abs_diff(first).as_secs_f64()
 }
 
 /// Every so often a frame takes longer.
@@ -95,7 +95,9 @@ fn no_pause_is_seen_while_the_delay_moves() {
     let mut delay = PlayoutDelay::new();
     let transit = now_and_then(900, 15, 150, 460).chain(std::iter::repeat_n(150, 1500));
     let played = play(&mut delay, start, 0, transit);
-    let gaps = played[150..].windows(2).map(|pair| pair[1].1 - pair[0].1);
+    let gaps = played[150..]
+        .windows(2)
+        .map(|pair| pair[1].1.abs_diff(pair[0].1));
     for (gap, number) in gaps.zip(150..) {
         assert!(gap <= ms(INTERVAL_MS + 80), "frame {number}: {gap:?}");
     }
