@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::video::EncodedFrame;
+use crate::video::{EncodedFrame, h264};
 
 const fn ms(value: u64) -> Duration {
     Duration::from_millis(value)
@@ -39,6 +39,7 @@ impl Sender {
         self.frames += 1;
         let timestamp = self.frames * 2970;
         let frame = EncodedFrame {
+            codec: VideoCodec::H264,
             data: data.into(),
             is_keyframe,
             timestamp,
@@ -48,6 +49,7 @@ impl Sender {
         let packets = payloads.into_iter().enumerate().map(|(index, payload)| {
             self.sequence_number = self.sequence_number.wrapping_add(1);
             RtpPacket {
+                codec: Codec::Video(frame.codec),
                 sequence_number: self.sequence_number.wrapping_sub(1),
                 timestamp,
                 marker: index == last,
