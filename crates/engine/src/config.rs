@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use devices::{AudioSink, AudioSource, CameraSettings, VideoSource};
 use voice::VoiceConfig;
 
+use crate::VideoCodecs;
+
 /// What an [`crate::Engine`] starts with. Commands change most of it later.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -20,6 +22,8 @@ pub struct Config {
     pub picture: CameraSettings,
     /// The most at which pictures are encoded, in bits per second. They follow what the path takes.
     pub video_bps: u32,
+    /// Which codecs pictures may be sent in.
+    pub video_codecs: VideoCodecs,
     /// The bitrate at which sound is encoded, in bits per second. Opus speaks clearly from about 24,000 on.
     pub audio_bps: u32,
     /// How the voice in a microphone is cleaned: echo cancellation, noise suppression, gain control. Files and tones are sent
@@ -41,6 +45,7 @@ impl Default for Config {
             speaker: AudioSink::default(),
             picture: CameraSettings::default(),
             video_bps: 2_000_000,
+            video_codecs: VideoCodecs::default(),
             audio_bps: 32_000,
             voice: VoiceConfig::default(),
             shield: false,

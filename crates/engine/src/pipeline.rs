@@ -1,5 +1,6 @@
 //! The four media paths, each one readable loop of calls: what happens to a frame is decided in `media` and `codecs`.
 
+mod codec_choice;
 mod encoding;
 mod played;
 mod receive_audio;
@@ -8,6 +9,7 @@ mod send_audio;
 mod send_video;
 mod video_rate;
 
+pub(crate) use encoding::SentPictures;
 pub(crate) use played::Played;
 pub(crate) use receive_audio::{Playback, ReceiveAudio};
 pub(crate) use receive_video::ReceiveVideo;
