@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use devices::{AudioSink, AudioSource, CameraSettings, VideoSource};
+use media::audio::AudioPlan;
 use voice::VoiceConfig;
 
 use crate::VideoCodecs;
@@ -24,8 +25,9 @@ pub struct Config {
     pub video_bps: u32,
     /// Which codecs pictures may be sent in.
     pub video_codecs: VideoCodecs,
-    /// The bitrate at which sound is encoded, in bits per second. Opus speaks clearly from about 24,000 on.
-    pub audio_bps: u32,
+    /// The most at which a voice is encoded, in bits per second, without what protects it from losses. It follows what the
+    /// path takes; more than [`AudioPlan::BEST_VOICE_BPS`] is not heard.
+    pub voice_bps: u32,
     /// How the voice in a microphone is cleaned: echo cancellation, noise suppression, gain control. Files and tones are sent
     /// as they are.
     pub voice: VoiceConfig,
@@ -46,7 +48,7 @@ impl Default for Config {
             picture: CameraSettings::default(),
             video_bps: 2_000_000,
             video_codecs: VideoCodecs::default(),
-            audio_bps: 32_000,
+            voice_bps: AudioPlan::BEST_VOICE_BPS,
             voice: VoiceConfig::default(),
             shield: false,
             extra_roots: Vec::new(),

@@ -9,7 +9,7 @@ use media::video::{Scaler, VideoCodec, VideoFrame};
 use transport::Peer;
 
 use super::codec_choice::{CodecChoice, Effort};
-use super::video_rate::{self, Rates};
+use super::rates::{self, Rates};
 
 /// The RTP clock rate of video (RFC 6184 section 8.2.1).
 const CLOCK_HZ: u128 = 90_000;
@@ -97,7 +97,7 @@ impl Encoding {
         self.follow(self.rates.video_bps(&budget));
         self.choose(choice);
         let rung = self.rung(frame);
-        if video_rate::is_behind(&budget) || !self.cadence.is_due(frame.captured_at(), rung) {
+        if rates::is_behind(&budget) || !self.cadence.is_due(frame.captured_at(), rung) {
             return Sent::Skipped;
         }
         let size_px = (rung.width_px, rung.height_px);

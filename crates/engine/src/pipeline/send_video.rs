@@ -14,7 +14,7 @@ use transport::Peer;
 
 use super::codec_choice::CodecChoice;
 use super::encoding::{Encoding, Link, Sent, SentPictures};
-use super::video_rate::Rates;
+use super::rates::Rates;
 use super::{Wake, lock};
 use crate::VideoCodecs;
 

@@ -442,14 +442,17 @@ fn av1_packets(start: Instant, first: u16, number: u32, is_keyframe: bool) -> Ve
     };
     let payloads = VideoCodec::packetize(&frame, 1000);
     assert_eq!(payloads.len(), 3);
-    let packets = payloads.into_iter().zip(0..).map(|(payload, index)| RtpPacket {
-        codec: Codec::Video(frame.codec),
-        sequence_number: first + index,
-        timestamp: frame.timestamp,
-        marker: index == 2,
-        payload,
-        arrived_at: start + ms(33) * number,
-    });
+    let packets = payloads
+        .into_iter()
+        .zip(0..)
+        .map(|(payload, index)| RtpPacket {
+            codec: Codec::Video(frame.codec),
+            sequence_number: first + index,
+            timestamp: frame.timestamp,
+            marker: index == 2,
+            payload,
+            arrived_at: start + ms(33) * number,
+        });
     packets.collect()
 }
 
@@ -501,7 +504,10 @@ fn a_keyframe_of_av1_whose_beginning_comes_last_is_waited_for() {
 fn a_frame_of_av1_that_is_no_keyframe_is_not_kept_while_one_is_needed() {
     let start = simulation::start();
     let mut buffer = JitterBuffer::new(Config::default());
-    assert_eq!(outputs(&mut buffer, av1_packets(start, 100, 1, false)), [None]);
+    assert_eq!(
+        outputs(&mut buffer, av1_packets(start, 100, 1, false)),
+        [None]
+    );
     assert_eq!(buffer.len_packets(), 0);
     let key = av1_packets(start, 103, 2, true);
     assert_eq!(outputs(&mut buffer, key), [Some((2, true))]);
