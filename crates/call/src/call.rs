@@ -188,7 +188,10 @@ impl Call {
                 self.send(ClientMessage::Leave { room: Some(room) });
             }
             Some(room) => {
-                self.send(ClientMessage::Next { room: Some(room) });
+                self.send(ClientMessage::Next {
+                    room: Some(room),
+                    offer: None,
+                });
                 self.expect_answer(Some(room), now);
             }
             None => self.ask(now),
@@ -252,6 +255,7 @@ impl Call {
         self.send(ClientMessage::Join {
             interests,
             language,
+            offer: None,
         });
         self.expect_answer(None, now);
     }

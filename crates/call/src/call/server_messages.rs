@@ -74,6 +74,7 @@ impl Call {
                 interests,
                 ice_servers,
                 path_policy,
+                ..
             } => {
                 self.on_matched(room, role, interests.into(), ice_servers, path_policy, now);
             }

@@ -62,14 +62,14 @@ impl StrictServer {
             return;
         }
         match message {
-            ClientMessage::Hello { .. } | ClientMessage::Prepare => {
+            ClientMessage::Hello { .. } | ClientMessage::Prepare | ClientMessage::Offer { .. } => {
                 panic!("{id:?}: a call leaves {message:?} to the shell")
             }
             ClientMessage::Join { .. } => {
                 self.leave_room(id, LeaveReason::Next);
                 self.wait(id, random);
             }
-            ClientMessage::Next { room } => {
+            ClientMessage::Next { room, .. } => {
                 let room = room.unwrap_or_else(|| panic!("{id:?}: next without a room"));
                 let is_outside = self.connections[&id].room.is_none();
                 let was_there = self.take_leave(id, room, LeaveReason::Next);
@@ -160,6 +160,8 @@ impl StrictServer {
                 interests: Vec::new(),
                 ice_servers: Vec::new(),
                 path_policy: protocol::PathPolicy::Any,
+                offer: None,
+                handed_over: None,
             };
             self.outbox.push((member, matched));
         }
