@@ -8,19 +8,15 @@
 use std::time::{Duration, Instant};
 
 use codecs::{OpusDecoder, OpusEncoder};
-use media::audio::{AudioPlan, FRAME_SAMPLES, Resampler, SAMPLE_RATE_HZ, opus_packet_redundancy};
+use media::audio::{AudioPlan, FRAME_SAMPLES, opus_packet_redundancy};
 use simulation::Random;
 
-/// PESQ is made for 8 to 12 seconds.
-const PIECE_SECONDS: usize = 8;
-const RATE_HZ: u32 = 16_000;
+mod speech;
 
 fn main() {
-    let Some(path) = std::env::args().skip(1).find(|arg| !arg.starts_with('-')) else {
-        println!("which speech? give the path of a .wav file of {PIECE_SECONDS} s or more");
+    let Some(speech) = speech::of_arguments() else {
         return;
     };
-    let speech = read(&path);
     let plan = |kbps: u32, loss: f32, fec: bool, dred_ms: u64| AudioPlan {
         bitrate_bps: kbps * 1000,
         expected_loss_ratio: loss,
@@ -124,7 +120,7 @@ fn run(speech: &[f32], plan: &AudioPlan, loss_ratio: f32, burst: usize) -> Outco
         heard.extend(decoded.expect("our own packets can be decoded"));
     }
     outcome.decode = began_at.elapsed() / packets.len() as u32;
-    outcome.score = score(speech, &heard);
+    outcome.score = speech::score(speech, &heard);
     outcome
 }
 
@@ -141,49 +137,4 @@ fn losses(count: usize, ratio: f32, burst: usize) -> Vec<bool> {
         number += 1;
     }
     lost
-}
-
-/// The mean over all pieces.
-fn score(said: &[f32], heard: &[f32]) -> f32 {
-    let (said, heard) = (to_pcm(said), to_pcm(heard));
-    let piece_len = PIECE_SECONDS * RATE_HZ as usize;
-    let pieces = said
-        .chunks_exact(piece_len)
-        .zip(heard.chunks_exact(piece_len));
-    let scores: Vec<f32> = pieces
-        .map(|(said, heard)| pesq::pesq_wb(said, heard).expect("there is speech in each piece"))
-        .collect();
-    scores.iter().sum::<f32>() / scores.len() as f32
-}
-
-fn to_pcm(samples: &[f32]) -> Vec<i16> {
-    let mut resampler = Resampler::new(SAMPLE_RATE_HZ, RATE_HZ).expect("a common rate");
-    let mut resampled = Vec::new();
-    resampler.push(samples, &mut resampled);
-    let to_i16 = |sample: &f32| (sample.clamp(-1.0, 1.0) * 32_767.0) as i16;
-    resampled.iter().map(to_i16).collect()
-}
-
-/// Mono at 48 kHz.
-fn read(path: &str) -> Vec<f32> {
-    let mut reader = hound::WavReader::open(path).expect("the file is a .wav file");
-    let spec = reader.spec();
-    let samples: Vec<f32> = match spec.sample_format {
-        hound::SampleFormat::Float => reader
-            .samples::<f32>()
-            .map(Result::unwrap_or_default)
-            .collect(),
-        hound::SampleFormat::Int => {
-            let full_scale = (1_u64 << (spec.bits_per_sample - 1)) as f32;
-            let samples = reader.samples::<i32>().map(Result::unwrap_or_default);
-            samples.map(|sample| sample as f32 / full_scale).collect()
-        }
-    };
-    let mut mono = Vec::new();
-    media::audio::downmix(&samples, usize::from(spec.channels), &mut mono);
-    let mut resampler =
-        Resampler::new(spec.sample_rate, SAMPLE_RATE_HZ).expect("the rate is supported");
-    let mut speech = Vec::new();
-    resampler.push(&mono, &mut speech);
-    speech
 }

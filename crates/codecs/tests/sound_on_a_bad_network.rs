@@ -50,9 +50,9 @@ fn run(plan: &AudioPlan) -> Heard {
             });
         }
         let pull = buffer.pull(sent_at + DELAY);
-        let is_made = !matches!(pull, Pull::Decode(_) | Pull::Silence);
+        let is_made = !matches!(pull, Pull::Decode { .. } | Pull::Silence);
         let samples = match pull {
-            Pull::Decode(packet) => decoder.decode(&packet).unwrap(),
+            Pull::Decode { packet, .. } => decoder.decode(&packet).unwrap(),
             Pull::Recover(packet) => decoder.decode_fec(&packet).unwrap(),
             Pull::Reconstruct {
                 packet,

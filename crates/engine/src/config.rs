@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use devices::{AudioSink, AudioSource, CameraSettings, VideoSource};
+use media::audio::AudioPlan;
 use voice::VoiceConfig;
 
 /// What an [`crate::Engine`] starts with. Commands change most of it later.
@@ -20,8 +21,9 @@ pub struct Config {
     pub picture: CameraSettings,
     /// The most at which pictures are encoded, in bits per second. They follow what the path takes.
     pub video_bps: u32,
-    /// The bitrate at which sound is encoded, in bits per second. Opus speaks clearly from about 24,000 on.
-    pub audio_bps: u32,
+    /// The most at which a voice is encoded, in bits per second, without what protects it from losses. It follows what the
+    /// path takes; more than [`AudioPlan::BEST_VOICE_BPS`] is not heard.
+    pub voice_bps: u32,
     /// How the voice in a microphone is cleaned: echo cancellation, noise suppression, gain control. Files and tones are sent
     /// as they are.
     pub voice: VoiceConfig,
@@ -41,7 +43,7 @@ impl Default for Config {
             speaker: AudioSink::default(),
             picture: CameraSettings::default(),
             video_bps: 2_000_000,
-            audio_bps: 32_000,
+            voice_bps: AudioPlan::BEST_VOICE_BPS,
             voice: VoiceConfig::default(),
             shield: false,
             extra_roots: Vec::new(),

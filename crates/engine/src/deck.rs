@@ -72,13 +72,14 @@ impl DeviceDeck {
         wake: Wake,
     ) -> Result<Self, EngineError> {
         let camera_slot = PictureSlot::default();
+        let rates = Rates {
+            most_video_bps: config.video_bps,
+            voice_bps: config.voice_bps,
+        };
         let send_video = SendVideo::start(
             Arc::clone(&camera_slot),
             preview,
-            Rates {
-                most_video_bps: config.video_bps,
-                audio_bps: config.audio_bps,
-            },
+            rates,
             config.picture.fps,
             Arc::clone(&wake),
         )
@@ -99,7 +100,7 @@ impl DeviceDeck {
             camera_slot,
             remote,
             send_video,
-            send_audio: SendAudio::new(config.audio_bps, config.voice, playback.played()),
+            send_audio: SendAudio::new(rates, config.voice, playback.played()),
             playback,
             wake,
         };

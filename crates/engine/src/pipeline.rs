@@ -2,18 +2,18 @@
 
 mod encoding;
 mod played;
+mod rates;
 mod receive_audio;
 mod receive_video;
 mod send_audio;
 mod send_video;
-mod video_rate;
 
 pub(crate) use played::Played;
+pub(crate) use rates::Rates;
 pub(crate) use receive_audio::{Playback, ReceiveAudio};
 pub(crate) use receive_video::ReceiveVideo;
 pub(crate) use send_audio::SendAudio;
 pub(crate) use send_video::SendVideo;
-pub(crate) use video_rate::Rates;
 
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};

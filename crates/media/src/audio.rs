@@ -10,6 +10,7 @@ mod opus_packet;
 mod pitch;
 mod plan;
 mod resample;
+mod time_stretch;
 mod tone;
 
 pub use downmix::downmix;
@@ -22,4 +23,5 @@ pub use opus_packet::{OpusRedundancy, opus_packet_redundancy, opus_packet_sample
 pub use pitch::fundamental_hz;
 pub use plan::AudioPlan;
 pub use resample::{Resampler, UnsupportedRate};
+pub use time_stretch::{Stretch, stretch};
 pub use tone::Tone;

@@ -8,7 +8,7 @@ use media::congestion::{Ladder, LadderConfig, LadderInput, Rung};
 use media::video::{Scaler, VideoFrame};
 use transport::Peer;
 
-use super::video_rate::{self, Rates};
+use super::rates::{self, Rates};
 
 /// The RTP clock rate of video (RFC 6184 section 8.2.1).
 const CLOCK_HZ: u128 = 90_000;
@@ -84,7 +84,7 @@ impl Encoding {
         let budget = self.link.peer.budget();
         self.follow(self.rates.video_bps(&budget));
         let rung = self.rung(frame);
-        if video_rate::is_behind(&budget) || !self.cadence.is_due(frame.captured_at(), rung) {
+        if rates::is_behind(&budget) || !self.cadence.is_due(frame.captured_at(), rung) {
             return Sent::Skipped;
         }
         let size_px = (rung.width_px, rung.height_px);

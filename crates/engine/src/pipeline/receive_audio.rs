@@ -8,13 +8,16 @@ use std::time::{Duration, Instant};
 
 use codecs::{CodecError, OpusDecoder};
 use media::RtpPacket;
-use media::audio::{self, FRAME_SAMPLES, JitterBuffer, Pull};
+use media::audio::{self, FRAME_SAMPLES, JitterBuffer, Pull, SAMPLE_RATE_HZ};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::{Played, lock};
 use crate::lip_sync::LipSync;
 use crate::statistics::AudioFigures;
+
+/// How many packets a frame for the speaker may take: the shortest hold 2.5 ms (RFC 6716 section 2.1.4).
+const MAX_PULLS: usize = 8;
 
 /// What the speaker plays from. Outlives calls.
 #[derive(Clone, Default)]
@@ -36,7 +39,7 @@ struct Receiver {
     buffer: JitterBuffer,
     decoder: OpusDecoder,
     lip_sync: Arc<LipSync>,
-    /// Decoded samples of a packet that held more than 20 ms.
+    /// Decoded samples that are not played yet.
     rest: Vec<f32>,
 }
 
@@ -107,9 +110,13 @@ impl Playback {
 
 impl Receiver {
     fn fill(&mut self, samples: &mut [f32; FRAME_SAMPLES], output_latency: Duration) {
-        if self.rest.len() < FRAME_SAMPLES {
-            let now = Instant::now();
-            match self.pull(now, output_latency) {
+        for _ in 0..MAX_PULLS {
+            if self.rest.len() >= FRAME_SAMPLES {
+                break;
+            }
+            // What is decoded now follows what is left.
+            let at = Instant::now() + duration(self.rest.len());
+            match self.pull(at, output_latency) {
                 Ok(decoded) => self.rest.extend(decoded),
                 // A packet that is no Opus sounds like a lost one.
                 Err(error) => {
@@ -124,15 +131,19 @@ impl Receiver {
         self.rest.drain(..available);
     }
 
-    fn pull(&mut self, now: Instant, output_latency: Duration) -> Result<Vec<f32>, CodecError> {
-        match self.buffer.pull(now) {
-            Pull::Decode(packet) => {
+    fn pull(&mut self, at: Instant, output_latency: Duration) -> Result<Vec<f32>, CodecError> {
+        match self.buffer.pull(at) {
+            Pull::Decode { packet, stretch } => {
                 if let Some(timestamp) = self.buffer.last_timestamp() {
-                    let audible_at = now + output_latency;
+                    let audible_at = at + output_latency;
                     let wanted_delay = self.lip_sync.on_sound(timestamp, audible_at);
                     self.buffer.set_wanted_delay(wanted_delay);
                 }
-                self.decoder.decode(&packet)
+                let mut decoded = self.decoder.decode(&packet)?;
+                if let Some(how) = stretch {
+                    audio::stretch(&mut decoded, how);
+                }
+                Ok(decoded)
             }
             Pull::Recover(packet) => self.decoder.decode_fec(&packet),
             Pull::Reconstruct {
@@ -174,6 +185,10 @@ impl Drop for ReceiveAudio {
         self.intake.abort();
         lock(&self.shared.receiver).take();
     }
+}
+
+fn duration(samples: usize) -> Duration {
+    Duration::from_secs_f64(samples as f64 / f64::from(SAMPLE_RATE_HZ))
 }
 
 #[cfg(test)]

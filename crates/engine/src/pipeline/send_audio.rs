@@ -1,8 +1,7 @@
 //! The way of sound out: microphone frame → level → echo canceller and its like → encoder → peer.
 //!
 //! Runs on the microphone's own thread. A muted microphone goes on metering and sends nothing. Outside of calls nothing is
-//! cleaned. How well the sound is
-//! protected follows what the partner misses.
+//! cleaned. How many bits the sound has follows the network, and how well it is protected what the partner misses.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,9 +12,10 @@ use media::audio::{
     AudioFrame, AudioPlan, FRAME_SAMPLES, LevelMeter, MicrophoneNotice, MicrophoneWatch,
     SAMPLE_RATE_HZ,
 };
-use transport::{KindStats, Peer};
+use transport::{Budget, KindStats, Peer};
 use voice::{VoiceConfig, VoiceProcessor};
 
+use super::rates::Rates;
 use super::{Played, lock};
 
 /// The sending half of the sound path.
@@ -29,7 +29,7 @@ struct Shared {
     is_muted: AtomicBool,
     /// The bits of an `f32`.
     level: AtomicU32,
-    voice_bps: u32,
+    rates: Rates,
     network: Mutex<Network>,
     voice: Mutex<VoiceConfig>,
     /// What the speaker is given.
@@ -61,13 +61,13 @@ struct Link {
 }
 
 impl SendAudio {
-    pub(crate) fn new(bitrate_bps: u32, voice: VoiceConfig, played: Played) -> Self {
+    pub(crate) fn new(rates: Rates, voice: VoiceConfig, played: Played) -> Self {
         Self {
             shared: Arc::new(Shared {
                 link: Mutex::new(None),
                 is_muted: AtomicBool::new(false),
                 level: AtomicU32::new(0),
-                voice_bps: bitrate_bps,
+                rates,
                 network: Mutex::default(),
                 voice: Mutex::new(voice),
                 played,
@@ -172,7 +172,7 @@ impl SendAudio {
             if let Some(encoding) = &mut encoding
                 && !is_muted
             {
-                encoding.follow(&shared.plan());
+                encoding.follow(&shared.plan(&encoding.link.peer.budget()));
                 encoding.encode_and_send(&frame);
             }
         }
@@ -198,10 +198,10 @@ impl Network {
 }
 
 impl Shared {
-    fn plan(&self) -> AudioPlan {
+    fn plan(&self, budget: &Budget) -> AudioPlan {
         let network = *lock(&self.network);
         let loss_ratio = network.loss_ratio.unwrap_or(FIRST_LOSS_RATIO);
-        AudioPlan::for_voice(self.voice_bps, loss_ratio, network.partner_wants_dred)
+        (self.rates).audio_plan(budget, loss_ratio, network.partner_wants_dred)
     }
 }
 
@@ -342,6 +342,10 @@ mod tests {
     use super::*;
 
     const FRAME: u32 = FRAME_SAMPLES as u32;
+    const RATES: Rates = Rates {
+        most_video_bps: 2_000_000,
+        voice_bps: 32_000,
+    };
 
     #[test]
     fn timestamps_count_samples_whatever_the_jitter_of_the_capture_times() {
@@ -381,7 +385,7 @@ mod tests {
             echo_cancellation: true,
             ..VoiceConfig::OFF
         };
-        let send = SendAudio::new(32_000, only_echo, played.clone());
+        let send = SendAudio::new(RATES, only_echo, played.clone());
         let mut cleaning = Cleaning::new(&send.shared);
         let mut seed = 1_u32;
         let mut before = [0.0; FRAME_SAMPLES];

@@ -13,7 +13,7 @@ use media::video::VideoFrame;
 use transport::Peer;
 
 use super::encoding::{Encoding, Link, Sent};
-use super::video_rate::Rates;
+use super::rates::Rates;
 use super::{Wake, lock};
 
 /// How often the thread looks whether it is to end while no pictures come.

@@ -2,8 +2,8 @@
 //!
 //! The buffer holds back as much sound as the network's jitter asks for, and no more: the target follows the transit times
 //! of the last two seconds. Playout never stops. What is missing is recovered from the packet after it: one frame from its
-//! in-band FEC, more of them from its deep redundancy (DRED); or else concealed. When too much piles up, a packet is left
-//! out; when there is too little, concealment stretches the sound.
+//! in-band FEC, more of them from its deep redundancy (DRED); or else concealed. When too much piles up, or there is too
+//! little, the sound is played a little faster or slower ([`Stretch`]).
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{
-    FRAME_DURATION, FRAME_SAMPLES, OpusRedundancy, SAMPLE_RATE_HZ, opus_packet_redundancy,
+    FRAME_DURATION, FRAME_SAMPLES, OpusRedundancy, SAMPLE_RATE_HZ, Stretch, opus_packet_redundancy,
     opus_packet_samples,
 };
 use crate::RtpPacket;
@@ -42,8 +42,7 @@ pub struct JitterBuffer {
     /// Delay wanted from outside, so that the picture can keep up.
     wanted_delay: Duration,
     state: State,
-    /// Since when there is too much or too little in the buffer.
-    off_target_since: Option<Instant>,
+    watch: Watch,
     last_timestamp: Option<u32>,
     stray: Option<RtpPacket>,
     counters: Counters,
@@ -78,10 +77,13 @@ enum State {
     },
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Correction {
-    Shorten,
-    Lengthen,
+/// The delay since the last correction.
+#[derive(Debug, Clone, Copy, Default)]
+struct Watch {
+    since: Option<Instant>,
+    /// The least: a device that asks for several frames at once needs the last of them, too, and one that asked late for one
+    /// does not do so the next time.
+    least: Duration,
 }
 
 impl JitterBuffer {
@@ -93,10 +95,10 @@ impl JitterBuffer {
     const MAX_PACKETS: usize = 256;
     /// A gap in media time without a gap in sequence numbers is played as silence up to this length, and skipped beyond.
     const MAX_GAP: u64 = SAMPLE_RATE_HZ as u64 / 2;
-    /// Tolerance around the target, so that jitter alone corrects nothing.
-    const TOLERANCE: Duration = Duration::from_millis(30);
-    /// Up to this error [`Config::patience`] is as configured.
-    const SMALL_ERROR: Duration = Duration::from_millis(60);
+    /// Tolerance around the target: no correction may take the delay from one side of it to the other.
+    const TOLERANCE: Duration = Duration::from_millis(12);
+    /// An error above this is corrected at once and whatever it sounds like.
+    const LARGE_ERROR: Duration = Duration::from_millis(100);
 
     /// Makes an empty buffer.
     pub fn new(config: Config) -> Self {
@@ -110,7 +112,7 @@ impl JitterBuffer {
             bursts: BurstWatch::default(),
             wanted_delay: Duration::ZERO,
             state: State::Filling { after: None },
-            off_target_since: None,
+            watch: Watch::default(),
             last_timestamp: None,
             stray: None,
             counters: Counters::default(),
@@ -259,7 +261,8 @@ impl JitterBuffer {
         self.counters.frames_concealed += 1;
     }
 
-    /// The next thing to play. Called whenever what the last call gave has been decoded and is about to run out.
+    /// The next thing to play. Called whenever what the last call gave has been decoded and is about to run out, with the
+    /// instant at which it will have.
     pub fn pull(&mut self, now: Instant) -> Pull {
         self.enforce_max_delay();
         match self.state {
@@ -280,7 +283,7 @@ impl JitterBuffer {
         if !is_enough {
             return Pull::Silence;
         }
-        self.off_target_since = None;
+        self.watch = Watch::default();
         let next = Position {
             sequence_number,
             media_time,
@@ -360,24 +363,17 @@ impl JitterBuffer {
         Pull::Conceal
     }
 
-    /// Gives out the packet at `next`, which is there, unless the delay wants a correction.
+    /// Gives out the packet at `next`, which is there.
     fn decode(&mut self, next: Position, now: Instant) -> Pull {
-        match self.correction(next, now) {
-            Some(Correction::Lengthen) => {
-                self.state = State::Playing {
-                    next,
-                    concealed: Duration::ZERO,
-                };
-                self.counters.frames_concealed += 1;
-                return Pull::Conceal;
+        let stretch = self.correction(next, now);
+        match stretch {
+            Some(Stretch::Lengthen) => self.counters.packets_lengthened += 1,
+            Some(Stretch::Shorten | Stretch::ShortenAnyhow) => {
+                self.counters.packets_shortened += 1;
             }
-            Some(Correction::Shorten) => self.drop_oldest(),
             None => {}
         }
-        let (sequence_number, stored) = self
-            .packets
-            .pop_first()
-            .expect("the packet is there, and the last one is never dropped");
+        let (sequence_number, stored) = self.packets.pop_first().expect("the packet is there");
         self.last_timestamp = Some(stored.timestamp);
         let next = Position {
             sequence_number: sequence_number + 1,
@@ -389,36 +385,39 @@ impl JitterBuffer {
         };
         self.counters.packets_decoded += 1;
         self.bursts.on_received(now);
-        Pull::Decode(stored.payload)
+        Pull::Decode {
+            packet: stored.payload,
+            stretch,
+        }
     }
 
-    /// What the delay needs before the packet at `next` is played, if it has been off the target for long enough.
-    fn correction(&mut self, next: Position, now: Instant) -> Option<Correction> {
+    /// What the delay needs when the packet at `next` is played, if it has been off the target for long enough.
+    fn correction(&mut self, next: Position, now: Instant) -> Option<Stretch> {
         let media_time_us = micros(next.media_time, self.first_media_time.unwrap_or_default());
         let delay = self.delay_estimator.behind_fastest(media_time_us, now);
         let target = self.target_delay();
-        let (_, oldest) = self.packets.first_key_value()?;
-        // Leaving a packet out must not make the delay too short.
-        let tolerance = Self::TOLERANCE.max(duration(oldest.samples) + FRAME_DURATION / 2);
-        let correction = if delay > target + tolerance && self.packets.len() > 1 {
-            Correction::Shorten
-        } else if delay + Self::TOLERANCE < target {
-            Correction::Lengthen
+        if delay > target + Self::LARGE_ERROR {
+            self.watch = Watch::default();
+            return Some(Stretch::ShortenAnyhow);
+        }
+        let is_first = self.watch.since.is_none();
+        let since = *self.watch.since.get_or_insert(now);
+        self.watch.least = if is_first {
+            delay
         } else {
-            self.off_target_since = None;
-            return None;
+            delay.min(self.watch.least)
         };
-        let error = delay.abs_diff(target);
-        let patience = self
-            .config
-            .patience
-            .div_duration_f64(error.max(Self::SMALL_ERROR));
-        let since = *self.off_target_since.get_or_insert(now);
-        if now < since + Self::SMALL_ERROR.mul_f64(patience) {
+        if now < since + self.config.patience {
             return None;
         }
-        self.off_target_since = Some(now);
-        Some(correction)
+        let least = std::mem::take(&mut self.watch).least;
+        if least > target + Self::TOLERANCE {
+            Some(Stretch::Shorten)
+        } else if least + Self::TOLERANCE < target {
+            Some(Stretch::Lengthen)
+        } else {
+            None
+        }
     }
 
     /// What exceeds the limit goes at once: it arrived in a burst after an outage.

@@ -30,8 +30,10 @@ impl AudioPlan {
     pub const MIN_LOSS_RATIO: f32 = 0.02;
     /// Below this there is no deep redundancy either; and who asks for it has lost more.
     const MIN_LOSS_RATIO_WITH_DRED: f32 = 0.1;
-    /// What voice needs to be understood, and where more is not heard: 12 and 48 kbit/s.
-    const VOICE_BPS: std::ops::RangeInclusive<u32> = 12_000..=48_000;
+    /// Where more is not heard.
+    pub const BEST_VOICE_BPS: u32 = 48_000;
+    /// What voice needs to be understood.
+    const LEAST_VOICE_BPS: u32 = 12_000;
     /// The most with all that loss adds.
     const MAX_BPS: u32 = 64_000;
     /// Sound's share of everything is one in this many.
@@ -60,11 +62,18 @@ impl AudioPlan {
 
     /// Sound's share of `total_bps`, which the network is believed to take for everything.
     ///
-    /// A sixth within what a voice can use, and more of it the more is lost: protection must not cost the voice its
+    /// A sixth, up to `most_voice_bps`, and more of it the more is lost: protection must not cost the voice its
     /// clearness (at 20 % loss 48 kbit/s scored 0.5 above 32 kbit/s).
-    pub fn share_of(total_bps: u64, loss_ratio: f32, wants_dred: bool) -> Self {
-        let share = u32::try_from(total_bps / Self::SHARE).unwrap_or(u32::MAX);
-        let voice_bps = share.clamp(*Self::VOICE_BPS.start(), *Self::VOICE_BPS.end());
+    pub fn share_of(
+        total_bps: u64,
+        most_voice_bps: u32,
+        loss_ratio: f32,
+        wants_dred: bool,
+    ) -> Self {
+        // In steps: an estimate is never quite still.
+        let share = u32::try_from(total_bps / Self::SHARE).unwrap_or(u32::MAX) / 1000 * 1000;
+        let most_voice_bps = most_voice_bps.clamp(Self::LEAST_VOICE_BPS, Self::BEST_VOICE_BPS);
+        let voice_bps = share.clamp(Self::LEAST_VOICE_BPS, most_voice_bps);
         let for_losses = 1.0 + 2.0 * f64::from(loss_ratio.clamp(0.0, 0.25));
         let protected_bps = (f64::from(voice_bps) * for_losses) as u32;
         // Where there is little, the picture needs it more than the protection does.
@@ -87,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_quiet_network_gets_clear_voice_and_hardly_any_protection() {
-        let plan = AudioPlan::share_of(2_000_000, 0.0, false);
+        let plan = AudioPlan::share_of(2_000_000, 48_000, 0.0, false);
         assert_eq!(plan.bitrate_bps, 48_000);
         assert!(plan.has_in_band_fec && !plan.has_dtx);
         assert_eq!(plan.dred, Duration::ZERO);
@@ -96,10 +105,15 @@ mod tests {
 
     #[test]
     fn a_thin_link_leaves_room_for_the_picture_and_saves_silence() {
-        let plan = AudioPlan::share_of(90_000, 0.0, false);
+        let plan = AudioPlan::share_of(90_000, 48_000, 0.0, false);
         assert_eq!((plan.bitrate_bps, plan.has_dtx), (15_000, true));
-        assert_eq!(AudioPlan::share_of(0, 0.0, false).bitrate_bps, 12_000);
-        assert!(!AudioPlan::share_of(300_000, 0.0, false).has_dtx);
+        assert_eq!(
+            AudioPlan::share_of(0, 48_000, 0.0, false).bitrate_bps,
+            12_000
+        );
+        assert!(!AudioPlan::share_of(300_000, 48_000, 0.0, false).has_dtx);
+        let capped = AudioPlan::share_of(2_000_000, 24_000, 0.0, false);
+        assert_eq!(capped.bitrate_bps, 24_000);
     }
 
     #[test]
@@ -115,10 +129,11 @@ mod tests {
         #[test]
         fn every_plan_is_within_bounds(
             total_bps in prop::num::u64::ANY,
+            most_voice_bps in prop::num::u32::ANY,
             loss_ratio in prop::num::f32::ANY,
             wants_dred in prop::bool::ANY,
         ) {
-            let plan = AudioPlan::share_of(total_bps, loss_ratio, wants_dred);
+            let plan = AudioPlan::share_of(total_bps, most_voice_bps, loss_ratio, wants_dred);
             prop_assert!((12_000..=64_000).contains(&plan.bitrate_bps));
             prop_assert!((0.02..=1.0).contains(&plan.expected_loss_ratio));
             prop_assert!(plan.has_in_band_fec || plan.dred > Duration::ZERO);
@@ -129,7 +144,7 @@ mod tests {
             total_bps in 0_u64..3_000_000, more_bps in 0_u64..1_000_000,
             loss_ratio in 0.0_f32..0.5, more_loss in 0.0_f32..0.5,
         ) {
-            let bps = |total, loss| AudioPlan::share_of(total, loss, false).bitrate_bps;
+            let bps = |total, loss| AudioPlan::share_of(total, 48_000, loss, false).bitrate_bps;
             prop_assert!(bps(total_bps + more_bps, loss_ratio) >= bps(total_bps, loss_ratio));
             prop_assert!(bps(total_bps, loss_ratio + more_loss) >= bps(total_bps, loss_ratio));
         }

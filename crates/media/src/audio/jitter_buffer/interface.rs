@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::audio::FRAME_DURATION;
+use crate::audio::{FRAME_DURATION, Stretch};
 
 /// How much delay is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,8 +15,8 @@ pub struct Config {
     pub max_delay: Duration,
     /// How long sound is made up when nothing comes, before there is silence. Longer, and it sounds like a machine.
     pub max_conceal: Duration,
-    /// How long the buffer must hold too much or too little before it corrects that by a packet, and how long it then waits
-    /// until the next time: each correction can be heard. Large errors make it less patient, in proportion.
+    /// How long the delay is watched before it is corrected by a period of the voice ([`Stretch`]), and how long it is then
+    /// watched again. Large errors are not watched.
     pub patience: Duration,
     /// How much of the delay may be for deep redundancy, which comes with the packet after a burst of losses. Where bursts
     /// are frequent the delay grows with their length up to this; longer bursts are reconstructed late.
@@ -29,17 +29,23 @@ impl Default for Config {
             min_delay: FRAME_DURATION,
             max_delay: Duration::from_millis(500),
             max_conceal: Duration::from_millis(100),
-            patience: Duration::from_millis(300),
+            patience: Duration::from_millis(100),
             max_redundancy_delay: Duration::from_millis(100),
         }
     }
 }
 
-/// What to play next. "Decode" means: play all samples that come out.
+/// What to play next. All samples that come out are played.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pull {
     /// Decode this packet.
-    Decode(Bytes),
+    Decode {
+        /// The packet.
+        packet: Bytes,
+        /// What is to be done with what comes out before it is played, as far as it can be done
+        /// ([`stretch`](crate::audio::stretch)).
+        stretch: Option<Stretch>,
+    },
     /// A packet is lost, this one came after it: reconstruct 20 ms from its in-band FEC. It will be given again to decode.
     Recover(Bytes),
     /// Packets are lost, this one came after them and carries deep redundancy: reconstruct the 20 ms that begin
@@ -68,7 +74,11 @@ pub struct Counters {
     pub frames_reconstructed: u64,
     /// Frames made up.
     pub frames_concealed: u64,
-    /// Packets left out to shorten the delay.
+    /// Packets that were to be played faster.
+    pub packets_shortened: u64,
+    /// Packets that were to be played slower.
+    pub packets_lengthened: u64,
+    /// Packets left out because there were more than the most delay allows.
     pub packets_dropped: u64,
     /// Packets that came after their turn.
     pub packets_late: u64,

@@ -1,7 +1,8 @@
-//! Which part of the budget is for pictures. Owns no clock and no connection.
+//! Which part of the budget is for pictures, and which for sound. Owns no clock and no connection.
 
 use std::time::Duration;
 
+use media::audio::AudioPlan;
 use transport::Budget;
 
 /// What each packet has around its payload, in bits: IPv4, UDP, SRTP, RTP and the extension for its number.
@@ -23,8 +24,8 @@ const LONGEST_QUEUE: Duration = Duration::from_millis(150);
 pub(crate) struct Rates {
     /// The most that pictures may have.
     pub(crate) most_video_bps: u32,
-    /// What sound has.
-    pub(crate) audio_bps: u32,
+    /// The most that a voice has.
+    pub(crate) voice_bps: u32,
 }
 
 impl Rates {
@@ -33,7 +34,7 @@ impl Rates {
         let Some(target_bps) = budget.target_bps else {
             return self.most_video_bps;
         };
-        let for_pictures = target_bps.saturating_sub(self.sound_bps());
+        let for_pictures = target_bps.saturating_sub(self.sound_bps(budget));
         let sent_again = 1.0 + budget.path.loss_ratio.clamp(0.0, LARGEST_LOSS);
         let payload = for_pictures * PAYLOAD_BITS / (PAYLOAD_BITS + PACKET_BITS);
         let bps = (payload as f64 / sent_again) as u64;
@@ -41,14 +42,30 @@ impl Rates {
     }
 
     /// What sound and pictures need on the wire at best: more room is not looked for.
-    pub(crate) const fn ceiling_bps(self) -> u64 {
-        let pictures = self.most_video_bps as u64 * (PAYLOAD_BITS + PACKET_BITS) / PAYLOAD_BITS;
+    pub(crate) fn ceiling_bps(self) -> u64 {
+        let pictures = u64::from(self.most_video_bps) * (PAYLOAD_BITS + PACKET_BITS) / PAYLOAD_BITS;
         // A tenth for what is sent again, and for encoders that miss their target.
-        (pictures + self.sound_bps()) * 11 / 10
+        (pictures + self.sound_bps(&Budget::default())) * 11 / 10
     }
 
-    const fn sound_bps(self) -> u64 {
-        self.audio_bps as u64 + SOUND_PACKETS * PACKET_BITS
+    fn sound_bps(self, budget: &Budget) -> u64 {
+        let plan = self.audio_plan(budget, budget.path.loss_ratio as f32, false);
+        u64::from(plan.bitrate_bps) + SOUND_PACKETS * PACKET_BITS
+    }
+
+    /// How sound is sent, of which this share is lost.
+    pub(crate) fn audio_plan(
+        self,
+        budget: &Budget,
+        loss_ratio: f32,
+        wants_dred: bool,
+    ) -> AudioPlan {
+        match budget.target_bps {
+            Some(target_bps) => {
+                AudioPlan::share_of(target_bps, self.voice_bps, loss_ratio, wants_dred)
+            }
+            None => AudioPlan::for_voice(self.voice_bps, loss_ratio, wants_dred),
+        }
     }
 }
 
@@ -63,7 +80,7 @@ mod tests {
 
     const RATES: Rates = Rates {
         most_video_bps: 2_000_000,
-        audio_bps: 32_000,
+        voice_bps: 32_000,
     };
 
     fn budget(target_bps: u64) -> Budget {
@@ -83,6 +100,21 @@ mod tests {
         };
         let on_the_wire = rates.ceiling_bps() * 10 / 11;
         assert!(on_the_wire.abs_diff(500_000) < 1_000, "{on_the_wire}");
+    }
+
+    #[test]
+    fn sound_gets_clearer_with_the_path_and_leaves_the_rest() {
+        let sound = |bps| RATES.audio_plan(&budget(bps), 0.0, false).bitrate_bps;
+        assert_eq!((sound(100_000), sound(150_000)), (16_000, 25_000));
+        assert_eq!(sound(1_000_000), 32_000);
+        let on_the_wire = |bps: u64| {
+            let pictures = u64::from(RATES.video_bps(&budget(bps)));
+            let pictures = pictures * (PAYLOAD_BITS + PACKET_BITS) / PAYLOAD_BITS;
+            pictures + u64::from(sound(bps)) + SOUND_PACKETS * PACKET_BITS
+        };
+        for bps in [120_000, 300_000, 1_000_000] {
+            assert!(on_the_wire(bps).abs_diff(bps) < 1000, "{bps}");
+        }
     }
 
     #[test]
