@@ -183,6 +183,9 @@ impl Session {
         self.partner = Partner::default();
         let spare = self.spare.take_if(|spare| spare.relay_only == relay_only);
         let is_ready = spare.is_some();
+        if with_offer_ahead && !is_ready {
+            tracing::error!("the partner has an offer of a connection that is not there");
+        }
         tracing::info!(?role, is_ready, with_offer_ahead, "matched");
         let (task, taps, news) = if let Some(spare) = spare {
             self.spare_policy.on_taken();
