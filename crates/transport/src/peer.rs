@@ -269,13 +269,31 @@ impl Peer {
         })
     }
 
-    /// Binds everything that a call will need, and finds and allocates candidates, so that they are there when the
-    /// partner is. They are reported as ever. Nothing of this reaches a partner.
+    /// Binds everything that a call will need, makes an offer, and finds and allocates candidates, so that they are there when
+    /// the partner is. They are reported as ever. Nothing of this reaches a partner by itself.
     ///
     /// # Errors
     /// [`NegotiationError::Refused`] if the peer has a role already.
     pub async fn gather_ahead(&self) -> Result<(), NegotiationError> {
-        self.shared.negotiation.gather_ahead().await
+        let shared = &self.shared;
+        let prepared = shared
+            .role
+            .prepare(shared.resources.connection.as_ref())
+            .await;
+        prepared.map_err(|source| NegotiationError::Refused {
+            step: "gather ahead",
+            source: Box::new(source),
+        })?;
+        shared.negotiation.gather_ahead().await
+    }
+
+    /// The offer of a peer that has [gathered ahead](Self::gather_ahead), for telling it before there is a partner: with the
+    /// candidates that were found so far. If the peer becomes the offerer, this is its first offer.
+    ///
+    /// # Errors
+    /// [`NegotiationError::Refused`] if nothing was gathered ahead, or the peer plays its role already.
+    pub async fn offer_ahead(&self) -> Result<Description, NegotiationError> {
+        self.shared.negotiation.offer_ahead().await
     }
 
     /// Makes a peer that was opened [without a role](Self::open_without_role) the offerer or the answerer of a call.
@@ -285,11 +303,13 @@ impl Peer {
     /// [`OpenError`] if the message channel cannot be made, or the stack does not let go of what was gathered ahead.
     pub async fn take_role(&self, is_offerer: bool) -> Result<(), OpenError> {
         let shared = &self.shared;
-        shared
-            .negotiation
-            .end_gathering_ahead()
-            .await
-            .map_err(OpenError::new)?;
+        if !is_offerer {
+            shared
+                .negotiation
+                .take_offer_back()
+                .await
+                .map_err(OpenError::new)?;
+        }
         let resources = &shared.resources;
         shared
             .role
