@@ -97,8 +97,67 @@ fn three_calls_in_a_row_succeed_and_say_so_in_figures() {
             last.picture_latency_ms.is_some_and(|ms| ms > 0.0),
             "{last:?}"
         );
-        assert_eq!(last.codec.as_deref(), Some("H.264"));
+        let best = codec_of("auto");
+        assert_eq!(last.codec.as_deref(), Some(best));
+        assert_eq!(last.sent_codec.as_deref(), Some(best));
         assert_eq!(last.received_size, Some((320, 240)));
+    }
+}
+
+/// What pictures are sent in with this word for `--video-codec`.
+fn codec_of(word: &str) -> &'static str {
+    match word {
+        "auto" if cfg!(feature = "av1") => "AV1",
+        "av1" => "AV1",
+        _ => "H.264",
+    }
+}
+
+#[test]
+fn each_side_sends_what_it_was_told_to_and_sees_what_the_other_sends() {
+    let server = TestServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let words = [
+        "auto",
+        "h264",
+        if cfg!(feature = "av1") { "av1" } else { "auto" },
+    ];
+    for (number, waiting) in words.into_iter().enumerate() {
+        let pressing = words[(number + 1) % words.len()];
+        let stats = folder.path().join(format!("{number}.jsonl"));
+        let other = server.peer(&["--video-codec", waiting]).spawn().unwrap();
+        let output = server
+            .peer(&["--video-codec", pressing, "--seconds", "2.5", "--stats"])
+            .arg(&stats)
+            .output()
+            .unwrap();
+        assert_success(&output);
+        assert_success(&other.wait_with_output().unwrap());
+        let lines = lines(&stats);
+        let last = lines.last().unwrap();
+        // Who has H.264 alone offers nothing else, so that the other sends it too.
+        let agreed = |word| {
+            if [waiting, pressing].contains(&"h264") {
+                "H.264"
+            } else {
+                codec_of(word)
+            }
+        };
+        assert_eq!(
+            last.codec.as_deref(),
+            Some(agreed(waiting)),
+            "{waiting}, {pressing}"
+        );
+        assert_eq!(
+            last.sent_codec.as_deref(),
+            Some(agreed(pressing)),
+            "{waiting}, {pressing}"
+        );
+        assert!(
+            last.frames_decoded > 20 && last.frames_sent > 20,
+            "{last:?}"
+        );
+        assert_eq!(last.frames_dropped, 0, "{last:?}");
     }
 }
 

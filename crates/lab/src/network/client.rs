@@ -29,6 +29,8 @@ pub struct ClientOptions {
     pub size_px: (u32, u32),
     /// The most that its pictures may have, in kbit/s.
     pub video_kbps: u32,
+    /// The codec that they are to be sent in: auto, h264 or av1.
+    pub video_codec: &'static str,
 }
 
 impl Default for ClientOptions {
@@ -40,6 +42,7 @@ impl Default for ClientOptions {
             patience_s: 20,
             size_px: (320, 240),
             video_kbps: 400,
+            video_codec: "auto",
         }
     }
 }
@@ -78,6 +81,7 @@ impl Client {
             .arg("--size")
             .arg(format!("{}x{}", options.size_px.0, options.size_px.1))
             .args(["--video-kbps", &options.video_kbps.to_string()])
+            .args(["--video-codec", options.video_codec])
             .args(["--calls", &options.calls.to_string()])
             .args(["--patience", &options.patience_s.to_string()])
             .arg("--events")
