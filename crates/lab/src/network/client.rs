@@ -29,6 +29,12 @@ pub struct ClientOptions {
     pub size_px: (u32, u32),
     /// The most that its pictures may have, in kbit/s.
     pub video_kbps: u32,
+    /// What it sends instead of the test pattern: a `.y4m` file.
+    pub pictures: Option<PathBuf>,
+    /// What it sends instead of a tone: a `.wav` file.
+    pub sound: Option<PathBuf>,
+    /// Whether it copies what its screen shows; see [`Client::shots`].
+    pub takes_shots: bool,
 }
 
 impl Default for ClientOptions {
@@ -40,6 +46,9 @@ impl Default for ClientOptions {
             patience_s: 20,
             size_px: (320, 240),
             video_kbps: 400,
+            pictures: None,
+            sound: None,
+            takes_shots: false,
         }
     }
 }
@@ -51,6 +60,7 @@ pub struct Client {
     log: PathBuf,
     events: Lines<EventLine>,
     reports: Lines<ReportLine>,
+    shots: PathBuf,
 }
 
 impl Client {
@@ -90,6 +100,15 @@ impl Client {
         if let Some(seconds) = options.seconds {
             command.args(["--seconds", &seconds.to_string()]);
         }
+        for (flag, file) in [("--video", &options.pictures), ("--audio", &options.sound)] {
+            if let Some(file) = file {
+                command.arg(flag).arg(file);
+            }
+        }
+        let shots = file("shots");
+        if options.takes_shots {
+            command.arg("--shots").arg(&shots);
+        }
         if options.is_relay_only {
             command.arg("--relay-only");
         }
@@ -99,7 +118,18 @@ impl Client {
             log,
             events: Lines::new(events),
             reports: Lines::new(stats),
+            shots,
         })
+    }
+
+    /// The file into which it copies what its screen shows, if it does.
+    pub fn shots(&self) -> &Path {
+        &self.shots
+    }
+
+    /// The process.
+    pub fn pid(&mut self) -> u32 {
+        self.running.child().id()
     }
 
     /// What has happened so far.
