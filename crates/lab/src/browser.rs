@@ -15,7 +15,7 @@ mod watch;
 
 pub use figures::{GuestFigures, PartnerSends};
 pub use guest::{Devices, Guest};
-pub use watch::{HeardSound, Noticed};
+pub use watch::{HeardSound, Noticed, Talk};
 
 use std::path::PathBuf;
 

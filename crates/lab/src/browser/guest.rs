@@ -44,6 +44,11 @@ const ASSETS: &[Asset] = &[
         text: include_str!("page/call.js"),
     },
     Asset {
+        name: "listen.js",
+        content_type: "text/javascript",
+        text: include_str!("page/listen.js"),
+    },
+    Asset {
         name: "watch.js",
         content_type: "text/javascript",
         text: include_str!("page/watch.js"),
@@ -373,7 +378,10 @@ mod tests {
                 .collect()
         };
         let names: Vec<String> = ASSETS.iter().flat_map(|asset| named(asset.text)).collect();
-        assert_eq!(names, ["page.js", "guest.js", "watch.js", "call.js"]);
+        assert_eq!(
+            names,
+            ["page.js", "guest.js", "listen.js", "watch.js", "call.js"]
+        );
         for name in names {
             assert!(ASSETS.iter().any(|asset| asset.name == name), "{name}");
         }

@@ -1,4 +1,4 @@
-//! What a guest sees, picture by picture. `page/watch.js` looks.
+//! What a guest sees, picture by picture, and hears. `page/watch.js` looks, `page/listen.js` listens.
 
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
@@ -36,8 +36,24 @@ pub struct HeardSound {
     pub emitted: f64,
 }
 
+/// What a guest said and heard: samples at [`Talk::RATE_HZ`].
+#[derive(Debug, Clone, Default)]
+pub struct Talk {
+    /// When both began, in milliseconds since the Unix epoch.
+    pub began_ms: f64,
+    /// The microphone's.
+    pub said: Vec<f32>,
+    /// The partner's.
+    pub heard: Vec<f32>,
+}
+
+impl Talk {
+    /// Samples in a second.
+    pub const RATE_HZ: u32 = 8000;
+}
+
 impl Guest {
-    /// Begins to look at pictures.
+    /// Begins to look at pictures and to listen, in the next call.
     ///
     /// # Errors
     /// When the browser is gone.
@@ -54,12 +70,12 @@ impl Guest {
             .map(drop)
     }
 
-    /// Looks no more.
+    /// Looks and listens no more.
     ///
     /// # Errors
     /// When nothing is watched.
     pub fn stop_watching(&mut self) -> anyhow::Result<()> {
-        self.evaluate("passerby.watched.stop()").map(drop)
+        self.evaluate("passerby.stopWatching()").map(drop)
     }
 
     /// What was noticed so far.
@@ -90,5 +106,25 @@ impl Guest {
     pub fn heard(&mut self) -> anyhow::Result<HeardSound> {
         let heard = self.evaluate("passerby.heard()")?;
         serde_json::from_value(heard).context("the page heard something else")
+    }
+
+    /// What was said and heard since [`Guest::watch`]; none if there was no sound.
+    ///
+    /// # Errors
+    /// When nothing was listened to.
+    pub fn talk(&mut self) -> anyhow::Result<Option<Talk>> {
+        let recording = self.evaluate("passerby.recording()")?;
+        let Some(began_ms) = recording["began_ms"].as_f64() else {
+            return Ok(None);
+        };
+        let text = recording["samples"].as_str().context("there is no sound")?;
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text)?;
+        let sample = |at: &[u8]| f32::from(i16::from_le_bytes([at[0], at[1]])) / 32_767.0;
+        let pairs = bytes.chunks_exact(4);
+        Ok(Some(Talk {
+            began_ms,
+            said: pairs.clone().map(sample).collect(),
+            heard: pairs.map(|pair| sample(&pair[2..])).collect(),
+        }))
     }
 }

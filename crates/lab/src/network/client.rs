@@ -14,6 +14,9 @@ use super::topology::{Network, Side};
 use crate::command::{Running, TICK};
 use crate::ffi;
 
+/// How long a client may take to end.
+const STOP_TIME: Duration = Duration::from_secs(10);
+
 /// How a client behaves.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
@@ -33,7 +36,7 @@ pub struct ClientOptions {
     pub pictures: Option<PathBuf>,
     /// What it sends instead of a tone: a `.wav` file.
     pub sound: Option<PathBuf>,
-    /// Whether it copies what its screen shows; see [`Client::shots`].
+    /// Whether it copies what its screen shows and records what it plays; see [`Client::shots`] and [`Client::heard`].
     pub takes_shots: bool,
 }
 
@@ -61,6 +64,7 @@ pub struct Client {
     events: Lines<EventLine>,
     reports: Lines<ReportLine>,
     shots: PathBuf,
+    heard: PathBuf,
 }
 
 impl Client {
@@ -105,9 +109,10 @@ impl Client {
                 command.arg(flag).arg(file);
             }
         }
-        let shots = file("shots");
+        let (shots, heard) = (file("shots"), file("wav"));
         if options.takes_shots {
             command.arg("--shots").arg(&shots);
+            command.arg("--record-audio").arg(&heard);
         }
         if options.is_relay_only {
             command.arg("--relay-only");
@@ -119,12 +124,28 @@ impl Client {
             events: Lines::new(events),
             reports: Lines::new(stats),
             shots,
+            heard,
         })
     }
 
     /// The file into which it copies what its screen shows, if it does.
     pub fn shots(&self) -> &Path {
         &self.shots
+    }
+
+    /// The file into which it records what it plays, if it does; whole after [`Client::stop`].
+    pub fn heard(&self) -> &Path {
+        &self.heard
+    }
+
+    /// Asks it to end, and waits until it has. Its files stay.
+    ///
+    /// # Errors
+    /// When it does not end in time, or the lab was interrupted.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        ffi::terminate(self.running.child());
+        let code = self.running.wait(STOP_TIME)?;
+        code.map(drop).context("a client does not end")
     }
 
     /// The process.

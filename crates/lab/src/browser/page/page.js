@@ -4,6 +4,7 @@
 // `?devices=clip` sends the microphone's sound as it is.
 
 import { Guest } from "./guest.js";
+import { Listen } from "./listen.js";
 import { Watch } from "./watch.js";
 
 const scheme = location.protocol === "https:" ? "wss:" : "ws:";
@@ -14,6 +15,7 @@ const RAW_SOUND = { echoCancellation: false, noiseSuppression: false, autoGainCo
 
 let guest = null;
 let watched = null;
+let listened = null;
 let standing = "away";
 let seen = fresh();
 
@@ -41,7 +43,10 @@ function watch(call) {
   const mine = seen;
   const stream = new MediaStream();
   partnerView.srcObject = stream;
-  call.addEventListener("track", ({ detail }) => stream.addTrack(detail));
+  call.addEventListener("track", ({ detail }) => {
+    stream.addTrack(detail);
+    if (detail.kind === "audio") listened?.hear(detail);
+  });
   call.addEventListener("chat", ({ detail }) => mine.chat.push(detail.text));
   call.addEventListener("sending", ({ detail }) => (mine.partnerSends = { audio: detail.audio, video: detail.video }));
   call.addEventListener("trouble", ({ detail }) => mine.trouble.push(detail));
@@ -157,13 +162,20 @@ window.passerby = {
   },
   figures,
   heard,
-  /** Begins to look at both views. */
-  watch: () => {
-    watched?.stop();
-    watched = new Watch(document.getElementById("self"), partnerView);
+  /** Begins to look at both views, and to listen to both sides. */
+  watch: async () => {
+    const own = document.getElementById("self");
+    watched = new Watch(own, partnerView);
+    listened = new Listen();
+    await listened.start(own.srcObject);
+  },
+  stopWatching: async () => {
+    watched.stop();
+    await listened.stop();
   },
   get watched() {
     return watched;
   },
+  recording: () => listened.recording(),
   noticed: () => ({ matched_ms: seen.matchedAt && performance.timeOrigin + seen.matchedAt, ...watched.noticed() }),
 };

@@ -11,6 +11,7 @@ mod cost;
 mod ends;
 mod figures;
 mod scene;
+mod sound;
 mod ssim;
 mod table;
 
@@ -32,6 +33,9 @@ pub use ends::Program;
 pub use figures::PictureFigures;
 
 use clip::Clip;
+use compare::Results;
+
+const TITLE: &str = "\n## Passerby beside a browser";
 
 /// Who calls whom: side A first.
 const PAIRS: [[Program; 2]; 3] = [
@@ -58,6 +62,9 @@ pub struct QualityOptions {
     /// Writes every row as a line of JSON as well.
     #[arg(long, value_name = "FILE.jsonl")]
     pub save: Option<PathBuf>,
+    /// Measures nothing, and prints what such files hold.
+    #[arg(long, value_delimiter = ',', value_name = "FILE,FILE", conflicts_with_all = ["cells", "only", "runs", "clip", "save"])]
+    pub read: Vec<PathBuf>,
 }
 
 /// A network, a server, and something to send.
@@ -94,13 +101,24 @@ impl QualityLab {
 }
 
 pub(super) fn run(options: &QualityOptions, verdicts: &mut Verdicts) -> anyhow::Result<()> {
+    let results = if options.read.is_empty() {
+        measure_all(options)?
+    } else {
+        read(&options.read)?
+    };
+    compare::print(&results, verdicts);
+    Ok(())
+}
+
+/// Measures everything, and prints the rows of each line when it is done.
+fn measure_all(options: &QualityOptions) -> anyhow::Result<Results> {
     if let Some(reason) = Part::Browser.why_impossible() {
         return Err(crate::Unavailable(reason).into());
     }
     let cells = cells::cells(options.cells, &options.only);
     ensure!(
         !cells.is_empty(),
-        "no cell has all of these parts in its name"
+        "no line has all of these parts in its name"
     );
     let mut save = match &options.save {
         Some(path) => {
@@ -109,13 +127,17 @@ pub(super) fn run(options: &QualityOptions, verdicts: &mut Verdicts) -> anyhow::
         None => None,
     };
     let lab = QualityLab::build(options.clip.as_deref())?;
-    println!("\n## Passerby beside a browser\n\n{}", table::HEADER);
-    let mut results = compare::Results::default();
+    println!("{TITLE}\n\n{}", table::HEADER);
+    let calls = cells.len() * options.runs as usize * PAIRS.len();
+    let mut results = Results::default();
     for (index, cell) in cells.iter().enumerate() {
-        for run in 0..options.runs {
+        for run in 0..options.runs as usize {
             // Alternating, and not always the same one first.
             for turn in 0..PAIRS.len() {
-                let pair = PAIRS[(turn + index + run as usize) % PAIRS.len()];
+                let pair = PAIRS[(turn + index + run) % PAIRS.len()];
+                let number = (index * options.runs as usize + run) * PAIRS.len() + turn + 1;
+                let what = format!("{}, {} and {}", cell.name, pair[0], pair[1]);
+                eprintln!("lab: call {number} of {calls}: {what}");
                 match lab.measure(pair, cell) {
                     Ok(rows) => {
                         for row in &rows {
@@ -127,18 +149,57 @@ pub(super) fn run(options: &QualityOptions, verdicts: &mut Verdicts) -> anyhow::
                     }
                     Err(error) if crate::ffi::is_stop_requested() => return Err(error),
                     Err(error) => {
-                        eprintln!("lab: {}, {} and {}: {error:#}", cell.name, pair[0], pair[1]);
+                        eprintln!("lab: {what}: {error:#}");
                         results.add_failure(cell, pair);
                     }
                 }
             }
         }
         for phase in 0..cell.phases.len() {
-            for row in results.of_cell(&cell.phase_name(phase)) {
-                println!("{}", table::row(&row));
-            }
+            print_rows(&results, &cell.phase_name(phase));
         }
     }
-    compare::print(&results, verdicts);
-    Ok(())
+    Ok(results)
+}
+
+/// Takes in what was measured before, and prints the rows.
+fn read(paths: &[PathBuf]) -> anyhow::Result<Results> {
+    let mut results = Results::default();
+    for path in paths {
+        let name = path.display();
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("{name} cannot be read"))?;
+        let rows: Result<Vec<Row>, _> = text.lines().map(serde_json::from_str).collect();
+        results.add(rows.with_context(|| format!("{name} holds something else than rows"))?);
+    }
+    println!("{TITLE}\n\n{}", table::HEADER);
+    for cell in results.cells() {
+        print_rows(&results, &cell);
+    }
+    Ok(results)
+}
+
+fn print_rows(results: &Results, cell: &str) {
+    for row in results.of_cell(cell) {
+        println!("{}", table::row(&row));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_saved_can_be_read_and_what_is_something_else_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let row = compare::tests::a_row("a", Program::Passerby, Program::Chromium);
+        let line = serde_json::to_string(&row).unwrap();
+        std::fs::write(file.path(), format!("{line}\n{line}\n")).unwrap();
+        let paths = [file.path().to_owned(), file.path().to_owned()];
+        let results = read(&paths).unwrap();
+        assert_eq!(results.of_cell("a"), [row]);
+        std::fs::write(file.path(), format!("{line}\nsomething else\n")).unwrap();
+        let error = read(&paths).unwrap_err();
+        assert!(error.to_string().contains("something else"), "{error}");
+    }
 }

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use headless::measure::quantile;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::cells::{Phase, QualityCell};
 use super::clip::{Clip, SIZE_PX};
 use super::cost::{Cost, CpuTimes, Machine, memory_bytes};
 use super::ends::{End, Invited, Place, Program, wait_for_the_wish};
 use super::figures::{Compare, PictureFigures, Stretch, look};
+use super::sound::mouth_to_ear_ms;
 use crate::browser::HeardSound;
 use crate::ffi;
 use crate::network::client::now_ms;
@@ -24,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 const COST_TIME: Duration = Duration::from_secs(4);
 
 /// One direction of a call in one phase.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// The cell, and the phase if there are several.
     pub cell: String,
@@ -42,6 +43,8 @@ pub struct Row {
     pub rate_bps: Option<f64>,
     /// How long somebody else's packet would have waited before the bottleneck, in milliseconds: median and 95th percentile.
     pub queue_ms: Option<[f64; 2]>,
+    /// From mouth to ear, in milliseconds: median and 95th percentile.
+    pub mouth_to_ear_ms: Option<[f64; 2]>,
     /// The share of sound that was made up.
     pub concealed: Option<f64>,
     /// How long sound waits in the jitter buffer, in milliseconds.
@@ -127,7 +130,7 @@ fn call(
     let costs = take_costs(&mut ends)?;
     let since_ms = phases[0].stretch.counted_ms.start;
     let [a, b] = &mut ends;
-    let evidence = [a.evidence(since_ms)?, b.evidence(since_ms)?];
+    let evidence = [a.evidence(since_ms, clip)?, b.evidence(since_ms, clip)?];
 
     let mut rows = Vec::new();
     for (index, (outside, phase)) in phases.iter().zip(&cell.phases).enumerate() {
@@ -161,7 +164,12 @@ fn call(
                 pictures.full_size_ms = None;
             }
             let [before, after] = outside.heard[to];
+            let talk = evidence[from].talk.as_ref().zip(receiver.talk.as_ref());
+            let mouth_to_ear = talk.and_then(|([said, _], [_, heard])| {
+                mouth_to_ear_ms(said, heard, &stretch.counted_ms)
+            });
             rows.push(Row {
+                mouth_to_ear_ms: mouth_to_ear,
                 cell: cell.phase_name(index),
                 from: programs[from],
                 to: programs[to],

@@ -36,6 +36,8 @@ pub(super) struct Clip {
     folder: TempDir,
     /// All pictures, planar 4:2:0.
     pictures: Vec<Vec<u8>>,
+    /// The sound, at 8 kHz.
+    said: Vec<f32>,
 }
 
 impl Clip {
@@ -47,6 +49,7 @@ impl Clip {
         let mut clip = Self {
             folder: tempfile::tempdir().context("no temporary folder")?,
             pictures: Vec::new(),
+            said: Vec::new(),
         };
         let given = from.map(read_clip).transpose()?;
         let scene = Scene::new(SIZE_PX, LEN);
@@ -70,7 +73,9 @@ impl Clip {
             clip.pictures.push(planes);
         }
         file.flush().context("no room for the clip")?;
-        write_sound(&clip.sound())?;
+        let sound = draw_sound();
+        write_sound(&clip.sound(), &sound)?;
+        clip.said = super::sound::thin_out(&sound);
         Ok(clip)
     }
 
@@ -82,6 +87,11 @@ impl Clip {
     /// The `.wav` file.
     pub(super) fn sound(&self) -> PathBuf {
         self.folder.path().join("sound.wav")
+    }
+
+    /// The sound at 8 kHz.
+    pub(super) fn said(&self) -> &[f32] {
+        &self.said
     }
 
     /// How alike what was shown is to the picture of this number, both planar 4:2:0 of the clip's size: brightness above the
@@ -192,8 +202,30 @@ fn read_clip(path: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
     Ok(pictures)
 }
 
-/// Syllables of a gliding buzz with some noise, and pauses between the words: it is loud and silent as speech is.
-fn write_sound(path: &Path) -> anyhow::Result<()> {
+/// Syllables of a gliding buzz with some noise, and pauses between the words: it is loud and silent as speech is, and no piece of it
+/// is like another.
+fn draw_sound() -> Vec<f32> {
+    let mut phase = 0.0_f32;
+    let mut random = 7_u32;
+    let sample = |sample: u32| {
+        let time = sample as f32 / SAMPLE_RATE_HZ as f32;
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let noise = (random >> 16) as f32 / 32_768.0 - 1.0;
+        let pitch_hz = 120.0 + 30.0 * (TAU * 0.7 * time).sin() + 20.0 * (TAU * 1.9 * time).sin();
+        phase = (phase + pitch_hz / SAMPLE_RATE_HZ as f32).fract();
+        let syllable = (TAU * 2.0 * time).sin().max(0.0);
+        let is_word = (TAU * 0.3 * time).sin() > -0.6;
+        let voice = syllable * (0.5 * (phase - 0.5) + 0.04 * noise);
+        if is_word {
+            voice + 0.001 * noise
+        } else {
+            0.001 * noise
+        }
+    };
+    (0..SOUND_SECONDS * SAMPLE_RATE_HZ).map(sample).collect()
+}
+
+fn write_sound(path: &Path, sound: &[f32]) -> anyhow::Result<()> {
     let spec = hound::WavSpec {
         channels: 1,
         sample_rate: SAMPLE_RATE_HZ,
@@ -201,21 +233,8 @@ fn write_sound(path: &Path) -> anyhow::Result<()> {
         sample_format: hound::SampleFormat::Int,
     };
     let mut writer = hound::WavWriter::create(path, spec).context("no room for the sound")?;
-    let mut phase = 0.0_f32;
-    let mut random = 7_u32;
-    for sample in 0..SOUND_SECONDS * SAMPLE_RATE_HZ {
-        let time = sample as f32 / SAMPLE_RATE_HZ as f32;
-        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let noise = (random >> 16) as f32 / 32_768.0 - 1.0;
-        phase = (phase + (120.0 + 40.0 * (TAU * 0.7 * time).sin()) / SAMPLE_RATE_HZ as f32).fract();
-        let syllable = (TAU * 2.0 * time).sin().max(0.0);
-        let word = if (TAU * 0.3 * time).sin() > -0.6 {
-            1.0
-        } else {
-            0.0
-        };
-        let level = syllable * word * (0.5 * (phase - 0.5) + 0.04 * noise) + 0.001 * noise;
-        writer.write_sample((level * 32_767.0) as i16)?;
+    for sample in sound {
+        writer.write_sample((sample * 32_767.0) as i16)?;
     }
     writer.finalize().context("no room for the sound")
 }

@@ -50,7 +50,7 @@ impl Results {
     }
 
     /// The lines that were measured, in order.
-    fn cells(&self) -> Vec<String> {
+    pub(super) fn cells(&self) -> Vec<String> {
         let mut cells: Vec<String> = Vec::new();
         let names = self.rows.iter().map(|row| &row.cell);
         for name in names.chain(self.failed.iter().map(|(name, _)| name)) {
@@ -116,6 +116,7 @@ fn merge(rows: &[&Row]) -> Option<Row> {
         },
         used_bps: all(&|row| row.used_bps),
         queue_ms: two(&|row| row.queue_ms),
+        mouth_to_ear_ms: two(&|row| row.mouth_to_ear_ms),
         concealed: some(&|row| row.concealed),
         sound_buffer_ms: some(&|row| row.sound_buffer_ms),
         cost: Cost {
@@ -180,7 +181,7 @@ const LIKENESS: &str = "likeness";
 const CPU: &str = "CPU s/s";
 
 /// In the order of their worth.
-const MEASURES: [Measure; 12] = [
+const MEASURES: [Measure; 14] = [
     Measure {
         name: FROZEN,
         of: |row| Some(row.pictures.frozen),
@@ -236,6 +237,20 @@ const MEASURES: [Measure; 12] = [
         show: whole,
         is_more_better: false,
         slack: (2.0, 0.02),
+    },
+    Measure {
+        name: "mouth to ear p50",
+        of: |row| row.mouth_to_ear_ms.map(|[p50, _]| p50),
+        show: whole,
+        is_more_better: false,
+        slack: (10.0, 0.02),
+    },
+    Measure {
+        name: "mouth to ear p95",
+        of: |row| row.mouth_to_ear_ms.map(|[_, p95]| p95),
+        show: whole,
+        is_more_better: false,
+        slack: (10.0, 0.02),
     },
     Measure {
         name: "sound made up",
@@ -399,6 +414,7 @@ pub(super) mod tests {
             used_bps: 1.5e6,
             rate_bps: None,
             queue_ms: Some([1.0, 5.0]),
+            mouth_to_ear_ms: Some([70.0, 90.0]),
             concealed: Some(0.0),
             sound_buffer_ms: Some(40.0),
             cost: Cost {

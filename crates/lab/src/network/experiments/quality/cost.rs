@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use headless::measure::process;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What one end of a call cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// CPU seconds in a second of call.
     pub cpu: f64,

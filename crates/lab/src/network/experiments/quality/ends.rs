@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use headless::Event;
 use media::video::{Scaler, VideoFrame};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::clip::{Clip, SIZE_PX};
+use super::clip::{Clip, FPS, SIZE_PX};
 use super::figures::{Noticed, Shot, Shown};
+use super::sound::{Recording, thin_out};
 use crate::browser::{Devices, Guest, HeardSound};
 use crate::network::{Client, ClientOptions, Network, Servers, Side};
 
@@ -22,11 +24,13 @@ const CONNECT_TIME: Duration = Duration::from_mins(1);
 const JOIN_TIME: Duration = Duration::from_secs(20);
 /// From the wish for a partner to its arrival at the server, at most.
 const WISH_TIME: Duration = Duration::from_millis(700);
+/// Of Passerby's sound.
+const FRAME_MS: f64 = 20.0;
 /// What Passerby may send of pictures at most: the program's own default.
 const VIDEO_KBPS: u32 = 2000;
 
 /// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Program {
     /// `passerby-headless`.
@@ -121,6 +125,8 @@ pub(super) enum End {
 pub(super) struct Evidence {
     pub(super) noticed: Noticed,
     pub(super) pictures: Vec<Vec<u8>>,
+    /// What it said and what it heard, as far as that is known.
+    pub(super) talk: Option<[Recording; 2]>,
 }
 
 impl End {
@@ -189,10 +195,10 @@ impl End {
         }
     }
 
-    /// All that it noticed, with the pictures on its screen from `since_ms` on.
-    pub(super) fn evidence(&mut self, since_ms: f64) -> anyhow::Result<Evidence> {
+    /// All that it noticed, with the pictures on its screen from `since_ms` on. Passerby ends for that.
+    pub(super) fn evidence(&mut self, since_ms: f64, clip: &Clip) -> anyhow::Result<Evidence> {
         match self {
-            Self::Passerby(client) => of_client(client, since_ms),
+            Self::Passerby(client) => of_client(client, since_ms, clip),
             Self::Chromium(guest) => of_guest(guest),
         }
     }
@@ -229,10 +235,24 @@ fn of_guest(guest: &mut Guest) -> anyhow::Result<Evidence> {
     for (index, size_px) in seen.sizes.into_iter().enumerate() {
         pictures.push(at_clips_size(guest.picture(index)?, size_px, &mut scaler)?);
     }
-    Ok(Evidence { noticed, pictures })
+    let talk = guest.talk()?.map(|talk| {
+        [talk.said, talk.heard].map(|samples| Recording {
+            began_ms: talk.began_ms,
+            samples,
+            is_loop: false,
+        })
+    });
+    Ok(Evidence {
+        noticed,
+        pictures,
+        talk,
+    })
 }
 
-fn of_client(client: &mut Client, since_ms: f64) -> anyhow::Result<Evidence> {
+fn of_client(client: &mut Client, since_ms: f64, clip: &Clip) -> anyhow::Result<Evidence> {
+    // Its recording of the sound is whole when it has ended.
+    client.stop()?;
+    let heard = read_sound(client.heard())?;
     let file = File::open(client.shots()).context("Passerby has copied no pictures")?;
     let mut noticed = Noticed::default();
     let mut pictures = Vec::new();
@@ -278,7 +298,50 @@ fn of_client(client: &mut Client, since_ms: f64) -> anyhow::Result<Evidence> {
             _ => {}
         }
     }
-    Ok(Evidence { noticed, pictures })
+    let talk = devices_began_ms(&noticed.captured).map(|began_ms| {
+        let said = Recording {
+            // A microphone has the first sample of a frame that long before it has the last.
+            began_ms: began_ms - FRAME_MS,
+            samples: clip.said().to_vec(),
+            is_loop: true,
+        };
+        let heard = Recording {
+            began_ms,
+            samples: heard,
+            is_loop: false,
+        };
+        [said, heard]
+    });
+    Ok(Evidence {
+        noticed,
+        pictures,
+        talk,
+    })
+}
+
+/// When Passerby opened its devices: it opens camera, microphone and speaker one right after the other, and all three keep to their
+/// times from then on. The first pictures tell: one that is late does not count.
+fn devices_began_ms(captured: &[(f64, u32)]) -> Option<f64> {
+    let first_round = captured.iter().take_while({
+        let mut last = 0;
+        move |(_, number)| std::mem::replace(&mut last, *number) <= *number
+    });
+    first_round
+        .map(|(at_ms, number)| at_ms - f64::from(*number) * 1e3 / f64::from(FPS))
+        .min_by(f64::total_cmp)
+}
+
+/// A recording of Passerby's at 8 kHz.
+fn read_sound(path: &Path) -> anyhow::Result<Vec<f32>> {
+    let mut reader = hound::WavReader::open(path).context("Passerby has recorded no sound")?;
+    let samples: Result<Vec<f32>, _> = match reader.spec().sample_format {
+        hound::SampleFormat::Float => reader.samples::<f32>().collect(),
+        hound::SampleFormat::Int => reader
+            .samples::<i16>()
+            .map(|sample| sample.map(|sample| f32::from(sample) / 32_767.0))
+            .collect(),
+    };
+    Ok(thin_out(&samples.context("the recording is broken")?))
 }
 
 /// Brings a picture to the clip's size, as a window would.
@@ -295,4 +358,21 @@ fn at_clips_size(
     let frame = VideoFrame::from_planes(width_px, height_px, planes, Instant::now())
         .context("a copied picture has another size than it says")?;
     Ok(scaler.scale(&frame, SIZE_PX)?.into_planes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_round_of_the_clip_tells_when_devices_were_opened() {
+        let mut captured: Vec<(f64, u32)> = (7..700)
+            .map(|number| (500.2 + f64::from(number) * 1e3 / 30.0, number % 300))
+            .collect();
+        for late in captured.iter_mut().step_by(3) {
+            late.0 += 9.0;
+        }
+        assert!((devices_began_ms(&captured).unwrap() - 500.2).abs() < 1e-6);
+        assert_eq!(devices_began_ms(&[]), None);
+    }
 }

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use headless::measure::quantile;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::clip::{FPS, LEN};
 
@@ -53,7 +53,7 @@ pub(super) struct Shot {
 }
 
 /// How pictures of one direction fared in a stretch of time.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PictureFigures {
     /// The share of time that no new picture came for 200 ms or more.
     pub frozen: f64,

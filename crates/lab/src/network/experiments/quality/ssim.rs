@@ -1,7 +1,7 @@
 //! How alike two pictures are: the structural similarity index (SSIM) of Wang, Bovik, Sheikh and Simoncelli (2004).
 //!
-//! Of brightness alone, over windows of 8 × 8 pixels, 4 apart, each counting the same: what `ffmpeg`'s filter of that name
-//! does with the first plane.
+//! Of brightness alone, over windows of 8 × 8 pixels, 4 apart, each counting the same: the windows of `ffmpeg`'s filter of that
+//! name.
 
 /// Across and down, in pixels.
 const WINDOW: usize = 8;
@@ -48,7 +48,7 @@ fn window(a: &[u8], b: &[u8], width_px: usize, start: usize) -> f64 {
     }
     let pixels = (WINDOW * WINDOW) as f64;
     let (mean_a, mean_b) = (f64::from(sum_a) / pixels, f64::from(sum_b) / pixels);
-    // Of the sample, not of the population: that is how ffmpeg has it.
+    // Of the sample, not of the population.
     let unbiased = pixels / (pixels - 1.0);
     let variances = (f64::from(squares) / pixels - mean_a * mean_a - mean_b * mean_b) * unbiased;
     let covariance = (f64::from(products) / pixels - mean_a * mean_b) * unbiased;
