@@ -6,11 +6,11 @@
 use std::time::{Duration, Instant};
 
 use codecs::{OpusDecoder, OpusEncoder};
-use media::{Codec, RtpPacket};
 use media::audio::{
     AudioPlan, Config, Counters, FRAME_DURATION, FRAME_SAMPLES, JitterBuffer, Pull, SAMPLE_RATE_HZ,
     stretch,
 };
+use media::{Codec, RtpPacket};
 use simulation::Random;
 
 mod speech;

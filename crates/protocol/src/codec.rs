@@ -162,6 +162,7 @@ impl Wire for PeerMessage {
         "sending",
         "direct",
         "redundancy",
+        "repair",
         "description",
         "candidate",
         "bye",
@@ -177,6 +178,7 @@ impl Wire for PeerMessage {
             | Self::Sending { .. }
             | Self::Direct { .. }
             | Self::Redundancy { .. }
+            | Self::Repair { .. }
             | Self::Bye => Ok(()),
         }
     }

@@ -382,6 +382,10 @@ fn peer_messages() {
         r#"{"type":"redundancy","dred":true}"#,
     );
     is_written(
+        &PeerMessage::Repair { rlc: true },
+        r#"{"type":"repair","rlc":true}"#,
+    );
+    is_written(
         &PeerMessage::Description {
             description: Description {
                 kind: DescriptionKind::Offer,

@@ -406,6 +406,11 @@ impl Peer {
         self.shared.budget.get()
     }
 
+    /// Tells whether the partner has said that it can make use of repair packets (`media::repair::rlc`). Without that none are sent.
+    pub fn set_partner_decodes_repair(&self, is_so: bool) {
+        self.shared.budget.set_decoding_repair(is_so);
+    }
+
     /// The most that there is use for, in bits per second on the wire: nobody looks for room for more.
     pub fn set_budget_ceiling(&self, bits_per_second: u64) {
         self.shared.budget.set_ceiling_bps(bits_per_second);

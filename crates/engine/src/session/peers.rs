@@ -83,6 +83,7 @@ impl Session {
                 News::MessageChannelOpen => {
                     self.partner.view.is_chat_open = true;
                     self.tell_what_we_send();
+                    self.tell_what_we_repair();
                     self.tell_call(PeerFact::ChannelOpen);
                 }
                 News::Message(text) => self.on_peer_message(&text),

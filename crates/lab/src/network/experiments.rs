@@ -59,7 +59,14 @@ pub enum Experiment {
     /// Network lab: calls over a long line that loses packets.
     Loss(Common),
     /// Network lab: pictures on lines that are thin, long or lossy.
-    Pictures(Common),
+    Pictures {
+        /// What all experiments understand.
+        #[command(flatten)]
+        common: Common,
+        /// Only lines whose name in the table contains this; may be repeated.
+        #[arg(long)]
+        only: Vec<String>,
+    },
     /// Network lab: a Chromium calls a headless stranger and is called by it.
     Interop(Common),
     /// Network lab: Passerby beside a browser: the same clip on the same lines, side by side.
@@ -93,7 +100,7 @@ pub fn run(experiment: &Experiment) -> anyhow::Result<u8> {
         Experiment::Next(common) => next::run(common, &mut verdicts)?,
         Experiment::ServerDeath(common) => server_death::run(common, &mut verdicts)?,
         Experiment::Loss(common) => loss::run(common, &mut verdicts)?,
-        Experiment::Pictures(common) => pictures::run(common, &mut verdicts)?,
+        Experiment::Pictures { common, only } => pictures::run(common, only, &mut verdicts)?,
         Experiment::Interop(common) => interop::run(common, &mut verdicts)?,
         Experiment::Quality(options) => quality::run(options, &mut verdicts)?,
         Experiment::Network(common) => {
@@ -103,7 +110,7 @@ pub fn run(experiment: &Experiment) -> anyhow::Result<u8> {
             next::run(common, &mut verdicts)?;
             server_death::run(common, &mut verdicts)?;
             loss::run(common, &mut verdicts)?;
-            pictures::run(common, &mut verdicts)?;
+            pictures::run(common, &[], &mut verdicts)?;
         }
     }
     Ok(verdicts.end())
