@@ -11,4 +11,4 @@ pub mod time;
 pub mod video;
 
 pub use newest::Newest;
-pub use packet::RtpPacket;
+pub use packet::{Codec, RtpPacket};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use media::video::VideoCodec;
 use protocol::{Candidate, Description, DescriptionKind, limits};
 use rtc::peer_connection::configuration::RTCOfferOptions;
 use webrtc::peer_connection::{
@@ -16,6 +17,7 @@ use webrtc::peer_connection::{
 
 use crate::dtls_role::DtlsRole;
 use crate::handler::{Fragment, SharedCandidates};
+use crate::payload_types::{InboundTypes, in_order_of_preference};
 use crate::runtime::{Cookie, Paths, PeerRuntime};
 use crate::section_names::told_apart;
 use crate::send::Gate;
@@ -71,6 +73,8 @@ pub(crate) struct Negotiation {
     gate: Arc<Gate>,
     candidates: Arc<SharedCandidates>,
     local_fragment: Arc<Fragment>,
+    types: Arc<InboundTypes>,
+    video_codecs: Vec<VideoCodec>,
     ice_servers: Vec<RTCIceServer>,
     /// Whether only relays may be used from the next restart on.
     is_relay_only: AtomicBool,
@@ -113,6 +117,9 @@ pub(crate) struct Parts {
     pub(crate) gate: Arc<Gate>,
     pub(crate) candidates: Arc<SharedCandidates>,
     pub(crate) local_fragment: Arc<Fragment>,
+    pub(crate) types: Arc<InboundTypes>,
+    /// In order of preference.
+    pub(crate) video_codecs: Vec<VideoCodec>,
     pub(crate) ice_servers: Vec<RTCIceServer>,
     pub(crate) is_relay_only: bool,
 }
@@ -126,6 +133,8 @@ impl Negotiation {
             gate: parts.gate,
             candidates: parts.candidates,
             local_fragment: parts.local_fragment,
+            types: parts.types,
+            video_codecs: parts.video_codecs,
             ice_servers: parts.ice_servers,
             is_relay_only: AtomicBool::new(parts.is_relay_only),
             must_rebind: AtomicBool::new(false),
@@ -408,7 +417,9 @@ impl Negotiation {
     /// goes first.
     fn told(&self, sdp: &str) -> String {
         self.local_fragment.set_from(sdp);
+        self.types.learn(sdp);
         let told = told_apart(self.candidates.lock().rewrite(sdp));
+        let told = in_order_of_preference(told, &self.video_codecs);
         match self.paths.cookie() {
             Some(cookie) => cookie.tell_in(&told),
             None => told,

@@ -233,6 +233,7 @@ impl Session {
             ice_servers,
             relay_only,
             bind: bind_addresses(&self.config.server),
+            video_codecs: self.config.video_codecs.in_order().to_vec(),
             extra_roots: roots.map(CertificateDer::from).collect(),
             ..PeerConfig::default()
         };
