@@ -96,8 +96,8 @@ impl Session {
         let mut levels = ticker(LEVEL_EVERY);
         let mut seconds = ticker(STATISTICS_EVERY);
         loop {
-            self.carry_out_orders();
             self.tend_spare();
+            self.carry_out_orders();
             self.publish();
             let deadline = self.call.poll_timeout();
             tokio::select! {

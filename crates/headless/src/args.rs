@@ -118,6 +118,10 @@ pub struct Args {
     /// Writes a line of JSON for each change of state and each picture of the partner's, with the moment in milliseconds.
     #[arg(long, value_name = "FILE.jsonl", conflicts_with = "record_video")]
     pub events: Option<PathBuf>,
+    /// Copies what the screen shows, four times a second, as planar 4:2:0; the events say what is where, and which pictures were
+    /// taken.
+    #[arg(long, value_name = "FILE", requires = "events")]
+    pub shots: Option<PathBuf>,
     /// Leaves the echo in what a microphone hears. Files and tones are always sent as they are.
     #[arg(long)]
     pub no_echo_cancellation: bool,

@@ -157,9 +157,11 @@ fn events_tell_each_state_and_each_picture_in_order() {
     let server = TestServer::start();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.jsonl");
+    let copies = folder.path().join("copies");
     let waiting = server.peer(&[]).spawn().unwrap();
+    let (events, shots) = (path.to_str().unwrap(), copies.to_str().unwrap());
     let pressing = server
-        .peer(&["--seconds", "2", "--events", path.to_str().unwrap()])
+        .peer(&["--seconds", "2", "--events", events, "--shots", shots])
         .output()
         .unwrap();
     assert_success(&pressing);
@@ -170,13 +172,33 @@ fn events_tell_each_state_and_each_picture_in_order() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert!(events.is_sorted_by_key(|line| line.at_ms));
-    let mut states = Vec::new();
+    let is_ours = |line: &&EventLine| matches!(line.event, Event::Captured { .. });
+    let (own, others): (Vec<&EventLine>, Vec<_>) = events.iter().partition(is_ours);
+    assert!(own.is_sorted_by_key(|line| line.at_ms) && own.len() > 10);
+    assert!(others.is_sorted_by_key(|line| line.at_ms));
+    let copies_bytes = std::fs::metadata(&copies).unwrap().len();
+    let (mut states, mut size, mut shots) = (Vec::new(), (0, 0), 0);
     let (mut numbers, mut latest) = (Vec::new(), 0.0_f64);
     for line in &events {
         match &line.event {
-            Event::Signalling { .. } => {}
+            Event::Signalling { .. } | Event::Captured { .. } => {}
             Event::Call { state } => states.push(state.as_str()),
+            Event::Resized {
+                width_px,
+                height_px,
+            } => size = (*width_px, *height_px),
+            Event::Shot {
+                number,
+                width_px,
+                height_px,
+                offset_bytes,
+            } => {
+                shots += 1;
+                assert_eq!(*number, numbers.last().copied(), "the one on the screen");
+                assert_eq!((*width_px, *height_px), size);
+                let len = u64::from(width_px * height_px * 3 / 2);
+                assert!(offset_bytes + len <= copies_bytes);
+            }
             Event::Picture {
                 number,
                 captured_ms,
@@ -188,6 +210,7 @@ fn events_tell_each_state_and_each_picture_in_order() {
     }
     // The states before it may be too short to be seen on loopback.
     assert!(states.contains(&"connected"), "{states:?}");
+    assert!(shots > 2, "{shots}");
     assert!(numbers.len() > 10, "{}", numbers.len());
     assert!(numbers.is_sorted(), "{numbers:?}");
     assert!((0.0..5_000.0).contains(&latest), "{latest} ms");

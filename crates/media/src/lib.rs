@@ -6,6 +6,7 @@ pub mod audio;
 pub mod congestion;
 pub mod newest;
 pub mod packet;
+pub mod repair;
 pub mod sync;
 pub mod time;
 pub mod video;

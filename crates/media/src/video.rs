@@ -8,6 +8,7 @@ pub mod h264;
 pub mod jitter_buffer;
 pub mod payload;
 mod playout;
+mod playout_delay;
 mod scale;
 mod test_pattern;
 
@@ -17,5 +18,6 @@ pub use frame::{EncodedFrame, InvalidFrame, VideoFrame};
 pub use jitter_buffer::{AssembledFrame, Config, Counters, Input, JitterBuffer, Output};
 pub use payload::{AccessUnit, InvalidPayload, KeyframePart};
 pub use playout::Playout;
+pub use playout_delay::PlayoutDelay;
 pub use scale::Scaler;
 pub use test_pattern::{Mark, TestPattern, read_mark};

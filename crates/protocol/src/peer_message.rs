@@ -40,6 +40,11 @@ pub enum PeerMessage {
         /// lost in bursts on the way to it.
         dred: bool,
     },
+    /// How the pictures that the sender receives may be protected. Said once when the channel opens; unsaid, they are not.
+    Repair {
+        /// True if the sender can use repair packets of random linear codes (RFC 8681) on the stream of retransmissions.
+        rlc: bool,
+    },
     /// A session description, as over the signalling server: so a call can be renegotiated without it.
     Description {
         /// The same as in [`crate::ClientMessage::Description`].

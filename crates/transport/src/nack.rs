@@ -1,15 +1,15 @@
-//! Asks the partner for packets that were lost.
+//! Fills the gaps in what arrives: with what repair packets give back, and by asking the partner for the rest.
 //!
 //! The generator of `rtc-interceptor` 0.21.1 is not used: it does not see that a retransmission (RFC 4588) fills a gap,
 //! so it asks for the same packet until the packet leaves its window (18 retransmissions for each loss were measured),
 //! and it asks at a fixed interval whatever the round trip is.
 
-mod missing;
-
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use media::repair::MissingPackets;
+use media::repair::rlc::{RlcDecoder, SourcePacket};
 use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::{
     TransportLayerNack, nack_pairs_from_sequence_numbers,
@@ -18,24 +18,62 @@ use rtc::sansio::Protocol;
 use rtc::shared::TransportContext;
 use rtc::shared::error::Error;
 
+use crate::outgoing::source;
 use crate::stats::RoundTrip;
-use missing::MissingPackets;
 
 /// The round trip before one was measured: neither neighbours nor another continent.
 const USUAL_ROUND_TRIP: Duration = Duration::from_millis(50);
+
+/// Sound is not asked for over longer paths: it would have to wait for the answer, and pictures for it. In-band FEC bridges what is
+/// lost within 20 ms.
+const LONGEST_FOR_SOUND: Duration = Duration::from_millis(80);
 
 /// An interceptor for the slot `NackGenerator`.
 pub(crate) struct NackGenerator {
     /// Names us in our requests (RFC 4585 section 6.1).
     ssrc: u32,
     round_trip: Arc<RoundTrip>,
-    streams: HashMap<u32, MissingPackets>,
+    streams: HashMap<u32, Inbound>,
     /// From the SSRC of a retransmission stream to that of the stream it repairs.
     repaired: HashMap<u32, u32>,
     /// SSRCs of retransmission streams: gaps in these are nobody's loss.
     repairs: HashSet<u32>,
     reads: VecDeque<TaggedPacket>,
     writes: VecDeque<TaggedPacket>,
+}
+
+/// What is known of the packets of one stream.
+#[derive(Debug, Default)]
+struct Inbound {
+    missing: MissingPackets,
+    is_sound: bool,
+    /// From the first repair packet on.
+    decoder: Option<RlcDecoder>,
+    /// The last one that came, for retransmissions, which have another.
+    payload_type: u8,
+}
+
+impl Inbound {
+    fn on_source(&mut self, packet: SourcePacket, now: Instant) {
+        self.missing.on_arrived(packet.sequence_number, now);
+        if let Some(decoder) = &mut self.decoder {
+            decoder.on_packet(packet);
+        }
+    }
+
+    fn on_repair(&mut self, payload: &[u8], now: Instant) {
+        let decoder = self.decoder.get_or_insert_default();
+        if let Some(newest) = decoder.on_repair(payload) {
+            self.missing.on_protected(now);
+            self.missing.on_announced(newest, now);
+        }
+    }
+
+    fn poll_recovered(&mut self, now: Instant) -> Option<SourcePacket> {
+        let packet = self.decoder.as_mut()?.poll_output()?;
+        self.missing.on_arrived(packet.sequence_number, now);
+        Some(packet)
+    }
 }
 
 impl NackGenerator {
@@ -51,17 +89,63 @@ impl NackGenerator {
         }
     }
 
-    fn on_rtp(&mut self, packet: &rtc::rtp::Packet, now: Instant) {
-        let (ssrc, sequence_number) = match self.repaired.get(&packet.header.ssrc) {
-            // A retransmission starts with the original sequence number (RFC 4588 section 4); padding does not.
-            Some(primary) => match packet.payload.first_chunk::<2>() {
-                Some(original) => (*primary, u16::from_be_bytes(*original)),
-                None => return,
-            },
-            None => (packet.header.ssrc, packet.header.sequence_number),
+    /// Whether the packet goes on to those who read; what it gives back follows in `reads`.
+    fn on_rtp(&mut self, packet: &rtc::rtp::Packet, now: Instant) -> bool {
+        let header = &packet.header;
+        let Some(primary) = self.repaired.get(&header.ssrc).copied() else {
+            if let Some(stream) = self.streams.get_mut(&header.ssrc) {
+                let source = source(header, header.sequence_number, &packet.payload);
+                stream.payload_type = header.payload_type;
+                stream.on_source(source, now);
+            }
+            return true;
         };
-        if let Some(stream) = self.streams.get_mut(&ssrc) {
-            stream.on_arrived(sequence_number, now);
+        let Some(stream) = self.streams.get_mut(&primary) else {
+            return true;
+        };
+        if header.csrc == [primary] {
+            stream.on_repair(&packet.payload, now);
+            return false;
+        }
+        // A retransmission starts with the original sequence number (RFC 4588 section 4); padding does not.
+        if let Some((original, payload)) = packet.payload.split_first_chunk::<2>() {
+            let payload = packet.payload.slice_ref(payload);
+            let source = source(header, u16::from_be_bytes(*original), &payload);
+            let payload_type = stream.payload_type;
+            stream.on_source(
+                SourcePacket {
+                    payload_type,
+                    ..source
+                },
+                now,
+            );
+        }
+        true
+    }
+
+    /// Passes on what a packet of this stream, or one that repairs it, has given back.
+    fn take_recovered(&mut self, ssrc: u32, now: Instant) {
+        let primary = self.repaired.get(&ssrc).copied().unwrap_or(ssrc);
+        let Some(stream) = self.streams.get_mut(&primary) else {
+            return;
+        };
+        while let Some(packet) = stream.poll_recovered(now) {
+            let header = rtc::rtp::Header {
+                version: 2,
+                ssrc: primary,
+                marker: packet.marker,
+                payload_type: packet.payload_type,
+                sequence_number: packet.sequence_number,
+                timestamp: packet.timestamp,
+                ..rtc::rtp::Header::default()
+            };
+            let payload = packet.payload;
+            let packet = Packet::Rtp(rtc::rtp::Packet { header, payload });
+            self.reads.push_back(TaggedPacket {
+                now,
+                transport: TransportContext::default(),
+                message: AttributedPacket::new(packet),
+            });
         }
     }
 
@@ -70,7 +154,11 @@ impl NackGenerator {
         let mut requests: Vec<(u32, Vec<u16>)> = self
             .streams
             .iter_mut()
-            .map(|(ssrc, stream)| (*ssrc, stream.due(now, round_trip)))
+            .map(|(ssrc, stream)| {
+                let due = stream.missing.due(now, round_trip);
+                let is_too_far = stream.is_sound && round_trip > LONGEST_FOR_SOUND;
+                (*ssrc, if is_too_far { Vec::new() } else { due })
+            })
             .filter(|(_, due)| !due.is_empty())
             .collect();
         requests.sort_unstable_by_key(|(ssrc, _)| *ssrc);
@@ -98,10 +186,17 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for NackGenerator {
     type Time = Instant;
 
     fn handle_read(&mut self, packet: TaggedPacket) -> Result<(), Error> {
-        if let Packet::Rtp(rtp) = &packet.message.packet {
-            self.on_rtp(rtp, packet.now);
+        let now = packet.now;
+        let (ssrc, goes_on) = match &packet.message.packet {
+            Packet::Rtp(rtp) => (Some(rtp.header.ssrc), self.on_rtp(rtp, now)),
+            _ => (None, true),
+        };
+        if goes_on {
+            self.reads.push_back(packet);
         }
-        self.reads.push_back(packet);
+        if let Some(ssrc) = ssrc {
+            self.take_recovered(ssrc, now);
+        }
         Ok(())
     }
 
@@ -126,7 +221,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for NackGenerator {
     fn poll_timeout(&mut self) -> Option<Instant> {
         self.streams
             .values()
-            .filter_map(MissingPackets::next_at)
+            .filter_map(|stream| stream.missing.next_at())
             .min()
     }
 }
@@ -145,7 +240,7 @@ impl Interceptor for NackGenerator {
         if !takes_nack || self.repairs.contains(&info.ssrc) {
             return;
         }
-        self.streams.entry(info.ssrc).or_default();
+        self.streams.entry(info.ssrc).or_default().is_sound = info.mime_type.starts_with("audio/");
         if let Some(repair) = info.ssrc_rtx {
             self.repaired.insert(repair, info.ssrc);
             self.repairs.insert(repair);
@@ -165,6 +260,8 @@ impl Interceptor for NackGenerator {
 mod tests {
     use std::time::Duration;
 
+    use bytes::Bytes;
+    use media::repair::rlc::RlcEncoder;
     use rtc::interceptor::RTCPFeedback;
     use rtc::rtcp::transport_feedbacks::transport_layer_nack::NackPair;
 
@@ -221,6 +318,37 @@ mod tests {
         assert!(generator.poll_read().is_some(), "what comes in goes on");
     }
 
+    fn rtp(ssrc: u32, sequence_number: u16, csrc: Vec<u32>, payload: Bytes) -> rtc::rtp::Packet {
+        let header = rtc::rtp::Header {
+            version: 2,
+            ssrc,
+            csrc,
+            sequence_number,
+            ..rtc::rtp::Header::default()
+        };
+        rtc::rtp::Packet { header, payload }
+    }
+
+    /// What goes on.
+    fn handle(
+        generator: &mut NackGenerator,
+        packet: rtc::rtp::Packet,
+        now: Instant,
+    ) -> Vec<rtc::rtp::Packet> {
+        let tagged = TaggedPacket {
+            now,
+            transport: TransportContext::default(),
+            message: AttributedPacket::new(Packet::Rtp(packet)),
+        };
+        generator.handle_read(tagged).unwrap();
+        let passed = std::iter::from_fn(|| generator.poll_read());
+        let packets = passed.filter_map(|packet| match packet.message.packet {
+            Packet::Rtp(packet) => Some(packet),
+            _ => None,
+        });
+        packets.collect()
+    }
+
     fn requests(generator: &mut NackGenerator, now: Instant) -> Vec<(u32, Vec<u16>)> {
         generator.handle_timeout(now).unwrap();
         let mut result = Vec::new();
@@ -259,12 +387,88 @@ mod tests {
     }
 
     #[test]
+    fn a_repair_packet_gives_back_what_was_lost_and_goes_no_further() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut generator = bound();
+        let mut encoder = RlcEncoder::new();
+        let mut repair_number = 0;
+        let mut received = Vec::new();
+        for number in 0..32_u16 {
+            let now = at(10 * u64::from(number));
+            let packet = rtp(PRIMARY, number, vec![], Bytes::from(vec![number as u8; 50]));
+            encoder.push(source(&packet.header, number, &packet.payload), now);
+            if number != 29 {
+                received.extend(handle(&mut generator, packet, now));
+            }
+            if number % 4 == 3 {
+                let repair = encoder.repair(Duration::from_millis(100), now).unwrap();
+                let packet = rtp(REPAIR, repair_number, vec![PRIMARY], repair);
+                repair_number += 1;
+                received.extend(handle(&mut generator, packet, now));
+            }
+        }
+        let numbers = received.iter().map(|packet| packet.header.sequence_number);
+        let expected: Vec<u16> = (0..29).chain([30, 31, 29]).collect();
+        assert_eq!(numbers.collect::<Vec<_>>(), expected);
+        assert!(received.iter().all(|packet| packet.header.ssrc == PRIMARY));
+        assert_eq!(received[31].payload, [29; 50][..]);
+        assert!(requests(&mut generator, at(1000)).is_empty());
+    }
+
+    #[test]
+    fn no_repair_packet_does_harm() {
+        let start = Instant::now();
+        let mut generator = bound();
+        handle(
+            &mut generator,
+            rtp(PRIMARY, 1, vec![], Bytes::from_static(b"a")),
+            start,
+        );
+        for (number, payload) in [&b""[..], &b"\0"[..], &[0xff; 1400][..], &[0; 9000][..]]
+            .into_iter()
+            .enumerate()
+        {
+            let packet = rtp(
+                REPAIR,
+                number as u16,
+                vec![PRIMARY],
+                Bytes::from_static(payload),
+            );
+            assert!(handle(&mut generator, packet, start).is_empty());
+        }
+        let of_another = rtp(REPAIR, 9, vec![77], Bytes::from_static(b"\0\x01a"));
+        assert_eq!(
+            handle(&mut generator, of_another, start).len(),
+            1,
+            "no repair packet of ours"
+        );
+    }
+
+    #[test]
     fn gaps_and_padding_in_the_retransmission_stream_are_nobodys_loss() {
         let start = Instant::now();
         let mut generator = bound();
         receive(&mut generator, REPAIR, 0, b"", start);
         receive(&mut generator, REPAIR, 9, b"\0", start);
         assert_eq!(generator.poll_timeout(), None);
+    }
+
+    #[test]
+    fn sound_is_asked_for_over_short_paths_only() {
+        for (round_trip_ms, is_asked_for) in [(40, true), (200, false)] {
+            let start = Instant::now();
+            let at = |ms| start + Duration::from_millis(ms);
+            let mut generator = bound();
+            generator.streams.entry(PRIMARY).or_default().is_sound = true;
+            generator
+                .round_trip
+                .set(Duration::from_millis(round_trip_ms));
+            receive(&mut generator, PRIMARY, 5, b"a", at(0));
+            receive(&mut generator, PRIMARY, 7, b"c", at(0));
+            assert_eq!(requests(&mut generator, at(5)).is_empty(), !is_asked_for);
+            assert!(generator.poll_timeout() > Some(at(5)), "it rests");
+        }
     }
 
     #[test]

@@ -90,11 +90,21 @@ struct Turn {
     /// An offer that the partner has, and that the stack gets with the answer: from then on it sends nothing over the
     /// path that there was.
     deferred: Option<RTCSessionDescription>,
-    /// Whether an offer is set that is for nobody.
-    is_ahead: bool,
+    ahead: Ahead,
     /// How often relays were asked anew.
     rebinds: usize,
     dtls_role: DtlsRole,
+}
+
+/// An offer that is the local description before there is a partner.
+#[derive(Debug, Default)]
+enum Ahead {
+    #[default]
+    None,
+    /// Nobody has seen it.
+    Set,
+    /// It was told, in these words.
+    Told(Description),
 }
 
 type StackResult<T> = webrtc::error::Result<T>;
@@ -135,24 +145,55 @@ impl Negotiation {
 
     /// Has candidates gathered for a call that is to come.
     ///
-    /// The stack gathers when it has a local description, so it gets an offer that nobody will see. What was gathered and
-    /// allocated outlives its rollback, and so does the user name fragment.
+    /// The stack gathers when it has a local description, so it gets an offer. It may be told ahead, and stands if this side
+    /// becomes the offerer. What was gathered and allocated outlives its rollback, and so does the user name fragment.
     pub(crate) async fn gather_ahead(&self) -> Result<(), NegotiationError> {
         const GATHER: &str = "gather ahead";
         let mut turn = self.turn.lock().await;
         let connection = Arc::clone(&self.connection);
         let offer = step(GATHER, async move { connection.create_offer(None).await }).await?;
-        // Nobody is told of the offer, but its candidates will be, and they belong to the same user name fragment.
+        // Its candidates are told with whatever is said first, and belong to the same user name fragment.
         self.local_fragment.set_from(&offer.sdp);
         self.set_local(GATHER, offer).await?;
-        turn.is_ahead = true;
+        turn.ahead = Ahead::Set;
         Ok(())
     }
 
-    /// Takes back the offer of [`gather_ahead`](Self::gather_ahead), if there was one.
-    pub(crate) async fn end_gathering_ahead(&self) -> Result<(), NegotiationError> {
+    /// The offer of [`gather_ahead`](Self::gather_ahead), with the candidates that were gathered so far; the same each time.
+    pub(crate) async fn offer_ahead(&self) -> Result<Description, NegotiationError> {
         let mut turn = self.turn.lock().await;
-        if !std::mem::take(&mut turn.is_ahead) {
+        let offer = match &turn.ahead {
+            Ahead::None => {
+                return Err(NegotiationError::Refused {
+                    step: "tell an offer ahead",
+                    source: "nothing was gathered ahead, or the peer plays its role already".into(),
+                });
+            }
+            Ahead::Set => self.standing_offer().await?,
+            Ahead::Told(offer) => offer.clone(),
+        };
+        turn.ahead = Ahead::Told(offer.clone());
+        Ok(offer)
+    }
+
+    /// The offer that is the local description, as the partner may see it.
+    async fn standing_offer(&self) -> Result<Description, NegotiationError> {
+        let pending = self.connection.pending_local_description().await;
+        let pending = pending.ok_or_else(|| NegotiationError::Refused {
+            step: "offer",
+            source: "the offer is gone".into(),
+        })?;
+        Ok(Description {
+            kind: DescriptionKind::Offer,
+            sdp: self.told(&pending.sdp),
+            number: 0,
+        })
+    }
+
+    /// Takes back the offer of [`gather_ahead`](Self::gather_ahead), if there was one: this side will answer.
+    pub(crate) async fn take_offer_back(&self) -> Result<(), NegotiationError> {
+        let mut turn = self.turn.lock().await;
+        if matches!(std::mem::take(&mut turn.ahead), Ahead::None) {
             return Ok(());
         }
         let connection = Arc::clone(&self.connection);
@@ -179,6 +220,11 @@ impl Negotiation {
         restart: Option<Restart>,
     ) -> Result<Description, NegotiationError> {
         let mut turn = self.turn.lock().await;
+        match std::mem::take(&mut turn.ahead) {
+            Ahead::None => {}
+            Ahead::Set => return self.standing_offer().await,
+            Ahead::Told(offer) => return Ok(offer),
+        }
         turn.deferred = None;
         let must_rebind = restart == Some(Restart::Rebind)
             || restart.is_some() && self.must_rebind.load(Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! What leaves: how much, in which order, and what is sent again.
 //!
 //! One interceptor in the slot `Pacer` holds all that has to know of each packet that leaves, in one place: what was lost and is
-//! asked for ([`Retransmissions`]), the order and the moments in which packets leave ([`Pacer`]), their transport-wide sequence
+//! asked for ([`Retransmissions`]), what is sent beside pictures so that nothing need be asked for ([`Protecting`]), the order and the moments in which packets leave ([`Pacer`]), their transport-wide sequence
 //! numbers and what the partner reports about them ([`History`]), and how much may be sent ([`Estimator`]). The stack has an
 //! interceptor for each of these, none of which knows of the others; what they cost a call is told in
 //! `docs/congestion.md`.
@@ -9,6 +9,7 @@
 mod budget;
 mod feedback;
 mod history;
+mod protecting;
 mod retransmission;
 
 use std::collections::{HashMap, VecDeque};
@@ -32,10 +33,12 @@ use crate::send::Gate;
 use crate::stats::RoundTrip;
 use feedback::FeedbackReader;
 use history::History;
+use protecting::Protecting;
 use retransmission::{Repair, Retransmissions};
 
 pub use budget::Budget;
 pub(crate) use budget::SharedBudget;
+pub(crate) use protecting::source;
 
 /// The header extension that carries transport-wide sequence numbers.
 pub(crate) const TRANSPORT_WIDE_URI: &str =
@@ -57,6 +60,7 @@ pub(crate) struct Outgoing {
     feedback: FeedbackReader,
     /// By SSRC: those whose packets the partner may ask for again.
     repeated: HashMap<u32, Retransmissions>,
+    protecting: Protecting,
     /// Under which identifier the number goes; `None` while nobody would report.
     extension: Option<u8>,
     reads: VecDeque<TaggedPacket>,
@@ -84,6 +88,7 @@ impl Outgoing {
             history: History::default(),
             feedback: FeedbackReader::default(),
             repeated: HashMap::new(),
+            protecting: Protecting::default(),
             extension: None,
             reads: VecDeque::new(),
             writes: VecDeque::new(),
@@ -117,12 +122,37 @@ impl Outgoing {
             return;
         };
         let numbers = request.nacks.iter().flat_map(NackPair::packet_list);
-        let packets: Vec<_> = numbers
-            .take(MAX_REQUESTED)
-            .filter_map(|number| stream.repeat(number, round_trip, now))
-            .collect();
+        let mut packets = Vec::new();
+        for number in numbers.take(MAX_REQUESTED) {
+            if let Some(packet) = stream.repeat(number, round_trip, now) {
+                packets.push(packet);
+                self.protecting
+                    .on_sent_again(request.media_ssrc, number, now);
+            }
+        }
         for packet in packets {
             self.push(Priority::Retransmission, tagged(packet, now));
+        }
+    }
+
+    /// A packet of a picture was taken in: what protects it follows.
+    fn protect(&mut self, picture: &rtc::rtp::Packet, now: Instant) {
+        for payload in self.protecting.on_picture(picture, now) {
+            let stream = self.repeated.get_mut(&picture.header.ssrc);
+            let packet = stream.and_then(|stream| stream.protect(&picture.header, payload));
+            if let Some(packet) = packet {
+                self.push(Priority::Picture, tagged(packet, now));
+            }
+        }
+    }
+
+    /// Second copies of what was sent again.
+    fn push_copies(&mut self, now: Instant) {
+        while let Some((ssrc, number)) = self.protecting.poll_copy(now) {
+            let stream = self.repeated.get_mut(&ssrc);
+            if let Some(packet) = stream.and_then(|stream| stream.copy(number)) {
+                self.push(Priority::Retransmission, tagged(packet, now));
+            }
         }
     }
 
@@ -130,7 +160,8 @@ impl Outgoing {
     fn release(&mut self, now: Instant) {
         self.now = now;
         self.estimator.handle_timeout(now);
-        self.estimator.set_ceiling(self.parts.budget.ceiling_bps());
+        self.follow_losses(now);
+        self.push_copies(now);
         self.pacer.set_rate(self.pacing_bps(), now);
         while let Some(cluster) = self.estimator.poll_probe() {
             // Nobody would report on it.
@@ -149,7 +180,25 @@ impl Outgoing {
         }
         let queue_delay = self.pacer.queue_delay();
         let snapshot = self.extension.map(|_| self.estimator.snapshot());
-        self.parts.budget.set(Budget::of(snapshot, queue_delay));
+        let repair_ratio = self.protecting.overhead();
+        self.parts
+            .budget
+            .set(Budget::of(snapshot, repair_ratio, queue_delay));
+    }
+
+    /// Protection, and with it the room that there is use for, follow what is lost.
+    fn follow_losses(&mut self, now: Instant) {
+        let budget = &self.parts.budget;
+        let path = self.extension.map(|_| self.estimator.snapshot());
+        self.protecting.update(
+            // Without reports nobody knows of losses.
+            budget.is_decoding_repair() && path.is_some(),
+            path.map_or(0.0, |path| path.loss_ratio),
+            self.parts.round_trip.get().unwrap_or_default(),
+            now,
+        );
+        let ceiling_bps = budget.ceiling_bps() as f64 * (1.0 + self.protecting.overhead());
+        self.estimator.set_ceiling(ceiling_bps as u64);
     }
 
     /// Without reports nobody knows what the path takes: then the application decides.
@@ -228,7 +277,11 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Outgoing {
             stream.keep(rtp, self.parts.gate.repair_of(rtp.header.payload_type));
         }
         let now = packet.now;
+        let picture = (ssrc == self.parts.ssrcs.video).then(|| rtp.clone());
         self.push(self.priority(ssrc), packet);
+        if let Some(picture) = picture {
+            self.protect(&picture, now);
+        }
         self.release(now);
         Ok(())
     }
@@ -246,7 +299,13 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Outgoing {
         let release_at = match self.parts.gate.paused_until(self.now) {
             // Whoever ends the pause earlier has something to send.
             Some(until) => Some(until),
-            None => self.pacer.poll_timeout(self.now),
+            None => [
+                self.pacer.poll_timeout(self.now),
+                self.protecting.poll_timeout(),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
         };
         let silence_at = self.extension.and(self.estimator.poll_timeout());
         [release_at, silence_at].into_iter().flatten().min()

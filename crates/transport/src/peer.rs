@@ -279,13 +279,31 @@ impl Peer {
         })
     }
 
-    /// Binds everything that a call will need, and finds and allocates candidates, so that they are there when the
-    /// partner is. They are reported as ever. Nothing of this reaches a partner.
+    /// Binds everything that a call will need, makes an offer, and finds and allocates candidates, so that they are there when
+    /// the partner is. They are reported as ever. Nothing of this reaches a partner by itself.
     ///
     /// # Errors
     /// [`NegotiationError::Refused`] if the peer has a role already.
     pub async fn gather_ahead(&self) -> Result<(), NegotiationError> {
-        self.shared.negotiation.gather_ahead().await
+        let shared = &self.shared;
+        let prepared = shared
+            .role
+            .prepare(shared.resources.connection.as_ref())
+            .await;
+        prepared.map_err(|source| NegotiationError::Refused {
+            step: "gather ahead",
+            source: Box::new(source),
+        })?;
+        shared.negotiation.gather_ahead().await
+    }
+
+    /// The offer of a peer that has [gathered ahead](Self::gather_ahead), for telling it before there is a partner: with the
+    /// candidates that were found so far. If the peer becomes the offerer, this is its first offer.
+    ///
+    /// # Errors
+    /// [`NegotiationError::Refused`] if nothing was gathered ahead, or the peer plays its role already.
+    pub async fn offer_ahead(&self) -> Result<Description, NegotiationError> {
+        self.shared.negotiation.offer_ahead().await
     }
 
     /// Makes a peer that was opened [without a role](Self::open_without_role) the offerer or the answerer of a call.
@@ -295,11 +313,13 @@ impl Peer {
     /// [`OpenError`] if the message channel cannot be made, or the stack does not let go of what was gathered ahead.
     pub async fn take_role(&self, is_offerer: bool) -> Result<(), OpenError> {
         let shared = &self.shared;
-        shared
-            .negotiation
-            .end_gathering_ahead()
-            .await
-            .map_err(OpenError::new)?;
+        if !is_offerer {
+            shared
+                .negotiation
+                .take_offer_back()
+                .await
+                .map_err(OpenError::new)?;
+        }
         let resources = &shared.resources;
         shared
             .role
@@ -384,6 +404,11 @@ impl Peer {
     /// What may be sent at present. Renewed with every report of the partner and everything that is sent; any thread may ask.
     pub fn budget(&self) -> Budget {
         self.shared.budget.get()
+    }
+
+    /// Tells whether the partner has said that it can make use of repair packets (`media::repair::rlc`). Without that none are sent.
+    pub fn set_partner_decodes_repair(&self, is_so: bool) {
+        self.shared.budget.set_decoding_repair(is_so);
     }
 
     /// The most that there is use for, in bits per second on the wire: nobody looks for room for more.

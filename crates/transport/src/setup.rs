@@ -66,6 +66,9 @@ const REPLAY_WINDOW: usize = 1024;
 /// How often the partner is told what has arrived. The stack's own interval is twice as long; each of these is worth a few dozen bytes.
 const FEEDBACK_INTERVAL: Duration = Duration::from_millis(50);
 
+/// Before the packets that repair others are taken out, in [`Slot::NackGenerator`]: they are to be reported as well.
+const REPORTS_SLOT: Slot = Slot::Custom(6_500);
+
 /// What may wait in the message channel before more is refused, in bytes.
 const MESSAGE_BUFFER_BYTES: usize = 256 * 1024;
 
@@ -217,7 +220,7 @@ fn registry(media_engine: &mut MediaEngine, interceptors: Interceptors) -> Resul
     }
     let reports = TwccReceiverBuilder::new().with_interval(FEEDBACK_INTERVAL);
     let registry = Registry::new()
-        .with(Slot::TwccReceiver, reports.build())
+        .with(REPORTS_SLOT, reports.build())
         .with(Slot::Pacer, interceptors.outgoing)
         .with(Slot::NackGenerator, interceptors.nack_generator)
         .with(Slot::from(14_000), interceptors.rtcp_tap);

@@ -31,6 +31,10 @@ const fn checked(result: ffi::aom_codec_err_t) -> Result<(), AomError> {
 type Context = Box<ffi::aom_codec_ctx_t>;
 
 /// A context as the library wants it before it initialises it.
+#[expect(
+    clippy::unnecessary_box_returns,
+    reason = "it may not move once the library has seen it"
+)]
 fn empty_context() -> Context {
     // SAFETY: a C structure of pointers and numbers, for all of which zero is a value.
     Box::new(unsafe { MaybeUninit::zeroed().assume_init() })

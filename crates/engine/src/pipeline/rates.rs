@@ -13,8 +13,8 @@ const PAYLOAD_BITS: u64 = 8 * 1000;
 const SOUND_PACKETS: u64 = 50;
 /// Nobody recognises a face below that, in bits per second.
 const LEAST_BPS: u64 = 40_000;
-/// A share of losses that is not paid for beforehand: they are asked for again, in time.
-const LARGEST_LOSS: f64 = 0.3;
+/// More than as much again as the pictures take is not left to repair.
+const LARGEST_REPAIR: f64 = 1.0;
 
 /// What pictures may have at most to wait before one is left out: some of them, or a keyframe on a thin path.
 const LONGEST_QUEUE: Duration = Duration::from_millis(150);
@@ -35,9 +35,9 @@ impl Rates {
             return self.most_video_bps;
         };
         let for_pictures = target_bps.saturating_sub(self.sound_bps(budget));
-        let sent_again = 1.0 + budget.path.loss_ratio.clamp(0.0, LARGEST_LOSS);
+        let with_repair = 1.0 + budget.repair_ratio.clamp(0.0, LARGEST_REPAIR);
         let payload = for_pictures * PAYLOAD_BITS / (PAYLOAD_BITS + PACKET_BITS);
-        let bps = (payload as f64 / sent_again) as u64;
+        let bps = (payload as f64 / with_repair) as u64;
         bps.max(LEAST_BPS).min(u64::from(self.most_video_bps)) as u32
     }
 
@@ -129,9 +129,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_is_sent_again_within_the_budget() {
+    fn what_repairs_losses_is_sent_within_the_budget() {
         let mut lossy = budget(1_000_000);
-        lossy.path.loss_ratio = 0.2;
+        lossy.repair_ratio = 0.2;
         let clean = RATES.video_bps(&budget(1_000_000));
         let bps = RATES.video_bps(&lossy);
         assert!(bps * 12 <= clean * 10 + 10, "{bps} of {clean}");

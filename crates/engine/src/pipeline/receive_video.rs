@@ -1,7 +1,9 @@
 //! The way of a picture in: packets → jitter buffer → decoder → playout → window.
 //!
-//! A task puts frames together; a thread decodes and shows them. Between the two is a short queue: a decoder that does not keep
-//! up loses frames there, asks for a keyframe and goes on from it.
+//! A task puts frames together; a thread decodes each when it is due ([`waiting`]) and shows it. A decoder that does not keep up
+//! loses frames, asks for a keyframe and goes on from it.
+
+mod waiting;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -20,9 +22,10 @@ use super::{Wake, lock};
 use crate::deck::PictureSlot;
 use crate::lip_sync::LipSync;
 use crate::statistics::VideoFigures;
+use waiting::WaitingFrames;
 
-/// How many frames may wait for the decoder: a quarter of a second.
-const DECODE_QUEUE: usize = 8;
+/// How many frames may be on the way to the thread: what a retransmission over a long path sets free at once.
+const DECODE_QUEUE: usize = 64;
 /// How often the thread looks whether it is to end while no frames come.
 const IDLE_CHECK: Duration = Duration::from_millis(100);
 /// How many latencies of one second are kept.
@@ -137,12 +140,7 @@ async fn assemble(
         while let Some(output) = buffer.poll_output() {
             match output {
                 Output::Frame(frame) => {
-                    {
-                        let mut running = lock(&shared.figures);
-                        running.totals.frames_received += 1;
-                        running.held_back += now.saturating_duration_since(frame.first_packet_at);
-                        running.held_back_count += 1;
-                    }
+                    lock(&shared.figures).totals.frames_received += 1;
                     match frames.try_send(frame) {
                         Ok(()) => {}
                         Err(TrySendError::Full(_)) => {
@@ -164,6 +162,7 @@ struct Decoding<'a> {
     shared: &'a Shared,
     /// For the codec of the newest frame.
     decoder: Option<(VideoCodec, Box<dyn VideoDecoder>)>,
+    waiting: WaitingFrames,
     playout: Playout<Arc<VideoFrame>>,
     /// Frames that were queued behind a broken one are worth nothing until a keyframe.
     needs_keyframe: bool,
@@ -174,6 +173,7 @@ impl<'a> Decoding<'a> {
         Self {
             shared,
             decoder: None,
+            waiting: WaitingFrames::default(),
             playout: Playout::new(),
             needs_keyframe: false,
         }
@@ -182,12 +182,19 @@ impl<'a> Decoding<'a> {
     fn run(&mut self, queue: &Receiver<AssembledFrame>) {
         while !self.shared.is_over.load(Ordering::Acquire) {
             let now = Instant::now();
-            let due = self.playout.poll_timeout();
+            let due = [self.playout.poll_timeout(), self.waiting.poll_timeout()];
+            let due = due.into_iter().flatten().min();
             let wait = due.map_or(IDLE_CHECK, |due| due.saturating_duration_since(now));
             match queue.recv_timeout(wait.min(IDLE_CHECK)) {
-                Ok(frame) => self.decode(&frame),
+                Ok(frame) => self.take_in(frame),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
+            }
+            while let Ok(frame) = queue.try_recv() {
+                self.take_in(frame);
+            }
+            if let Some(frame) = self.waiting.poll_output(Instant::now()) {
+                self.decode(&frame);
             }
             if let Some(picture) = self.playout.poll_output(Instant::now()) {
                 self.show(picture);
@@ -195,10 +202,25 @@ impl<'a> Decoding<'a> {
         }
     }
 
+    fn take_in(&mut self, frame: AssembledFrame) {
+        let dropped = self.waiting.insert(frame, Instant::now());
+        if dropped > 0 {
+            tracing::debug!(dropped, "the decoder does not keep up");
+            lock(&self.shared.figures).dropped_in_decoding += dropped;
+            self.needs_keyframe = true;
+            self.shared.decode_failed.notify_one();
+        }
+    }
+
     fn decode(&mut self, frame: &AssembledFrame) {
         if self.needs_keyframe && !frame.is_keyframe {
             lock(&self.shared.figures).dropped_in_decoding += 1;
             return;
+        }
+        {
+            let mut running = lock(&self.shared.figures);
+            running.held_back += frame.first_packet_at.elapsed();
+            running.held_back_count += 1;
         }
         let Some(decoder) = self.decoder(frame.codec) else {
             return;

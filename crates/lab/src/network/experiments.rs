@@ -9,6 +9,7 @@ mod loss;
 mod matrix;
 mod next;
 mod pictures;
+mod quality;
 mod relayed;
 mod server_death;
 
@@ -24,6 +25,10 @@ pub use loss::connect_through_loss;
 pub use matrix::{Cell, measure_cell};
 pub use next::press_next;
 pub use pictures::{Line, Shown, call_over};
+pub use quality::{
+    CellSet, Cost, Loss, Phase, PictureFigures, Program, QualityCell, QualityLab, QualityLine,
+    QualityOptions, Row,
+};
 pub use relayed::{call_relayed, measure_voice};
 pub use server_death::{Death, kill_the_server};
 
@@ -54,9 +59,18 @@ pub enum Experiment {
     /// Network lab: calls over a long line that loses packets.
     Loss(Common),
     /// Network lab: pictures on lines that are thin, long or lossy.
-    Pictures(Common),
+    Pictures {
+        /// What all experiments understand.
+        #[command(flatten)]
+        common: Common,
+        /// Only lines whose name in the table contains this; may be repeated.
+        #[arg(long)]
+        only: Vec<String>,
+    },
     /// Network lab: a Chromium calls a headless stranger and is called by it.
     Interop(Common),
+    /// Network lab: Passerby beside a browser: the same clip on the same lines, side by side.
+    Quality(QualityOptions),
 }
 
 /// What all experiments understand.
@@ -86,8 +100,9 @@ pub fn run(experiment: &Experiment) -> anyhow::Result<u8> {
         Experiment::Next(common) => next::run(common, &mut verdicts)?,
         Experiment::ServerDeath(common) => server_death::run(common, &mut verdicts)?,
         Experiment::Loss(common) => loss::run(common, &mut verdicts)?,
-        Experiment::Pictures(common) => pictures::run(common, &mut verdicts)?,
+        Experiment::Pictures { common, only } => pictures::run(common, only, &mut verdicts)?,
         Experiment::Interop(common) => interop::run(common, &mut verdicts)?,
+        Experiment::Quality(options) => quality::run(options, &mut verdicts)?,
         Experiment::Network(common) => {
             matrix::run(common, &[], &mut verdicts)?;
             change::run(common, &mut verdicts)?;
@@ -95,7 +110,7 @@ pub fn run(experiment: &Experiment) -> anyhow::Result<u8> {
             next::run(common, &mut verdicts)?;
             server_death::run(common, &mut verdicts)?;
             loss::run(common, &mut verdicts)?;
-            pictures::run(common, &mut verdicts)?;
+            pictures::run(common, &[], &mut verdicts)?;
         }
     }
     Ok(verdicts.end())

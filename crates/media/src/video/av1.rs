@@ -53,7 +53,7 @@ pub fn packetize(frame: &EncodedFrame, max_payload_bytes: usize) -> Vec<Bytes> {
     let max = max_payload_bytes.clamp(SMALLEST_PAYLOAD_BYTES, LARGEST_PAYLOAD_BYTES);
     let units: Vec<Bytes> = obu::units(&frame.data)
         .map_while(Result::ok)
-        .filter(|unit| unit.is_sent())
+        .filter(obu::Obu::is_sent)
         .map(|unit| unit.without_size())
         .collect();
     let total: usize = units.iter().map(|unit| LENGTH_BYTES + unit.len()).sum();

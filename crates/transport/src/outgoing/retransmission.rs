@@ -86,11 +86,32 @@ impl Retransmissions {
             return None;
         }
         kept.repeated_at = Some(now);
+        self.copy(number)
+    }
+
+    /// The same once more, whenever it was last repeated.
+    pub(super) fn copy(&mut self, number: u16) -> Option<rtp::Packet> {
+        let kept = self.kept[usize::from(number) % KEPT_PACKETS].as_ref()?;
+        if kept.packet.header.sequence_number != number {
+            return None;
+        }
         let kept = kept.clone();
         Some(match self.repair {
             Some(repair) => self.wrap(&kept, repair),
             None => kept.packet,
         })
+    }
+
+    /// A repair packet for `protected`, of the stream with that SSRC. `None` on a stream without repair.
+    pub(super) fn protect(
+        &mut self,
+        protected: &rtp::Header,
+        payload: Bytes,
+    ) -> Option<rtp::Packet> {
+        let mut header = self.repair_header(self.repair?, protected);
+        header.marker = false;
+        header.csrc = vec![protected.ssrc];
+        Some(rtp::Packet { header, payload })
     }
 
     /// One of the newest packets once more, the largest that fits, to fill a probe with something that may be of use. `None` if
@@ -112,22 +133,29 @@ impl Retransmissions {
     /// RFC 4588 section 4: the original sequence number before the original payload.
     fn wrap(&mut self, kept: &Kept, repair: Repair) -> rtp::Packet {
         let packet = &kept.packet;
-        let number = self.repair_number;
-        self.repair_number = number.wrapping_add(1);
         let mut payload = BytesMut::with_capacity(2 + packet.payload.len());
         payload.put_u16(packet.header.sequence_number);
         payload.extend_from_slice(&packet.payload);
         rtp::Packet {
             header: rtp::Header {
-                version: 2,
-                ssrc: repair.ssrc,
                 payload_type: kept.repair_type.unwrap_or(repair.payload_type),
-                sequence_number: number,
-                timestamp: packet.header.timestamp,
-                marker: packet.header.marker,
-                ..rtp::Header::default()
+                ..self.repair_header(repair, &packet.header)
             },
             payload: Bytes::from(payload),
+        }
+    }
+
+    fn repair_header(&mut self, repair: Repair, original: &rtp::Header) -> rtp::Header {
+        let number = self.repair_number;
+        self.repair_number = number.wrapping_add(1);
+        rtp::Header {
+            version: 2,
+            ssrc: repair.ssrc,
+            payload_type: repair.payload_type,
+            sequence_number: number,
+            timestamp: original.timestamp,
+            marker: original.marker,
+            ..rtp::Header::default()
         }
     }
 }
@@ -187,6 +215,29 @@ mod tests {
         let repeated = kept.repeat(5, ROUND_TRIP, now).unwrap();
         assert_eq!(repeated.header.payload_type, 46);
         assert_eq!(kept.fill(1000).unwrap().header.payload_type, 46);
+    }
+
+    #[test]
+    fn a_repair_packet_names_what_it_protects_and_counts_with_the_retransmissions() {
+        let now = Instant::now();
+        let mut kept = Retransmissions::new(Some(REPAIR));
+        kept.keep(&packet(5), None);
+        let protecting = kept
+            .protect(&packet(5).header, Bytes::from_static(b"sum"))
+            .unwrap();
+        assert_eq!(
+            (protecting.header.ssrc, &protecting.header.csrc[..]),
+            (2, &[1][..])
+        );
+        assert_eq!(protecting.header.timestamp, 9);
+        let again = kept.repeat(5, ROUND_TRIP, now).unwrap();
+        assert_eq!(
+            (again.header.sequence_number, again.header.csrc.len()),
+            (1, 0)
+        );
+        assert_eq!(kept.copy(5).unwrap().payload, again.payload, "at once");
+        let mut without = Retransmissions::new(None);
+        assert_eq!(without.protect(&packet(5).header, Bytes::new()), None);
     }
 
     #[test]

@@ -271,6 +271,80 @@ fn a_probe_is_filled_with_what_was_sent() {
     assert!(repairs >= 3, "{filled:?}");
 }
 
+/// Lets it know of losses on a long path, by `now`.
+fn lose(outgoing: &mut Outgoing, now: Instant) {
+    outgoing.parts.round_trip.set(ms(300));
+    for second in 0..10 {
+        let ago = Duration::from_secs(10 - second);
+        let at = now.checked_sub(ago).unwrap();
+        outgoing.protecting.update(true, 0.1, ms(300), at);
+    }
+}
+
+/// Sends ten frames of four packets, and gives what leaves on the repair stream: the sources that it names.
+fn repairs_of_frames(outgoing: &mut Outgoing, start: Instant) -> Vec<Vec<u32>> {
+    let mut repairs = Vec::new();
+    for number in 0..40 {
+        let now = start + ms(8 * u64::from(number));
+        let mut picture = packet(VIDEO, number, 100);
+        picture.header.marker = number % 4 == 3;
+        send(outgoing, picture, now);
+        outgoing.handle_timeout(now + ms(7)).unwrap();
+        while let Some(packet) = outgoing.poll_write() {
+            if let Packet::Rtp(rtp) = packet.message.packet
+                && rtp.header.ssrc == REPAIR
+            {
+                repairs.push(rtp.header.csrc);
+            }
+        }
+    }
+    repairs
+}
+
+#[test]
+fn pictures_are_protected_where_losses_would_cost_a_long_round_trip() {
+    let start = Instant::now() + Duration::from_secs(20);
+    let mut outgoing = bound(true, start);
+    outgoing.parts.budget.set_decoding_repair(true);
+    lose(&mut outgoing, start);
+    let repairs = repairs_of_frames(&mut outgoing, start);
+    let named = repairs.iter().filter(|csrc| csrc[..] == [VIDEO]).count();
+    assert!((10..=20).contains(&named), "{named}");
+    let repair_ratio = outgoing.parts.budget.get().repair_ratio;
+    assert!((0.2..0.5).contains(&repair_ratio), "{repair_ratio}");
+}
+
+#[test]
+fn a_partner_that_has_not_asked_for_repair_packets_gets_none() {
+    let start = Instant::now() + Duration::from_secs(20);
+    let mut outgoing = bound(true, start);
+    lose(&mut outgoing, start);
+    let repairs = repairs_of_frames(&mut outgoing, start);
+    assert!(repairs.iter().all(Vec::is_empty), "padding at most");
+}
+
+#[test]
+fn on_a_long_lossy_path_what_is_sent_again_is_sent_twice() {
+    let start = Instant::now() + Duration::from_secs(20);
+    let mut outgoing = bound(true, start);
+    send(&mut outgoing, packet(VIDEO, 5, 100), start);
+    let _ = pass_time(&mut outgoing, start, start + Duration::from_secs(1));
+    let _ = leaving(&mut outgoing);
+    let now = start + Duration::from_secs(1);
+    lose(&mut outgoing, now);
+    let request = TransportLayerNack {
+        sender_ssrc: 9,
+        media_ssrc: VIDEO,
+        nacks: nack_pairs_from_sequence_numbers(&[5]),
+    };
+    hear(&mut outgoing, Box::new(request.clone()), now);
+    hear(&mut outgoing, Box::new(request), now + ms(5));
+    assert_eq!(leaving(&mut outgoing).len(), 1, "the same request");
+    let later = pass_time(&mut outgoing, now, now + ms(100));
+    assert_eq!(later.len(), 1, "{later:?}");
+    assert!(later[0].0 >= now + ms(10));
+}
+
 #[test]
 fn nothing_leaves_while_there_is_no_path() {
     let start = Instant::now();

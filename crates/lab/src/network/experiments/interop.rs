@@ -83,7 +83,7 @@ impl Call {
         network: &Network,
         servers: &Servers,
         role: GuestRole,
-        devices: Devices,
+        devices: Devices<'_>,
         [guest_side, headless_side]: [Side; 2],
         calls: u32,
     ) -> anyhow::Result<Self> {

@@ -65,6 +65,10 @@ pub struct Shown {
     pub latency_p95_ms: Option<f64>,
     /// What arrived, in bits per second of RTP.
     pub received_bps: f64,
+    /// How long pictures were held back between their first packet and the decoder, in milliseconds: the mean.
+    pub held_back_ms: Option<f64>,
+    /// How much sound waited to be heard, in milliseconds: the mean.
+    pub sound_buffer_ms: Option<f64>,
     /// The size of the last picture.
     pub size_px: Option<(u32, u32)>,
 }
@@ -142,10 +146,18 @@ fn add_figures(shown: &mut Shown, reports: &[ReportLine]) {
     let last = &reports[reports.len().saturating_sub(seconds)..];
     let sum: u64 = last.iter().map(|line| line.received_bps).sum();
     shown.received_bps = sum as f64 / last.len().max(1) as f64;
+    shown.held_back_ms = mean(last.iter().filter_map(|line| line.video_jitter_buffer_ms));
+    shown.sound_buffer_ms = mean(last.iter().filter_map(|line| line.audio_jitter_buffer_ms));
     shown.size_px = last.last().and_then(|line| line.received_size);
 }
 
-pub(super) fn run(common: &Common, verdicts: &mut Verdicts) -> anyhow::Result<()> {
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (count, sum) = values.fold((0_u32, 0.0), |(count, sum), value| (count + 1, sum + value));
+    (count > 0).then(|| sum / f64::from(count))
+}
+
+/// Makes calls over all lines, or over those whose name contains one of `only`.
+pub(super) fn run(common: &Common, only: &[String], verdicts: &mut Verdicts) -> anyhow::Result<()> {
     let runs = common.calls.unwrap_or(DEFAULT_RUNS);
     let network = Network::build(NatKind::PortRestricted, NatKind::PortRestricted)?;
     let servers = Servers::start(&network, common.relay)?;
@@ -156,9 +168,13 @@ pub(super) fn run(common: &Common, verdicts: &mut Verdicts) -> anyhow::Result<()
     };
     println!("\n## Pictures on bad networks: both directions, {runs} calls each\n");
     println!(
-        "| line | size | pictures/s | frozen | latency p50 | p95 | received |\n|---|---|---|---|---|---|---|"
+        "| line | size | pictures/s | frozen | latency p50 | p95 | held back | sound buffer | received |\n|---|---|---|---|---|---|---|---|---|"
     );
-    for line in lines() {
+    let is_wanted = |line: &Line| {
+        let name = line.to_string();
+        only.is_empty() || only.iter().any(|part| name.contains(part))
+    };
+    for line in lines().into_iter().filter(is_wanted) {
         for _ in 0..runs {
             for shown in call_over(&network, &servers, line, &options)? {
                 let size = shown.size_px.map_or_else(
@@ -166,11 +182,13 @@ pub(super) fn run(common: &Common, verdicts: &mut Verdicts) -> anyhow::Result<()
                     |(width, height)| format!("{width}x{height}"),
                 );
                 println!(
-                    "| {line} | {size} | {:.1} | {:.1} % | {} | {} | {:.0} kbit/s |",
+                    "| {line} | {size} | {:.1} | {:.1} % | {} | {} | {} | {} | {:.0} kbit/s |",
                     shown.fps,
                     shown.frozen * 100.0,
                     milliseconds(shown.latency_p50_ms),
                     milliseconds(shown.latency_p95_ms),
+                    milliseconds(shown.held_back_ms),
+                    milliseconds(shown.sound_buffer_ms),
                     shown.received_bps / 1000.0,
                 );
                 verdicts.note(
@@ -198,6 +216,8 @@ fn lines() -> Vec<Line> {
         line(None, 40, 0.05, 1.0),
         line(None, 40, 0.1, 1.0),
         line(None, 40, 0.2, 1.0),
+        line(None, 100, 0.05, 1.0),
+        line(None, 300, 0.0, 1.0),
         line(None, 300, 0.05, 1.0),
         line(Some(300), 40, 0.0, 1.0),
         line(Some(700), 40, 0.0, 1.0),

@@ -6,6 +6,13 @@ use std::time::{Duration, Instant};
 /// How long a packet may be late by reordering before it counts as missing.
 const REORDERING: Duration = Duration::from_millis(5);
 
+/// While repair packets come, they get this share of the round trip to give back what is missing, but no longer than that: a frame
+/// and the repair packets behind it. It saves most of the requests, and of what is sent again.
+const PATIENCE_DIVISOR: u32 = 4;
+const LONGEST_PATIENCE: Duration = Duration::from_millis(40);
+/// They come for so long after the last one.
+const PROTECTED_FOR: Duration = Duration::from_millis(500);
+
 /// How long we ask for a packet. By then a viewer has had a keyframe, and a listener has heard the gap.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
 
@@ -16,6 +23,13 @@ const LARGEST_GAP: u64 = 256;
 const SHORTEST_ROUND_TRIP: Duration = Duration::from_millis(10);
 const LONGEST_ROUND_TRIP: Duration = Duration::from_millis(500);
 
+/// Requests are lost like all else, and are small: each is said twice, this share of the round trip apart but no longer than
+/// that, so that one burst does not take both. Whoever answers knows that it is the same request by the time in between.
+const SAID_AGAIN_AFTER: u32 = 4;
+const LONGEST_UNTIL_SAID_AGAIN: Duration = Duration::from_millis(20);
+/// On a path this short the next round comes as soon.
+const SHORTEST_UNTIL_SAID_AGAIN: Duration = Duration::from_millis(8);
+
 /// Sequence numbers are counted from here on, so that the unwrapped ones of late packets stay positive.
 const FIRST_CYCLE: u64 = 1 << 16;
 
@@ -23,19 +37,40 @@ const FIRST_CYCLE: u64 = 1 << 16;
 struct Missing {
     since: Instant,
     ask_at: Instant,
+    asked: Asked,
+}
+
+/// How often something was asked for in the present round trip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// Never, in none.
+    NotYet,
+    Once,
+    Twice,
+}
+
+impl Missing {
+    fn new(now: Instant) -> Self {
+        Self {
+            since: now,
+            ask_at: now + REORDERING,
+            asked: Asked::NotYet,
+        }
+    }
 }
 
 /// The gaps in one stream's sequence numbers.
 #[derive(Debug, Default)]
-pub(super) struct MissingPackets {
+pub struct MissingPackets {
     /// The highest sequence number so far, unwrapped.
     highest: Option<u64>,
     missing: BTreeMap<u64, Missing>,
+    protected_until: Option<Instant>,
 }
 
 impl MissingPackets {
     /// A packet arrived: for the first time, again, or as a retransmission.
-    pub(super) fn on_arrived(&mut self, sequence_number: u16, now: Instant) {
+    pub fn on_arrived(&mut self, sequence_number: u16, now: Instant) {
         let Some(highest) = self.highest else {
             self.highest = Some(FIRST_CYCLE + u64::from(sequence_number));
             return;
@@ -48,10 +83,7 @@ impl MissingPackets {
         if number - highest > LARGEST_GAP {
             self.missing.clear();
         } else {
-            let missing = Missing {
-                since: now,
-                ask_at: now + REORDERING,
-            };
+            let missing = Missing::new(now);
             self.missing
                 .extend((highest + 1..number).map(|gap| (gap, missing)));
         }
@@ -59,27 +91,68 @@ impl MissingPackets {
         self.missing = self.missing.split_off(&number.saturating_sub(LARGEST_GAP));
     }
 
+    /// A repair packet came: what is missing from now on may be given back without being asked for.
+    pub fn on_protected(&mut self, now: Instant) {
+        self.protected_until = Some(now + PROTECTED_FOR);
+    }
+
+    /// The partner says that a packet of this number was sent, which did not arrive so far.
+    pub fn on_announced(&mut self, sequence_number: u16, now: Instant) {
+        let Some(highest) = self.highest else {
+            return;
+        };
+        let number = unwrap(sequence_number, highest);
+        if number > highest && number - highest <= LARGEST_GAP {
+            self.on_arrived(sequence_number, now);
+            self.missing.insert(number, Missing::new(now));
+        }
+    }
+
     /// The sequence numbers to ask for at `now`. Each is asked for once in a round trip, so that a retransmission has
-    /// the time to come.
-    pub(super) fn due(&mut self, now: Instant, round_trip: Duration) -> Vec<u16> {
+    /// the time to come; and once more soon after, in case that the request is lost.
+    pub fn due(&mut self, now: Instant, round_trip: Duration) -> Vec<u16> {
         let round_trip = round_trip.clamp(SHORTEST_ROUND_TRIP, LONGEST_ROUND_TRIP);
-        let ask_again_at = now + round_trip + round_trip / 8 + REORDERING;
+        let next_round = round_trip + round_trip / 8 + REORDERING;
+        let until_said_again = (round_trip / SAID_AGAIN_AFTER).min(LONGEST_UNTIL_SAID_AGAIN);
+        let is_said_again = until_said_again >= SHORTEST_UNTIL_SAID_AGAIN;
+        let patience = match self.protected_until {
+            Some(until) if now < until => (round_trip / PATIENCE_DIVISOR).min(LONGEST_PATIENCE),
+            _ => Duration::ZERO,
+        };
         let mut due = Vec::new();
         self.missing.retain(|number, missing| {
-            if missing.ask_at <= now {
-                if now.saturating_duration_since(missing.since) > GIVE_UP_AFTER {
-                    return false;
-                }
-                missing.ask_at = ask_again_at;
-                due.push(*number as u16);
+            if missing.ask_at > now {
+                return true;
             }
+            if now.saturating_duration_since(missing.since) > GIVE_UP_AFTER {
+                return false;
+            }
+            let may_come = missing.since + REORDERING + patience;
+            if missing.asked == Asked::NotYet && now < may_come {
+                missing.ask_at = may_come;
+                return true;
+            }
+            due.push(*number as u16);
+            let (asked, ask_again_after) = match missing.asked {
+                Asked::NotYet | Asked::Twice if is_said_again => (Asked::Once, until_said_again),
+                _ => (
+                    Asked::Twice,
+                    next_round.saturating_sub(if is_said_again {
+                        until_said_again
+                    } else {
+                        Duration::ZERO
+                    }),
+                ),
+            };
+            missing.asked = asked;
+            missing.ask_at = now + ask_again_after;
             true
         });
         due
     }
 
     /// When [`due`](Self::due) will next return something.
-    pub(super) fn next_at(&self) -> Option<Instant> {
+    pub fn next_at(&self) -> Option<Instant> {
         self.missing.values().map(|missing| missing.ask_at).min()
     }
 }
@@ -111,14 +184,62 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_asked_for_after_the_reordering_wait_and_then_once_a_round_trip() {
+    fn a_gap_is_asked_for_after_the_reordering_wait_and_then_twice_a_round_trip() {
         let start = Instant::now();
         let mut packets = arrived([10, 13], start);
         assert!(packets.due(start + ms(4), ROUND_TRIP).is_empty());
         assert_eq!(packets.next_at(), Some(start + REORDERING));
         assert_eq!(packets.due(start + ms(5), ROUND_TRIP), [11, 12]);
+        assert!(packets.due(start + ms(14), ROUND_TRIP).is_empty());
+        assert_eq!(
+            packets.due(start + ms(15), ROUND_TRIP),
+            [11, 12],
+            "the request may be lost"
+        );
         assert!(packets.due(start + ms(54), ROUND_TRIP).is_empty());
         assert_eq!(packets.due(start + ms(55), ROUND_TRIP), [11, 12]);
+    }
+
+    #[test]
+    fn over_a_short_path_once_a_round_trip_is_enough() {
+        let start = Instant::now();
+        let mut packets = arrived([10, 12], start);
+        let asked = (0..100).filter(|at| !packets.due(start + ms(*at), ms(20)).is_empty());
+        let asked: Vec<u64> = asked.collect();
+        assert!(
+            asked.windows(2).all(|pair| pair[1] - pair[0] >= 27),
+            "{asked:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_protected_is_asked_for_when_it_was_not_given_back() {
+        let start = Instant::now();
+        let mut packets = arrived([10, 12], start);
+        packets.on_protected(start);
+        let long = ms(200);
+        assert!(packets.due(start + ms(5), long).is_empty());
+        assert_eq!(packets.next_at(), Some(start + ms(45)));
+        assert!(packets.due(start + ms(44), long).is_empty());
+        assert_eq!(packets.due(start + ms(45), long), [11]);
+        packets.on_arrived(500, start + ms(600));
+        packets.on_arrived(502, start + ms(600));
+        assert_eq!(
+            packets.due(start + ms(605), long),
+            [501],
+            "long unprotected"
+        );
+    }
+
+    #[test]
+    fn a_packet_that_was_announced_and_did_not_come_is_asked_for() {
+        let start = Instant::now();
+        let mut packets = arrived([10], start);
+        packets.on_announced(12, start);
+        assert_eq!(packets.due(start + ms(5), ROUND_TRIP), [11, 12]);
+        packets.on_announced(11, start);
+        packets.on_arrived(12, start);
+        assert_eq!(packets.due(start + ms(55), ROUND_TRIP), [11]);
     }
 
     #[test]
@@ -136,7 +257,7 @@ mod tests {
         let asked: usize = (0..5000)
             .map(|at| packets.due(start + ms(at), ROUND_TRIP).len())
             .sum();
-        assert_eq!(asked, 20, "once in 50 ms for a second");
+        assert_eq!(asked, 40, "twice in 50 ms for a second");
         assert_eq!(packets.next_at(), None);
     }
 
