@@ -19,7 +19,8 @@ use lab::network::{NatKind, Network, RelayKind, Servers};
 #[test]
 fn a_browser_that_offers_sees_hears_and_talks_and_so_does_its_partner() {
     let Some(lab) = Lab::enter() else { return };
-    for codec in ["auto", "h264"] {
+    // Not `auto`: a machine that is busy with other tests gives AV1 up within the call.
+    for codec in ["av1", "h264"] {
         let talk = converse(&lab.network, &lab.servers, GuestRole::Offerer, codec);
         expect_conversation(&talk.unwrap(), codec);
     }
@@ -28,7 +29,7 @@ fn a_browser_that_offers_sees_hears_and_talks_and_so_does_its_partner() {
 #[test]
 fn a_browser_that_answers_sees_hears_and_talks_and_so_does_its_partner() {
     let Some(lab) = Lab::enter() else { return };
-    for codec in ["auto", "h264"] {
+    for codec in ["av1", "h264"] {
         let talk = converse(&lab.network, &lab.servers, GuestRole::Answerer, codec);
         expect_conversation(&talk.unwrap(), codec);
     }

@@ -16,6 +16,9 @@ const CLOCK_HZ: u128 = 90_000;
 /// Changes of the bitrate below this share of it are not worth the encoder's trouble.
 const SMALLEST_CHANGE_DIVISOR: u32 = 50;
 
+/// In pictures of so many pixels more effort saves next to nothing (`docs/media.md`).
+const EFFORT_PAYS_BELOW_PX: u32 = 1280 * 720;
+
 /// The peer that pictures go to, and the clock of the stream that it gets.
 pub(super) struct Link {
     pub(super) peer: Peer,
@@ -254,7 +257,11 @@ const fn config(
         capture_height_px: height_px,
         capture_rate_hz,
         bits_per_pixel,
-        max_effort: codecs::max_effort(codec),
+        max_effort: if width_px * height_px < EFFORT_PAYS_BELOW_PX {
+            codecs::max_effort(codec)
+        } else {
+            0
+        },
         start_effort,
     }
 }

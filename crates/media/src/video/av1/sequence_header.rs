@@ -75,8 +75,12 @@ fn skip_operating_points(bits: &mut Bits<'_>) -> Option<()> {
     Some(())
 }
 
+/// No picture has more pixels: 4096x2304, lying or upright. A decoder keeps about ten of them, 14 MB each.
+const MAX_PIXELS: u32 = 4096 * 2304;
+
 /// Looks at a temporal unit in the low-overhead format before a decoder does: whether its units are well-formed, and its
-/// sequence headers announce no picture over [`VideoFrame::MAX_SIDE_PX`] on a side. Returns the last of these headers.
+/// sequence headers announce no picture over [`VideoFrame::MAX_SIDE_PX`] on a side or over 9.4 million pixels. Returns the last
+/// of these headers.
 ///
 /// No frame can be larger than its sequence header says, so that a decoder that sees what passed here allocates no more.
 ///
@@ -88,7 +92,8 @@ pub fn check_sizes(data: &[u8]) -> Result<Option<SequenceHeader>, InvalidPayload
         let unit = unit?;
         if unit.kind() == kind::SEQUENCE_HEADER {
             let header = SequenceHeader::parse(unit.content).ok_or(InvalidPayload::Truncated)?;
-            if header.max_width_px.max(header.max_height_px) > VideoFrame::MAX_SIDE_PX {
+            let (width, height) = (header.max_width_px, header.max_height_px);
+            if width.max(height) > VideoFrame::MAX_SIDE_PX || width * height > MAX_PIXELS {
                 return Err(InvalidPayload::BadHeader);
             }
             last = Some(header);

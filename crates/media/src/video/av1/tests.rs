@@ -168,6 +168,17 @@ fn absurd_sizes_are_refused() {
     let absurd = [0x18, 0x3f, 0xff, 0xff, 0xff, 0xff, 0xff];
     let data = unit(kind::SEQUENCE_HEADER, &absurd);
     assert_eq!(check_sizes(&data), Err(InvalidPayload::BadHeader));
+    // 12 bits for each side: 4096 by 4096, and 4096 by 2304.
+    let sides = |width: u64, height: u64| {
+        let bits = 0x18 << 48 | 0xbb << 38 | (width - 1) << 26 | (height - 1) << 14;
+        unit(kind::SEQUENCE_HEADER, &u64::to_be_bytes(bits)[1..])
+    };
+    assert_eq!(
+        check_sizes(&sides(4096, 4096)),
+        Err(InvalidPayload::BadHeader)
+    );
+    let header = check_sizes(&sides(4096, 2304)).unwrap().unwrap();
+    assert_eq!((header.max_width_px, header.max_height_px), (4096, 2304));
 }
 
 fn any_unit() -> impl Strategy<Value = Vec<u8>> {
