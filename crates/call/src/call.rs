@@ -7,16 +7,19 @@
 //! - **There is one way out.** Every path away from a partner goes through [`Call::close_peer`], so a peer connection
 //!   is closed exactly once, and none is opened before the last one was closed.
 
+mod offer_ahead;
 mod peer_facts;
 mod server_messages;
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use protocol::{ClientMessage, RoomId};
+use protocol::{ClientMessage, Description, RoomId};
 
 use crate::negotiation;
 use crate::peer::Peer;
+use offer_ahead::OfferAhead;
+
 use crate::{Command, Config, DirectView, EndReason, Input, Output, PeerId, State};
 
 /// A person's life in the app.
@@ -33,6 +36,7 @@ pub struct Call {
     wish: Wish,
     /// Whether the person wants later calls to begin over a relay.
     wants_shield: bool,
+    offer_ahead: OfferAhead,
     /// While searching: the wish for a partner that the server has not answered.
     question: Option<Question>,
     outputs: VecDeque<Output>,
@@ -78,6 +82,7 @@ impl Call {
             next_peer: PeerId(1),
             wish: Wish::default(),
             wants_shield: false,
+            offer_ahead: OfferAhead::default(),
             question: None,
             outputs: VecDeque::new(),
         }
@@ -118,6 +123,10 @@ impl Call {
             Input::Command(Command::SetShield(wants_shield)) => self.wants_shield = wants_shield,
             Input::Command(Command::AllowDirect(allowed)) => {
                 self.tell_peer(|peer| peer.on_direct_choice(allowed, now));
+            }
+            Input::OfferAhead(ready) => {
+                self.offer_ahead.set(ready);
+                self.update_offer_ahead();
             }
             Input::SignallingUp => self.on_signalling_up(now),
             Input::SignallingAway => self.on_signalling_away(),
@@ -164,7 +173,7 @@ impl Call {
             State::Idle | State::Ended { .. } => {
                 self.wish = wish;
                 self.state = State::Searching { since: now };
-                self.ask(now);
+                self.ask_first(now);
             }
             State::Searching { .. } if wish != self.wish => {
                 self.wish = wish;
@@ -188,10 +197,14 @@ impl Call {
                 self.send(ClientMessage::Leave { room: Some(room) });
             }
             Some(room) => {
-                self.send(ClientMessage::Next { room: Some(room) });
+                let offer = self.offer_ahead.tell(self.wants_shield);
+                self.send(ClientMessage::Next {
+                    room: Some(room),
+                    offer,
+                });
                 self.expect_answer(Some(room), now);
             }
-            None => self.ask(now),
+            None => self.ask_first(now),
         }
     }
 
@@ -237,10 +250,26 @@ impl Call {
         }
     }
 
+    /// Begins to ask for a partner, and tells what it would be offered.
+    fn ask_first(&mut self, now: Instant) {
+        let offer = if self.signalling == Signalling::Up {
+            self.offer_ahead.tell(self.wants_shield)
+        } else {
+            None
+        };
+        self.ask_with(offer, now);
+    }
+
+    /// Asks again. The offer follows when the server says that we wait.
+    fn ask(&mut self, now: Instant) {
+        self.offer_ahead.withhold();
+        self.ask_with(None, now);
+    }
+
     /// Asks for a partner. `join` rather than `next`: it is right whatever the server knows of us.
     ///
     /// A wish is not kept for a server that is away: it may be another one by the time it arrives.
-    fn ask(&mut self, now: Instant) {
+    fn ask_with(&mut self, offer: Option<Description>, now: Instant) {
         self.room = None;
         if self.signalling != Signalling::Up {
             return;
@@ -252,8 +281,21 @@ impl Call {
         self.send(ClientMessage::Join {
             interests,
             language,
+            offer,
         });
         self.expect_answer(None, now);
+    }
+
+    /// Tells the server with which we wait what has become of the offer that it has. Before that it hears nothing: what is
+    /// said could cross a match.
+    fn update_offer_ahead(&mut self) {
+        let waits = matches!(self.state, State::Searching { .. }) && self.question.is_none();
+        if waits
+            && self.signalling == Signalling::Up
+            && let Some(message) = self.offer_ahead.update(self.wants_shield)
+        {
+            self.send(message);
+        }
     }
 
     /// Without signalling there is nothing to wait for: the search begins anew when it is up.

@@ -74,11 +74,6 @@ impl Direct {
         }
     }
 
-    /// Whether this side may use relays only at present.
-    pub(crate) const fn is_hidden(&self) -> bool {
-        self.is_hidden
-    }
-
     pub(crate) const fn view(&self) -> DirectView {
         DirectView {
             is_hidden: self.is_hidden,
@@ -155,7 +150,7 @@ mod tests {
     #[test]
     fn two_who_hide_nothing_have_nothing_to_do() {
         let mut side = Direct::new(Role::Offerer, PathPolicy::Any, false);
-        assert!(!side.is_hidden());
+        assert!(!side.is_hidden);
         assert_eq!(side.on_channel_open(), [Order::Tell(true)]);
         assert_eq!(side.on_partner(true), []);
         assert_eq!(side.on_choice(false), [], "the address is known already");
@@ -165,11 +160,11 @@ mod tests {
     #[test]
     fn one_who_hides_goes_direct_when_the_person_agrees() {
         let mut hidden = Direct::new(Role::Offerer, PathPolicy::Any, true);
-        assert!(hidden.is_hidden());
+        assert!(hidden.is_hidden);
         assert_eq!(hidden.on_channel_open(), [Order::Tell(false)]);
         assert_eq!(hidden.on_partner(true), []);
         assert_eq!(hidden.on_choice(true), [Order::Tell(true), Order::Allow]);
-        assert!(!hidden.is_hidden());
+        assert!(!hidden.is_hidden);
         assert_eq!(hidden.on_choice(false), [], "it cannot be taken back");
         assert_eq!(hidden.on_partner(true), [Order::Restart], "it has heard");
         assert_eq!(hidden.on_partner(true), [], "once is enough");
@@ -203,7 +198,7 @@ mod tests {
     #[test]
     fn a_choice_before_the_two_can_talk_is_told_when_they_can() {
         let mut side = Direct::new(Role::Offerer, PathPolicy::RelayFirst, false);
-        assert!(side.is_hidden(), "the server wants it");
+        assert!(side.is_hidden, "the server wants it");
         assert_eq!(side.on_choice(true), []);
         assert_eq!(side.on_channel_open(), [Order::Tell(true)]);
         assert_eq!(side.on_partner(true), [Order::Allow, Order::Restart]);
@@ -216,7 +211,7 @@ mod tests {
         side.on_choice(true);
         assert_eq!(side.on_choice(false), [Order::Tell(false)]);
         assert_eq!(side.on_partner(true), []);
-        assert!(side.is_hidden());
+        assert!(side.is_hidden);
     }
 
     #[test]
@@ -225,7 +220,7 @@ mod tests {
         side.on_channel_open();
         assert_eq!(side.on_choice(true), []);
         assert_eq!(side.on_partner(true), []);
-        assert!(side.is_hidden() && !side.view().is_permitted);
+        assert!(side.is_hidden && !side.view().is_permitted);
     }
 
     /// Both sides and every order of what can happen: they reveal themselves only when both agreed, and in step.

@@ -37,6 +37,9 @@ pub struct PeerId(pub u64);
 pub enum Input {
     /// The person wishes something.
     Command(Command),
+    /// A connection is ready for the next call, and this is what it would offer; `None` says that there is none any more.
+    /// [`crate::Output::OpenPeer`] takes it, where it fits.
+    OfferAhead(Option<ReadyOffer>),
     /// The server said `welcome` on a connection of ours, for a new session. What an earlier one had is forgotten by the
     /// server.
     SignallingUp,
@@ -61,6 +64,15 @@ pub enum Input {
     },
     /// The moment that [`crate::Call::poll_timeout`] named has come. Harmless when it has not.
     Timeout,
+}
+
+/// The offer of a connection that is ready before there is a partner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadyOffer {
+    /// With all candidates. Its number does not count.
+    pub offer: Description,
+    /// Whether the connection uses relays only.
+    pub relay_only: bool,
 }
 
 /// Something that happened to a peer connection.

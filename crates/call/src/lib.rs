@@ -36,7 +36,7 @@ pub use backoff::Backoff;
 pub use call::Call;
 pub use config::Config;
 pub use direct::{DirectView, begins_hidden};
-pub use input::{Command, Input, PeerFact, PeerId};
+pub use input::{Command, Input, PeerFact, PeerId, ReadyOffer};
 pub use negotiation::Negotiator;
 pub use output::Output;
 pub use state::{EndReason, State};

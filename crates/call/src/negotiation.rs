@@ -19,10 +19,33 @@ use protocol::{Candidate, Description, DescriptionKind, Role};
 
 use said::{Generation, Said};
 
+pub(crate) use said::is_of_another_connection;
+
 /// The most candidates held, in each direction. A machine with many interfaces has about 30 in all.
 const MAX_CANDIDATES: usize = 64;
 /// The most descriptions of the partner's that wait. A partner that waits for answers has at most two on the way.
 const MAX_DESCRIPTIONS: usize = 4;
+
+/// What the partner has of this side's offers when a call begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// So many were told ahead, and none of them is of use: the first one that is sent has the next number.
+    After {
+        /// How many.
+        offers: u32,
+    },
+    /// The partner was given the one that [`Output::CreateOffer`] brings first: it has this number and is not sent.
+    OfferGiven {
+        /// Its number, from 1.
+        number: u32,
+    },
+}
+
+impl Default for Beginning {
+    fn default() -> Self {
+        Self::After { offers: 0 }
+    }
+}
 
 /// How new ICE credentials and candidates are to be had (RFC 8839 section 4.4.1.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,6 +129,8 @@ pub struct Negotiator {
     needs_rebind: bool,
     /// How many offers were made.
     offers: u32,
+    /// Whether the partner has the first offer before it is made here.
+    is_offer_given: bool,
     /// The number of the partner's last offer.
     remote_offers: u32,
     /// The last answer, for a partner that asks again.
@@ -161,7 +186,16 @@ enum FromPartner {
 
 impl Negotiator {
     /// One side of a call that has not begun yet.
-    pub const fn new(role: Role) -> Self {
+    pub fn new(role: Role) -> Self {
+        Self::beginning(role, Beginning::default())
+    }
+
+    /// The same where offers were told ahead.
+    pub const fn beginning(role: Role, beginning: Beginning) -> Self {
+        let (offers, is_offer_given) = match beginning {
+            Beginning::After { offers } => (offers, false),
+            Beginning::OfferGiven { number } => (number.saturating_sub(1), true),
+        };
         Self {
             role,
             signalling: Signalling::Stable,
@@ -171,7 +205,8 @@ impl Negotiator {
             is_relay_up: true,
             has_agreed: false,
             needs_rebind: false,
-            offers: 0,
+            offers,
+            is_offer_given,
             remote_offers: 0,
             answer: None,
             offer: None,
@@ -235,10 +270,12 @@ impl Negotiator {
         };
         self.outstanding = None;
         self.signalling = Signalling::HaveLocalOffer(wanted);
-        self.offers += 1;
+        self.offers = self.offers.saturating_add(1);
         offer.number = self.offers;
         self.offer = Some(Said::new(offer.clone()));
-        self.say(Output::SendDescription(offer));
+        if !std::mem::take(&mut self.is_offer_given) {
+            self.say(Output::SendDescription(offer));
+        }
         self.release_candidates();
     }
 
@@ -401,7 +438,9 @@ impl Negotiator {
                     return;
                 }
                 self.order(Order::CreateAnswer { is_restart }, Output::CreateAnswer);
-            } else if let Some(from_partner) = self.inbox.pop_front() {
+            } else if !self.owes_given_offer()
+                && let Some(from_partner) = self.inbox.pop_front()
+            {
                 match from_partner {
                     FromPartner::Description(description) => self.consider(description),
                     FromPartner::Candidate(candidate) => self.take_candidate(candidate),
@@ -428,6 +467,11 @@ impl Negotiator {
                 return;
             }
         }
+    }
+
+    /// Whether the partner has an offer that is not the local description yet: it may be answered already.
+    const fn owes_given_offer(&self) -> bool {
+        self.is_offer_given && self.wanted.is_some()
     }
 
     fn consider(&mut self, description: Description) {

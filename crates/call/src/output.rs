@@ -30,7 +30,14 @@ pub enum Output {
         ice_servers: Vec<IceServer>,
         /// Use relays only and keep every address of ours to ourselves, until [`Output::AllowDirect`].
         relay_only: bool,
+        /// Whether the partner has the offer of the connection that is ready ([`crate::Input::OfferAhead`]): then it must be
+        /// that one, and the first offer that it creates must be that offer.
+        ///
+        /// Otherwise any connection will do; the one that is ready, if it fits, is taken.
+        with_offer_ahead: bool,
     },
+    /// Close the connection that is ready. Its offer was given away for nothing, and nobody else may have its password.
+    CloseReady,
     /// From the next negotiation on, the connection may use direct paths too.
     AllowDirect {
         /// Which one.

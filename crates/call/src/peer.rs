@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
-use protocol::{ClientMessage, PathPolicy, PeerMessage, Role, RoomId};
+use protocol::{
+    ClientMessage, Description, DescriptionKind, IceServer, PathPolicy, PeerMessage, Role, RoomId,
+};
 
 use crate::direct::{self, Direct, DirectView};
-use crate::negotiation::{self, Negotiator, Restart};
+use crate::negotiation::{self, Beginning, Negotiator, Restart};
 use crate::reconnect::Reconnect;
 use crate::upgrade::Upgrade;
 use crate::{Config, EndReason, Output, PeerId};
@@ -32,6 +34,24 @@ pub(crate) struct Peer {
     has_vanished: bool,
     /// While the path is lost.
     reconnect: Option<Reconnect>,
+    /// Until the path is up: the offer that came with the match, and what another connection would need.
+    given: Option<(Description, Terms)>,
+}
+
+/// On what terms a call begins.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    pub(crate) role: Role,
+    pub(crate) ice_servers: Vec<IceServer>,
+    pub(crate) path_policy: PathPolicy,
+    pub(crate) wants_shield: bool,
+}
+
+impl Terms {
+    /// Whether this side begins hidden.
+    pub(crate) const fn is_hidden(&self) -> bool {
+        direct::begins_hidden(self.path_policy, self.wants_shield)
+    }
 }
 
 /// The way that descriptions and candidates take.
@@ -43,26 +63,42 @@ enum Route {
 }
 
 impl Peer {
-    pub(crate) fn new(
-        id: PeerId,
-        role: Role,
-        room: RoomId,
-        policy: PathPolicy,
-        wants_shield: bool,
-    ) -> Self {
+    pub(crate) fn new(id: PeerId, room: RoomId, beginning: Beginning, terms: &Terms) -> Self {
+        let role = terms.role;
         Self {
             id,
             role,
             room,
-            negotiator: Negotiator::new(role),
-            direct: Direct::new(role, policy, wants_shield),
+            negotiator: Negotiator::beginning(role, beginning),
+            direct: Direct::new(role, terms.path_policy, terms.wants_shield),
             upgrade: Upgrade::default(),
             is_room_open: true,
             is_channel_open: false,
             is_path_up: false,
             has_vanished: false,
             reconnect: None,
+            given: None,
         }
+    }
+
+    /// `offer` came with the match, so that the partner may have to take another connection than that one.
+    pub(crate) fn expect_another_beginning(&mut self, offer: &Description, terms: Terms) {
+        self.given = Some((offer.clone(), terms));
+    }
+
+    /// On what terms the call is to begin anew, if the partner offers another connection with this description. Once only:
+    /// a partner that offers one after another wants us to open connections.
+    pub(crate) fn take_other_beginning(&mut self, description: &Description) -> Option<Terms> {
+        let (given, _) = self.given.as_ref()?;
+        let is_new = description.number == 0 || description.number > given.number;
+        if description.kind == DescriptionKind::Offer
+            && is_new
+            && negotiation::is_of_another_connection(given, description)
+        {
+            let (_, terms) = self.given.take()?;
+            return Some(terms);
+        }
+        None
     }
 
     pub(crate) const fn has_agreed(&self) -> bool {
@@ -71,10 +107,6 @@ impl Peer {
 
     pub(crate) const fn direct_view(&self) -> DirectView {
         self.direct.view()
-    }
-
-    pub(crate) const fn is_hidden(&self) -> bool {
-        self.direct.is_hidden()
     }
 
     /// Tells the negotiator and gives its orders.
@@ -173,8 +205,9 @@ impl Peer {
         self.has_vanished = true;
     }
 
-    pub(crate) const fn on_path_up(&mut self) {
+    pub(crate) fn on_path_up(&mut self) {
         self.reconnect = None;
+        self.given = None;
         self.is_path_up = true;
     }
 

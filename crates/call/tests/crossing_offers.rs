@@ -6,12 +6,12 @@ mod fakes {
 
 use std::time::{Duration, Instant};
 
-use call::negotiation::{Input, Negotiator, Output, Restart};
+use call::negotiation::{Beginning, Input, Negotiator, Output, Restart};
 use proptest::prelude::*;
 use protocol::{Candidate, Description, Role};
 use simulation::{Conditions, Link, Random};
 
-use fakes::strict_stack::StrictStack;
+use fakes::strict_stack::{StrictStack, offer_name};
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -23,6 +23,26 @@ fn the_first_offer_is_agreed_with_all_candidates() {
     world.run(&[]);
     world.assert_agreed();
     assert!(world.sides.iter().all(|side| !side.stack.added.is_empty()));
+}
+
+#[test]
+fn an_offer_that_the_partner_was_given_is_answered_and_not_sent() {
+    let mut world = World::new(6, ms(50), ms(20));
+    let offer = world.offer_ahead();
+    assert_eq!(offer.number, 3);
+    world.run(&[]);
+    world.assert_agreed();
+    let sent = &world.sides[0].sent;
+    assert!(sent.is_empty(), "{sent:?}");
+    let numbers: Vec<_> = (world.sides[1].sent.iter())
+        .map(|answer| answer.number)
+        .collect();
+    assert_eq!(numbers, [3]);
+
+    // What follows is numbered from there.
+    world.run(&[(ms(0), Role::Offerer, Wish::Restart)]);
+    world.assert_agreed();
+    assert_eq!(world.sides[0].sent[0].number, 4);
 }
 
 #[test]
@@ -93,6 +113,7 @@ proptest! {
         jitter in 0_u64..80,
         wishes in proptest::collection::vec((0_u64..200, any::<bool>(), 0_u32..4), 0..25),
         repeats: bool,
+        is_offer_ahead: bool,
     ) {
         let wishes: Vec<_> = wishes
             .into_iter()
@@ -108,6 +129,9 @@ proptest! {
             .collect();
         let mut world = World::new(seed, ms(latency), ms(jitter));
         world.repeats = repeats;
+        if is_offer_ahead {
+            world.offer_ahead();
+        }
         world.run(&wishes);
         world.assert_agreed();
     }
@@ -135,6 +159,8 @@ struct Side {
     stack: StrictStack,
     /// What this side sends.
     link: Link<Signal>,
+    /// The descriptions that it sent.
+    sent: Vec<Description>,
     /// The committed generation at each moment when a restart was asked for.
     restarts_asked_in: Vec<Option<String>>,
 }
@@ -158,6 +184,7 @@ impl World {
                 },
                 seed.wrapping_add(u64::from(role == Role::Offerer)),
             ),
+            sent: Vec::new(),
             restarts_asked_in: Vec::new(),
         };
         Self {
@@ -169,6 +196,22 @@ impl World {
             ],
             repeats: false,
         }
+    }
+
+    /// Both sides have made an offer ahead, and the answerer was given the offerer's.
+    fn offer_ahead(&mut self) -> Description {
+        let given = Description {
+            number: 3,
+            ..self.sides[0].stack.offer_ahead(self.now, &mut self.random)
+        };
+        let number = given.number;
+        let beginning = Beginning::OfferGiven { number };
+        self.sides[0].negotiator = Negotiator::beginning(Role::Offerer, beginning);
+        let own = self.sides[1].stack.offer_ahead(self.now, &mut self.random);
+        self.sides[1].stack.take_offer_back();
+        assert_ne!(offer_name(&own), offer_name(&given));
+        self.tell(1, Input::RemoteDescription(given.clone()));
+        given
     }
 
     /// Opens both sides, the answerer a little later, and lets each wish come true after its pause.
@@ -274,12 +317,14 @@ impl World {
             negotiator,
             stack,
             link,
+            sent,
             ..
         } = &mut self.sides[side];
         negotiator.handle(input);
         while let Some(output) = negotiator.poll_output() {
             match output {
                 Output::SendDescription(description) => {
+                    sent.push(description.clone());
                     link.send(self.now, Signal::Description(description));
                 }
                 Output::SendCandidate(candidate) => {

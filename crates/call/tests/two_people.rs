@@ -75,6 +75,38 @@ fn two_who_press_next_at_the_same_moment_meet_again_undisturbed() {
     }
 }
 
+/// Whatever becomes of the connections that are ready while a match is under way, and whoever of the two offers.
+#[test]
+fn two_are_connected_whatever_becomes_of_the_offers_that_they_told() {
+    let mut given = 0;
+    for seed in 0..200 {
+        for event in [
+            None,
+            Some(Event::ReadyGone as fn(usize) -> Event),
+            Some(Event::Ready),
+            Some(Event::Moved),
+            Some(|who| Event::Shield(who, true)),
+        ] {
+            let mut world = World::new(seed, 2);
+            for person in [0, 1] {
+                world.happen(Event::Ready(person));
+                world.happen(Event::Start(person));
+            }
+            // Before, while and after the server makes the match.
+            world.run(ms(seed));
+            if let Some(event) = event {
+                world.happen(event(0));
+                world.happen(event(1));
+            }
+            // No time-out is long enough for this.
+            world.run(ms(3_000));
+            world.assert_in_pairs();
+            given += world.server.given.len();
+        }
+    }
+    assert!(given > 500, "{given} were handed over");
+}
+
 proptest! {
     #[test]
     fn after_any_history_whoever_searches_finds_a_partner(

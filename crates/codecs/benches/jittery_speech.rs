@@ -6,11 +6,11 @@
 use std::time::{Duration, Instant};
 
 use codecs::{OpusDecoder, OpusEncoder};
-use media::RtpPacket;
 use media::audio::{
     AudioPlan, Config, Counters, FRAME_DURATION, FRAME_SAMPLES, JitterBuffer, Pull, SAMPLE_RATE_HZ,
     stretch,
 };
+use media::{Codec, RtpPacket};
 use simulation::Random;
 
 mod speech;
@@ -88,6 +88,7 @@ fn play(packets: &[bytes::Bytes], jitter: Jitter) -> Outcome {
     let mut arrivals: Vec<_> = (0..)
         .zip(packets)
         .map(|(number, payload)| RtpPacket {
+            codec: Codec::Opus,
             sequence_number: number as u16,
             timestamp: number * FRAME_SAMPLES as u32,
             marker: false,

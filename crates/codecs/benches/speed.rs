@@ -6,8 +6,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use codecs::{
-    CodecError, H264Decoder, H264Encoder, H264Settings, OpusDecoder, OpusEncoder,
-    VideoDecoder as _, VideoEncoder as _,
+    CodecError, H264Decoder, H264Encoder, OpusDecoder, OpusEncoder, VideoDecoder as _,
+    VideoEncoder as _, VideoSettings,
 };
 use media::audio::{FRAME_SAMPLES, Tone};
 use media::video::{TestPattern, convert};
@@ -31,9 +31,9 @@ fn video(width: u32, height: u32, target_bitrate: u32) -> Result<(), CodecError>
         frames.push(pattern.draw(number, u64::from(number) * 33_333, now));
     });
 
-    let mut encoder = H264Encoder::new(H264Settings {
+    let mut encoder = H264Encoder::new(VideoSettings {
         target_bitrate,
-        ..H264Settings::default()
+        ..VideoSettings::default()
     });
     let mut encoded = Vec::new();
     let mut outcome = Ok(());

@@ -4,4 +4,4 @@ mod decoder;
 mod encoder;
 
 pub use decoder::H264Decoder;
-pub use encoder::{H264Encoder, H264Settings};
+pub use encoder::H264Encoder;

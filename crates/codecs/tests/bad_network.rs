@@ -3,11 +3,15 @@
 
 use std::time::{Duration, Instant};
 
-use codecs::{H264Decoder, H264Encoder, H264Settings, VideoDecoder as _, VideoEncoder as _};
-use media::RtpPacket;
-use media::video::{Config, Input, JitterBuffer, Output, TestPattern, VideoFrame, h264, read_mark};
+use codecs::{VideoSettings, video_codecs, video_decoder, video_encoder};
+use media::video::{Config, Input, JitterBuffer, Output, TestPattern, VideoCodec, VideoFrame};
+use media::{Codec, RtpPacket};
 use simulation::{Conditions, Link};
 
+/// Of the clock of the stream.
+const TICKS_PER_FRAME: u32 = 2970;
+/// Where there are several codecs, so many frames come of one and then of the next.
+const FRAMES_OF_A_CODEC: usize = 40;
 const FRAME_INTERVAL: Duration = Duration::from_millis(33);
 
 const fn ms(value: u64) -> Duration {
@@ -22,16 +26,18 @@ struct Shown {
 }
 
 /// Sends `frames` frames of the test pattern. What the decoder shows must be what it shows without a network.
-fn run(conditions: Conditions, seed: u64, frames: u32) -> Shown {
+fn run(codecs: &[VideoCodec], conditions: Conditions, seed: u64, frames: u32) -> Shown {
     let start = simulation::start();
     let pattern = TestPattern::new(320, 240);
-    let mut encoder = H264Encoder::new(H264Settings {
+    let settings = VideoSettings {
         target_bitrate: 500_000,
-        ..H264Settings::default()
-    });
-    let mut reference_decoder = H264Decoder::new().unwrap();
+        ..VideoSettings::default()
+    };
+    let mut codec = codecs[0];
+    let mut encoder = video_encoder(codec, settings).unwrap();
+    let mut reference_decoder = video_decoder(codec).unwrap();
     let mut reference: Vec<VideoFrame> = Vec::new();
-    let mut decoder = H264Decoder::new().unwrap();
+    let mut decoder = (codec, video_decoder(codec).unwrap());
     let mut buffer = JitterBuffer::new(Config::default());
     let mut link = Link::new(conditions, seed);
     let mut requests = Link::new(
@@ -66,21 +72,28 @@ fn run(conditions: Conditions, seed: u64, frames: u32) -> Shown {
 
         wants_keyframe |= std::iter::from_fn(|| requests.poll(now)).count() > 0;
         if now >= next_frame {
+            let wanted = codecs[reference.len() / FRAMES_OF_A_CODEC % codecs.len()];
+            if wanted != codec {
+                codec = wanted;
+                encoder = video_encoder(codec, settings).unwrap();
+                reference_decoder = video_decoder(codec).unwrap();
+            }
             let frame = encoder
                 .encode(
                     &pattern.draw(number, 0, now),
-                    number * 2970,
+                    number * TICKS_PER_FRAME,
                     std::mem::take(&mut wants_keyframe),
                 )
                 .unwrap()
                 .unwrap();
             reference.push(reference_decoder.decode(&frame.data).unwrap().unwrap());
-            let payloads = h264::packetize(&frame, 1100);
+            let payloads = VideoCodec::packetize(&frame, 1100);
             let count = payloads.len();
             for (index, payload) in payloads.into_iter().enumerate() {
                 let len_bytes = payload.len();
                 let marker = index + 1 == count;
                 let packet = RtpPacket {
+                    codec: Codec::Video(codec),
                     sequence_number,
                     timestamp: frame.timestamp,
                     marker,
@@ -108,20 +121,24 @@ fn run(conditions: Conditions, seed: u64, frames: u32) -> Shown {
             while let Some(output) = buffer.poll_output() {
                 match output {
                     Output::KeyframeRequest => requests.send(now, ()),
-                    Output::Frame(frame) => match decoder.decode(&frame.data) {
-                        Ok(picture) => {
-                            let picture = picture.expect("every frame is a picture");
-                            let number =
-                                read_mark(&picture).expect("the mark is whole").frame_number;
-                            assert_eq!(
-                                picture.planes(),
-                                reference[number as usize].planes(),
-                                "frame {number}"
-                            );
-                            shown.numbers.push(number);
+                    Output::Frame(frame) => {
+                        if frame.codec != decoder.0 {
+                            decoder = (frame.codec, video_decoder(frame.codec).unwrap());
                         }
-                        Err(_) => shown.undecodable += 1,
-                    },
+                        match decoder.1.decode(&frame.data) {
+                            Ok(picture) => {
+                                let picture = picture.expect("every frame is a picture");
+                                let number = frame.timestamp / TICKS_PER_FRAME;
+                                assert_eq!(
+                                    picture.planes(),
+                                    reference[number as usize].planes(),
+                                    "frame {number}"
+                                );
+                                shown.numbers.push(number);
+                            }
+                            Err(_) => shown.undecodable += 1,
+                        }
+                    }
                 }
             }
         }
@@ -132,24 +149,26 @@ fn run(conditions: Conditions, seed: u64, frames: u32) -> Shown {
 
 #[test]
 fn a_good_network_shows_every_picture() {
-    let shown = run(
-        Conditions {
+    for codec in video_codecs() {
+        let conditions = Conditions {
             latency: ms(30),
             ..Conditions::default()
-        },
-        1,
-        200,
-    );
-    assert_eq!(
-        shown.numbers,
-        (0..shown.numbers.len() as u32).collect::<Vec<_>>()
-    );
-    assert!(shown.numbers.len() >= 198);
+        };
+        let shown = run(&[*codec], conditions, 1, 200);
+        assert_eq!(
+            shown.numbers,
+            (0..shown.numbers.len() as u32).collect::<Vec<_>>()
+        );
+        assert!(shown.numbers.len() >= 198);
+    }
 }
 
 #[test]
 fn every_picture_from_a_bad_network_is_whole_and_in_order() {
-    for seed in 0..4 {
+    let cases = video_codecs()
+        .iter()
+        .flat_map(|codec| (0..4).map(|seed| (*codec, seed)));
+    for (codec, seed) in cases {
         let conditions = Conditions {
             latency: ms(40),
             jitter: ms(20),
@@ -158,29 +177,52 @@ fn every_picture_from_a_bad_network_is_whole_and_in_order() {
             duplicate_ratio: 0.02,
             ..Conditions::default()
         };
-        let shown = run(conditions, seed, 400);
+        let shown = run(&[codec], conditions, seed, 400);
         assert!(
             shown.numbers.windows(2).all(|pair| pair[0] < pair[1]),
-            "seed {seed}: {:?}",
+            "{codec}, seed {seed}: {:?}",
             shown.numbers
         );
         assert_eq!(
             shown.undecodable, 0,
-            "seed {seed}: the jitter buffer handed out what cannot be decoded"
+            "{codec}, seed {seed}: the jitter buffer handed out what cannot be decoded"
         );
         assert!(
             shown.keyframe_requests > 0,
-            "seed {seed}: nothing was lost?"
+            "{codec}, seed {seed}: nothing was lost?"
         );
         // Without retransmission each loss costs the wait and a round trip.
         assert!(
             shown.numbers.len() >= 100,
-            "seed {seed}: {} of 400",
+            "{codec}, seed {seed}: {} of 400",
             shown.numbers.len()
         );
         assert!(
             *shown.numbers.last().unwrap() >= 370,
-            "seed {seed}: it ends frozen"
+            "{codec}, seed {seed}: it ends frozen"
         );
+    }
+}
+
+#[test]
+fn a_sender_may_change_the_codec_at_a_keyframe() {
+    let good = Conditions {
+        latency: ms(30),
+        ..Conditions::default()
+    };
+    let shown = run(video_codecs(), good, 1, 200);
+    assert!(shown.numbers.len() >= 198, "{:?}", shown.numbers);
+    assert_eq!((shown.undecodable, shown.keyframe_requests), (0, 0));
+
+    let bad = Conditions {
+        latency: ms(40),
+        jitter: ms(20),
+        loss_ratio: 0.02,
+        ..Conditions::default()
+    };
+    for seed in 0..4 {
+        let shown = run(video_codecs(), bad, seed, 400);
+        assert_eq!(shown.undecodable, 0, "seed {seed}");
+        assert!(*shown.numbers.last().unwrap() >= 370, "seed {seed}");
     }
 }

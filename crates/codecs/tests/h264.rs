@@ -4,16 +4,16 @@
 use std::time::Instant;
 
 use codecs::{
-    CodecError, H264Decoder, H264Encoder, H264Settings, VideoDecoder as _, VideoEncoder as _,
+    CodecError, H264Decoder, H264Encoder, VideoDecoder as _, VideoEncoder as _, VideoSettings,
 };
 use media::video::{EncodedFrame, Mark, TestPattern, VideoFrame, h264, read_mark};
 
 const TICKS_PER_FRAME: u32 = 3000;
 
-fn settings(target_bitrate: u32) -> H264Settings {
-    H264Settings {
+fn settings(target_bitrate: u32) -> VideoSettings {
+    VideoSettings {
         target_bitrate,
-        ..H264Settings::default()
+        ..VideoSettings::default()
     }
 }
 

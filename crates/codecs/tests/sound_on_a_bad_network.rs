@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use codecs::{OpusDecoder, OpusEncoder};
-use media::RtpPacket;
 use media::audio::{
     AudioPlan, Config, Counters, FRAME_DURATION, FRAME_SAMPLES, JitterBuffer, Pull, SAMPLE_RATE_HZ,
 };
+use media::{Codec, RtpPacket};
 
 /// A voice of 150 Hz and its overtones, in syllables of 120 ms.
 fn voice(frame: u32) -> [f32; FRAME_SAMPLES] {
@@ -42,6 +42,7 @@ fn run(plan: &AudioPlan) -> Heard {
         let sent_at = start + FRAME_DURATION * number;
         if number % 25 < 21 {
             buffer.insert(RtpPacket {
+                codec: Codec::Opus,
                 sequence_number: number as u16,
                 timestamp: number * FRAME_SAMPLES as u32,
                 marker: false,

@@ -6,6 +6,8 @@ use devices::{AudioSink, AudioSource, CameraSettings, VideoSource};
 use media::audio::AudioPlan;
 use voice::VoiceConfig;
 
+use crate::VideoCodecs;
+
 /// What an [`crate::Engine`] starts with. Commands change most of it later.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -21,6 +23,8 @@ pub struct Config {
     pub picture: CameraSettings,
     /// The most at which pictures are encoded, in bits per second. They follow what the path takes.
     pub video_bps: u32,
+    /// Which codecs pictures may be sent in.
+    pub video_codecs: VideoCodecs,
     /// The most at which a voice is encoded, in bits per second, without what protects it from losses. It follows what the
     /// path takes; more than [`AudioPlan::BEST_VOICE_BPS`] is not heard.
     pub voice_bps: u32,
@@ -43,6 +47,7 @@ impl Default for Config {
             speaker: AudioSink::default(),
             picture: CameraSettings::default(),
             video_bps: 2_000_000,
+            video_codecs: VideoCodecs::default(),
             voice_bps: AudioPlan::BEST_VOICE_BPS,
             voice: VoiceConfig::default(),
             shield: false,

@@ -16,7 +16,9 @@ use voice::VoiceConfig;
 
 use crate::lip_sync::LipSync;
 use crate::peer_task::MediaTaps;
-use crate::pipeline::{Playback, Rates, ReceiveAudio, ReceiveVideo, SendAudio, SendVideo, Wake};
+use crate::pipeline::{
+    Playback, Rates, ReceiveAudio, ReceiveVideo, SendAudio, SendVideo, SentPictures, Wake,
+};
 use crate::{Config, Deck, EngineError};
 
 /// Where pictures lie for the window: always the newest one.
@@ -81,6 +83,7 @@ impl DeviceDeck {
             preview,
             rates,
             config.picture.fps,
+            config.video_codecs,
             Arc::clone(&wake),
         )
         .map_err(EngineError::Thread)?;
@@ -254,8 +257,8 @@ impl DeviceDeck {
     }
 
     /// The size of the last picture that was sent, in pixels.
-    pub(crate) fn sent_size_px(&self) -> Option<(u32, u32)> {
-        self.send_video.sent_size_px()
+    pub(crate) fn sent_pictures(&self) -> Option<SentPictures> {
+        self.send_video.sent_pictures()
     }
 
     pub(crate) fn frames_sent(&self) -> u64 {

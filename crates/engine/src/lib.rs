@@ -22,6 +22,7 @@ mod snapshot;
 mod spare;
 mod statistics;
 mod transport_figures;
+mod video_codecs;
 
 pub use call::DirectView;
 pub use command::Command;
@@ -31,6 +32,7 @@ pub use devices::{
     AudioSink, AudioSource, CameraSettings, DeviceProblem, DeviceState, VideoSource,
 };
 pub use engine::{Engine, EngineError};
+pub use media::video::VideoCodec;
 pub use network::{AddressChange, NetworkFact, NetworkWatcher};
 pub use protocol::PathPolicy;
 pub use snapshot::{
@@ -44,6 +46,7 @@ pub use transport::{
     ReachError, RelayAnswer, RelayCheck, RelayError, RelayTransport, StunAnswer, StunCheck,
     UdpReach, Verdict,
 };
+pub use video_codecs::{UnknownCodec, VideoCodecs};
 pub use voice::VoiceConfig;
 
 /// Waits for `deadline`, or for ever if there is none.

@@ -24,14 +24,20 @@ const GOODBYE_TIME: Duration = Duration::from_millis(150);
 /// What the session wants done to the connection.
 #[derive(Debug)]
 pub(crate) enum Order {
+    /// Report the offer of a connection that has gathered ahead.
+    TellOfferAhead,
     TakeRole(Role),
     AllowDirect,
-    CreateOffer { restart: Option<Restart> },
+    CreateOffer {
+        restart: Option<Restart>,
+    },
     CreateAnswer,
     ApplyRemote(Description),
     Rollback,
     AddCandidate(Option<Candidate>),
-    Close { say_bye: bool },
+    Close {
+        say_bye: bool,
+    },
 }
 
 /// What the session hears of the connection.
@@ -42,6 +48,8 @@ pub(crate) enum News {
         video: mpsc::Receiver<RtpPacket>,
         audio: mpsc::Receiver<RtpPacket>,
     },
+    /// What the connection would offer, with all its candidates.
+    OfferAhead(Description),
     /// Something that the call has to know.
     Fact(PeerFact),
     /// Messages can be sent.
@@ -141,8 +149,8 @@ async fn run(
             say_bye = bye;
             break;
         }
-        if let Some(fact) = carry_out(&peer, order).await {
-            report(&news, id, News::Fact(fact)).await;
+        if let Some(item) = carry_out(&peer, order).await {
+            report(&news, id, item).await;
         }
     }
     if say_bye
@@ -156,7 +164,17 @@ async fn run(
     events.abort();
 }
 
-async fn carry_out(peer: &Peer, order: Order) -> Option<PeerFact> {
+async fn carry_out(peer: &Peer, order: Order) -> Option<News> {
+    if matches!(order, Order::TellOfferAhead) {
+        let offer = peer.offer_ahead().await;
+        let offer =
+            offer.inspect_err(|error| tracing::debug!(%error, "there is no offer to tell ahead"));
+        return offer.ok().map(News::OfferAhead);
+    }
+    negotiate(peer, order).await.map(News::Fact)
+}
+
+async fn negotiate(peer: &Peer, order: Order) -> Option<PeerFact> {
     let result = match order {
         Order::TakeRole(role) => {
             let fact = match peer.take_role(role == Role::Offerer).await {
@@ -198,7 +216,7 @@ async fn carry_out(peer: &Peer, order: Order) -> Option<PeerFact> {
             }
             Ok(None)
         }
-        Order::Close { .. } => Ok(None),
+        Order::TellOfferAhead | Order::Close { .. } => Ok(None),
     };
     result.unwrap_or_else(|error| {
         tracing::warn!(%error, "the negotiation failed");

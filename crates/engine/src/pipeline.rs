@@ -1,5 +1,6 @@
 //! The four media paths, each one readable loop of calls: what happens to a frame is decided in `media` and `codecs`.
 
+mod codec_choice;
 mod encoding;
 mod played;
 mod rates;
@@ -8,6 +9,7 @@ mod receive_video;
 mod send_audio;
 mod send_video;
 
+pub(crate) use encoding::SentPictures;
 pub(crate) use played::Played;
 pub(crate) use rates::Rates;
 pub(crate) use receive_audio::{Playback, ReceiveAudio};

@@ -96,8 +96,8 @@ impl Session {
         let mut levels = ticker(LEVEL_EVERY);
         let mut seconds = ticker(STATISTICS_EVERY);
         loop {
-            self.carry_out_orders();
             self.tend_spare();
+            self.carry_out_orders();
             self.publish();
             let deadline = self.call.poll_timeout();
             tokio::select! {
@@ -291,7 +291,7 @@ impl Session {
             );
             let target_bps = media.peer.budget().target_bps;
             self.statistics
-                .on_sending(target_bps, self.deck.sent_size_px());
+                .on_sending(target_bps, self.deck.sent_pictures());
             self.ask_for_redundancy(heard.wants_dred);
         }
         self.log_second();

@@ -176,6 +176,8 @@ pub struct Statistics {
     pub received_bps: u64,
     /// What the path to the partner takes, as far as that is known, in bits per second on the wire.
     pub target_bps: Option<u64>,
+    /// The codec of the pictures that are sent.
+    pub sent_video_codec: Option<&'static str>,
     /// Size of the pictures that are sent, in pixels.
     pub sent_size_px: Option<(u32, u32)>,
     /// What the connection counts of sound, since it was opened.

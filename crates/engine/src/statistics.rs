@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use media::video::VideoCodec;
 use transport::PeerStats;
 
 use crate::Statistics;
+use crate::pipeline::SentPictures;
 
 /// What the receiving picture path has counted since the call began.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +16,7 @@ pub(crate) struct VideoFigures {
     pub(crate) frames_dropped: u64,
     pub(crate) first_frame_at: Option<Instant>,
     pub(crate) size_px: Option<(u32, u32)>,
+    pub(crate) codec: Option<VideoCodec>,
     /// Since the last time somebody asked: how long pictures were held back, on average.
     pub(crate) held_back: Option<Duration>,
     /// Since the last time somebody asked: from capture to hand-over, the median.
@@ -95,7 +98,7 @@ impl CallStatistics {
         view.frames_decoded = video.frames_decoded;
         view.frames_dropped = video.frames_dropped;
         view.received_size_px = video.size_px;
-        view.video_codec = video.size_px.map(|_| "H.264");
+        view.video_codec = video.codec.map(VideoCodec::name);
         view.video_jitter_buffer = video.held_back;
         view.picture_latency = video.latency;
         view.audio_jitter_buffer = audio.delay;
@@ -133,9 +136,10 @@ impl CallStatistics {
     }
 
     /// What the path takes, and what is made of it.
-    pub(crate) fn on_sending(&mut self, target_bps: Option<u64>, size_px: Option<(u32, u32)>) {
+    pub(crate) fn on_sending(&mut self, target_bps: Option<u64>, pictures: Option<SentPictures>) {
         self.view.target_bps = target_bps;
-        self.view.sent_size_px = size_px;
+        self.view.sent_size_px = pictures.map(|pictures| pictures.size_px);
+        self.view.sent_video_codec = pictures.map(|pictures| pictures.codec.name());
     }
 
     pub(crate) fn view(&self) -> Statistics {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use engine::{AudioSink, AudioSource, VideoSource};
+use engine::{AudioSink, AudioSource, VideoCodecs, VideoSource};
 
 /// The whole command line: a stranger, or something else by name.
 #[derive(Debug, Clone, Parser)]
@@ -88,6 +88,9 @@ pub struct Args {
     /// The most that pictures may have, in kbit/s; they follow what the path takes.
     #[arg(long, value_name = "KBPS", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(50..=20_000))]
     pub video_kbps: u32,
+    /// Which codec pictures are sent in: auto, h264 or av1. One that the partner does not take gives way to H.264.
+    #[arg(long, value_name = "CODEC", default_value = "auto")]
+    pub video_codec: VideoCodecs,
     /// Records the partner's pictures as they are shown.
     #[arg(long, value_name = "FILE.y4m")]
     pub record_video: Option<PathBuf>,
@@ -115,6 +118,10 @@ pub struct Args {
     /// Writes a line of JSON for each change of state and each picture of the partner's, with the moment in milliseconds.
     #[arg(long, value_name = "FILE.jsonl", conflicts_with = "record_video")]
     pub events: Option<PathBuf>,
+    /// Copies what the screen shows, four times a second, as planar 4:2:0; the events say what is where, and which pictures were
+    /// taken.
+    #[arg(long, value_name = "FILE", requires = "events")]
+    pub shots: Option<PathBuf>,
     /// Leaves the echo in what a microphone hears. Files and tones are always sent as they are.
     #[arg(long)]
     pub no_echo_cancellation: bool,
@@ -153,6 +160,7 @@ impl Args {
                 fps: self.fps,
             },
             video_bps: self.video_kbps * 1000,
+            video_codecs: self.video_codec,
             voice: engine::VoiceConfig {
                 echo_cancellation: !self.no_echo_cancellation,
                 noise_suppression: !self.no_noise_suppression,

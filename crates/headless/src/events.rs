@@ -6,12 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use engine::{Engine, SignallingView, Snapshot};
-use media::video::read_mark;
+use media::video::{VideoFrame, read_mark};
 use serde::{Deserialize, Serialize};
+
+use crate::shots::Shots;
 
 /// How often states are looked at: moments in the file are later by this at most, and shorter states may be left out.
 const TURN: Duration = Duration::from_millis(5);
@@ -47,6 +49,29 @@ pub enum Event {
         /// When it was taken by the partner's clock, in milliseconds since the Unix epoch, if it says so.
         captured_ms: Option<f64>,
     },
+    /// The partner's pictures have this size from here on, in pixels.
+    Resized {
+        /// Across.
+        width_px: u32,
+        /// Down.
+        height_px: u32,
+    },
+    /// A picture of ours was taken that has a number. Only with `--shots`. This is written down some milliseconds later.
+    Captured {
+        /// Its number.
+        number: u32,
+    },
+    /// What the screen shows at this moment was copied to the file of `--shots`.
+    Shot {
+        /// The picture's number, if it has a mark that can be read.
+        number: Option<u32>,
+        /// Across, in pixels.
+        width_px: u32,
+        /// Down, in pixels.
+        height_px: u32,
+        /// Where in the file it begins. Planar 4:2:0.
+        offset_bytes: u64,
+    },
 }
 
 /// A thread that writes down what happens.
@@ -61,15 +86,20 @@ impl EventRecorder {
     ///
     /// # Errors
     /// When the file cannot be made.
-    pub(crate) fn start(engine: Arc<Engine>, path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        engine: Arc<Engine>,
+        path: &Path,
+        shots: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         let file =
             File::create(path).with_context(|| format!("{} cannot be made", path.display()))?;
+        let shots = shots.map(Shots::create).transpose()?;
         let is_over = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new()
             .name("record-events".to_owned())
             .spawn({
                 let is_over = Arc::clone(&is_over);
-                move || record(&engine, BufWriter::new(file), &is_over)
+                move || record(&engine, BufWriter::new(file), shots, &is_over)
             })
             .context("no thread to record")?;
         Ok(Self {
@@ -91,8 +121,14 @@ impl EventRecorder {
     }
 }
 
-fn record(engine: &Engine, mut file: BufWriter<File>, is_over: &AtomicBool) -> anyhow::Result<()> {
+fn record(
+    engine: &Engine,
+    mut file: BufWriter<File>,
+    mut shots: Option<Shots>,
+    is_over: &AtomicBool,
+) -> anyhow::Result<()> {
     let mut last: (&str, &str) = ("", "");
+    let mut last_size = (0, 0);
     while !is_over.load(Ordering::Relaxed) {
         let picture = engine.remote_video().wait(TURN);
         let snapshot = engine.snapshot();
@@ -110,12 +146,47 @@ fn record(engine: &Engine, mut file: BufWriter<File>, is_over: &AtomicBool) -> a
             let mark = read_mark(&frame);
             let picture = Event::Picture {
                 number: mark.map(|mark| mark.frame_number),
-                captured_ms: mark.map(|mark| mark.capture_time_us as f64 / 1e3),
+                // A clip has numbers and no times.
+                captured_ms: mark
+                    .filter(|mark| mark.capture_time_us > 0)
+                    .map(|mark| mark.capture_time_us as f64 / 1e3),
             };
+            let (width_px, height_px) = (frame.width_px(), frame.height_px());
+            if (width_px, height_px) != last_size {
+                last_size = (width_px, height_px);
+                let resized = Event::Resized {
+                    width_px,
+                    height_px,
+                };
+                write(&mut file, resized)?;
+            }
             write(&mut file, picture)?;
+            if let Some(shots) = &mut shots {
+                shots.show(frame);
+            }
+        }
+        if let Some(shots) = &mut shots {
+            if let Some(own) = engine.local_video().take() {
+                write_captured(&mut file, &own)?;
+            }
+            if let Some(shot) = shots.take(Instant::now())? {
+                write(&mut file, shot)?;
+            }
         }
     }
     Ok(())
+}
+
+/// A picture of ours, by its number, at the moment when it was taken.
+fn write_captured(file: &mut BufWriter<File>, frame: &VideoFrame) -> anyhow::Result<()> {
+    match read_mark(frame) {
+        Some(mark) => {
+            let number = mark.frame_number;
+            let at_ms = now_ms() - frame.captured_at().elapsed().as_secs_f64() * 1e3;
+            write_at(file, at_ms, Event::Captured { number })
+        }
+        None => Ok(()),
+    }
 }
 
 /// The states of signalling and call, by name.
@@ -128,11 +199,17 @@ fn states(snapshot: &Snapshot) -> (&'static str, &'static str) {
     (signalling, snapshot.call.name())
 }
 
+fn now_ms() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs_f64() * 1e3
+}
+
 fn write(file: &mut BufWriter<File>, event: Event) -> anyhow::Result<()> {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let at_ms = (since.as_secs_f64() * 1e6).round() / 1e3;
+    write_at(file, now_ms(), event)
+}
+
+fn write_at(file: &mut BufWriter<File>, at_ms: f64, event: Event) -> anyhow::Result<()> {
+    let at_ms = (at_ms * 1e3).round() / 1e3;
     serde_json::to_writer(&mut *file, &EventLine { at_ms, event })
         .context("the events cannot be written")?;
     file.write_all(b"\n")?;

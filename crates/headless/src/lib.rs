@@ -8,6 +8,7 @@ mod events;
 pub mod measure;
 mod record;
 mod report;
+mod shots;
 mod stranger;
 
 pub use check::check;

@@ -79,6 +79,9 @@ pub struct ReportLine {
     /// What the path takes, in bits per second on the wire.
     #[serde(default)]
     pub target_bps: Option<u64>,
+    /// The codec of the pictures that are sent.
+    #[serde(default)]
+    pub sent_codec: Option<String>,
     /// Width and height of the pictures that are sent, in pixels.
     #[serde(default)]
     pub sent_size: Option<(u32, u32)>,
@@ -216,6 +219,7 @@ impl ReportLine {
             path_is_ipv6: figures.path.map(|path| path.is_ipv6),
             pairs: figures.pairs.iter().map(ReportedPair::new).collect(),
             target_bps: figures.target_bps,
+            sent_codec: figures.sent_video_codec.map(str::to_owned),
             sent_size: figures.sent_size_px,
             codec: figures.video_codec.map(str::to_owned),
             received_size: figures.received_size_px,

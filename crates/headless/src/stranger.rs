@@ -40,7 +40,11 @@ pub fn run(args: &Args, is_over: &AtomicBool) -> anyhow::Result<Outcome> {
         None => None,
     };
     let events = match &args.events {
-        Some(path) => Some(EventRecorder::start(Arc::clone(&engine), path)?),
+        Some(path) => Some(EventRecorder::start(
+            Arc::clone(&engine),
+            path,
+            args.shots.as_deref(),
+        )?),
         None => None,
     };
     let mut outcome = Outcome::default();

@@ -97,8 +97,58 @@ fn three_calls_in_a_row_succeed_and_say_so_in_figures() {
             last.picture_latency_ms.is_some_and(|ms| ms > 0.0),
             "{last:?}"
         );
-        assert_eq!(last.codec.as_deref(), Some("H.264"));
+        for codec in [&last.codec, &last.sent_codec] {
+            let codec = codec.as_deref().expect("a codec");
+            // A machine that is busy with other tests gives AV1 up within the call.
+            assert!([BEST, "H.264"].contains(&codec), "{codec}");
+        }
         assert_eq!(last.received_size, Some((320, 240)));
+    }
+}
+
+/// What pictures are sent in where nothing else is wanted.
+const BEST: &str = if cfg!(feature = "av1") {
+    "AV1"
+} else {
+    "H.264"
+};
+
+#[test]
+fn each_side_sends_what_it_was_told_to_and_sees_what_the_other_sends() {
+    let server = TestServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let best = if cfg!(feature = "av1") { "av1" } else { "h264" };
+    let words = [best, "h264", best];
+    for (number, waiting) in words.into_iter().enumerate() {
+        let pressing = words[(number + 1) % words.len()];
+        let stats = folder.path().join(format!("{number}.jsonl"));
+        let other = server.peer(&["--video-codec", waiting]).spawn().unwrap();
+        let output = server
+            .peer(&["--video-codec", pressing, "--seconds", "2.5", "--stats"])
+            .arg(&stats)
+            .output()
+            .unwrap();
+        assert_success(&output);
+        assert_success(&other.wait_with_output().unwrap());
+        let lines = lines(&stats);
+        let last = lines.last().unwrap();
+        // Who is to send H.264 alone offers nothing else, so that the other sends it too.
+        let agreed = if [waiting, pressing].contains(&"h264") {
+            "H.264"
+        } else {
+            BEST
+        };
+        assert_eq!(last.codec.as_deref(), Some(agreed), "{waiting}, {pressing}");
+        assert_eq!(
+            last.sent_codec.as_deref(),
+            Some(agreed),
+            "{waiting}, {pressing}"
+        );
+        assert!(
+            last.frames_decoded > 20 && last.frames_sent > 20,
+            "{last:?}"
+        );
+        assert_eq!(last.frames_dropped, 0, "{last:?}");
     }
 }
 
@@ -107,9 +157,11 @@ fn events_tell_each_state_and_each_picture_in_order() {
     let server = TestServer::start();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.jsonl");
+    let copies = folder.path().join("copies");
     let waiting = server.peer(&[]).spawn().unwrap();
+    let (events, shots) = (path.to_str().unwrap(), copies.to_str().unwrap());
     let pressing = server
-        .peer(&["--seconds", "2", "--events", path.to_str().unwrap()])
+        .peer(&["--seconds", "2", "--events", events, "--shots", shots])
         .output()
         .unwrap();
     assert_success(&pressing);
@@ -120,13 +172,33 @@ fn events_tell_each_state_and_each_picture_in_order() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert!(events.is_sorted_by_key(|line| line.at_ms));
-    let mut states = Vec::new();
+    let is_ours = |line: &&EventLine| matches!(line.event, Event::Captured { .. });
+    let (own, others): (Vec<&EventLine>, Vec<_>) = events.iter().partition(is_ours);
+    assert!(own.is_sorted_by_key(|line| line.at_ms) && own.len() > 10);
+    assert!(others.is_sorted_by_key(|line| line.at_ms));
+    let copies_bytes = std::fs::metadata(&copies).unwrap().len();
+    let (mut states, mut size, mut shots) = (Vec::new(), (0, 0), 0);
     let (mut numbers, mut latest) = (Vec::new(), 0.0_f64);
     for line in &events {
         match &line.event {
-            Event::Signalling { .. } => {}
+            Event::Signalling { .. } | Event::Captured { .. } => {}
             Event::Call { state } => states.push(state.as_str()),
+            Event::Resized {
+                width_px,
+                height_px,
+            } => size = (*width_px, *height_px),
+            Event::Shot {
+                number,
+                width_px,
+                height_px,
+                offset_bytes,
+            } => {
+                shots += 1;
+                assert_eq!(*number, numbers.last().copied(), "the one on the screen");
+                assert_eq!((*width_px, *height_px), size);
+                let len = u64::from(width_px * height_px * 3 / 2);
+                assert!(offset_bytes + len <= copies_bytes);
+            }
             Event::Picture {
                 number,
                 captured_ms,
@@ -138,6 +210,7 @@ fn events_tell_each_state_and_each_picture_in_order() {
     }
     // The states before it may be too short to be seen on loopback.
     assert!(states.contains(&"connected"), "{states:?}");
+    assert!(shots > 2, "{shots}");
     assert!(numbers.len() > 10, "{}", numbers.len());
     assert!(numbers.is_sorted(), "{numbers:?}");
     assert!((0.0..5_000.0).contains(&latest), "{latest} ms");

@@ -11,9 +11,11 @@
 mod devtools;
 mod figures;
 mod guest;
+mod watch;
 
 pub use figures::{GuestFigures, PartnerSends};
 pub use guest::{Devices, Guest};
+pub use watch::{HeardSound, Noticed, Talk};
 
 use std::path::PathBuf;
 

@@ -57,9 +57,9 @@ pub enum Output {
     TellMatched {
         /// Names this pairing.
         room: RoomId,
-        /// Who sends the first offer: the one who came last, since that one is certainly awake.
+        /// Who sends the first offer, unless the owner knows better: the one who came last, since that one is certainly awake.
         offerer: PeerId,
-        /// Who waited.
+        /// Who waited for longer.
         answerer: PeerId,
         /// What both like, sorted.
         interests: Vec<String>,

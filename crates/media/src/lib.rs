@@ -12,4 +12,4 @@ pub mod time;
 pub mod video;
 
 pub use newest::Newest;
-pub use packet::RtpPacket;
+pub use packet::{Codec, RtpPacket};

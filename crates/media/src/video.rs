@@ -1,17 +1,22 @@
 //! Pictures: frames, colour conversion, the test pattern, RTP payload formats, the jitter buffer and playout.
 
+pub mod av1;
+mod codec;
 pub mod convert;
 mod frame;
 pub mod h264;
 pub mod jitter_buffer;
+pub mod payload;
 mod playout;
 mod playout_delay;
 mod scale;
 mod test_pattern;
 
+pub use codec::VideoCodec;
 pub use convert::to_rgba;
 pub use frame::{EncodedFrame, InvalidFrame, VideoFrame};
 pub use jitter_buffer::{AssembledFrame, Config, Counters, Input, JitterBuffer, Output};
+pub use payload::{AccessUnit, InvalidPayload, KeyframePart};
 pub use playout::Playout;
 pub use playout_delay::PlayoutDelay;
 pub use scale::Scaler;

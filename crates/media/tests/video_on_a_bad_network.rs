@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use media::RtpPacket;
-use media::video::{AssembledFrame, Config, EncodedFrame, Input, JitterBuffer, Output, h264};
+use media::video::{
+    AssembledFrame, Config, EncodedFrame, Input, JitterBuffer, Output, VideoCodec, h264,
+};
+use media::{Codec, RtpPacket};
 use proptest::prelude::*;
 use simulation::{Conditions, Link};
 
@@ -113,6 +115,7 @@ impl Call {
         // So that the timestamps wrap within every run.
         let timestamp = (number * 2970).wrapping_sub(100_000);
         let frame = EncodedFrame {
+            codec: VideoCodec::H264,
             data: Bytes::from(data),
             is_keyframe,
             timestamp,
@@ -122,6 +125,7 @@ impl Call {
         for (index, payload) in payloads.into_iter().enumerate() {
             let len_bytes = payload.len() + 40;
             let packet = RtpPacket {
+                codec: Codec::Video(VideoCodec::H264),
                 sequence_number: self.sequence_number,
                 timestamp,
                 marker: index == last,

@@ -2,7 +2,9 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Candidate, ClientMessage, Description, PeerMessage, ServerMessage, limits};
+use crate::{
+    Candidate, ClientMessage, Description, DescriptionKind, PeerMessage, ServerMessage, limits,
+};
 
 /// Why a text is not a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,6 +82,7 @@ impl Wire for ClientMessage {
         "prepare",
         "join",
         "next",
+        "offer",
         "leave",
         "description",
         "candidate",
@@ -101,6 +104,7 @@ impl Wire for ClientMessage {
             Self::Join {
                 interests,
                 language,
+                offer,
             } => {
                 at_most("the list of interests", interests.len(), limits::INTERESTS)?;
                 for interest in interests {
@@ -111,11 +115,13 @@ impl Wire for ClientMessage {
                     )?;
                 }
                 let language_bytes = language.as_ref().map_or(0, String::len);
-                at_most("the language", language_bytes, limits::LANGUAGE_BYTES)
+                at_most("the language", language_bytes, limits::LANGUAGE_BYTES)?;
+                check_offer_ahead(offer.as_ref())
             }
+            Self::Next { offer, .. } | Self::Offer { offer } => check_offer_ahead(offer.as_ref()),
             Self::Description { description, .. } => check_description(description),
             Self::Candidate { candidate, .. } => check_candidate(candidate.as_ref()),
-            Self::Prepare | Self::Next { .. } | Self::Leave { .. } => Ok(()),
+            Self::Prepare | Self::Leave { .. } => Ok(()),
         }
     }
 }
@@ -138,10 +144,10 @@ impl Wire for ServerMessage {
         match self {
             Self::Description { description, .. } => check_description(description),
             Self::Candidate { candidate, .. } => check_candidate(candidate.as_ref()),
+            Self::Matched { offer, .. } => offer.as_ref().map_or(Ok(()), check_description),
             Self::Welcome { .. }
             | Self::Prepared { .. }
             | Self::Waiting { .. }
-            | Self::Matched { .. }
             | Self::PartnerLeft { .. }
             | Self::Error { .. }
             | Self::Shutdown { .. } => Ok(()),
@@ -180,6 +186,33 @@ impl Wire for PeerMessage {
 
 fn check_description(description: &Description) -> Result<(), DecodeError> {
     at_most("the SDP", description.sdp.len(), limits::SDP_BYTES)
+}
+
+/// Whether a server takes this offer ahead of a match.
+pub fn may_be_told_ahead(offer: &Description) -> bool {
+    check_offer_ahead(Some(offer)).is_ok()
+}
+
+/// The server keeps it, and puts it into a frame with other things. So it is held to what one looks like: escaped as JSON, lines
+/// of text grow to twice their length at most.
+fn check_offer_ahead(offer: Option<&Description>) -> Result<(), DecodeError> {
+    let Some(offer) = offer else {
+        return Ok(());
+    };
+    at_most(
+        "the SDP of an offer that is told ahead",
+        offer.sdp.len(),
+        limits::AHEAD_SDP_BYTES,
+    )?;
+    let is_text = |c: char| !c.is_control() || matches!(c, '\r' | '\n' | '\t');
+    let is_offer = offer.kind == DescriptionKind::Offer;
+    // RFC 8866 section 5: every description begins so.
+    if is_offer && offer.sdp.starts_with("v=0") && offer.sdp.chars().all(is_text) {
+        Ok(())
+    } else {
+        let words = "what is told ahead is not an offer in SDP";
+        Err(DecodeError::Malformed(words.to_owned()))
+    }
 }
 
 fn check_candidate(candidate: Option<&Candidate>) -> Result<(), DecodeError> {

@@ -20,7 +20,7 @@ mod message;
 mod peer_message;
 mod signal;
 
-pub use codec::{DecodeError, Wire, decode, encode};
+pub use codec::{DecodeError, Wire, decode, encode, may_be_told_ahead};
 pub use id::{InvalidResumeToken, InvalidRoomId, ResumeToken, RoomId};
 pub use ledger::{Ledger, LedgerLimits, NotKept};
 pub use message::{
@@ -32,3 +32,6 @@ pub use signal::{Candidate, Description, DescriptionKind};
 
 /// The version of the signalling protocol that this crate speaks.
 pub const VERSION: u32 = 1;
+
+/// The capability of a client that takes the partner's offer in [`ServerMessage::Matched`].
+pub const TAKES_OFFER_AHEAD: &str = "offer_ahead";

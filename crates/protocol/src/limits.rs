@@ -4,6 +4,9 @@
 pub const FRAME_BYTES: usize = 64 * 1024;
 /// The longest SDP, in bytes.
 pub const SDP_BYTES: usize = 48 * 1024;
+/// The longest SDP of an offer that is told ahead, in bytes: the server keeps one for each client that waits. Ours has about
+/// 2,000, and 100 more for each candidate. So short that it fits into a `matched` with everything else, however it is escaped.
+pub const AHEAD_SDP_BYTES: usize = 16 * 1024;
 /// The longest candidate-attribute, in bytes.
 pub const CANDIDATE_BYTES: usize = 1024;
 /// The most interests of one person.

@@ -32,6 +32,10 @@ pub enum ClientMessage {
         /// The language that the person wants to speak: a BCP 47 tag.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         language: Option<String>,
+        /// The offer of a connection that is ready, for the partner, if it turns out that this side offers. Takes the place of
+        /// one that was told before, also if there is none now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        offer: Option<Description>,
     },
     /// Leaves the present room, if there is one, and asks for another partner, with the interests and language of the
     /// last `join`.
@@ -40,6 +44,16 @@ pub enum ClientMessage {
         /// answered with [`ErrorCode::WrongRoom`]. Without a room, whatever room it is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         room: Option<RoomId>,
+        /// As in [`ClientMessage::Join`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        offer: Option<Description>,
+    },
+    /// While waiting: tells another offer than the last [`ClientMessage::Join`] or [`ClientMessage::Next`] did, or takes it
+    /// back. Ignored from one who does not wait: it has crossed a match.
+    Offer {
+        /// As in [`ClientMessage::Join`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        offer: Option<Description>,
     },
     /// Leaves the room or the queue and asks for nobody.
     Leave {
@@ -111,6 +125,14 @@ pub enum ServerMessage {
         /// Which paths this call may take.
         #[serde(default, skip_serializing_if = "PathPolicy::is_any")]
         path_policy: PathPolicy,
+        /// For the answerer: the offer that the partner told ahead. Only for a client with the capability
+        /// [`TAKES_OFFER_AHEAD`](crate::TAKES_OFFER_AHEAD).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        offer: Option<Description>,
+        /// For the offerer: the number of the offer that the partner was given, if it was given one. The partner answers it;
+        /// it need not be sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        handed_over: Option<u32>,
     },
     /// A session description from the partner.
     Description {

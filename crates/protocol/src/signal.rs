@@ -12,8 +12,8 @@ pub struct Description {
     pub kind: DescriptionKind,
     /// SDP (RFC 8866).
     pub sdp: String,
-    /// Of an offer: how many offers its sender has made in this call, with this one. Of an answer: the number of the
-    /// offer that it answers. 0 if the sender does not count.
+    /// Of an offer: how many offers its sender has made in this call, with this one and those that were told ahead. Of an
+    /// answer: the number of the offer that it answers. 0 if the sender does not count.
     ///
     /// Tells late and repeated descriptions from new ones: they may take two ways, over the server and over the data
     /// channel.

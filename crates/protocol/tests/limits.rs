@@ -2,8 +2,9 @@
 
 use proptest::{option, prelude::*, string::string_regex};
 use protocol::{
-    Candidate, ClientMessage, DecodeError, Description, DescriptionKind, PeerMessage, Resume,
-    ResumeToken, RoomId, ServerMessage, Wire, decode, encode, limits,
+    Candidate, ClientMessage, DecodeError, Description, DescriptionKind, IceServer, PathPolicy,
+    PeerMessage, Resume, ResumeToken, Role, RoomId, ServerMessage, Wire, decode, encode, limits,
+    may_be_told_ahead,
 };
 
 const ROOM: RoomId = RoomId::from_bytes([7; 16]);
@@ -27,6 +28,7 @@ fn interests_are_counted_in_characters() {
     let join = |interests| ClientMessage::Join {
         interests,
         language: None,
+        offer: None,
     };
 
     is_limited(limits::INTERESTS, |count| join(vec!["é".into(); count]));
@@ -40,7 +42,90 @@ fn language() {
     is_limited(limits::LANGUAGE_BYTES, |bytes| ClientMessage::Join {
         interests: vec![],
         language: Some("a".repeat(bytes)),
+        offer: None,
     });
+}
+
+#[test]
+fn offers_that_are_told_ahead() {
+    let sized = |bytes: usize| {
+        let sdp = "v=0".chars().chain(std::iter::repeat('a'));
+        Some(Description {
+            kind: DescriptionKind::Offer,
+            sdp: sdp.take(bytes).collect(),
+            number: 1,
+        })
+    };
+
+    is_limited(limits::AHEAD_SDP_BYTES, |bytes| ClientMessage::Join {
+        interests: vec![],
+        language: None,
+        offer: sized(bytes),
+    });
+    is_limited(limits::AHEAD_SDP_BYTES, |bytes| ClientMessage::Next {
+        room: Some(ROOM),
+        offer: sized(bytes),
+    });
+    is_limited(limits::AHEAD_SDP_BYTES, |bytes| ClientMessage::Offer {
+        offer: sized(bytes),
+    });
+}
+
+#[test]
+fn what_is_told_ahead_is_an_offer_in_sdp() {
+    let told = |kind, sdp: &str| {
+        let offer = Description {
+            kind,
+            sdp: sdp.to_owned(),
+            number: 1,
+        };
+        let is_fit = may_be_told_ahead(&offer);
+        let text = encode(&ClientMessage::Offer { offer: Some(offer) });
+        let decoded = decode::<ClientMessage>(&text);
+        assert_eq!(decoded.is_ok(), is_fit, "both ends agree");
+        decoded
+    };
+
+    assert!(told(DescriptionKind::Offer, "v=0\r\ns=\té\r\n").is_ok());
+    for (kind, sdp) in [
+        (DescriptionKind::Answer, "v=0\r\n"),
+        (DescriptionKind::Offer, ""),
+        (DescriptionKind::Offer, "hello"),
+        (DescriptionKind::Offer, "v=0\r\ns=\0\r\n"),
+    ] {
+        let words = "what is told ahead is not an offer in SDP".to_owned();
+        assert_eq!(told(kind, sdp), Err(DecodeError::Malformed(words)));
+    }
+}
+
+/// Nobody can make a `matched` too long for the partner to read.
+#[test]
+fn the_longest_offer_fits_into_the_longest_match() {
+    let longest = ServerMessage::Matched {
+        room: ROOM,
+        role: Role::Answerer,
+        // As a client may write them: every character takes six bytes.
+        interests: vec!["\u{1}".repeat(limits::INTEREST_CHARS); limits::INTERESTS],
+        ice_servers: vec![
+            IceServer {
+                urls: vec!["turns:".to_owned() + &"x".repeat(255); 4],
+                username: Some("u".repeat(512)),
+                credential: Some("c".repeat(512)),
+            };
+            8
+        ],
+        path_policy: PathPolicy::RelayFirst,
+        offer: Some(Description {
+            kind: DescriptionKind::Offer,
+            sdp: "\n".repeat(limits::AHEAD_SDP_BYTES),
+            number: u32::MAX,
+        }),
+        handed_over: None,
+    };
+
+    let text = encode(&longest);
+
+    assert_eq!(decode(&text), Ok(longest));
 }
 
 #[test]
@@ -253,6 +338,16 @@ fn candidate() -> impl Strategy<Value = Option<Candidate>> {
     ))
 }
 
+fn offer_ahead() -> impl Strategy<Value = Option<Description>> {
+    let offer =
+        (any::<u32>(), "(v=0[ -~\r\n\té\"]{0,200})").prop_map(|(number, sdp)| Description {
+            kind: DescriptionKind::Offer,
+            sdp,
+            number,
+        });
+    option::of(offer)
+}
+
 fn client_message() -> impl Strategy<Value = ClientMessage> {
     let capabilities = proptest::collection::vec(text(16), 0..4);
     let interests = proptest::collection::vec(text(limits::INTEREST_CHARS), 0..4);
@@ -265,11 +360,16 @@ fn client_message() -> impl Strategy<Value = ClientMessage> {
             }
         ),
         Just(ClientMessage::Prepare),
-        (interests, option::of(text(8))).prop_map(|(interests, language)| ClientMessage::Join {
-            interests,
-            language
+        (interests, option::of(text(8)), offer_ahead()).prop_map(|(interests, language, offer)| {
+            ClientMessage::Join {
+                interests,
+                language,
+                offer,
+            }
         }),
-        option::of(room()).prop_map(|room| ClientMessage::Next { room }),
+        (option::of(room()), offer_ahead())
+            .prop_map(|(room, offer)| ClientMessage::Next { room, offer }),
+        offer_ahead().prop_map(|offer| ClientMessage::Offer { offer }),
         option::of(room()).prop_map(|room| ClientMessage::Leave { room }),
         (room(), description())
             .prop_map(|(room, description)| ClientMessage::Description { room, description }),

@@ -86,6 +86,7 @@ fn join() {
         &ClientMessage::Join {
             interests: vec![],
             language: None,
+            offer: None,
         },
         r#"{"type":"join"}"#,
     );
@@ -93,18 +94,39 @@ fn join() {
         &ClientMessage::Join {
             interests: vec!["tea".into(), "chess".into()],
             language: Some("en-GB".into()),
+            offer: Some(offer_ahead()),
         },
-        r#"{"type":"join","interests":["tea","chess"],"language":"en-GB"}"#,
+        r#"{"type":"join","interests":["tea","chess"],"language":"en-GB","offer":{"type":"offer","sdp":"v=0\r\n","number":1}}"#,
     );
 }
 
 #[test]
 fn next() {
-    is_written(&ClientMessage::Next { room: None }, r#"{"type":"next"}"#);
+    let next = |room, offer| ClientMessage::Next { room, offer };
+    is_written(&next(None, None), r#"{"type":"next"}"#);
     is_written(
-        &ClientMessage::Next { room: Some(ROOM) },
-        r#"{"type":"next","room":"00112233445566778899aabbccddeeff"}"#,
+        &next(Some(ROOM), Some(offer_ahead())),
+        r#"{"type":"next","room":"00112233445566778899aabbccddeeff","offer":{"type":"offer","sdp":"v=0\r\n","number":1}}"#,
     );
+}
+
+#[test]
+fn offer() {
+    is_written(
+        &ClientMessage::Offer {
+            offer: Some(offer_ahead()),
+        },
+        r#"{"type":"offer","offer":{"type":"offer","sdp":"v=0\r\n","number":1}}"#,
+    );
+    is_written(&ClientMessage::Offer { offer: None }, r#"{"type":"offer"}"#);
+}
+
+fn offer_ahead() -> Description {
+    Description {
+        kind: DescriptionKind::Offer,
+        sdp: "v=0\r\n".to_owned(),
+        number: 1,
+    }
 }
 
 #[test]
@@ -235,8 +257,22 @@ fn matched() {
             interests,
             ice_servers,
             path_policy: PathPolicy::Any,
+            offer: None,
+            handed_over: None,
         },
         r#"{"type":"matched","room":"00112233445566778899aabbccddeeff","role":"answerer"}"#,
+    );
+    is_written(
+        &ServerMessage::Matched {
+            room: ROOM,
+            role: Role::Answerer,
+            interests: vec![],
+            ice_servers: vec![],
+            path_policy: PathPolicy::Any,
+            offer: Some(offer_ahead()),
+            handed_over: None,
+        },
+        r#"{"type":"matched","room":"00112233445566778899aabbccddeeff","role":"answerer","offer":{"type":"offer","sdp":"v=0\r\n","number":1}}"#,
     );
     let stun = IceServer {
         urls: vec!["stun:stun.example.org".into()],
@@ -256,8 +292,10 @@ fn matched() {
             interests,
             ice_servers,
             path_policy: PathPolicy::RelayFirst,
+            offer: None,
+            handed_over: Some(2),
         },
-        r#"{"type":"matched","room":"00112233445566778899aabbccddeeff","role":"offerer","interests":["tea"],"ice_servers":[{"urls":["stun:stun.example.org"]},{"urls":["turn:turn.example.org?transport=udp"],"username":"u","credential":"c"}],"path_policy":"relay_first"}"#,
+        r#"{"type":"matched","room":"00112233445566778899aabbccddeeff","role":"offerer","interests":["tea"],"ice_servers":[{"urls":["stun:stun.example.org"]},{"urls":["turn:turn.example.org?transport=udp"],"username":"u","credential":"c"}],"path_policy":"relay_first","handed_over":2}"#,
     );
 }
 
@@ -374,7 +412,8 @@ fn unknown_fields_are_ignored() {
         join,
         Ok(ClientMessage::Join {
             interests: vec!["tea".into()],
-            language: None
+            language: None,
+            offer: None
         })
     );
     assert_eq!(bye, Ok(PeerMessage::Bye));

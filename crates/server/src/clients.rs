@@ -20,7 +20,7 @@ use std::{
 
 use ::relay::Bucket;
 use matchmaker::PeerId;
-use protocol::ResumeToken;
+use protocol::{Description, ResumeToken};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -44,16 +44,28 @@ pub(crate) struct Clients {
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) outbox: Outbox,
-    /// The name by which the client found the server.
-    pub(crate) host: Box<str>,
+    pub(crate) about: About,
     /// Limits `prepare`.
     pub(crate) prepares: Bucket,
+    /// Limits `offer`.
+    pub(crate) offers: Bucket,
+    /// What the client would offer a partner, told ahead. Only while it waits, and given to one partner at most.
+    pub(crate) offer: Option<Description>,
     /// The number of the last `matched` among the frames for this client.
     pub(crate) matched: Option<u64>,
     /// Whether a `matched` was under way when the client was lost: a `join` that comes then is answered by it.
     pub(crate) has_missed_match: bool,
     pub(crate) token: Option<ResumeToken>,
     presence: Presence,
+}
+
+/// What a client's `hello` and its connection say of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct About {
+    /// The name by which the client found the server.
+    pub(crate) host: Box<str>,
+    /// Whether it takes a partner's offer with `matched`.
+    pub(crate) takes_offer_ahead: bool,
 }
 
 #[derive(Debug)]
@@ -77,8 +89,7 @@ enum Presence {
 pub(crate) struct Newcomer {
     /// How many frames its client has received in the session.
     pub(crate) received: u64,
-    /// The name by which its client found the server.
-    pub(crate) host: Box<str>,
+    pub(crate) about: About,
     pub(crate) admit: oneshot::Sender<Admission>,
 }
 
@@ -110,7 +121,7 @@ impl Clients {
         &mut self,
         peer: PeerId,
         outbox: Outbox,
-        host: Box<str>,
+        about: About,
         token: Option<ResumeToken>,
         now: Instant,
     ) -> CancellationToken {
@@ -118,8 +129,10 @@ impl Clients {
         self.by_token.extend(token.map(|token| (token, peer)));
         let client = Client {
             outbox,
-            host,
+            about,
             prepares: Bucket::new(now),
+            offers: Bucket::new(now),
+            offer: None,
             matched: None,
             has_missed_match: false,
             token,
@@ -241,7 +254,8 @@ mod tests {
     fn add(clients: &mut Clients, number: u8, now: Instant) -> (Frames, CancellationToken) {
         let (outbox, frames) = outbox(KEPT);
         let token = Some(token(number));
-        let cut = clients.add(PeerId(number.into()), outbox, "".into(), token, now);
+        let about = About::default();
+        let cut = clients.add(PeerId(number.into()), outbox, about, token, now);
         (frames, cut)
     }
 
@@ -253,7 +267,7 @@ mod tests {
         let (admit, admission) = oneshot::channel();
         let newcomer = Newcomer {
             received: 0,
-            host: "".into(),
+            about: About::default(),
             admit,
         };
         (newcomer, admission)

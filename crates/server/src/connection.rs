@@ -28,6 +28,7 @@ use tracing::debug;
 
 use crate::{
     Settings,
+    clients::About,
     ending::{Ending, received, say_farewell},
     hub::{Admission, HubInput},
     outbox::Frames,
@@ -78,7 +79,13 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         )),
     };
     let ending = match greeted {
-        Ok(resume) => converse(&mut socket, host, surroundings, resume).await,
+        Ok(hello) => {
+            let about = About {
+                host,
+                takes_offer_ahead: hello.takes_offer_ahead,
+            };
+            converse(&mut socket, about, surroundings, hello.resume).await
+        }
         Err(ending) => ending,
     };
     debug!(?ending, "connection ends");
@@ -86,10 +93,17 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     say_farewell(socket, ending).await;
 }
 
-/// Waits for a `hello` in a version that the server speaks. Returns which session it takes up.
+/// What matters of a `hello`.
+struct Hello {
+    /// Which session it takes up.
+    resume: Option<Resume>,
+    takes_offer_ahead: bool,
+}
+
+/// Waits for a `hello` in a version that the server speaks.
 async fn await_hello<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
-) -> Result<Option<Resume>, Ending> {
+) -> Result<Hello, Ending> {
     loop {
         let text = match received(socket.next().await)? {
             Message::Text(text) => text,
@@ -106,8 +120,12 @@ async fn await_hello<S: AsyncRead + AsyncWrite + Unpin>(
             Ok(ClientMessage::Hello {
                 version: protocol::VERSION,
                 resume,
-                ..
-            }) => Ok(resume),
+                capabilities,
+            }) => Ok(Hello {
+                resume,
+                takes_offer_ahead: (capabilities.iter())
+                    .any(|capability| capability == protocol::TAKES_OFFER_AHEAD),
+            }),
             Ok(ClientMessage::Hello { .. }) => Err(Ending::Refused(
                 CloseCode::Policy,
                 ErrorCode::UnsupportedVersion,
@@ -128,7 +146,7 @@ const TOO_FAST: &str = "too many messages in too short a time: they are dropped"
 /// Serves one who has said `hello`.
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
-    host: Box<str>,
+    about: About,
     surroundings: &Surroundings,
     resume: Option<Resume>,
 ) -> Ending {
@@ -137,7 +155,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         frames,
         cut,
         welcome,
-    } = match admission(surroundings, resume, host).await {
+    } = match admission(surroundings, resume, about).await {
         Ok(admission) => admission,
         Err(ending) => return ending,
     };
@@ -167,12 +185,12 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
 async fn admission(
     surroundings: &Surroundings,
     resume: Option<Resume>,
-    host: Box<str>,
+    about: About,
 ) -> Result<Admission, Ending> {
     let (admit, mut admission) = oneshot::channel();
     let greeted = HubInput::Greeted {
         resume,
-        host,
+        about,
         admit,
     };
     if surroundings.hub.send(greeted).await.is_err() {

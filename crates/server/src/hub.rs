@@ -7,14 +7,14 @@ use std::{
 
 use ::relay::Rate;
 use matchmaker::{Input, Matchmaker, Output, PeerId, Wishes};
-use protocol::{ClientMessage, ErrorCode, IceServer, Resume, Role, RoomId, ServerMessage};
+use protocol::{ClientMessage, ErrorCode, IceServer, Resume, RoomId, ServerMessage};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::{
     Settings,
-    clients::Clients,
+    clients::{About, Clients},
     ice_servers::{self, BuiltIn},
     outbox::{Frames, Full},
     path_policy,
@@ -22,6 +22,7 @@ use crate::{
     server::Counters,
 };
 
+mod matches;
 mod sessions;
 
 /// How many inputs may wait for the hub. Connections wait for room; the hub waits for nobody.
@@ -43,8 +44,7 @@ pub(crate) enum HubInput {
     /// A client said `hello`.
     Greeted {
         resume: Option<Resume>,
-        /// The name by which the client found the server.
-        host: Box<str>,
+        about: About,
         admit: oneshot::Sender<Admission>,
     },
     /// A greeted client said something that concerns others.
@@ -142,9 +142,9 @@ impl Hub {
         match input {
             HubInput::Greeted {
                 resume,
-                host,
+                about,
                 admit,
-            } => self.on_greeted(resume, host, admit),
+            } => self.on_greeted(resume, about, admit),
             HubInput::Said { peer, message } => {
                 // A client that has just been cut off may have frames under way.
                 if self.clients.get(peer).is_some() {
@@ -170,11 +170,15 @@ impl Hub {
             ClientMessage::Join {
                 interests,
                 language,
+                offer,
             } => {
                 let wishes = Wishes::new(&interests, language.as_deref());
-                self.inform(Input::JoinAsked { peer, wishes });
+                self.on_partner_asked(peer, Input::JoinAsked { peer, wishes }, offer);
             }
-            ClientMessage::Next { room } => self.inform(Input::NextAsked { peer, room }),
+            ClientMessage::Next { room, offer } => {
+                self.on_partner_asked(peer, Input::NextAsked { peer, room }, offer);
+            }
+            ClientMessage::Offer { offer } => self.on_offer(peer, offer),
             ClientMessage::Leave { room } => {
                 self.set_waiting(peer, false);
                 self.inform(Input::LeaveAsked { peer, room });
@@ -189,18 +193,13 @@ impl Hub {
         let Some(client) = self.clients.get_mut(peer) else {
             return;
         };
-        let answer = if client.prepares.take(1, PREPARES, Instant::now()) {
-            ServerMessage::Prepared {
-                ice_servers: self.ice_servers(peer),
-                path_policy: self.settings.path_policy,
-            }
-        } else {
-            ServerMessage::Error {
-                code: ErrorCode::TooFast,
-                message: "prepare may be sent 8 times at once and twice a second on average"
-                    .to_owned(),
-                room: None,
-            }
+        if !client.prepares.take(1, PREPARES, Instant::now()) {
+            let words = "prepare may be sent 8 times at once and twice a second on average";
+            return self.refuse(peer, ErrorCode::TooFast, words, None);
+        }
+        let answer = ServerMessage::Prepared {
+            ice_servers: self.ice_servers(peer),
+            path_policy: self.settings.path_policy,
         };
         self.send(peer, &answer);
     }
@@ -246,25 +245,7 @@ impl Hub {
                 interests,
             } => {
                 debug!(rooms = self.matchmaker.room_count(), "matched");
-                let path_policy = self.settings.path_policy;
-                for (peer, role) in [(offerer, Role::Offerer), (answerer, Role::Answerer)] {
-                    self.set_waiting(peer, false);
-                    if let Some(client) = self.clients.get_mut(peer) {
-                        client.matched = Some(client.outbox.pushed());
-                    }
-                    let interests = interests.clone();
-                    let ice_servers = self.ice_servers(peer);
-                    self.send(
-                        peer,
-                        &ServerMessage::Matched {
-                            room,
-                            role,
-                            interests,
-                            ice_servers,
-                            path_policy,
-                        },
-                    );
-                }
+                self.tell_matched(room, offerer, answerer, &interests);
             }
             Output::TellPartnerLeft { peer, room, reason } => {
                 debug!(rooms = self.matchmaker.room_count(), ?reason, "parted");
@@ -275,15 +256,18 @@ impl Hub {
     }
 
     fn refuse_room(&mut self, peer: PeerId, room: RoomId) {
-        let message = "you are not in this room".to_owned();
-        self.send(
-            peer,
-            &ServerMessage::Error {
-                code: ErrorCode::WrongRoom,
-                message,
-                room: Some(room),
-            },
-        );
+        let words = "you are not in this room";
+        self.refuse(peer, ErrorCode::WrongRoom, words, Some(room));
+    }
+
+    fn refuse(&mut self, peer: PeerId, code: ErrorCode, words: &str, room: Option<RoomId>) {
+        let message = words.to_owned();
+        let refusal = ServerMessage::Error {
+            code,
+            message,
+            room,
+        };
+        self.send(peer, &refusal);
     }
 
     fn send(&mut self, peer: PeerId, message: &ServerMessage) {
@@ -296,9 +280,12 @@ impl Hub {
         }
     }
 
-    fn set_waiting(&self, peer: PeerId, is_waiting: bool) {
-        if let Some(client) = self.clients.get(peer) {
+    fn set_waiting(&mut self, peer: PeerId, is_waiting: bool) {
+        if let Some(client) = self.clients.get_mut(peer) {
             client.outbox.set_waiting(is_waiting);
+            if !is_waiting {
+                client.offer = None;
+            }
         }
     }
 
@@ -308,7 +295,7 @@ impl Hub {
 
     fn ice_servers(&self, peer: PeerId) -> Vec<IceServer> {
         let client = self.clients.get(peer);
-        let host = client.map_or("", |client| client.host.as_ref());
+        let host = client.map_or("", |client| client.about.host.as_ref());
         let unix_time = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let Settings { stun, turn, .. } = &*self.settings;
         ice_servers::for_call(

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use protocol::{Candidate, ClientMessage, PathPolicy, ServerMessage};
+use protocol::{Candidate, ClientMessage, Description, PathPolicy, ServerMessage};
 
 /// The port that goes with an unspecified address (RFC 8839 section 5.1, RFC 8829 section 5.2.1).
 const DISCARD_PORT: &str = "9";
@@ -15,6 +15,14 @@ const DISCARD_PORT: &str = "9";
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Passed {
     pub(crate) message: Option<ServerMessage>,
+    /// How many candidates were taken out.
+    pub(crate) withheld: u64,
+}
+
+/// A description that a partner gets to hear.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct PassedDescription {
+    pub(crate) description: Description,
     /// How many candidates were taken out.
     pub(crate) withheld: u64,
 }
@@ -29,19 +37,12 @@ struct Relayed {
 
 /// What the partner gets to hear of a description or a candidate; of any other message nothing.
 pub(crate) fn pass(message: ClientMessage, policy: PathPolicy) -> Passed {
-    // Under `RelayFirst` the two may have agreed to go direct, over the data channel, and then these tell how.
-    let may_go_direct = policy != PathPolicy::RelayOnly;
     let (message, withheld) = match message {
-        ClientMessage::Description {
-            room,
-            mut description,
-        } => {
-            let mut withheld = 0;
-            if !may_go_direct {
-                let relayed = relay_sdp(&description.sdp);
-                description.sdp = relayed.sdp;
-                withheld = relayed.withheld;
-            }
+        ClientMessage::Description { room, description } => {
+            let PassedDescription {
+                description,
+                withheld,
+            } = pass_description(description, policy);
             (
                 Some(ServerMessage::Description { room, description }),
                 withheld,
@@ -51,7 +52,7 @@ pub(crate) fn pass(message: ClientMessage, policy: PathPolicy) -> Passed {
             room,
             candidate: Some(candidate),
         } => {
-            let candidate = if may_go_direct {
+            let candidate = if may_go_direct(policy) {
                 Some(candidate)
             } else {
                 relay_candidate(candidate)
@@ -73,6 +74,29 @@ pub(crate) fn pass(message: ClientMessage, policy: PathPolicy) -> Passed {
         _ => (None, 0),
     };
     Passed { message, withheld }
+}
+
+/// What the partner gets to hear of a description, on whichever way.
+pub(crate) fn pass_description(
+    mut description: Description,
+    policy: PathPolicy,
+) -> PassedDescription {
+    let mut withheld = 0;
+    if !may_go_direct(policy) {
+        let relayed = relay_sdp(&description.sdp);
+        description.sdp = relayed.sdp;
+        withheld = relayed.withheld;
+    }
+    PassedDescription {
+        description,
+        withheld,
+    }
+}
+
+/// Under `RelayFirst` the two may have agreed to go direct, over the data channel, and then descriptions and candidates tell
+/// how.
+fn may_go_direct(policy: PathPolicy) -> bool {
+    policy != PathPolicy::RelayOnly
 }
 
 /// The candidate as it may be passed on, or nothing.

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use media::congestion::EstimatorConfig;
+use media::video::VideoCodec;
 use protocol::IceServer;
 use rustls_pki_types::CertificateDer;
 
@@ -24,6 +25,9 @@ pub struct PeerConfig {
     pub bind: Vec<SocketAddr>,
     /// Whether this side sends the first offer. The offerer creates the message channel.
     pub is_offerer: bool,
+    /// The codecs of pictures that this side can send and receive, the preferred one first. H.264 has to be among them: it is
+    /// what everybody has.
+    pub video_codecs: Vec<VideoCodec>,
     /// Limits and start of what is sent at, in bits per second on the wire, if the partner reports what arrives.
     pub rates: EstimatorConfig,
     /// Spoils what this peer sends. For tests and measurements.
@@ -43,6 +47,7 @@ impl Default for PeerConfig {
                 (Ipv6Addr::UNSPECIFIED, 0).into(),
             ],
             is_offerer: false,
+            video_codecs: vec![VideoCodec::H264],
             rates: EstimatorConfig {
                 // Below that there is neither sound nor picture, and whoever shares the link would have all of it.
                 floor_bps: 100_000,

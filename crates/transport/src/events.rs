@@ -13,7 +13,7 @@ use crate::PathStats;
 pub enum MediaKind {
     /// Opus, 48 kHz RTP clock.
     Audio,
-    /// H.264, 90 kHz RTP clock.
+    /// H.264 or AV1, 90 kHz RTP clock.
     Video,
 }
 

@@ -32,6 +32,7 @@ mod messages;
 mod nack;
 mod negotiation;
 mod outgoing;
+mod payload_types;
 mod peer;
 mod presence;
 mod receive;

@@ -60,6 +60,10 @@ impl LocalCandidates {
     }
 
     fn told(&self, parts: &Parts<'_>) -> Option<String> {
+        // RTP and RTCP go together (RFC 8843 section 9.3): what the stack says of a second component is of no use.
+        if parts.before.get(1) != Some(&"1") {
+            return None;
+        }
         match parts.kind {
             "relay" => self.is_current(parts).then(|| parts.write(None)),
             _ if self.is_relay_only => None,
@@ -199,6 +203,16 @@ mod tests {
                 .rewrite(&sdp())
                 .contains("203.0.113.9 6000 typ relay")
         );
+    }
+
+    #[test]
+    fn a_second_component_is_told_of_to_nobody() {
+        let mut candidates = LocalCandidates::default();
+        candidates.on_gathered(REFLEXIVE);
+        let second = HOST.replacen(" 1 ", " 2 ", 1);
+        assert_eq!(candidates.on_gathered(&second), None);
+        let sdp = format!("a={HOST}\r\na={second}\r\n");
+        assert_eq!(candidates.rewrite(&sdp), format!("a={HOST}\r\n"));
     }
 
     #[test]

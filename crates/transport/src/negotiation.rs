@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use media::video::VideoCodec;
 use protocol::{Candidate, Description, DescriptionKind, limits};
 use rtc::peer_connection::configuration::RTCOfferOptions;
 use webrtc::peer_connection::{
@@ -16,6 +17,7 @@ use webrtc::peer_connection::{
 
 use crate::dtls_role::DtlsRole;
 use crate::handler::{Fragment, SharedCandidates};
+use crate::payload_types::{InboundTypes, in_order_of_preference};
 use crate::runtime::{Cookie, Paths, PeerRuntime};
 use crate::section_names::told_apart;
 use crate::send::Gate;
@@ -71,6 +73,8 @@ pub(crate) struct Negotiation {
     gate: Arc<Gate>,
     candidates: Arc<SharedCandidates>,
     local_fragment: Arc<Fragment>,
+    types: Arc<InboundTypes>,
+    video_codecs: Vec<VideoCodec>,
     ice_servers: Vec<RTCIceServer>,
     /// Whether only relays may be used from the next restart on.
     is_relay_only: AtomicBool,
@@ -86,11 +90,21 @@ struct Turn {
     /// An offer that the partner has, and that the stack gets with the answer: from then on it sends nothing over the
     /// path that there was.
     deferred: Option<RTCSessionDescription>,
-    /// Whether an offer is set that is for nobody.
-    is_ahead: bool,
+    ahead: Ahead,
     /// How often relays were asked anew.
     rebinds: usize,
     dtls_role: DtlsRole,
+}
+
+/// An offer that is the local description before there is a partner.
+#[derive(Debug, Default)]
+enum Ahead {
+    #[default]
+    None,
+    /// Nobody has seen it.
+    Set,
+    /// It was told, in these words.
+    Told(Description),
 }
 
 type StackResult<T> = webrtc::error::Result<T>;
@@ -103,6 +117,9 @@ pub(crate) struct Parts {
     pub(crate) gate: Arc<Gate>,
     pub(crate) candidates: Arc<SharedCandidates>,
     pub(crate) local_fragment: Arc<Fragment>,
+    pub(crate) types: Arc<InboundTypes>,
+    /// In order of preference.
+    pub(crate) video_codecs: Vec<VideoCodec>,
     pub(crate) ice_servers: Vec<RTCIceServer>,
     pub(crate) is_relay_only: bool,
 }
@@ -116,6 +133,8 @@ impl Negotiation {
             gate: parts.gate,
             candidates: parts.candidates,
             local_fragment: parts.local_fragment,
+            types: parts.types,
+            video_codecs: parts.video_codecs,
             ice_servers: parts.ice_servers,
             is_relay_only: AtomicBool::new(parts.is_relay_only),
             must_rebind: AtomicBool::new(false),
@@ -126,24 +145,55 @@ impl Negotiation {
 
     /// Has candidates gathered for a call that is to come.
     ///
-    /// The stack gathers when it has a local description, so it gets an offer that nobody will see. What was gathered and
-    /// allocated outlives its rollback, and so does the user name fragment.
+    /// The stack gathers when it has a local description, so it gets an offer. It may be told ahead, and stands if this side
+    /// becomes the offerer. What was gathered and allocated outlives its rollback, and so does the user name fragment.
     pub(crate) async fn gather_ahead(&self) -> Result<(), NegotiationError> {
         const GATHER: &str = "gather ahead";
         let mut turn = self.turn.lock().await;
         let connection = Arc::clone(&self.connection);
         let offer = step(GATHER, async move { connection.create_offer(None).await }).await?;
-        // Nobody is told of the offer, but its candidates will be, and they belong to the same user name fragment.
+        // Its candidates are told with whatever is said first, and belong to the same user name fragment.
         self.local_fragment.set_from(&offer.sdp);
         self.set_local(GATHER, offer).await?;
-        turn.is_ahead = true;
+        turn.ahead = Ahead::Set;
         Ok(())
     }
 
-    /// Takes back the offer of [`gather_ahead`](Self::gather_ahead), if there was one.
-    pub(crate) async fn end_gathering_ahead(&self) -> Result<(), NegotiationError> {
+    /// The offer of [`gather_ahead`](Self::gather_ahead), with the candidates that were gathered so far; the same each time.
+    pub(crate) async fn offer_ahead(&self) -> Result<Description, NegotiationError> {
         let mut turn = self.turn.lock().await;
-        if !std::mem::take(&mut turn.is_ahead) {
+        let offer = match &turn.ahead {
+            Ahead::None => {
+                return Err(NegotiationError::Refused {
+                    step: "tell an offer ahead",
+                    source: "nothing was gathered ahead, or the peer plays its role already".into(),
+                });
+            }
+            Ahead::Set => self.standing_offer().await?,
+            Ahead::Told(offer) => offer.clone(),
+        };
+        turn.ahead = Ahead::Told(offer.clone());
+        Ok(offer)
+    }
+
+    /// The offer that is the local description, as the partner may see it.
+    async fn standing_offer(&self) -> Result<Description, NegotiationError> {
+        let pending = self.connection.pending_local_description().await;
+        let pending = pending.ok_or_else(|| NegotiationError::Refused {
+            step: "offer",
+            source: "the offer is gone".into(),
+        })?;
+        Ok(Description {
+            kind: DescriptionKind::Offer,
+            sdp: self.told(&pending.sdp),
+            number: 0,
+        })
+    }
+
+    /// Takes back the offer of [`gather_ahead`](Self::gather_ahead), if there was one: this side will answer.
+    pub(crate) async fn take_offer_back(&self) -> Result<(), NegotiationError> {
+        let mut turn = self.turn.lock().await;
+        if matches!(std::mem::take(&mut turn.ahead), Ahead::None) {
             return Ok(());
         }
         let connection = Arc::clone(&self.connection);
@@ -170,6 +220,11 @@ impl Negotiation {
         restart: Option<Restart>,
     ) -> Result<Description, NegotiationError> {
         let mut turn = self.turn.lock().await;
+        match std::mem::take(&mut turn.ahead) {
+            Ahead::None => {}
+            Ahead::Set => return self.standing_offer().await,
+            Ahead::Told(offer) => return Ok(offer),
+        }
         turn.deferred = None;
         let must_rebind = restart == Some(Restart::Rebind)
             || restart.is_some() && self.must_rebind.load(Ordering::Relaxed);
@@ -362,7 +417,9 @@ impl Negotiation {
     /// goes first.
     fn told(&self, sdp: &str) -> String {
         self.local_fragment.set_from(sdp);
+        self.types.learn(sdp);
         let told = told_apart(self.candidates.lock().rewrite(sdp));
+        let told = in_order_of_preference(told, &self.video_codecs);
         match self.paths.cookie() {
             Some(cookie) => cookie.tell_in(&told),
             None => told,

@@ -274,7 +274,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Outgoing {
         };
         let ssrc = rtp.header.ssrc;
         if let Some(stream) = self.repeated.get_mut(&ssrc) {
-            stream.keep(rtp);
+            stream.keep(rtp, self.parts.gate.repair_of(rtp.header.payload_type));
         }
         let now = packet.now;
         let picture = (ssrc == self.parts.ssrcs.video).then(|| rtp.clone());

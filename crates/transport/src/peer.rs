@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use media::RtpPacket;
-use media::video::EncodedFrame;
+use media::video::{EncodedFrame, VideoCodec};
+use media::{Codec, RtpPacket};
 use protocol::limits::PEER_MESSAGE_BYTES;
 use protocol::{Candidate, Description};
 use tokio::runtime::Handle;
@@ -20,6 +20,7 @@ use crate::handler::{Awaited, Fragment, Handler, SharedCandidates, StackNews, Ta
 use crate::nack::NackGenerator;
 use crate::negotiation::{Negotiation, Parts};
 use crate::outgoing::{Budget, Outgoing, OutgoingParts, SharedBudget};
+use crate::payload_types::InboundTypes;
 use crate::receive::{self, InboundStream};
 use crate::role::Role;
 use crate::rtcp_tap::{LocalSsrcs, RtcpTap};
@@ -61,7 +62,7 @@ pub struct Opened {
     pub peer: Peer,
     /// What happens to the connection. Read it steadily.
     pub events: mpsc::Receiver<PeerEvent>,
-    /// The partner's video: H.264 in RTP (RFC 6184), in order of arrival, some twice.
+    /// The partner's video, of any codec that was agreed on, in order of arrival, some twice.
     pub video: mpsc::Receiver<RtpPacket>,
     /// The partner's audio: Opus in RTP (RFC 7587), in order of arrival, some twice.
     pub audio: mpsc::Receiver<RtpPacket>,
@@ -146,6 +147,7 @@ impl Peer {
         let candidates = Arc::<SharedCandidates>::default();
         candidates.lock().set_relay_only(config.relay_only);
         let gate = Arc::<Gate>::default();
+        let types = Arc::<InboundTypes>::default();
 
         let inbound = |kind, packets| InboundStream {
             kind,
@@ -154,6 +156,7 @@ impl Peer {
                 MediaKind::Video => Arc::clone(&keyframe_wanted),
                 MediaKind::Audio => Arc::default(),
             },
+            types: Arc::clone(&types),
             counters: Arc::clone(&counters),
         };
         let awaited = Awaited {
@@ -208,6 +211,8 @@ impl Peer {
                     gate: Arc::clone(&gate),
                     candidates,
                     local_fragment,
+                    types: Arc::clone(&types),
+                    video_codecs: config.video_codecs.clone(),
                     ice_servers: servers.for_stack,
                     is_relay_only: config.relay_only,
                 }),
@@ -246,6 +251,11 @@ impl Peer {
                 .add_track(Arc::clone(&stream.track) as Arc<_>)
                 .await
                 .map_err(OpenError::new)?;
+            if stream.kind == MediaKind::Video {
+                setup::allow_codecs(connection.as_ref(), sender.as_ref(), &config.video_codecs)
+                    .await
+                    .map_err(OpenError::new)?;
+            }
             senders.push((stream.kind, sender));
         }
         tasks.spawn(audio_stream.send_audio(audio_frames));
@@ -269,13 +279,31 @@ impl Peer {
         })
     }
 
-    /// Binds everything that a call will need, and finds and allocates candidates, so that they are there when the
-    /// partner is. They are reported as ever. Nothing of this reaches a partner.
+    /// Binds everything that a call will need, makes an offer, and finds and allocates candidates, so that they are there when
+    /// the partner is. They are reported as ever. Nothing of this reaches a partner by itself.
     ///
     /// # Errors
     /// [`NegotiationError::Refused`] if the peer has a role already.
     pub async fn gather_ahead(&self) -> Result<(), NegotiationError> {
-        self.shared.negotiation.gather_ahead().await
+        let shared = &self.shared;
+        let prepared = shared
+            .role
+            .prepare(shared.resources.connection.as_ref())
+            .await;
+        prepared.map_err(|source| NegotiationError::Refused {
+            step: "gather ahead",
+            source: Box::new(source),
+        })?;
+        shared.negotiation.gather_ahead().await
+    }
+
+    /// The offer of a peer that has [gathered ahead](Self::gather_ahead), for telling it before there is a partner: with the
+    /// candidates that were found so far. If the peer becomes the offerer, this is its first offer.
+    ///
+    /// # Errors
+    /// [`NegotiationError::Refused`] if nothing was gathered ahead, or the peer plays its role already.
+    pub async fn offer_ahead(&self) -> Result<Description, NegotiationError> {
+        self.shared.negotiation.offer_ahead().await
     }
 
     /// Makes a peer that was opened [without a role](Self::open_without_role) the offerer or the answerer of a call.
@@ -285,11 +313,13 @@ impl Peer {
     /// [`OpenError`] if the message channel cannot be made, or the stack does not let go of what was gathered ahead.
     pub async fn take_role(&self, is_offerer: bool) -> Result<(), OpenError> {
         let shared = &self.shared;
-        shared
-            .negotiation
-            .end_gathering_ahead()
-            .await
-            .map_err(OpenError::new)?;
+        if !is_offerer {
+            shared
+                .negotiation
+                .take_offer_back()
+                .await
+                .map_err(OpenError::new)?;
+        }
         let resources = &shared.resources;
         shared
             .role
@@ -391,7 +421,8 @@ impl Peer {
     /// # Errors
     /// [`Dropped`] if the frame will not be sent. The next one must be a keyframe.
     pub fn send_video(&self, frame: EncodedFrame) -> Result<(), Dropped> {
-        self.send(MediaKind::Video, &self.shared.video, frame)
+        let codec = Codec::Video(frame.codec);
+        self.send(codec, &self.shared.video, frame)
     }
 
     /// Sends one Opus packet, of the instant `timestamp` on the stream's 48 kHz clock. Never blocks.
@@ -400,14 +431,24 @@ impl Peer {
     /// [`Dropped`] if it will not be sent.
     pub fn send_audio(&self, payload: Bytes, timestamp: u32) -> Result<(), Dropped> {
         self.send(
-            MediaKind::Audio,
+            Codec::Opus,
             &self.shared.audio,
             AudioPacket { payload, timestamp },
         )
     }
 
-    fn send<T>(&self, kind: MediaKind, queue: &mpsc::Sender<T>, item: T) -> Result<(), Dropped> {
-        let is_open = self.shared.resources.gate.payload_type(kind).is_some();
+    /// Whether the partner takes pictures of this codec. Nothing is taken before the connection is up.
+    pub fn takes_video(&self, codec: VideoCodec) -> bool {
+        let gate = &self.shared.resources.gate;
+        gate.payload_type(Codec::Video(codec)).is_some()
+    }
+
+    fn send<T>(&self, codec: Codec, queue: &mpsc::Sender<T>, item: T) -> Result<(), Dropped> {
+        let kind = match codec {
+            Codec::Opus => MediaKind::Audio,
+            Codec::Video(_) => MediaKind::Video,
+        };
+        let is_open = self.shared.resources.gate.payload_type(codec).is_some();
         let result = if is_open {
             queue.try_send(item).map_err(Dropped::from)
         } else {

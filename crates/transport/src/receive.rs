@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use media::RtpPacket;
+use media::{Codec, RtpPacket};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use tokio::sync::{Notify, mpsc};
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
 use crate::MediaKind;
+use crate::payload_types::InboundTypes;
 use crate::stats::Counters;
 
 /// Packets that wait for their reader: a large keyframe and more.
@@ -23,6 +24,7 @@ pub(crate) struct InboundStream {
     pub(crate) kind: MediaKind,
     pub(crate) packets: mpsc::Sender<RtpPacket>,
     pub(crate) keyframe_wanted: Arc<Notify>,
+    pub(crate) types: Arc<InboundTypes>,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -52,7 +54,18 @@ impl InboundStream {
     }
 
     fn pass_on(&self, packet: rtc::rtp::Packet) {
+        let codec = match self.kind {
+            MediaKind::Audio => Some(Codec::Opus),
+            MediaKind::Video => {
+                let codec = self.types.codec(packet.header.payload_type);
+                codec.map(Codec::Video)
+            }
+        };
+        let Some(codec) = codec else {
+            return self.count_dropped();
+        };
         let packet = RtpPacket {
+            codec,
             sequence_number: packet.header.sequence_number,
             timestamp: packet.header.timestamp,
             marker: packet.header.marker,
@@ -60,10 +73,12 @@ impl InboundStream {
             arrived_at: Instant::now(),
         };
         if self.packets.try_send(packet).is_err() {
-            self.counters
-                .of(self.kind)
-                .packets_dropped
-                .fetch_add(1, Ordering::Relaxed);
+            self.count_dropped();
         }
+    }
+
+    fn count_dropped(&self) {
+        let counters = self.counters.of(self.kind);
+        counters.packets_dropped.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -3,12 +3,13 @@
 //! The encoder's thread puts a whole frame into a short queue and goes on; a task cuts it into packets. What does not
 //! fit is refused as a whole, so that a frame is never sent in part.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use media::video::{EncodedFrame, h264};
+use media::Codec;
+use media::video::{EncodedFrame, VideoCodec};
 use tokio::sync::{Notify, mpsc};
 use webrtc::media_stream::track_local::TrackLocal as _;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
@@ -61,8 +62,8 @@ pub(crate) struct AudioPacket {
 /// Lets media out while the connection is up, under the payload types that were agreed.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
-    audio: AtomicU8,
-    video: AtomicU8,
+    audio: Mutex<Vec<Agreed>>,
+    video: Mutex<Vec<Agreed>>,
     /// Until when media waits, because the stack would drop it: it has no pair selected.
     paused_until: Mutex<Option<Instant>>,
     resumed: Notify,
@@ -70,22 +71,45 @@ pub(crate) struct Gate {
     is_relayed: AtomicBool,
 }
 
-/// No dynamic payload type is 0.
-const SHUT: u8 = 0;
+/// A codec that the partner takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Agreed {
+    pub(crate) codec: Codec,
+    pub(crate) payload_type: u8,
+    /// The payload type of packets that are sent again (RFC 4588).
+    pub(crate) repair: Option<u8>,
+}
 
 impl Gate {
-    pub(crate) fn open(&self, kind: MediaKind, payload_type: u8) {
-        self.of(kind).store(payload_type, Ordering::Relaxed);
+    /// Lets what was agreed through; nothing, if that is nothing.
+    pub(crate) fn open(&self, kind: MediaKind, agreed: Vec<Agreed>) {
+        *self.of(kind) = agreed;
     }
 
     pub(crate) fn shut(&self) {
-        self.audio.store(SHUT, Ordering::Relaxed);
-        self.video.store(SHUT, Ordering::Relaxed);
+        for kind in [MediaKind::Audio, MediaKind::Video] {
+            self.of(kind).clear();
+        }
     }
 
-    pub(crate) fn payload_type(&self, kind: MediaKind) -> Option<u8> {
-        let payload_type = self.of(kind).load(Ordering::Relaxed);
-        (payload_type != SHUT).then_some(payload_type)
+    /// As what packets of this codec leave; `None` if the partner does not take it.
+    pub(crate) fn payload_type(&self, codec: Codec) -> Option<u8> {
+        let kind = match codec {
+            Codec::Opus => MediaKind::Audio,
+            Codec::Video(_) => MediaKind::Video,
+        };
+        let agreed = self.of(kind);
+        let agreed = agreed.iter().find(|agreed| agreed.codec == codec)?;
+        Some(agreed.payload_type)
+    }
+
+    /// As what a packet of pictures is sent again.
+    pub(crate) fn repair_of(&self, payload_type: u8) -> Option<u8> {
+        let agreed = self.of(MediaKind::Video);
+        let agreed = agreed
+            .iter()
+            .find(|agreed| agreed.payload_type == payload_type)?;
+        agreed.repair
     }
 
     pub(crate) fn set_relayed(&self, is_relayed: bool) {
@@ -129,11 +153,12 @@ impl Gate {
         }
     }
 
-    fn of(&self, kind: MediaKind) -> &AtomicU8 {
-        match kind {
+    fn of(&self, kind: MediaKind) -> MutexGuard<'_, Vec<Agreed>> {
+        let agreed = match kind {
             MediaKind::Audio => &self.audio,
             MediaKind::Video => &self.video,
-        }
+        };
+        agreed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -165,17 +190,19 @@ impl OutboundStream {
     pub(crate) async fn send_frames(mut self, mut frames: mpsc::Receiver<EncodedFrame>) {
         let mut is_known = false;
         while let Some(frame) = frames.recv().await {
+            let codec = Codec::Video(frame.codec);
             // Through a relay the partner's stack loses the first packet (`runtime/introductions.rs`), so that is an empty one.
             if !std::mem::replace(&mut is_known, true)
                 && self.gate.is_relayed.load(Ordering::Relaxed)
-                && !self.send(Bytes::new(), frame.timestamp, false).await
+                && !self.send(codec, Bytes::new(), frame.timestamp, false).await
             {
                 return;
             }
-            let payloads = h264::packetize(&frame, MAX_PAYLOAD_BYTES);
+            let payloads = VideoCodec::packetize(&frame, MAX_PAYLOAD_BYTES);
             let last = payloads.len().saturating_sub(1);
             for (index, payload) in payloads.into_iter().enumerate() {
-                if !self.send(payload, frame.timestamp, index == last).await {
+                let is_last = index == last;
+                if !self.send(codec, payload, frame.timestamp, is_last).await {
                     return;
                 }
             }
@@ -185,16 +212,17 @@ impl OutboundStream {
     /// Sends audio until its queue or the connection ends.
     pub(crate) async fn send_audio(mut self, mut packets: mpsc::Receiver<AudioPacket>) {
         while let Some(packet) = packets.recv().await {
-            if !self.send(packet.payload, packet.timestamp, false).await {
+            let (payload, timestamp) = (packet.payload, packet.timestamp);
+            if !self.send(Codec::Opus, payload, timestamp, false).await {
                 return;
             }
         }
     }
 
     /// False if the connection is gone.
-    async fn send(&mut self, payload: Bytes, timestamp: u32, marker: bool) -> bool {
+    async fn send(&mut self, codec: Codec, payload: Bytes, timestamp: u32, marker: bool) -> bool {
         self.gate.wait_for_path().await;
-        let Some(payload_type) = self.gate.payload_type(self.kind) else {
+        let Some(payload_type) = self.gate.payload_type(codec) else {
             return true;
         };
         let header = rtc::rtp::Header {

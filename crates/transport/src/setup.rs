@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::Codec;
+use media::video::VideoCodec;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{Registry, Slot, TwccReceiverBuilder};
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::interceptor_registry::configure_rtcp_reports;
 use rtc::peer_connection::configuration::media_engine::{
-    MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MediaEngine,
+    MIME_TYPE_AV1, MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MediaEngine,
 };
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters,
@@ -20,6 +22,7 @@ use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
     RTCIceServer, SettingEngine, SettingEngineBuilder,
 };
+use webrtc::rtp_transceiver::RtpSender;
 use webrtc::runtime::Runtime;
 
 use crate::nack::NackGenerator;
@@ -32,10 +35,14 @@ use crate::{MediaKind, PeerConfig};
 const OPUS_PAYLOAD_TYPE: u8 = 111;
 const H264_PAYLOAD_TYPE: u8 = 102;
 const H264_RTX_PAYLOAD_TYPE: u8 = 103;
+const AV1_PAYLOAD_TYPE: u8 = 45;
+const AV1_RTX_PAYLOAD_TYPE: u8 = 46;
 
 /// Constrained baseline, level 3.1, non-interleaved (RFC 6184 section 8.1). The level does not bind the sender.
 const H264_PARAMETERS: &str =
     "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
+/// Main profile. Level and tier are left to what they are by default (5.1, Main): the stack takes others for another codec.
+const AV1_PARAMETERS: &str = "profile=0";
 const OPUS_PARAMETERS: &str = "minptime=10;useinbandfec=1";
 
 /// Between connectivity checks. With 50 ms a connection takes 25 ms longer on a short path.
@@ -65,11 +72,11 @@ const REPORTS_SLOT: Slot = Slot::Custom(6_500);
 /// What may wait in the message channel before more is refused, in bytes.
 const MESSAGE_BUFFER_BYTES: usize = 256 * 1024;
 
-/// The MIME type of the only codec of its kind.
-pub(crate) const fn mime_type(kind: MediaKind) -> &'static str {
-    match kind {
-        MediaKind::Audio => MIME_TYPE_OPUS,
-        MediaKind::Video => MIME_TYPE_H264,
+pub(crate) const fn mime_type(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Opus => MIME_TYPE_OPUS,
+        Codec::Video(VideoCodec::H264) => MIME_TYPE_H264,
+        Codec::Video(VideoCodec::Av1) => MIME_TYPE_AV1,
     }
 }
 
@@ -89,7 +96,7 @@ pub(crate) async fn connection(
     runtime: Arc<dyn Runtime>,
     cookie: Option<Cookie>,
 ) -> Result<Arc<dyn PeerConnection>> {
-    let mut media_engine = media_engine()?;
+    let mut media_engine = media_engine(&config.video_codecs)?;
     let registry = registry(&mut media_engine, interceptors)?;
     // Of every kind, also with relays only: what the partner may learn of is decided outside of the stack, so that a call
     // can change from a relay to a direct path.
@@ -109,37 +116,59 @@ pub(crate) async fn connection(
     Ok(Arc::new(Box::pin(builder.build()).await?))
 }
 
-fn media_engine() -> Result<MediaEngine> {
-    let nack = feedback("nack", "");
-    let picture_loss = feedback("nack", "pli");
-    let intra_request = feedback("ccm", "fir");
+fn media_engine(video_codecs: &[VideoCodec]) -> Result<MediaEngine> {
     let mut engine = MediaEngine::default();
     engine.register_codec(
-        parameters(MediaKind::Audio, vec![nack.clone()], OPUS_PAYLOAD_TYPE),
+        parameters(Codec::Opus, vec![feedback("nack", "")], OPUS_PAYLOAD_TYPE),
         RtpCodecKind::Audio,
     )?;
-    engine.register_codec(
-        parameters(
-            MediaKind::Video,
-            vec![nack, picture_loss, intra_request],
-            H264_PAYLOAD_TYPE,
-        ),
-        RtpCodecKind::Video,
-    )?;
-    let retransmission = RTCRtpCodec {
-        mime_type: MIME_TYPE_RTX.into(),
-        clock_rate: 90_000,
-        sdp_fmtp_line: format!("apt={H264_PAYLOAD_TYPE}"),
-        ..RTCRtpCodec::default()
-    };
-    engine.register_codec(
-        RTCRtpCodecParameters {
-            rtp_codec: retransmission,
-            payload_type: H264_RTX_PAYLOAD_TYPE,
-        },
-        RtpCodecKind::Video,
-    )?;
+    for format in video_formats(video_codecs) {
+        engine.register_codec(format, RtpCodecKind::Video)?;
+    }
     Ok(engine)
+}
+
+/// The codecs of pictures, each followed by its retransmissions (RFC 4588).
+fn video_formats(video_codecs: &[VideoCodec]) -> Vec<RTCRtpCodecParameters> {
+    let wanted = [("nack", ""), ("nack", "pli"), ("ccm", "fir")];
+    let wanted = wanted.map(|(kind, parameter)| feedback(kind, parameter));
+    let formats = video_codecs.iter().flat_map(|codec| {
+        let (payload_type, repair) = match codec {
+            VideoCodec::H264 => (H264_PAYLOAD_TYPE, H264_RTX_PAYLOAD_TYPE),
+            VideoCodec::Av1 => (AV1_PAYLOAD_TYPE, AV1_RTX_PAYLOAD_TYPE),
+        };
+        let retransmission = RTCRtpCodec {
+            mime_type: MIME_TYPE_RTX.into(),
+            clock_rate: 90_000,
+            sdp_fmtp_line: format!("apt={payload_type}"),
+            ..RTCRtpCodec::default()
+        };
+        [
+            parameters(Codec::Video(*codec), wanted.to_vec(), payload_type),
+            RTCRtpCodecParameters {
+                rtp_codec: retransmission,
+                payload_type: repair,
+            },
+        ]
+    });
+    formats.collect()
+}
+
+/// Lets a sender of pictures have all codecs. The stack takes the one that its track names for the only one (`rtc` 0.21.1,
+/// `normalize_sender_track`).
+pub(crate) async fn allow_codecs(
+    connection: &dyn PeerConnection,
+    sender: &dyn RtpSender,
+    video_codecs: &[VideoCodec],
+) -> Result<()> {
+    for transceiver in connection.get_transceivers().await {
+        let own = transceiver.sender().await?;
+        if own.is_some_and(|own| own.id() == sender.id()) {
+            let formats = video_formats(video_codecs);
+            transceiver.set_codec_preferences(formats).await?;
+        }
+    }
+    Ok(())
 }
 
 fn feedback(kind: &str, parameter: &str) -> RTCPFeedback {
@@ -150,26 +179,27 @@ fn feedback(kind: &str, parameter: &str) -> RTCPFeedback {
 }
 
 fn parameters(
-    kind: MediaKind,
+    media: Codec,
     rtcp_feedback: Vec<RTCPFeedback>,
     payload_type: u8,
 ) -> RTCRtpCodecParameters {
     RTCRtpCodecParameters {
         rtp_codec: RTCRtpCodec {
             rtcp_feedback,
-            ..codec(kind)
+            ..codec(media)
         },
         payload_type,
     }
 }
 
-fn codec(kind: MediaKind) -> RTCRtpCodec {
-    let (clock_rate, channels, fmtp) = match kind {
-        MediaKind::Audio => (48_000, 2, OPUS_PARAMETERS),
-        MediaKind::Video => (90_000, 0, H264_PARAMETERS),
+fn codec(codec: Codec) -> RTCRtpCodec {
+    let (clock_rate, channels, fmtp) = match codec {
+        Codec::Opus => (48_000, 2, OPUS_PARAMETERS),
+        Codec::Video(VideoCodec::H264) => (90_000, 0, H264_PARAMETERS),
+        Codec::Video(VideoCodec::Av1) => (90_000, 0, AV1_PARAMETERS),
     };
     RTCRtpCodec {
-        mime_type: mime_type(kind).into(),
+        mime_type: mime_type(codec).into(),
         clock_rate,
         channels,
         sdp_fmtp_line: fmtp.into(),
@@ -224,9 +254,11 @@ fn settings(cookie: Option<Cookie>) -> SettingEngine {
 
 /// A local track, with a second stream for retransmissions (RFC 4588) if that has an SSRC.
 pub(crate) fn track(kind: MediaKind, ssrc: u32, rtx_ssrc: Option<u32>) -> TrackLocalStaticRTP {
-    let (name, codec_kind) = match kind {
-        MediaKind::Audio => ("audio", RtpCodecKind::Audio),
-        MediaKind::Video => ("video", RtpCodecKind::Video),
+    // A track has one codec for the stack, though packets of any that was agreed on may be written to it: for pictures it is the
+    // one that everybody has.
+    let (name, codec_kind, usual) = match kind {
+        MediaKind::Audio => ("audio", RtpCodecKind::Audio, Codec::Opus),
+        MediaKind::Video => ("video", RtpCodecKind::Video, Codec::Video(VideoCodec::H264)),
     };
     let rtx = rtx_ssrc.map(|ssrc| RTCRtpRtxParameters { ssrc });
     let coding = RTCRtpCodingParameters {
@@ -236,7 +268,7 @@ pub(crate) fn track(kind: MediaKind, ssrc: u32, rtx_ssrc: Option<u32>) -> TrackL
     };
     let encoding = RTCRtpEncodingParameters {
         rtp_coding_parameters: coding,
-        codec: codec(kind),
+        codec: codec(usual),
         ..RTCRtpEncodingParameters::default()
     };
     let track = MediaStreamTrack::new(

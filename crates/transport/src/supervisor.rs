@@ -3,6 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use media::Codec;
+use media::video::VideoCodec;
+use rtc::peer_connection::configuration::media_engine::MIME_TYPE_RTX;
+use rtc::rtp_transceiver::rtp_sender::RTCRtpCodecParameters;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use webrtc::peer_connection::{PeerConnection, RTCPeerConnectionState};
@@ -12,7 +16,7 @@ use crate::events::EventSink;
 use crate::handler::StackNews;
 use crate::presence::{self, Change, Presence, StackState};
 use crate::runtime::{DriverEnd, Paths, Tunnels};
-use crate::send::Gate;
+use crate::send::{Agreed, Gate};
 use crate::{MediaKind, PeerEvent, setup, stats};
 
 pub(crate) struct Supervisor {
@@ -88,21 +92,41 @@ impl Supervisor {
 
     async fn open_gate(&self) {
         for (kind, sender) in &self.senders {
-            if let Some(payload_type) = payload_type(sender.as_ref(), setup::mime_type(*kind)).await
-            {
-                self.gate.open(*kind, payload_type);
-            } else {
+            let agreed = match sender.get_parameters().await {
+                Ok(parameters) => agreed(&parameters.rtp_parameters.codecs),
+                Err(_) => Vec::new(),
+            };
+            if agreed.is_empty() {
                 tracing::warn!(?kind, "the partner does not take this kind of media");
             }
+            self.gate.open(*kind, agreed);
         }
     }
 }
 
-async fn payload_type(sender: &dyn RtpSender, mime_type: &str) -> Option<u8> {
-    let parameters = sender.get_parameters().await.ok()?;
-    let codecs = &parameters.rtp_parameters.codecs;
-    let codec = codecs
-        .iter()
-        .find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(mime_type))?;
-    Some(codec.payload_type)
+/// Which of our codecs may be sent, and as what.
+fn agreed(codecs: &[RTCRtpCodecParameters]) -> Vec<Agreed> {
+    let is_named = |parameters: &&RTCRtpCodecParameters, name: &str| {
+        parameters.rtp_codec.mime_type.eq_ignore_ascii_case(name)
+    };
+    let pictures = VideoCodec::ALL.map(Codec::Video);
+    let known = [Codec::Opus].into_iter().chain(pictures);
+    let agreed = known.filter_map(|codec| {
+        let named = |parameters: &&_| is_named(parameters, setup::mime_type(codec));
+        let payload_type = codecs.iter().find(named)?.payload_type;
+        let repairs_it = |parameters: &&RTCRtpCodecParameters| {
+            let mut words = parameters.rtp_codec.sdp_fmtp_line.split(';');
+            is_named(parameters, MIME_TYPE_RTX)
+                && words.any(|word| word.trim() == format!("apt={payload_type}"))
+        };
+        Some(Agreed {
+            codec,
+            payload_type,
+            repair: codecs
+                .iter()
+                .find(repairs_it)
+                .map(|found| found.payload_type),
+        })
+    });
+    agreed.collect()
 }

@@ -1,5 +1,5 @@
-//! Measures calls, or the relay: the benches themselves are `call-bench` of `crates/headless` and `relay-bench` of
-//! `crates/server`, built for speed.
+//! Measures calls, the relay, or calls beside a browser's: the benches themselves are `call-bench` of `crates/headless`,
+//! `relay-bench` of `crates/server` and `lab quality` of `crates/lab`, built for speed.
 
 use std::process::Command;
 
@@ -7,26 +7,51 @@ use crate::packages;
 use crate::process::{binary, cargo, run};
 
 pub(crate) fn run_bench(args: &[String]) -> Result<(), String> {
-    let (program, sections, args) = bench(args);
+    let Bench {
+        program,
+        sections,
+        crates,
+        args,
+    } = bench(args);
     packages::ensure(sections)?;
     println!("Building for speed ...");
-    run(cargo().args([
-        "build",
-        "--release",
-        "--package",
-        "server",
-        "--package",
-        "headless",
-    ]))?;
+    let crates = crates.iter().flat_map(|name| ["--package", name]);
+    run(cargo().args(["build", "--release"]).args(crates))?;
     run(Command::new(binary("release", program)).args(args))
 }
 
-/// The program, the sections of packages that it needs, and what it is told.
-fn bench(args: &[String]) -> (&'static str, &'static [&'static str], &[String]) {
+/// What is to be built and run.
+#[derive(Debug, PartialEq, Eq)]
+struct Bench {
+    program: &'static str,
+    /// Of the list of system packages.
+    sections: &'static [&'static str],
+    crates: &'static [&'static str],
+    args: Vec<String>,
+}
+
+fn bench(args: &[String]) -> Bench {
     match args {
         // coturn, beside which the relay is measured, is among the packages for tests.
-        [first, rest @ ..] if first == "relay" => ("relay-bench", &["build", "test"], rest),
-        all => ("call-bench", &["build"], all),
+        [first, rest @ ..] if first == "relay" => Bench {
+            program: "relay-bench",
+            sections: &["build", "test"],
+            crates: &["server", "headless"],
+            args: rest.to_vec(),
+        },
+        // So is the browser.
+        [first, rest @ ..] if first == "--quality" => Bench {
+            program: "lab",
+            sections: &["build", "test"],
+            crates: &["server", "headless", "lab"],
+            args: [&["quality".to_owned()], rest].concat(),
+        },
+        all => Bench {
+            program: "call-bench",
+            sections: &["build"],
+            crates: &["server", "headless"],
+            args: all.to_vec(),
+        },
     }
 }
 
@@ -35,14 +60,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_relay_is_measured_when_it_is_named_and_calls_otherwise() {
-        let words = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
-        let args = words("relay --streams 20");
-        assert_eq!(
-            bench(&args),
-            ("relay-bench", &["build", "test"][..], &args[1..])
-        );
-        let args = words("--seconds 5");
-        assert_eq!(bench(&args), ("call-bench", &["build"][..], &args[..]));
+    fn relay_and_quality_are_measured_when_they_are_named_and_calls_otherwise() {
+        let of = |text: &str| {
+            let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+            let bench = bench(&words);
+            format!("{} {}", bench.program, bench.args.join(" "))
+        };
+        assert_eq!(of("relay --streams 20"), "relay-bench --streams 20");
+        assert_eq!(of("--quality --cells full"), "lab quality --cells full");
+        assert_eq!(of("--seconds 5"), "call-bench --seconds 5");
     }
 }

@@ -21,6 +21,8 @@ cargo xtask lab [NAME ARGS..]     experiments on a virtual network (all, or matr
 cargo xtask interop [--calls N]  a real Chromium calls a headless stranger and is called by it: a table of what was checked
 cargo xtask bench [ARGS..]       measures calls and prints a table
 cargo xtask bench relay [ARGS..] measures how much the server's relay carries, beside coturn
+cargo xtask bench --quality [ARGS..]
+                                 Passerby beside Chromium: pictures and sound on good and bad networks (docs/quality.md)
 cargo xtask gallery              every screen of the window with made-up data
 cargo xtask setup                installs the system packages for all of these, and nothing else
 ";

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 const LIST: &str = include_str!("../../../.github/linux-deps.txt");
 
 /// Programs that must be there to build, wherever they come from.
-const TOOLS: [&str; 2] = ["cmake", "nasm"];
+const TOOLS: [&str; 3] = ["cmake", "nasm", "perl"];
 
 /// Packages that Debian starts as a service when they are installed. We want the programs alone.
 const SERVICES: [&str; 1] = ["coturn"];
@@ -90,9 +90,9 @@ fn elsewhere(wanted: &[&str]) -> Result<(), String> {
         "this is no Debian system, so packages are not installed by themselves. Missing: {}.\n\
          Needed, in Debian's names: {}.\n\
          macOS: xcode-select --install; brew install cmake nasm\n\
-         Windows: Visual Studio Build Tools (C++), LLVM, CMake, NASM, all on PATH\n\
-         Fedora: dnf install cmake gcc-c++ nasm alsa-lib-devel clang-devel pkgconf\n\
-         Arch: pacman -S cmake gcc nasm alsa-lib clang pkgconf",
+         Windows: Visual Studio Build Tools (C++), LLVM, CMake, NASM, Perl, all on PATH\n\
+         Fedora: dnf install cmake gcc-c++ nasm perl alsa-lib-devel clang-devel pkgconf\n\
+         Arch: pacman -S cmake gcc nasm perl alsa-lib clang pkgconf",
         missing.join(", "),
         wanted.join(" "),
     ))

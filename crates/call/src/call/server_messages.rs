@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use protocol::{
-    ClientMessage, ErrorCode, IceServer, LeaveReason, PathPolicy, Role, RoomId, ServerMessage,
-};
+use protocol::{ClientMessage, Description, ErrorCode, LeaveReason, Role, RoomId, ServerMessage};
 
+use super::offer_ahead::Use;
 use super::{Call, Question, Signalling};
-use crate::negotiation;
-use crate::peer::Peer;
+use crate::negotiation::{self, Beginning};
+use crate::peer::{Peer, Terms};
 use crate::{EndReason, Output, PeerId, State};
 
 /// How long the server may take to answer a `next` for a room that the partner left first.
@@ -27,7 +26,7 @@ impl Call {
         self.on_signalling_down();
         self.signalling = Signalling::Up;
         if matches!(self.state, State::Searching { .. }) {
-            self.ask(now);
+            self.ask_first(now);
         }
     }
 
@@ -74,11 +73,19 @@ impl Call {
                 interests,
                 ice_servers,
                 path_policy,
+                offer,
+                handed_over,
             } => {
-                self.on_matched(room, role, interests.into(), ice_servers, path_policy, now);
+                let terms = Terms {
+                    role,
+                    ice_servers,
+                    path_policy,
+                    wants_shield: self.wants_shield,
+                };
+                self.on_matched(room, interests.into(), &terms, offer, handed_over, now);
             }
             ServerMessage::Description { room, description } => {
-                self.on_relayed(&room, negotiation::Input::RemoteDescription(description));
+                self.on_description(&room, description);
             }
             ServerMessage::Candidate { room, candidate } => {
                 self.on_relayed(&room, negotiation::Input::RemoteCandidate(candidate));
@@ -118,15 +125,17 @@ impl Call {
             self.room = None;
             self.state = State::Searching { since };
         }
+        self.update_offer_ahead();
     }
 
+    /// `offer` is the partner's, `handed_over` the number of ours that the partner was given.
     fn on_matched(
         &mut self,
         room: RoomId,
-        role: Role,
         interests: Arc<[String]>,
-        ice_servers: Vec<IceServer>,
-        path_policy: PathPolicy,
+        terms: &Terms,
+        offer: Option<Description>,
+        handed_over: Option<u32>,
         now: Instant,
     ) {
         if self.room.as_ref() == Some(&room) {
@@ -142,26 +151,73 @@ impl Call {
             | State::Ended { .. } => {
                 self.close_room();
                 self.send(ClientMessage::Leave { room: Some(room) });
+                if self.offer_ahead.on_declined(handed_over) {
+                    self.outputs.push_back(Output::CloseReady);
+                }
                 return;
             }
         }
         self.close_peer(false);
         self.question.take_if(|question| !question.is_after_resume);
         self.room = Some(room);
-        let id = self.next_peer;
-        self.next_peer = PeerId(id.0 + 1);
-        let peer = Peer::new(id, role, room, path_policy, self.wants_shield);
-        self.outputs.push_back(Output::OpenPeer {
-            peer: id,
-            role,
-            ice_servers,
-            relay_only: peer.is_hidden(),
-        });
-        self.peer = Some(peer);
+        let Use {
+            beginning,
+            is_spoilt,
+        } = self
+            .offer_ahead
+            .on_matched(terms.role, handed_over, terms.is_hidden());
+        if is_spoilt {
+            self.outputs.push_back(Output::CloseReady);
+        }
         self.state = State::Connecting {
             since: now,
             interests,
         };
+        let offer = offer.filter(|_| terms.role == Role::Answerer);
+        self.open_peer(room, beginning, terms, offer.as_ref());
+        if let Some(offer) = offer {
+            self.negotiate(negotiation::Input::RemoteDescription(offer));
+        }
+    }
+
+    /// `given` is the offer that came with the match.
+    fn open_peer(
+        &mut self,
+        room: RoomId,
+        beginning: Beginning,
+        terms: &Terms,
+        given: Option<&Description>,
+    ) {
+        let id = self.next_peer;
+        self.next_peer = PeerId(id.0 + 1);
+        self.outputs.push_back(Output::OpenPeer {
+            peer: id,
+            role: terms.role,
+            ice_servers: terms.ice_servers.clone(),
+            relay_only: terms.is_hidden(),
+            with_offer_ahead: matches!(beginning, Beginning::OfferGiven { .. }),
+        });
+        let mut peer = Peer::new(id, room, beginning, terms);
+        if let Some(offer) = given {
+            peer.expect_another_beginning(offer, terms.clone());
+        }
+        self.peer = Some(peer);
+    }
+
+    /// The partner may not have the connection any more whose offer came with the match. Then it offers another one before the
+    /// call is up, and what was begun with the first is of no use: DTLS cannot change the partner (RFC 8842 section 4).
+    fn on_description(&mut self, room: &RoomId, description: Description) {
+        if self.room.as_ref() != Some(room) {
+            return;
+        }
+        if matches!(self.state, State::Connecting { .. })
+            && let Some(peer) = &mut self.peer
+            && let Some(terms) = peer.take_other_beginning(&description)
+        {
+            self.close_peer(false);
+            self.open_peer(*room, Beginning::default(), &terms, None);
+        }
+        self.negotiate(negotiation::Input::RemoteDescription(description));
     }
 
     fn on_relayed(&mut self, room: &RoomId, input: negotiation::Input) {

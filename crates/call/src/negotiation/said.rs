@@ -7,6 +7,20 @@ use super::{MAX_CANDIDATES, Output};
 /// How often one description is said again at most. A partner that asks for more is broken, or wants us to flood the relay.
 const MAX_REPEATS: u32 = 8;
 
+/// Whether two descriptions are of different peer connections: each has a certificate of its own (RFC 8827 section 6.5).
+pub(crate) fn is_of_another_connection(one: &Description, other: &Description) -> bool {
+    let fingerprint = |description: &Description| {
+        let attribute = (description.sdp.lines())
+            .find_map(|line| line.strip_prefix("a=fingerprint:"))
+            .map(str::trim);
+        attribute.map(str::to_ascii_lowercase)
+    };
+    match (fingerprint(one), fingerprint(other)) {
+        (Some(one), Some(other)) => one != other,
+        _ => false,
+    }
+}
+
 /// A description that was sent, and the candidates that were sent after it.
 #[derive(Debug)]
 pub(super) struct Said {

@@ -29,6 +29,9 @@ pub(crate) enum Event {
     Shield(usize, bool),
     /// One person agrees to a direct path, or takes that back.
     AllowDirect(usize, bool),
+    /// A connection is ready for the next call; or there is none any more.
+    Ready(usize),
+    ReadyGone(usize),
     /// The local side of the peer connection wants something that needs an offer.
     Change(usize),
     /// The next order about descriptions fails.
@@ -53,6 +56,8 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event> {
         2 => who.clone().prop_map(Event::Moved),
         1 => (who.clone(), any::<bool>()).prop_map(|(who, wanted)| Event::Shield(who, wanted)),
         2 => (who.clone(), any::<bool>()).prop_map(|(who, allowed)| Event::AllowDirect(who, allowed)),
+        6 => who.clone().prop_map(Event::Ready),
+        2 => who.clone().prop_map(Event::ReadyGone),
         3 => who.clone().prop_map(Event::Change),
         1 => who.clone().prop_map(Event::Failure),
         3 => who.prop_map(Event::Echo),

@@ -52,10 +52,14 @@ impl World {
         }
     }
 
-    /// When the next message of a data channel arrives: in order, and only while there is a path.
+    /// When the next message of a data channel arrives: in order, only while there is a path, and not before the channel is
+    /// open at the other end too.
     pub(crate) fn channel_due_at(&self, who: usize) -> Option<Instant> {
         let (at, _) = self.people[who].peer.as_ref()?.channel.front()?;
-        self.partner_of(who).map(|_| *at)
+        let partner = self.people[self.partner_of(who)?].peer.as_ref();
+        partner
+            .is_some_and(|partner| partner.is_channel_open)
+            .then_some(*at)
     }
 
     /// A message of a data channel arrives, if one is due.

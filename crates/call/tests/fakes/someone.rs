@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use call::{Call, PeerFact, PeerId, State, negotiation};
-use protocol::{ClientMessage, PeerMessage, Role, ServerMessage};
+use protocol::{ClientMessage, Description, PeerMessage, Role, ServerMessage};
 use simulation::Link;
 
 use super::strict_server::ConnectionId;
@@ -22,11 +22,22 @@ pub(crate) struct Person {
     /// What the server said so far, on any connection.
     pub(crate) heard: Vec<ServerMessage>,
     pub(crate) peer: Option<FakePeer>,
+    /// A connection for the next call, whose offer the call knows.
+    pub(crate) ready: Option<Ready>,
+    pub(crate) readies: u64,
+    pub(crate) wants_shield: bool,
     pub(crate) peers_opened: u64,
     pub(crate) peers_closed: u64,
     /// Facts of peer connections that take their time, also of those that are closed by now.
     pub(crate) facts: BTreeMap<(Instant, u64), (PeerId, PeerFact)>,
     pub(crate) facts_sent: u64,
+}
+
+/// A connection that is ready for the next call.
+pub(crate) struct Ready {
+    pub(crate) offer: Description,
+    pub(crate) stack: StrictStack,
+    pub(crate) relay_only: bool,
 }
 
 /// A peer connection and the path through it.

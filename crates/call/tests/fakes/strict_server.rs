@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::{ClientMessage, ErrorCode, LeaveReason, Role, RoomId, ServerMessage};
+use protocol::{ClientMessage, Description, ErrorCode, LeaveReason, Role, RoomId, ServerMessage};
 use simulation::Random;
+
+use super::strict_stack::offer_name;
 
 /// One WebSocket. A person who connects again gets another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +22,8 @@ pub(crate) struct StrictServer {
     pub(crate) takes_late_next: bool,
     /// Refuse this share of the wishes for a partner.
     pub(crate) refusal_ratio: f64,
+    /// The offers that were handed over, and in which room.
+    pub(crate) given: Vec<(String, RoomId)>,
     /// What to say, in order.
     pub(crate) outbox: Vec<(ConnectionId, ServerMessage)>,
 }
@@ -30,11 +34,18 @@ struct Connection {
     /// The rooms that this connection was ever told of, and those that it said it left.
     told_of: BTreeSet<RoomId>,
     left: BTreeSet<RoomId>,
+    /// What was told ahead. Left as it is by everything that ends a wait: the queue says who waits.
+    offer: Option<Description>,
+    takes_offer_ahead: bool,
 }
 
 impl StrictServer {
-    pub(crate) fn connect(&mut self, id: ConnectionId) {
-        self.connections.insert(id, Connection::default());
+    pub(crate) fn connect(&mut self, id: ConnectionId, takes_offer_ahead: bool) {
+        let connection = Connection {
+            takes_offer_ahead,
+            ..Connection::default()
+        };
+        self.connections.insert(id, connection);
     }
 
     /// The server notices that a connection is gone.
@@ -65,15 +76,22 @@ impl StrictServer {
             ClientMessage::Hello { .. } | ClientMessage::Prepare => {
                 panic!("{id:?}: a call leaves {message:?} to the shell")
             }
-            ClientMessage::Join { .. } => {
+            ClientMessage::Join { offer, .. } => {
                 self.leave_room(id, LeaveReason::Next);
+                self.connection(id).offer = offer;
                 self.wait(id, random);
             }
-            ClientMessage::Next { room } => {
+            ClientMessage::Offer { offer } => {
+                if self.queue.contains(&id) {
+                    self.connection(id).offer = offer;
+                }
+            }
+            ClientMessage::Next { room, offer } => {
                 let room = room.unwrap_or_else(|| panic!("{id:?}: next without a room"));
                 let is_outside = self.connections[&id].room.is_none();
                 let was_there = self.take_leave(id, room, LeaveReason::Next);
                 if was_there || (is_outside && self.takes_late_next) {
+                    self.connection(id).offer = offer;
                     self.wait(id, random);
                 } else if random.chance(0.5) {
                     self.refuse(id, ErrorCode::WrongRoom, Some(room));
@@ -97,6 +115,10 @@ impl StrictServer {
                 self.relay(id, room, ServerMessage::Candidate { room, candidate });
             }
         }
+    }
+
+    pub(crate) fn is_open(&self, room: RoomId) -> bool {
+        self.rooms.contains_key(&room)
     }
 
     /// Whether the connection was in that room.
@@ -150,7 +172,19 @@ impl StrictServer {
         if random.chance(0.5) {
             roles.reverse();
         }
-        for (member, role) in [id, partner].into_iter().zip(roles) {
+        let members = [id, partner];
+        let [offerer, answerer] = if roles[0] == Role::Offerer {
+            members
+        } else {
+            [partner, id]
+        };
+        let told = self.connection(offerer).offer.take();
+        self.connection(answerer).offer = None;
+        let offer = told.filter(|_| self.connection(answerer).takes_offer_ahead);
+        if let Some(offer) = &offer {
+            self.given.push((offer_name(offer), room));
+        }
+        for (member, role) in members.into_iter().zip(roles) {
             let connection = self.connections.get_mut(&member).expect("it waited");
             connection.room = Some(room);
             connection.told_of.insert(room);
@@ -160,9 +194,17 @@ impl StrictServer {
                 interests: Vec::new(),
                 ice_servers: Vec::new(),
                 path_policy: protocol::PathPolicy::Any,
+                offer: offer.clone().filter(|_| member == answerer),
+                handed_over: (offer.as_ref())
+                    .filter(|_| member == offerer)
+                    .map(|offer| offer.number),
             };
             self.outbox.push((member, matched));
         }
+    }
+
+    fn connection(&mut self, id: ConnectionId) -> &mut Connection {
+        self.connections.get_mut(&id).expect("it speaks")
     }
 
     fn relay(&mut self, id: ConnectionId, room: RoomId, message: ServerMessage) {

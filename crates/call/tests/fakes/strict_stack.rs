@@ -11,6 +11,11 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
+/// Tells which connection a description is of.
+const NAME: &str = "a=fingerprint:";
+/// Tells of a candidate in an SDP.
+const HAS: &str = "x-has:";
+
 /// A peer connection that knows only what descriptions are about: changes, ICE generations and candidates.
 pub(crate) struct StrictStack {
     pub(crate) name: String,
@@ -34,6 +39,10 @@ pub(crate) struct StrictStack {
     /// Whether there was an agreement.
     has_been_stable: bool,
     fails_next: bool,
+    /// The offer that was made before there was a partner.
+    ahead: Option<Description>,
+    /// The connection at the other end, once there is one.
+    partner: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +79,31 @@ impl StrictStack {
             rollbacks: 0,
             has_been_stable: false,
             fails_next: false,
+            ahead: None,
+            partner: None,
+        }
+    }
+
+    /// Makes the first offer before there is a partner, with all its candidates.
+    pub(crate) fn offer_ahead(&mut self, now: Instant, random: &mut Random) -> Description {
+        let order = Output::CreateOffer { restart: None };
+        let Input::OfferCreated(mut offer) = self.complete(order, now, random) else {
+            unreachable!("it was not made to fail");
+        };
+        for (_, candidate) in std::mem::take(&mut self.candidates) {
+            offer.sdp.extend([HAS, &candidate.candidate, "\r\n"]);
+            self.reported.push(candidate);
+        }
+        self.ahead = Some(offer.clone());
+        offer
+    }
+
+    /// It answers instead.
+    pub(crate) fn take_offer_back(&mut self) {
+        if self.ahead.take().is_some() {
+            self.signalling = Signalling::Stable;
+            self.pending_local = None;
+            self.reported.clear();
         }
     }
 
@@ -103,15 +137,19 @@ impl StrictStack {
         );
         match &order {
             Output::CreateOffer { .. } => {
-                assert_eq!(
-                    self.signalling,
-                    Signalling::Stable,
+                assert!(
+                    self.signalling == Signalling::Stable || self.ahead.is_some(),
                     "{name}: offer in the wrong state"
                 );
             }
             Output::CreateAnswer => {
                 let has_offer = matches!(self.signalling, Signalling::HaveRemoteOffer { .. });
                 assert!(has_offer, "{name}: answer without an offer");
+            }
+            Output::ApplyRemote(description)
+                if (self.partner.as_ref()).is_some_and(|name| *name != line(description, NAME)) =>
+            {
+                panic!("{name}: DTLS cannot change the partner");
             }
             Output::ApplyRemote(description) if description.kind == DescriptionKind::Offer => {
                 assert_eq!(
@@ -209,6 +247,9 @@ impl StrictStack {
         }
         match order {
             Output::CreateOffer { restart } => {
+                if let Some(offer) = self.ahead.take() {
+                    return Input::OfferCreated(offer);
+                }
                 self.offers += 1;
                 let offer = format!("{}-{}", self.name, self.offers);
                 if restart.is_some() || self.committed_local.is_none() {
@@ -242,8 +283,11 @@ impl StrictStack {
             Output::ApplyRemote(description) => {
                 let generation = line(&description, "a=ice-ufrag:");
                 let is_restart = self.remote.as_ref() != Some(&generation);
+                self.partner = Some(line(&description, NAME));
                 self.remote = Some(generation.clone());
                 self.remotes.insert(generation);
+                let has = (description.sdp.lines()).filter_map(|line| line.strip_prefix(HAS));
+                self.added.extend(has.map(str::to_owned));
                 if description.kind == DescriptionKind::Offer {
                     let offer = line(&description, "x-offer:");
                     self.signalling = Signalling::HaveRemoteOffer { offer, is_restart };
@@ -282,8 +326,14 @@ impl StrictStack {
         let generation = self
             .local()
             .expect("there is a generation before there is SDP");
-        format!("v=0\r\n{what}{offer}\r\na=ice-ufrag:{generation}\r\n")
+        let name = &self.name;
+        format!("v=0\r\n{NAME}{name}\r\n{what}{offer}\r\na=ice-ufrag:{generation}\r\n")
     }
+}
+
+/// Which offer this is, in all the world.
+pub(crate) fn offer_name(offer: &Description) -> String {
+    line(offer, "x-offer:")
 }
 
 fn line(description: &Description, prefix: &str) -> String {

@@ -8,9 +8,9 @@ use protocol::{LeaveReason, Role, ServerMessage};
 use simulation::{Conditions, Link, Random};
 
 use super::history::Event;
-use super::someone::{FakePeer, Person};
+use super::someone::{FakePeer, Person, Ready};
 use super::strict_server::{ConnectionId, StrictServer};
-use super::strict_stack::StrictStack;
+use super::strict_stack::{StrictStack, offer_name};
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -61,6 +61,9 @@ impl World {
                 from_server: Link::new(conditions, random.next_u64()),
                 heard: Vec::new(),
                 peer: None,
+                ready: None,
+                readies: 0,
+                wants_shield: false,
                 peers_opened: 0,
                 peers_closed: 0,
                 facts: BTreeMap::new(),
@@ -90,9 +93,17 @@ impl World {
                     let generation = peer.stack.local();
                     self.dead_generations.extend(generation);
                 }
+                self.drop_ready(who);
                 self.tell(who, Input::NetworkChanged);
             }
             Event::Shield(who, wanted) => {
+                if let Some(person) = self.people.get_mut(who) {
+                    person.wants_shield = wanted;
+                }
+                // A shell that keeps a connection that does not fit is not well advised, and harms nobody.
+                if self.random.chance(0.7) {
+                    self.drop_ready(who);
+                }
                 self.tell(who, Input::Command(Command::SetShield(wanted)));
             }
             Event::AllowDirect(who, allowed) => {
@@ -127,7 +138,66 @@ impl World {
                 }
             }
             Event::Echo(who) => self.echo(who),
+            Event::Ready(who) => self.make_ready(who),
+            Event::ReadyGone(who) => self.drop_ready(who),
         }
+    }
+
+    fn make_ready(&mut self, who: usize) {
+        let Some(person) = self.people.get_mut(who) else {
+            return;
+        };
+        person.readies += 1;
+        let mut stack = StrictStack::new(format!("{} ready {}-", person.name, person.readies));
+        let offer = stack.offer_ahead(self.now, &mut self.random);
+        let relay_only = person.wants_shield;
+        person.ready = Some(Ready {
+            offer: offer.clone(),
+            stack,
+            relay_only,
+        });
+        let ready = call::ReadyOffer { offer, relay_only };
+        self.tell(who, Input::OfferAhead(Some(ready)));
+    }
+
+    fn drop_ready(&mut self, who: usize) {
+        if (self.people.get_mut(who)).is_some_and(|person| person.ready.take().is_some()) {
+            self.tell(who, Input::OfferAhead(None));
+        }
+    }
+
+    /// The connection that a call takes. Nobody but the partner may have its password.
+    fn take_ready(
+        &mut self,
+        who: usize,
+        role: Role,
+        relay_only: bool,
+        with_offer_ahead: bool,
+    ) -> Option<StrictStack> {
+        let person = &mut self.people[who];
+        let ready = person.ready.take_if(|ready| ready.relay_only == relay_only);
+        assert!(
+            !with_offer_ahead || (ready.is_some() && role == Role::Offerer),
+            "{}: an offer of a connection that is not there",
+            person.name
+        );
+        let Ready {
+            offer, mut stack, ..
+        } = ready?;
+        let room = *person.call.room().expect("there is a partner");
+        let name = offer_name(&offer);
+        let mut rooms = self.server.given.iter().filter(|(given, _)| *given == name);
+        // In a room that is closed already nobody hears of it, and the next match is under way.
+        let is_elsewhere = rooms.clone().next().is_some() && self.server.is_open(room);
+        assert!(
+            !is_elsewhere || rooms.any(|(_, given_in)| *given_in == room),
+            "{}: a connection that was offered to somebody else",
+            person.name
+        );
+        if role == Role::Answerer {
+            stack.take_offer_back();
+        }
+        Some(stack)
     }
 
     fn open_peer(&mut self, who: usize) -> Option<&mut FakePeer> {
@@ -182,7 +252,9 @@ impl World {
         self.next_connection += 1;
         person.connection = Some(connection);
         person.from_server.cut();
-        self.server.connect(connection);
+        let takes_offer_ahead = self.random.chance(0.8);
+        self.server.connect(connection, takes_offer_ahead);
+        self.drop_ready(who);
         self.tell(who, Input::SignallingUp);
     }
 
@@ -382,8 +454,11 @@ impl World {
                 peer: id,
                 role,
                 relay_only,
+                with_offer_ahead,
                 ..
             } => {
+                let ready = self.take_ready(who, role, relay_only, with_offer_ahead);
+                let person = &mut self.people[who];
                 assert!(
                     person.peer.is_none(),
                     "{}: two peer connections at once",
@@ -402,7 +477,8 @@ impl World {
                     id,
                     role,
                     opens_at: Some(now + self.random.duration(ms(100))),
-                    stack: StrictStack::new(format!("{} {}-", person.name, id.0)),
+                    stack: ready
+                        .unwrap_or_else(|| StrictStack::new(format!("{} {}-", person.name, id.0))),
                     established: None,
                     has_path: false,
                     reported: None,
@@ -412,6 +488,10 @@ impl World {
                     channel: VecDeque::new(),
                     is_relay_only: relay_only,
                 });
+                return;
+            }
+            Output::CloseReady => {
+                assert!(person.ready.take().is_some(), "there is none to close");
                 return;
             }
             Output::ClosePeer { peer: id, say_bye } => {

@@ -127,6 +127,7 @@ fn a_match_opens_a_peer_connection() {
         role: Role::Offerer,
         ice_servers: Vec::new(),
         relay_only: false,
+        with_offer_ahead: false,
     };
     assert_eq!(orders, [open]);
     let interests = ["chess".to_owned()].into();
@@ -287,6 +288,7 @@ fn a_second_match_while_connecting_takes_the_place_of_the_first() {
         role: Role::Answerer,
         ice_servers: Vec::new(),
         relay_only: false,
+        with_offer_ahead: false,
     };
     assert_eq!(orders, [close(FIRST), open]);
     assert_eq!(person.call.room(), Some(&NEXT_ROOM));

@@ -18,7 +18,13 @@ fn next_says_bye_and_asks_for_another_partner() {
     };
     assert_eq!(
         orders,
-        [bye, Output::Send(ClientMessage::Next { room: Some(ROOM) })]
+        [
+            bye,
+            Output::Send(ClientMessage::Next {
+                room: Some(ROOM),
+                offer: None
+            })
+        ]
     );
     assert_eq!(*person.call.state(), State::Searching { since: person.now });
     assert_eq!(person.call.room(), None);
@@ -137,7 +143,10 @@ fn a_bye_ends_the_call_without_waiting_for_the_server() {
     // The server has us in the room until it says otherwise, so that is the room to leave.
     let mut impatient = Person::connected(Role::Offerer);
     impatient.fact(PeerFact::Bye);
-    let next = Output::Send(ClientMessage::Next { room: Some(ROOM) });
+    let next = Output::Send(ClientMessage::Next {
+        room: Some(ROOM),
+        offer: None,
+    });
     assert_eq!(impatient.command(Command::Next), [next]);
 
     person.server(partner_left(ROOM, LeaveReason::Next));

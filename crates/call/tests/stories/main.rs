@@ -2,5 +2,6 @@
 
 mod finding_a_partner;
 mod in_a_call;
+mod offers_ahead;
 mod person;
 mod staying_connected;

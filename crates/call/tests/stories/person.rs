@@ -116,6 +116,7 @@ pub(crate) fn join(interests: &[&str]) -> ClientMessage {
     ClientMessage::Join {
         interests: owned(interests),
         language: Some("en".to_owned()),
+        offer: None,
     }
 }
 
@@ -141,6 +142,8 @@ pub(crate) fn matched(room: RoomId, role: Role) -> ServerMessage {
         interests: owned(&["chess"]),
         ice_servers: Vec::new(),
         path_policy: protocol::PathPolicy::Any,
+        offer: None,
+        handed_over: None,
     }
 }
 

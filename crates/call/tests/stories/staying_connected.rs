@@ -354,6 +354,8 @@ fn a_server_may_want_every_call_on_a_relay() {
         interests: Vec::new(),
         ice_servers: Vec::new(),
         path_policy: PathPolicy::RelayOnly,
+        offer: None,
+        handed_over: None,
     };
     let orders = person.server(matched);
     assert!(

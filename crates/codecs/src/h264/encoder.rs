@@ -4,7 +4,7 @@ use std::ffi::c_int;
 
 use bytes::Bytes;
 use media::time::TimestampUnwrapper;
-use media::video::{EncodedFrame, VideoFrame};
+use media::video::{EncodedFrame, VideoCodec, VideoFrame};
 use openh264::encoder::{
     BitRate, Complexity, Encoder, EncoderConfig, FrameRate, FrameType, IntraFramePeriod, Profile,
     QpRange, RateControlMode, UsageType, VuiConfig,
@@ -16,31 +16,11 @@ use openh264_sys2::{
     ENCODER_OPTION_TRACE_LEVEL, SBitrateInfo, SPATIAL_LAYER_0, SPATIAL_LAYER_ALL, WELS_LOG_QUIET,
 };
 
-use crate::{CodecError, VideoEncoder};
-
-/// What the encoder is told at its start.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct H264Settings {
-    /// Bits per second, until [`VideoEncoder::set_target_bitrate`] orders others.
-    pub target_bitrate: u32,
-    /// Pictures per second that will come. The encoder divides the bitrate by it: with fewer pictures the measured
-    /// bitrate stays below the target, with more it exceeds it.
-    pub frames_per_second: f32,
-}
-
-impl Default for H264Settings {
-    /// 1 Mbit/s at 30 pictures a second: a face at 640x480 with room to spare.
-    fn default() -> Self {
-        Self {
-            target_bitrate: 1_000_000,
-            frames_per_second: 30.0,
-        }
-    }
-}
+use crate::{CodecError, VideoEncoder, VideoSettings};
 
 /// Encodes without reordering, lookahead or periodic keyframes, in one thread: each picture comes out at once.
 pub struct H264Encoder {
-    settings: H264Settings,
+    settings: VideoSettings,
     running: Option<Running>,
     media_time: TimestampUnwrapper,
     first_media_time: Option<u64>,
@@ -61,11 +41,11 @@ impl H264Encoder {
     const MAX_SIDES_PX: (u32, u32) = (3840, 2160);
 
     /// Prepares an encoder. The library starts with the first picture, when the size is known.
-    pub fn new(settings: H264Settings) -> Self {
+    pub fn new(settings: VideoSettings) -> Self {
         let target_bitrate = clamp_bitrate(settings.target_bitrate);
         let frames_per_second = clamp_frame_rate(settings.frames_per_second);
         Self {
-            settings: H264Settings {
+            settings: VideoSettings {
                 target_bitrate,
                 frames_per_second,
             },
@@ -128,6 +108,7 @@ impl VideoEncoder for H264Encoder {
         let was_skipped =
             data.is_empty() || matches!(frame_type, FrameType::Skip | FrameType::Invalid);
         Ok((!was_skipped).then(|| EncodedFrame {
+            codec: VideoCodec::H264,
             data: Bytes::from(data),
             is_keyframe: frame_type == FrameType::IDR,
             timestamp,
@@ -154,8 +135,12 @@ impl VideoEncoder for H264Encoder {
         }
     }
 
-    fn name(&self) -> &'static str {
-        "H.264"
+    fn set_effort(&mut self, _: u8) -> Result<(), CodecError> {
+        Ok(())
+    }
+
+    fn codec(&self) -> VideoCodec {
+        VideoCodec::H264
     }
 }
 
@@ -179,7 +164,7 @@ const fn clamp_frame_rate(pictures_per_second: f32) -> f32 {
     pictures_per_second.clamp(1.0, 60.0)
 }
 
-fn start(settings: H264Settings) -> Result<Encoder, CodecError> {
+fn start(settings: VideoSettings) -> Result<Encoder, CodecError> {
     let config = EncoderConfig::new()
         .profile(Profile::Baseline)
         .usage_type(UsageType::CameraVideoRealTime)

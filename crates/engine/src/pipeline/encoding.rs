@@ -3,17 +3,21 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use codecs::{H264Encoder, H264Settings, VideoEncoder};
+use codecs::{H264Encoder, VideoEncoder, VideoSettings};
 use media::congestion::{Ladder, LadderConfig, LadderInput, Rung};
-use media::video::{Scaler, VideoFrame};
+use media::video::{Scaler, VideoCodec, VideoFrame};
 use transport::Peer;
 
+use super::codec_choice::{CodecChoice, Effort};
 use super::rates::{self, Rates};
 
 /// The RTP clock rate of video (RFC 6184 section 8.2.1).
 const CLOCK_HZ: u128 = 90_000;
 /// Changes of the bitrate below this share of it are not worth the encoder's trouble.
 const SMALLEST_CHANGE_DIVISOR: u32 = 50;
+
+/// In pictures of so many pixels more effort saves next to nothing (`docs/media.md`).
+const EFFORT_PAYS_BELOW_PX: u32 = 1280 * 720;
 
 /// The peer that pictures go to, and the clock of the stream that it gets.
 pub(super) struct Link {
@@ -36,6 +40,8 @@ pub(super) struct Encoding {
     cadence: Cadence,
     times: EncodeTimes,
     is_broken: bool,
+    /// Whether the encoder refused the last picture.
+    has_failed: bool,
 }
 
 /// The ladder for pictures of one size.
@@ -44,10 +50,17 @@ struct SizedLadder {
     ladder: Ladder,
 }
 
+/// What pictures that are sent are like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SentPictures {
+    pub(crate) codec: VideoCodec,
+    pub(crate) size_px: (u32, u32),
+}
+
 /// What became of a picture.
 pub(super) enum Sent {
-    /// It is on its way, at this size.
-    Yes((u32, u32)),
+    /// It is on its way.
+    Yes(SentPictures),
     /// It was left out; the next one may follow.
     Skipped,
     /// It was encoded and is lost: what follows must not refer to it.
@@ -57,13 +70,9 @@ pub(super) enum Sent {
 impl Encoding {
     pub(super) fn new(link: Arc<Link>, rates: Rates, capture_fps: u32) -> Self {
         let bitrate_bps = rates.video_bps(&link.peer.budget());
-        let settings = H264Settings {
-            target_bitrate: bitrate_bps,
-            frames_per_second: capture_fps as f32,
-        };
         Self {
             link,
-            encoder: Box::new(H264Encoder::new(settings)),
+            encoder: encoder(VideoCodec::H264, bitrate_bps, capture_fps),
             rates,
             capture_fps,
             bitrate_bps,
@@ -72,6 +81,7 @@ impl Encoding {
             cadence: Cadence::default(),
             times: EncodeTimes::default(),
             is_broken: false,
+            has_failed: false,
         }
     }
 
@@ -80,9 +90,15 @@ impl Encoding {
     }
 
     /// Takes the newest picture.
-    pub(super) fn take(&mut self, frame: &VideoFrame, force_keyframe: bool) -> Sent {
+    pub(super) fn take(
+        &mut self,
+        frame: &VideoFrame,
+        force_keyframe: bool,
+        choice: &mut CodecChoice,
+    ) -> Sent {
         let budget = self.link.peer.budget();
         self.follow(self.rates.video_bps(&budget));
+        self.choose(choice);
         let rung = self.rung(frame);
         if rates::is_behind(&budget) || !self.cadence.is_due(frame.captured_at(), rung) {
             return Sent::Skipped;
@@ -104,6 +120,35 @@ impl Encoding {
         }
     }
 
+    /// Changes to another codec if that is the better one, which the next picture begins with a keyframe.
+    fn choose(&mut self, choice: &mut CodecChoice) {
+        let now = Instant::now();
+        if let Some(sized) = &self.ladder {
+            let rung = sized.ladder.rung();
+            let effort = Effort {
+                codec: self.encoder.codec(),
+                can_hurry: rung.effort > 0,
+                encode_time: self.times.p95(),
+                interval: Duration::from_secs(1) / rung.frame_rate_hz.max(1),
+            };
+            if choice.is_given_up(&effort, now) {
+                let (codec, time) = (effort.codec, effort.encode_time);
+                tracing::info!(%codec, ?time, "the codec takes too long here");
+            }
+            if self.has_failed {
+                choice.give_up(effort.codec, now);
+            }
+        }
+        self.has_failed = false;
+        let best = choice.best(|codec| self.link.peer.takes_video(codec), now);
+        if best != self.encoder.codec() {
+            tracing::debug!(codec = %best, "pictures are sent in another codec");
+            self.encoder = encoder(best, self.bitrate_bps, self.capture_fps);
+            self.ladder = None;
+            self.times = EncodeTimes::default();
+        }
+    }
+
     /// Brings the encoder to what the path takes.
     fn follow(&mut self, bitrate_bps: u32) {
         if bitrate_bps.abs_diff(self.bitrate_bps) <= self.bitrate_bps / SMALLEST_CHANGE_DIVISOR {
@@ -118,10 +163,10 @@ impl Encoding {
     fn rung(&mut self, frame: &VideoFrame) -> Rung {
         let picture_bps = u64::from(self.bitrate_bps);
         let capture_px = (frame.width_px(), frame.height_px());
-        let capture_fps = self.capture_fps;
+        let config = config(self.encoder.codec(), capture_px, self.capture_fps);
         let new = || SizedLadder {
             capture_px,
-            ladder: Ladder::new(config(capture_px, capture_fps), picture_bps),
+            ladder: Ladder::new(config, picture_bps),
         };
         // A camera that turns or is changed begins anew.
         let kept = self.ladder.take_if(|kept| kept.capture_px == capture_px);
@@ -138,7 +183,9 @@ impl Encoding {
         if is_new || changed.is_some() {
             tracing::debug!(?rung, picture_bps, "another rung");
             self.times = EncodeTimes::default();
-            if let Err(error) = self.encoder.set_frame_rate(rung.frame_rate_hz as f32) {
+            let rate = self.encoder.set_frame_rate(rung.frame_rate_hz as f32);
+            let effort = self.encoder.set_effort(rung.effort);
+            if let Err(error) = rate.and(effort) {
                 self.complain(&error);
             }
         }
@@ -157,8 +204,12 @@ impl Encoding {
         match encoded {
             Ok(Some(encoded)) => {
                 self.is_broken = false;
+                let codec = encoded.codec;
                 if self.link.peer.send_video(encoded).is_ok() {
-                    Sent::Yes((frame.width_px(), frame.height_px()))
+                    Sent::Yes(SentPictures {
+                        codec,
+                        size_px: (frame.width_px(), frame.height_px()),
+                    })
                 } else {
                     Sent::Lost
                 }
@@ -166,6 +217,7 @@ impl Encoding {
             Ok(None) => Sent::Skipped,
             Err(error) => {
                 self.complain(&error);
+                self.has_failed = true;
                 Sent::Lost
             }
         }
@@ -179,15 +231,38 @@ impl Encoding {
     }
 }
 
-const fn config((width_px, height_px): (u32, u32), capture_rate_hz: u32) -> LadderConfig {
+/// An encoder of this codec, or of the one that is always there.
+fn encoder(codec: VideoCodec, bitrate_bps: u32, capture_fps: u32) -> Box<dyn VideoEncoder> {
+    let settings = VideoSettings {
+        target_bitrate: bitrate_bps,
+        frames_per_second: capture_fps as f32,
+    };
+    codecs::video_encoder(codec, settings).unwrap_or_else(|error| {
+        tracing::error!(%error, "pictures are sent in H.264");
+        Box::new(H264Encoder::new(settings))
+    })
+}
+
+const fn config(
+    codec: VideoCodec,
+    (width_px, height_px): (u32, u32),
+    capture_rate_hz: u32,
+) -> LadderConfig {
+    let (bits_per_pixel, start_effort) = match codec {
+        VideoCodec::H264 => (LadderConfig::H264_BITS_PER_PIXEL, 0),
+        VideoCodec::Av1 => (LadderConfig::AV1_BITS_PER_PIXEL, 0),
+    };
     LadderConfig {
         capture_width_px: width_px,
         capture_height_px: height_px,
         capture_rate_hz,
-        bits_per_pixel: LadderConfig::H264_BITS_PER_PIXEL,
-        // OpenH264 has one setting that is fit for calls.
-        max_effort: 0,
-        start_effort: 0,
+        bits_per_pixel,
+        max_effort: if width_px * height_px < EFFORT_PAYS_BELOW_PX {
+            codecs::max_effort(codec)
+        } else {
+            0
+        },
+        start_effort,
     }
 }
 

@@ -10,10 +10,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use codecs::{H264Decoder, VideoDecoder};
+use codecs::VideoDecoder;
 use media::RtpPacket;
 use media::video::jitter_buffer::{Config, Input, Output};
-use media::video::{AssembledFrame, JitterBuffer, Playout, VideoFrame, read_mark};
+use media::video::{AssembledFrame, JitterBuffer, Playout, VideoCodec, VideoFrame, read_mark};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use transport::Peer;
@@ -160,7 +160,8 @@ async fn assemble(
 /// The thread's own state.
 struct Decoding<'a> {
     shared: &'a Shared,
-    decoder: Option<Box<dyn VideoDecoder>>,
+    /// For the codec of the newest frame.
+    decoder: Option<(VideoCodec, Box<dyn VideoDecoder>)>,
     waiting: WaitingFrames,
     playout: Playout<Arc<VideoFrame>>,
     /// Frames that were queued behind a broken one are worth nothing until a keyframe.
@@ -169,13 +170,9 @@ struct Decoding<'a> {
 
 impl<'a> Decoding<'a> {
     fn new(shared: &'a Shared) -> Self {
-        let decoder = H264Decoder::new()
-            .inspect_err(|error| tracing::error!(%error, "no decoder: the partner stays unseen"))
-            .ok()
-            .map(|decoder| Box::new(decoder) as Box<dyn VideoDecoder>);
         Self {
             shared,
-            decoder,
+            decoder: None,
             waiting: WaitingFrames::default(),
             playout: Playout::new(),
             needs_keyframe: false,
@@ -225,7 +222,7 @@ impl<'a> Decoding<'a> {
             running.held_back += frame.first_packet_at.elapsed();
             running.held_back_count += 1;
         }
-        let Some(decoder) = &mut self.decoder else {
+        let Some(decoder) = self.decoder(frame.codec) else {
             return;
         };
         match decoder.decode(&frame.data) {
@@ -234,7 +231,9 @@ impl<'a> Decoding<'a> {
                 let now = Instant::now();
                 let play_at = self.shared.lip_sync.picture_play_at(frame.timestamp, now);
                 self.playout.insert(Arc::new(picture), play_at, now);
-                lock(&self.shared.figures).totals.frames_decoded += 1;
+                let totals = &mut lock(&self.shared.figures).totals;
+                totals.frames_decoded += 1;
+                totals.codec = Some(frame.codec);
             }
             Ok(None) => {}
             Err(error) => {
@@ -244,6 +243,19 @@ impl<'a> Decoding<'a> {
                 self.shared.decode_failed.notify_one();
             }
         }
+    }
+
+    /// The decoder for this codec. Another one than before begins anew, with the keyframe at which the partner has changed.
+    fn decoder(&mut self, codec: VideoCodec) -> Option<&mut Box<dyn VideoDecoder>> {
+        let kept = self.decoder.take_if(|(kept, _)| *kept == codec);
+        let decoder = match kept {
+            Some((_, decoder)) => decoder,
+            None => codecs::video_decoder(codec)
+                .inspect_err(|error| tracing::error!(%error, "the partner stays unseen"))
+                .ok()?,
+        };
+        let (_, decoder) = self.decoder.insert((codec, decoder));
+        Some(decoder)
     }
 
     fn show(&self, picture: Arc<VideoFrame>) {

@@ -12,9 +12,11 @@ use media::Newest;
 use media::video::VideoFrame;
 use transport::Peer;
 
-use super::encoding::{Encoding, Link, Sent};
+use super::codec_choice::CodecChoice;
+use super::encoding::{Encoding, Link, Sent, SentPictures};
 use super::rates::Rates;
 use super::{Wake, lock};
+use crate::VideoCodecs;
 
 /// How often the thread looks whether it is to end while no pictures come.
 const IDLE_CHECK: Duration = Duration::from_millis(200);
@@ -31,9 +33,10 @@ struct Shared {
     link: Mutex<Option<Arc<Link>>>,
     is_keyframe_wanted: AtomicBool,
     frames_sent: AtomicU64,
-    sent_size_px: Mutex<Option<(u32, u32)>>,
+    sent: Mutex<Option<SentPictures>>,
     rates: Rates,
     fps: u32,
+    codecs: VideoCodecs,
     wake: Wake,
 }
 
@@ -44,6 +47,7 @@ impl SendVideo {
         preview: Arc<Newest<Arc<VideoFrame>>>,
         rates: Rates,
         fps: u32,
+        codecs: VideoCodecs,
         wake: Wake,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
@@ -52,9 +56,10 @@ impl SendVideo {
             link: Mutex::new(None),
             is_keyframe_wanted: AtomicBool::new(false),
             frames_sent: AtomicU64::new(0),
-            sent_size_px: Mutex::default(),
+            sent: Mutex::default(),
             rates,
             fps,
+            codecs,
             wake,
         });
         let thread = std::thread::Builder::new()
@@ -72,7 +77,7 @@ impl SendVideo {
     /// From the next picture on, encodes for `peer`, beginning with a keyframe.
     pub(crate) fn link(&self, peer: Peer) {
         peer.set_budget_ceiling(self.shared.rates.ceiling_bps());
-        *lock(&self.shared.sent_size_px) = None;
+        *lock(&self.shared.sent) = None;
         let first_timestamp = getrandom::u32().unwrap_or_default();
         self.shared.frames_sent.store(0, Ordering::Relaxed);
         *lock(&self.shared.link) = Some(Arc::new(Link {
@@ -93,9 +98,9 @@ impl SendVideo {
         move || shared.is_keyframe_wanted.store(true, Ordering::Relaxed)
     }
 
-    /// The size of the last picture that was sent, in pixels.
-    pub(crate) fn sent_size_px(&self) -> Option<(u32, u32)> {
-        *lock(&self.shared.sent_size_px)
+    /// What the last picture that was sent is like.
+    pub(crate) fn sent_pictures(&self) -> Option<SentPictures> {
+        *lock(&self.shared.sent)
     }
 
     /// Pictures sent since the last [`SendVideo::link`].
@@ -117,6 +122,7 @@ impl Drop for SendVideo {
 
 fn run(shared: &Shared) {
     let mut encoding: Option<Encoding> = None;
+    let mut choice = CodecChoice::new(shared.codecs);
     while !shared.camera.is_closed() {
         let Some(frame) = shared.camera.wait(IDLE_CHECK) else {
             continue;
@@ -136,9 +142,9 @@ fn run(shared: &Shared) {
         }
         if let Some(encoding) = &mut encoding {
             let force_keyframe = shared.is_keyframe_wanted.swap(false, Ordering::Relaxed);
-            match encoding.take(&frame, force_keyframe) {
-                Sent::Yes(size_px) => {
-                    *lock(&shared.sent_size_px) = Some(size_px);
+            match encoding.take(&frame, force_keyframe, &mut choice) {
+                Sent::Yes(pictures) => {
+                    *lock(&shared.sent) = Some(pictures);
                     shared.frames_sent.fetch_add(1, Ordering::Relaxed);
                 }
                 // It still wants one.

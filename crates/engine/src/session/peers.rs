@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use call::{Input, Output, PeerFact, PeerId, State};
+use call::{Input, Output, PeerFact, PeerId, ReadyOffer, State};
 use protocol::{ClientMessage, IceServer, PathPolicy, Role};
 use transport::{CertificateDer, Peer, PeerConfig};
 
@@ -45,6 +45,19 @@ pub(super) struct Spare {
     relay_only: bool,
     /// What it reported so far, for the call that it will belong to.
     news: Vec<News>,
+    has_gathered: bool,
+    /// How much of `news` came before the offer that was told of it: the candidates among these are in the offer.
+    in_offer: usize,
+}
+
+/// What is news to a call in which a spare has this role: the candidates among the first ones are in its offer.
+fn news_for(role: Role, mut news: Vec<News>, in_offer: usize) -> Vec<News> {
+    if role == Role::Offerer {
+        let later = news.split_off(in_offer);
+        news.retain(|item| !matches!(item, News::Fact(PeerFact::LocalCandidate(_))));
+        news.extend(later);
+    }
+    news
 }
 
 impl Session {
@@ -65,6 +78,8 @@ impl Session {
                     });
                 }
                 News::Fact(fact) => self.on_fact(fact),
+                // It was taken for the call meanwhile.
+                News::OfferAhead(_) => {}
                 News::MessageChannelOpen => {
                     self.partner.view.is_chat_open = true;
                     self.tell_what_we_send();
@@ -77,13 +92,31 @@ impl Session {
             let count = spare.news.len();
             match item {
                 News::Fact(PeerFact::OpenFailed | PeerFact::Failed) => self.drop_spare(),
+                News::OfferAhead(offer) => {
+                    spare.in_offer = count;
+                    let relay_only = spare.relay_only;
+                    self.tell_offer_ahead(Some(ReadyOffer { offer, relay_only }));
+                }
                 News::Fact(PeerFact::LocalCandidate(Some(_)))
                     if count >= SPARE_CANDIDATES_LIMIT => {}
                 _ if count >= SPARE_NEWS_LIMIT => self.drop_spare(),
-                item => spare.news.push(item),
+                item => {
+                    let is_last = matches!(item, News::Fact(PeerFact::LocalCandidate(None)));
+                    spare.news.push(item);
+                    if is_last
+                        && !std::mem::replace(&mut spare.has_gathered, true)
+                        && spare.task.order(Order::TellOfferAhead).is_err()
+                    {
+                        self.drop_spare();
+                    }
+                }
             }
         }
         // Otherwise it is late news of a connection that is being closed.
+    }
+
+    fn tell_offer_ahead(&mut self, ready: Option<ReadyOffer>) {
+        self.call.handle(Input::OfferAhead(ready), Instant::now());
     }
 
     fn on_fact(&mut self, fact: PeerFact) {
@@ -118,7 +151,9 @@ impl Session {
                     role,
                     ice_servers,
                     relay_only,
-                } => self.open_peer(peer, role, ice_servers, relay_only),
+                    with_offer_ahead,
+                } => self.open_peer(peer, role, ice_servers, relay_only, with_offer_ahead),
+                Output::CloseReady => self.drop_spare(),
                 Output::AllowDirect { peer } => self.order(peer, Order::AllowDirect),
                 Output::ClosePeer { peer, say_bye } => self.close_peer(peer, say_bye),
                 Output::CreateOffer { peer, restart } => {
@@ -136,15 +171,33 @@ impl Session {
         }
     }
 
-    fn open_peer(&mut self, id: PeerId, role: Role, ice_servers: Vec<IceServer>, relay_only: bool) {
+    fn open_peer(
+        &mut self,
+        id: PeerId,
+        role: Role,
+        ice_servers: Vec<IceServer>,
+        relay_only: bool,
+        with_offer_ahead: bool,
+    ) {
         self.statistics.matched(Instant::now());
         self.chat.clear();
         self.partner = Partner::default();
         let spare = self.spare.take_if(|spare| spare.relay_only == relay_only);
-        tracing::info!(?role, is_ready = spare.is_some(), "matched");
+        let is_ready = spare.is_some();
+        if with_offer_ahead && !is_ready {
+            tracing::error!("the partner has an offer of a connection that is not there");
+        }
+        tracing::info!(?role, is_ready, with_offer_ahead, "matched");
         let (task, taps, news) = if let Some(spare) = spare {
             self.spare_policy.on_taken();
-            (spare.task, spare.taps, spare.news)
+            let Spare {
+                task,
+                taps,
+                news,
+                in_offer,
+                ..
+            } = spare;
+            (task, taps, news_for(role, news, in_offer))
         } else {
             let (task, taps) = self.begin_peer(ice_servers, relay_only);
             (task, taps, Vec::new())
@@ -181,6 +234,7 @@ impl Session {
             ice_servers,
             relay_only,
             bind: bind_addresses(&self.config.server),
+            video_codecs: self.config.video_codecs.in_order().to_vec(),
             extra_roots: roots.map(CertificateDer::from).collect(),
             ..PeerConfig::default()
         };
@@ -259,6 +313,8 @@ impl Session {
             taps,
             relay_only,
             news: Vec::new(),
+            has_gathered: false,
+            in_offer: 0,
         });
         self.spare_policy.on_made(Instant::now());
     }
@@ -266,6 +322,7 @@ impl Session {
     pub(super) fn drop_spare(&mut self) {
         if let Some(spare) = self.spare.take() {
             close(&spare.task, false);
+            self.tell_offer_ahead(None);
         }
         self.spare_policy.on_gone();
     }

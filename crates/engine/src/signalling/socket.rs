@@ -125,7 +125,7 @@ pub(super) async fn greet(
     let mut socket = dial(url, redial_every).await?;
     let hello = ClientMessage::Hello {
         version: protocol::VERSION,
-        capabilities: Vec::new(),
+        capabilities: vec![protocol::TAKES_OFFER_AHEAD.to_owned()],
         resume: session.map(|session| Resume {
             token: session.token,
             received: session.ledger.received(),

@@ -1,12 +1,12 @@
 //! A guest in a browser: how it is started, and its commands.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::devtools::{Asset, DevTools};
@@ -43,6 +43,16 @@ const ASSETS: &[Asset] = &[
         content_type: "text/javascript",
         text: include_str!("page/call.js"),
     },
+    Asset {
+        name: "listen.js",
+        content_type: "text/javascript",
+        text: include_str!("page/listen.js"),
+    },
+    Asset {
+        name: "watch.js",
+        content_type: "text/javascript",
+        text: include_str!("page/watch.js"),
+    },
 ];
 
 /// What Chromium is told. The first lines keep it from looking for its maker's servers, which a test machine may not reach.
@@ -73,11 +83,40 @@ const FLAGS: &[&str] = &[
 
 /// What a guest sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Devices {
+pub enum Devices<'a> {
     /// The browser's synthetic camera (a moving pattern) and microphone (a beep each second), with permission.
     Synthetic,
     /// Nothing. Without permission for devices the browser hides its addresses behind mDNS names.
     None,
+    /// A clip, over and over.
+    Clip {
+        /// A `.y4m` file.
+        pictures: &'a Path,
+        /// A `.wav` file. It is sent as it is, without taking an echo or noise out of it.
+        sound: &'a Path,
+    },
+}
+
+impl Devices<'_> {
+    /// What the browser is told of them.
+    fn flags(self) -> Vec<String> {
+        match self {
+            Self::Synthetic | Self::None => Vec::new(),
+            Self::Clip { pictures, sound } => vec![
+                format!("--use-file-for-fake-video-capture={}", pictures.display()),
+                format!("--use-file-for-fake-audio-capture={}", sound.display()),
+            ],
+        }
+    }
+
+    /// What the page is told of them.
+    const fn query(self) -> &'static str {
+        match self {
+            Self::Synthetic => "",
+            Self::None => "?devices=none",
+            Self::Clip { .. } => "?devices=clip",
+        }
+    }
 }
 
 /// A browser with one page that has greeted the server. The browser ends when this is dropped.
@@ -85,7 +124,7 @@ pub enum Devices {
 pub struct Guest {
     devtools: DevTools,
     // Before its folder, so that the folder goes when nobody writes into it any more.
-    _running: Running,
+    running: Running,
     log: PathBuf,
     _folder: TempDir,
 }
@@ -98,7 +137,7 @@ impl Guest {
     pub fn start(
         server: &str,
         namespace: Option<&Namespace>,
-        devices: Devices,
+        devices: Devices<'_>,
     ) -> anyhow::Result<Self> {
         let program = super::program().context("there is no Chromium: cargo xtask setup")?;
         let folder = tempfile::tempdir().context("no temporary folder")?;
@@ -115,6 +154,7 @@ impl Guest {
             .args(["-c", words, "sh"])
             .arg(program)
             .args(FLAGS)
+            .args(devices.flags())
             .arg(format!(
                 "--user-data-dir={}",
                 folder.path().join("profile").display()
@@ -131,7 +171,7 @@ impl Guest {
         drop(command);
         let mut guest = Self {
             devtools: DevTools::new(we_write, we_read, ASSETS)?,
-            _running: running,
+            running,
             log,
             _folder: folder,
         };
@@ -141,11 +181,11 @@ impl Guest {
         Ok(guest)
     }
 
-    fn open(&mut self, server: &str, devices: Devices) -> anyhow::Result<()> {
+    fn open(&mut self, server: &str, devices: Devices<'_>) -> anyhow::Result<()> {
         let origin = origin(server)?;
         let devtools = &mut self.devtools;
         devtools.open_page(PATIENCE)?;
-        if devices == Devices::Synthetic {
+        if devices != Devices::None {
             let rights = json!({"origin": origin, "permissions": ["audioCapture", "videoCapture"]});
             devtools.call("Browser.grantPermissions", &rights, PATIENCE)?;
         }
@@ -154,10 +194,7 @@ impl Guest {
         devtools.call("Security.setIgnoreCertificateErrors", &ignore, PATIENCE)?;
         devtools.serve(&format!("{origin}{PLACE}"), PATIENCE)?;
         devtools.call("Page.enable", &json!({}), PATIENCE)?;
-        let query = match devices {
-            Devices::Synthetic => "",
-            Devices::None => "?devices=none",
-        };
+        let query = devices.query();
         let page = json!({"url": format!("{origin}{PLACE}index.html{query}")});
         let answer = devtools.call("Page.navigate", &page, PATIENCE)?;
         if let Some(error) = answer["errorText"].as_str() {
@@ -280,10 +317,18 @@ impl Guest {
         }
     }
 
+    /// The process of the browser, of which all its others are children.
+    pub fn pid(&mut self) -> u32 {
+        self.running.child().id()
+    }
+
     fn tell(&mut self, what: &str) -> anyhow::Result<()> {
-        self.devtools
-            .evaluate(&format!("window.passerby.{what}"), PATIENCE)
-            .map(drop)
+        self.evaluate(&format!("window.passerby.{what}")).map(drop)
+    }
+
+    /// Runs JavaScript in the page and returns what it promises.
+    pub(super) fn evaluate(&mut self, script: &str) -> anyhow::Result<Value> {
+        self.devtools.evaluate(script, PATIENCE)
     }
 }
 
@@ -333,7 +378,10 @@ mod tests {
                 .collect()
         };
         let names: Vec<String> = ASSETS.iter().flat_map(|asset| named(asset.text)).collect();
-        assert_eq!(names, ["page.js", "guest.js", "call.js"]);
+        assert_eq!(
+            names,
+            ["page.js", "guest.js", "listen.js", "watch.js", "call.js"]
+        );
         for name in names {
             assert!(ASSETS.iter().any(|asset| asset.name == name), "{name}");
         }

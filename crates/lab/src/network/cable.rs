@@ -45,6 +45,8 @@ pub struct Counts {
     pub overflowed: u64,
     /// Carried to the other end.
     pub carried: u64,
+    /// The same in bytes, with their Ethernet headers.
+    pub carried_bytes: u64,
 }
 
 /// A cable in use. It is pulled out of both ends, and the interfaces are gone, when this is dropped.
@@ -65,6 +67,7 @@ struct Shared {
 struct Direction {
     shaper: Mutex<Shaper>,
     carried: AtomicU64,
+    carried_bytes: AtomicU64,
 }
 
 impl Direction {
@@ -72,6 +75,7 @@ impl Direction {
         Self {
             shaper: Mutex::new(Shaper::new(seed)),
             carried: AtomicU64::new(0),
+            carried_bytes: AtomicU64::new(0),
         }
     }
 
@@ -136,7 +140,13 @@ impl Cable {
             lost: shaper.lost(),
             overflowed: shaper.overflowed(),
             carried: direction.carried.load(Ordering::Relaxed),
+            carried_bytes: direction.carried_bytes.load(Ordering::Relaxed),
         }
+    }
+
+    /// How long a frame that is put into one direction now has to wait for those before it.
+    pub fn queue_delay(&self, way: Way) -> Duration {
+        self.direction(way).shaper().queue_delay(Instant::now())
     }
 
     /// Which ways the bytes took since the cable was laid or since [`Cable::forget_flows`], by their share of all bytes, the busiest first.
@@ -186,6 +196,8 @@ fn carry(ends: &[File; 2], shared: &Shared) -> io::Result<()> {
                 // An end that is down or full loses frames, as cables do.
                 if (&ends[1 - index]).write(&frame).is_ok() {
                     direction.carried.fetch_add(1, Ordering::Relaxed);
+                    let bytes = frame.len() as u64;
+                    direction.carried_bytes.fetch_add(bytes, Ordering::Relaxed);
                 }
             }
             next_at = [next_at, shaper.next_at()].into_iter().flatten().min();

@@ -14,6 +14,9 @@ use super::topology::{Network, Side};
 use crate::command::{Running, TICK};
 use crate::ffi;
 
+/// How long a client may take to end.
+const STOP_TIME: Duration = Duration::from_secs(10);
+
 /// How a client behaves.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
@@ -29,6 +32,14 @@ pub struct ClientOptions {
     pub size_px: (u32, u32),
     /// The most that its pictures may have, in kbit/s.
     pub video_kbps: u32,
+    /// The codec that they are to be sent in: auto, h264 or av1.
+    pub video_codec: &'static str,
+    /// What it sends instead of the test pattern: a `.y4m` file.
+    pub pictures: Option<PathBuf>,
+    /// What it sends instead of a tone: a `.wav` file.
+    pub sound: Option<PathBuf>,
+    /// Whether it copies what its screen shows and records what it plays; see [`Client::shots`] and [`Client::heard`].
+    pub takes_shots: bool,
 }
 
 impl Default for ClientOptions {
@@ -40,6 +51,10 @@ impl Default for ClientOptions {
             patience_s: 20,
             size_px: (320, 240),
             video_kbps: 400,
+            video_codec: "auto",
+            pictures: None,
+            sound: None,
+            takes_shots: false,
         }
     }
 }
@@ -51,6 +66,8 @@ pub struct Client {
     log: PathBuf,
     events: Lines<EventLine>,
     reports: Lines<ReportLine>,
+    shots: PathBuf,
+    heard: PathBuf,
 }
 
 impl Client {
@@ -78,6 +95,7 @@ impl Client {
             .arg("--size")
             .arg(format!("{}x{}", options.size_px.0, options.size_px.1))
             .args(["--video-kbps", &options.video_kbps.to_string()])
+            .args(["--video-codec", options.video_codec])
             .args(["--calls", &options.calls.to_string()])
             .args(["--patience", &options.patience_s.to_string()])
             .arg("--events")
@@ -90,6 +108,16 @@ impl Client {
         if let Some(seconds) = options.seconds {
             command.args(["--seconds", &seconds.to_string()]);
         }
+        for (flag, file) in [("--video", &options.pictures), ("--audio", &options.sound)] {
+            if let Some(file) = file {
+                command.arg(flag).arg(file);
+            }
+        }
+        let (shots, heard) = (file("shots"), file("wav"));
+        if options.takes_shots {
+            command.arg("--shots").arg(&shots);
+            command.arg("--record-audio").arg(&heard);
+        }
         if options.is_relay_only {
             command.arg("--relay-only");
         }
@@ -99,7 +127,34 @@ impl Client {
             log,
             events: Lines::new(events),
             reports: Lines::new(stats),
+            shots,
+            heard,
         })
+    }
+
+    /// The file into which it copies what its screen shows, if it does.
+    pub fn shots(&self) -> &Path {
+        &self.shots
+    }
+
+    /// The file into which it records what it plays, if it does; whole after [`Client::stop`].
+    pub fn heard(&self) -> &Path {
+        &self.heard
+    }
+
+    /// Asks it to end, and waits until it has. Its files stay.
+    ///
+    /// # Errors
+    /// When it does not end in time, or the lab was interrupted.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        ffi::terminate(self.running.child());
+        let code = self.running.wait(STOP_TIME)?;
+        code.map(drop).context("a client does not end")
+    }
+
+    /// The process.
+    pub fn pid(&mut self) -> u32 {
+        self.running.child().id()
     }
 
     /// What has happened so far.

@@ -9,6 +9,7 @@ mod loss;
 mod matrix;
 mod next;
 mod pictures;
+mod quality;
 mod relayed;
 mod server_death;
 
@@ -24,6 +25,10 @@ pub use loss::connect_through_loss;
 pub use matrix::{Cell, measure_cell};
 pub use next::press_next;
 pub use pictures::{Line, Shown, call_over};
+pub use quality::{
+    CellSet, Cost, Loss, Phase, PictureFigures, Program, QualityCell, QualityLab, QualityLine,
+    QualityOptions, Row,
+};
 pub use relayed::{call_relayed, measure_voice};
 pub use server_death::{Death, kill_the_server};
 
@@ -64,6 +69,8 @@ pub enum Experiment {
     },
     /// Network lab: a Chromium calls a headless stranger and is called by it.
     Interop(Common),
+    /// Network lab: Passerby beside a browser: the same clip on the same lines, side by side.
+    Quality(QualityOptions),
 }
 
 /// What all experiments understand.
@@ -95,6 +102,7 @@ pub fn run(experiment: &Experiment) -> anyhow::Result<u8> {
         Experiment::Loss(common) => loss::run(common, &mut verdicts)?,
         Experiment::Pictures { common, only } => pictures::run(common, only, &mut verdicts)?,
         Experiment::Interop(common) => interop::run(common, &mut verdicts)?,
+        Experiment::Quality(options) => quality::run(options, &mut verdicts)?,
         Experiment::Network(common) => {
             matrix::run(common, &[], &mut verdicts)?;
             change::run(common, &mut verdicts)?;

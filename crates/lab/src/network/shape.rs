@@ -140,6 +140,11 @@ impl Shaper {
         self.link.poll_timeout()
     }
 
+    /// How long a frame that is put in now has to wait for those before it.
+    pub(crate) fn queue_delay(&self, now: Instant) -> Duration {
+        self.link.queue_delay(now)
+    }
+
     /// How many frames were lost by chance.
     pub(crate) const fn lost(&self) -> u64 {
         self.lost

@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 mod boxes;
 mod cables;
 mod calls;
+mod quality;
 
 /// The right to run: one test at a time, since they measure time on a machine that they share.
 struct Turn {

@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::VideoCodec;
+
 /// A picture as I420: three planes of 8 bits, chroma at half the size in both directions.
 ///
 /// Limited range (16–235), BT.601, as cameras and H.264 without a VUI mean it. Planes are packed: the stride is the width.
@@ -129,7 +131,9 @@ impl std::fmt::Debug for VideoFrame {
 /// One encoded picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedFrame {
-    /// H.264 in Annex B form (start codes), one access unit.
+    /// What made it, and what can decode it.
+    pub codec: VideoCodec,
+    /// H.264: one access unit in Annex B form (start codes). AV1: one temporal unit in the low-overhead format.
     pub data: Bytes,
     /// Whether a decoder can start here.
     pub is_keyframe: bool,

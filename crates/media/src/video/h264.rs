@@ -5,7 +5,8 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::EncodedFrame;
+use super::payload::{AccessUnit, InvalidPayload, KeyframePart};
+use super::{EncodedFrame, VideoCodec};
 
 mod annex_b;
 
@@ -37,23 +38,6 @@ mod kind {
     pub(super) const fn is_coded(kind: u8) -> bool {
         kind >= 1 && kind <= 23
     }
-}
-
-/// Why payloads do not make a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidPayload {
-    /// A payload ends before what it announces.
-    #[error("an H.264 payload is shorter than it says")]
-    Truncated,
-    /// A packet type of the interleaved modes, which nobody negotiated, or a reserved one.
-    #[error("H.264 packet type {0} is not accepted")]
-    UnknownType(u8),
-    /// A fragment without its beginning or its end.
-    #[error("a fragmented NAL unit is incomplete")]
-    BrokenFragments,
-    /// No NAL unit at all.
-    #[error("the frame is empty")]
-    Empty,
 }
 
 /// Splits one encoded frame into RTP payloads of at most `max_payload_bytes` (at least 64), in the order to send them.
@@ -122,15 +106,6 @@ fn fragment(nal: &Bytes, max: usize, payloads: &mut Vec<Bytes>) {
         payload.put_slice(part);
         payloads.push(payload.freeze());
     }
-}
-
-/// A frame put together again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccessUnit {
-    /// Annex B with start codes of four bytes.
-    pub data: Bytes,
-    /// Whether it holds an IDR slice, so that a decoder can start here.
-    pub is_keyframe: bool,
 }
 
 /// Joins the payloads of one frame, in order and without gaps, into an access unit.
@@ -232,32 +207,22 @@ impl Joiner {
             return Err(InvalidPayload::Empty);
         }
         Ok(AccessUnit {
+            codec: VideoCodec::H264,
             data: self.data.freeze(),
             is_keyframe: self.is_keyframe,
         })
     }
 }
 
-/// Which part of a keyframe a payload is, as far as its first bytes tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyframePart {
-    /// Parameter sets: they stand before a keyframe and nowhere else.
-    ParameterSets,
-    /// The beginning of the first slice. Parameter sets may stand before it.
-    FirstSlice,
-    /// Something later.
-    Rest,
-}
-
 /// Looks whether a payload belongs to a keyframe. `None` if it does not, or if it is no H.264.
 pub fn keyframe_part(payload: &[u8]) -> Option<KeyframePart> {
     let (&header, rest) = payload.split_first()?;
     match kind::of(header) {
-        kind::SPS => Some(KeyframePart::ParameterSets),
+        kind::SPS => Some(KeyframePart::Start),
         kind::PPS => Some(KeyframePart::Rest),
         kind::IDR_SLICE => Some(slice_part(rest)),
         kind::STAP_A => match kind::of(*rest.get(STAP_LENGTH_BYTES)?) {
-            kind::SPS | kind::ACCESS_UNIT_DELIMITER => Some(KeyframePart::ParameterSets),
+            kind::SPS | kind::ACCESS_UNIT_DELIMITER => Some(KeyframePart::Start),
             kind::PPS => Some(KeyframePart::Rest),
             kind::IDR_SLICE => Some(slice_part(&rest[STAP_LENGTH_BYTES + NAL_HEADER_BYTES..])),
             _ => None,

@@ -7,15 +7,16 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::h264::{self, AccessUnit, KeyframePart};
-use crate::RtpPacket;
+use super::VideoCodec;
+use super::payload::{AccessUnit, InvalidPayload, KeyframePart};
 use crate::time::{SequenceUnwrapper, TimestampUnwrapper};
+use crate::{Codec, RtpPacket};
 
 mod interface;
 
 pub use interface::{AssembledFrame, Config, Counters, Input, Output};
 
-/// The jitter buffer of one inbound H.264 stream.
+/// The jitter buffer of one inbound stream, whose codec may change at a keyframe.
 #[derive(Debug)]
 pub struct JitterBuffer {
     config: Config,
@@ -49,6 +50,23 @@ struct Stored {
     packet: RtpPacket,
     media_time: u64,
     keyframe_part: Option<KeyframePart>,
+}
+
+impl Stored {
+    fn is_of_keyframe(&self) -> bool {
+        self.keyframe_part.is_some_and(KeyframePart::is_certain)
+    }
+}
+
+fn video_codec(packet: &RtpPacket) -> Option<VideoCodec> {
+    match packet.codec {
+        Codec::Video(codec) => Some(codec),
+        Codec::Opus => None,
+    }
+}
+
+fn keyframe_part(packet: &RtpPacket) -> Option<KeyframePart> {
+    video_codec(packet)?.keyframe_part(&packet.payload)
 }
 
 /// Packets that make a frame, all there: the first and the last sequence number.
@@ -152,7 +170,7 @@ impl JitterBuffer {
 
     /// The first packet of a stream.
     fn begin(&mut self, packet: RtpPacket, now: Instant) {
-        let starts_keyframe = h264::keyframe_part(&packet.payload).is_some();
+        let starts_keyframe = keyframe_part(&packet).is_some_and(KeyframePart::is_certain);
         let first = self.sequence_numbers.unwrap(packet.sequence_number.into());
         self.next = Some(first - u64::from(Self::NEIGHBOURHOOD));
         // A stream that begins with a keyframe gets the time to deliver it. Joining in the middle needs one now.
@@ -218,7 +236,7 @@ impl JitterBuffer {
         let media_time = self.media_times.unwrap(packet.timestamp);
         self.newest_media_time = self.newest_media_time.max(media_time);
         self.bytes += packet.payload.len();
-        let keyframe_part = h264::keyframe_part(&packet.payload);
+        let keyframe_part = keyframe_part(&packet);
         self.packets.insert(
             sequence_number,
             Stored {
@@ -262,10 +280,10 @@ impl JitterBuffer {
     fn find_keyframe(&self) -> Option<(Span, AccessUnit)> {
         self.packets.iter().rev().find_map(|(&first, stored)| {
             let is_start = match stored.keyframe_part? {
-                KeyframePart::ParameterSets => true,
+                KeyframePart::Start => true,
                 // Parameter sets may stand before it, unless its neighbour belongs to another frame.
                 KeyframePart::FirstSlice => self.follows_other_frame(first, stored.media_time),
-                KeyframePart::Rest => false,
+                KeyframePart::Rest | KeyframePart::Undetermined => false,
             };
             let span = if is_start {
                 self.complete_span(first)?
@@ -312,9 +330,19 @@ impl JitterBuffer {
         None
     }
 
-    fn assemble(&self, span: Span) -> Result<AccessUnit, h264::InvalidPayload> {
-        let stored = self.packets.range(span.first..=span.last);
-        h264::depacketize(stored.map(|(_, stored)| &stored.packet.payload[..]))
+    fn assemble(&self, span: Span) -> Result<AccessUnit, InvalidPayload> {
+        let packets = || {
+            let stored = self.packets.range(span.first..=span.last);
+            stored.map(|(_, stored)| &stored.packet)
+        };
+        // Padding may be of any.
+        let with_content = || packets().filter(|packet| !packet.payload.is_empty());
+        let codec = with_content().find_map(video_codec);
+        let codec = codec.ok_or(InvalidPayload::Empty)?;
+        if with_content().any(|packet| video_codec(packet) != Some(codec)) {
+            return Err(InvalidPayload::MixedCodecs);
+        }
+        codec.depacketize(packets().map(|packet| &packet.payload[..]))
     }
 
     fn hand_out(&mut self, span: Span, unit: AccessUnit) {
@@ -328,6 +356,7 @@ impl JitterBuffer {
         };
         self.counters.frames_complete += 1;
         self.outputs.push_back(Output::Frame(AssembledFrame {
+            codec: unit.codec,
             data: unit.data,
             is_keyframe: unit.is_keyframe,
             timestamp: first.packet.timestamp,
@@ -369,10 +398,13 @@ impl JitterBuffer {
                 return;
             }
             let is_outdated = now >= head.packet.arrived_at + self.config.keyframe_interval;
-            let is_keyframe = self
-                .packets
-                .range(..after)
-                .any(|(_, stored)| stored.keyframe_part.is_some());
+            // One whose beginning is missing may turn out to be one.
+            let is_open = head.keyframe_part == Some(KeyframePart::Undetermined);
+            let is_keyframe = is_open
+                || self
+                    .packets
+                    .range(..after)
+                    .any(|(_, stored)| stored.is_of_keyframe());
             if is_keyframe && !is_outdated {
                 return;
             }
@@ -419,10 +451,7 @@ impl JitterBuffer {
             return;
         }
         // One that is arriving needs no request, unless it does not arrive in time.
-        let is_coming = self
-            .packets
-            .values()
-            .any(|stored| stored.keyframe_part.is_some());
+        let is_coming = self.packets.values().any(Stored::is_of_keyframe);
         let patience = if is_coming {
             self.config.max_wait
         } else {

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use media::RtpPacket;
 use media::repair::rlc::{RlcDecoder, RlcEncoder, SourcePacket};
 use media::repair::{MissingPackets, Protection};
-use media::video::{Config, EncodedFrame, Input, JitterBuffer, Output, PlayoutDelay, h264};
+use media::video::{
+    Config, EncodedFrame, Input, JitterBuffer, Output, PlayoutDelay, VideoCodec, h264,
+};
 use simulation::{Conditions, Link, Random};
 
 const FRAME_INTERVAL: Duration = Duration::from_micros(33_333);
@@ -198,6 +200,7 @@ impl Call {
         let timestamp = (elapsed.as_micros() * CLOCK_HZ / 1_000_000) as u32;
         self.frames += 1;
         let frame = EncodedFrame {
+            codec: VideoCodec::H264,
             data: data.into(),
             is_keyframe,
             timestamp,
@@ -216,6 +219,7 @@ impl Call {
         let mut sent = Vec::new();
         for (index, payload) in payloads.into_iter().enumerate() {
             let packet = RtpPacket {
+                codec: media::Codec::Video(VideoCodec::H264),
                 sequence_number: self.sequence_number,
                 timestamp,
                 marker: index == last,
@@ -317,6 +321,7 @@ impl Call {
             }
             while let Some(recovered) = self.decoder.poll_output() {
                 self.take(RtpPacket {
+                    codec: media::Codec::Video(VideoCodec::H264),
                     sequence_number: recovered.sequence_number,
                     timestamp: recovered.timestamp,
                     marker: recovered.marker,
@@ -339,6 +344,7 @@ impl Call {
         self.missing.on_arrived(packet.sequence_number, self.now);
         let arrived_at = self.now;
         let packet = RtpPacket {
+            codec: media::Codec::Video(VideoCodec::H264),
             arrived_at,
             ..packet
         };

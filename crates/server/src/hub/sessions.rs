@@ -9,7 +9,7 @@ use tracing::debug;
 
 use super::{Admission, Hub};
 use crate::{
-    clients::{Leftover, Newcomer},
+    clients::{About, Leftover, Newcomer},
     outbox::{Frames, KEPT, outbox},
     random::random_bytes,
 };
@@ -18,7 +18,7 @@ impl Hub {
     pub(super) fn on_greeted(
         &mut self,
         resume: Option<Resume>,
-        host: Box<str>,
+        about: About,
         admit: oneshot::Sender<Admission>,
     ) {
         let session = resume.and_then(|resume| {
@@ -26,11 +26,11 @@ impl Hub {
             Some((holder, resume.received))
         });
         let Some((peer, received)) = session else {
-            return self.admit(host, admit);
+            return self.admit(about, admit);
         };
         let newcomer = Newcomer {
             received,
-            host,
+            about,
             admit,
         };
         if let Some(leftover) = self.clients.take_place(peer, newcomer) {
@@ -65,7 +65,7 @@ impl Hub {
     }
 
     /// Lets one in who has no session yet.
-    fn admit(&mut self, host: Box<str>, admit: oneshot::Sender<Admission>) {
+    fn admit(&mut self, about: About, admit: oneshot::Sender<Admission>) {
         let peer = self.counters.next_peer();
         let token = self.keeps_sessions().then(random_token);
         let limits = if token.is_some() {
@@ -74,7 +74,7 @@ impl Hub {
             LedgerLimits::NOTHING
         };
         let (outbox, frames) = outbox(limits);
-        let cut = self.clients.add(peer, outbox, host, token, Instant::now());
+        let cut = self.clients.add(peer, outbox, about, token, Instant::now());
         let admission = Admission {
             peer,
             frames,
@@ -99,7 +99,7 @@ impl Hub {
         if frames.session.resume(newcomer.received).is_err() {
             debug!("a session cannot be taken up: what the client lacks is not kept");
             self.forget(peer);
-            return self.admit(newcomer.host, newcomer.admit);
+            return self.admit(newcomer.about, newcomer.admit);
         }
         self.leave_queue(peer);
         let Some(client) = self.clients.get_mut(peer) else {
@@ -108,7 +108,7 @@ impl Hub {
         client.has_missed_match = client
             .matched
             .is_some_and(|matched| matched + frames.len() as u64 >= client.outbox.pushed());
-        client.host = newcomer.host;
+        client.about = newcomer.about;
         let token = client.token;
         let admission = Admission {
             peer,
@@ -150,7 +150,7 @@ impl Hub {
         if let Some(client) = self.clients.get(peer)
             && client.outbox.is_waiting()
         {
-            client.outbox.set_waiting(false);
+            self.set_waiting(peer, false);
             self.inform(Input::LeaveAsked { peer, room: None });
         }
     }

@@ -43,6 +43,7 @@ async fn joined(server: &Running, host: &str) -> Socket {
     let join = ClientMessage::Join {
         interests: Vec::new(),
         language: None,
+        offer: None,
     };
     say(&mut socket, &join).await;
     socket

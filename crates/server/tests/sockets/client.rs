@@ -68,6 +68,7 @@ pub(crate) const fn join() -> ClientMessage {
     ClientMessage::Join {
         interests: Vec::new(),
         language: None,
+        offer: None,
     }
 }
 

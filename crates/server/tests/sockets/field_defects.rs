@@ -51,12 +51,22 @@ async fn who_waits_longest_is_matched_first() {
     let server = start(brief()).await;
     let mut pair = Pair::meet(&server).await;
     // Those two have just met, so both wait for somebody else.
-    pair.offerer.say(&ClientMessage::Next { room: None }).await;
+    pair.offerer
+        .say(&ClientMessage::Next {
+            room: None,
+            offer: None,
+        })
+        .await;
     pair.offerer.hears_waiting().await;
     pair.answerer.hears().await;
     let third = Client::greeted(&server).await;
     let mut held = Pair::of(pair.offerer, third).await;
-    held.offerer.say(&ClientMessage::Next { room: None }).await;
+    held.offerer
+        .say(&ClientMessage::Next {
+            room: None,
+            offer: None,
+        })
+        .await;
     held.offerer.hears_waiting().await;
     held.answerer.hears().await;
     held.answerer.say(&join()).await;
@@ -206,7 +216,10 @@ async fn next_and_stop_work_on_one_connection() {
     } = Pair::meet(&server).await;
 
     answerer
-        .say(&ClientMessage::Next { room: Some(room) })
+        .say(&ClientMessage::Next {
+            room: Some(room),
+            offer: None,
+        })
         .await;
     let left = ServerMessage::PartnerLeft {
         room,

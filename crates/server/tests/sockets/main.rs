@@ -3,6 +3,7 @@
 mod client;
 mod field_defects;
 mod hostile;
+mod offers;
 mod paths;
 #[cfg(unix)]
 mod program;

@@ -395,7 +395,10 @@ async fn one_who_is_away_learns_on_return_that_the_partner_went_on() {
     absent(&server, 1).await;
 
     pair.offerer
-        .say(ClientMessage::Next { room: Some(room) })
+        .say(ClientMessage::Next {
+            room: Some(room),
+            offer: None,
+        })
         .await;
     let waiting = pair.offerer.hears().await;
     assert!(
@@ -408,7 +411,10 @@ async fn one_who_is_away_learns_on_return_that_the_partner_went_on() {
     let left = ServerMessage::PartnerLeft { room, reason };
     assert_eq!(pair.answerer.hears().await, left);
     pair.answerer
-        .say(ClientMessage::Next { room: Some(room) })
+        .say(ClientMessage::Next {
+            room: Some(room),
+            offer: None,
+        })
         .await;
     let matched = pair.answerer.hears().await;
     assert!(

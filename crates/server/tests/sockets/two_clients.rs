@@ -43,6 +43,7 @@ async fn two_strangers_meet_talk_and_part() {
     let tea = ClientMessage::Join {
         interests: vec![" Tea".into()],
         language: Some("en".into()),
+        offer: None,
     };
     alice.say(&tea).await;
     assert_eq!(alice.hears().await, ServerMessage::Waiting { online: 1 });
@@ -51,6 +52,7 @@ async fn two_strangers_meet_talk_and_part() {
     bob.say(&ClientMessage::Join {
         interests: vec!["tea".into()],
         language: None,
+        offer: None,
     })
     .await;
     let ServerMessage::Matched {
@@ -59,6 +61,8 @@ async fn two_strangers_meet_talk_and_part() {
         interests,
         ice_servers,
         path_policy,
+        offer: None,
+        handed_over: None,
     } = bob.hears().await
     else {
         panic!("Bob is matched");
@@ -73,6 +77,8 @@ async fn two_strangers_meet_talk_and_part() {
             interests,
             ice_servers,
             path_policy,
+            offer: None,
+            handed_over: None,
         }
     );
 
@@ -141,7 +147,10 @@ async fn next_brings_another_room_on_the_same_connection() {
     } = Pair::meet(&server).await;
 
     offerer
-        .say(&ClientMessage::Next { room: Some(first) })
+        .say(&ClientMessage::Next {
+            room: Some(first),
+            offer: None,
+        })
         .await;
     let left = ServerMessage::PartnerLeft {
         room: first,
@@ -150,7 +159,10 @@ async fn next_brings_another_room_on_the_same_connection() {
     assert_eq!(answerer.hears().await, left);
     offerer.hears_waiting().await;
     answerer
-        .say(&ClientMessage::Next { room: Some(first) })
+        .say(&ClientMessage::Next {
+            room: Some(first),
+            offer: None,
+        })
         .await;
     let (second, role) = answerer.hears_matched().await;
 

@@ -21,12 +21,15 @@ const FILLERS: u16 = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Repair {
     pub(super) ssrc: u32,
+    /// Of the stream's usual codec.
     pub(super) payload_type: u8,
 }
 
 #[derive(Debug, Clone)]
 struct Kept {
     packet: rtp::Packet,
+    /// The payload type for its repetition, where its codec has one of its own.
+    repair_type: Option<u8>,
     repeated_at: Option<Instant>,
 }
 
@@ -56,11 +59,12 @@ impl Retransmissions {
     }
 
     /// A packet leaves for the first time.
-    pub(super) fn keep(&mut self, packet: &rtp::Packet) {
+    pub(super) fn keep(&mut self, packet: &rtp::Packet, repair_type: Option<u8>) {
         let number = packet.header.sequence_number;
         self.newest = Some(number);
         self.kept[usize::from(number) % KEPT_PACKETS] = Some(Kept {
             packet: packet.clone(),
+            repair_type,
             repeated_at: None,
         });
     }
@@ -91,10 +95,10 @@ impl Retransmissions {
         if kept.packet.header.sequence_number != number {
             return None;
         }
-        let packet = kept.packet.clone();
+        let kept = kept.clone();
         Some(match self.repair {
-            Some(repair) => self.wrap(&packet, repair),
-            None => packet,
+            Some(repair) => self.wrap(&kept, repair),
+            None => kept.packet,
         })
     }
 
@@ -117,22 +121,26 @@ impl Retransmissions {
         let recent = (0..FILLERS).filter_map(|age| {
             let number = newest.wrapping_sub(age);
             let kept = self.kept[usize::from(number) % KEPT_PACKETS].as_ref()?;
-            (kept.packet.header.sequence_number == number).then_some(&kept.packet)
+            (kept.packet.header.sequence_number == number).then_some(kept)
         });
-        let packet = recent
-            .filter(|packet| packet.payload.len() <= size_bytes)
-            .max_by_key(|packet| packet.payload.len())?
+        let kept = recent
+            .filter(|kept| kept.packet.payload.len() <= size_bytes)
+            .max_by_key(|kept| kept.packet.payload.len())?
             .clone();
-        Some(self.wrap(&packet, repair))
+        Some(self.wrap(&kept, repair))
     }
 
     /// RFC 4588 section 4: the original sequence number before the original payload.
-    fn wrap(&mut self, packet: &rtp::Packet, repair: Repair) -> rtp::Packet {
+    fn wrap(&mut self, kept: &Kept, repair: Repair) -> rtp::Packet {
+        let packet = &kept.packet;
         let mut payload = BytesMut::with_capacity(2 + packet.payload.len());
         payload.put_u16(packet.header.sequence_number);
         payload.extend_from_slice(&packet.payload);
         rtp::Packet {
-            header: self.repair_header(repair, &packet.header),
+            header: rtp::Header {
+                payload_type: kept.repair_type.unwrap_or(repair.payload_type),
+                ..self.repair_header(repair, &packet.header)
+            },
             payload: Bytes::from(payload),
         }
     }
@@ -181,7 +189,7 @@ mod tests {
     fn a_lost_packet_goes_out_on_the_repair_stream() {
         let now = Instant::now();
         let mut kept = Retransmissions::new(Some(REPAIR));
-        kept.keep(&packet(0x0102));
+        kept.keep(&packet(0x0102), None);
         let repeated = kept.repeat(0x0102, ROUND_TRIP, now).unwrap();
         assert_eq!(
             (repeated.header.ssrc, repeated.header.payload_type),
@@ -200,10 +208,20 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_is_repeated_as_its_codec_has_it() {
+        let now = Instant::now();
+        let mut kept = Retransmissions::new(Some(REPAIR));
+        kept.keep(&packet(5), Some(46));
+        let repeated = kept.repeat(5, ROUND_TRIP, now).unwrap();
+        assert_eq!(repeated.header.payload_type, 46);
+        assert_eq!(kept.fill(1000).unwrap().header.payload_type, 46);
+    }
+
+    #[test]
     fn a_repair_packet_names_what_it_protects_and_counts_with_the_retransmissions() {
         let now = Instant::now();
         let mut kept = Retransmissions::new(Some(REPAIR));
-        kept.keep(&packet(5));
+        kept.keep(&packet(5), None);
         let protecting = kept
             .protect(&packet(5).header, Bytes::from_static(b"sum"))
             .unwrap();
@@ -227,7 +245,7 @@ mod tests {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut kept = Retransmissions::new(Some(REPAIR));
-        kept.keep(&packet(5));
+        kept.keep(&packet(5), None);
         assert!(kept.repeat(5, ROUND_TRIP, at(0)).is_some());
         assert!(kept.repeat(5, ROUND_TRIP, at(79)).is_none());
         assert!(
@@ -239,7 +257,7 @@ mod tests {
     #[test]
     fn a_stream_without_repair_repeats_packets_as_they_were() {
         let mut kept = Retransmissions::new(None);
-        kept.keep(&packet(5));
+        kept.keep(&packet(5), None);
         assert_eq!(kept.repeat(5, ROUND_TRIP, Instant::now()), Some(packet(5)));
         assert_eq!(kept.fill(1000), None);
     }
@@ -250,7 +268,7 @@ mod tests {
         let mut kept = Retransmissions::new(Some(REPAIR));
         assert_eq!(kept.fill(1000), None);
         for number in 0..=KEPT_PACKETS as u16 {
-            kept.keep(&packet(number));
+            kept.keep(&packet(number), None);
         }
         assert!(kept.repeat(0, ROUND_TRIP, now).is_none());
         assert!(kept.repeat(1, ROUND_TRIP, now).is_some());

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+mod codecs;
 mod connecting;
 #[path = "../support/coturn.rs"]
 mod coturn;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::Candidate;
-use transport::{Peer, PeerConfig, PeerEvent};
+use transport::{Peer, PeerConfig, PeerEvent, Restart};
 
 use crate::support::{End, PATIENCE, Pair, loopback};
 
@@ -28,6 +28,69 @@ fn fragment(sdp: &str) -> String {
         .lines()
         .find_map(|line| line.strip_prefix("a=ice-ufrag:"));
     line.expect("there is one").trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_offer_that_was_told_ahead_is_answered_before_the_offerer_knows_of_it() {
+    let (a, candidates) = ready(loopback(true)).await;
+    let told = a.peer.offer_ahead().await.expect("is there");
+    let (b, _) = ready(loopback(false)).await;
+    b.peer.offer_ahead().await.expect("is there too");
+    for candidate in &candidates {
+        let line = format!("a={}\r\n", candidate.candidate);
+        assert_eq!(told.sdp.matches(&line).count(), 1, "once: {line}");
+    }
+    assert_eq!(told.sdp.matches("a=candidate:").count(), candidates.len());
+    assert!(told.sdp.contains("a=end-of-candidates"));
+    assert!(told.sdp.contains("m=application"), "with the channel");
+    println!("{} bytes", told.sdp.len());
+    assert!(protocol::may_be_told_ahead(&told));
+
+    let mut pair = Pair { a, b };
+    // No candidate is told by itself, in either direction.
+    pair.b.peer.take_role(false).await.expect("takes a role");
+    pair.b.peer.apply_remote(told.clone()).await.unwrap();
+    let answer = pair.b.peer.create_answer().await.unwrap();
+    pair.a.peer.take_role(true).await.expect("takes a role");
+    let offer = pair.a.peer.create_offer(None).await.unwrap();
+    assert_eq!(offer.sdp, told.sdp, "it is the same one");
+    pair.a.peer.apply_remote(answer).await.unwrap();
+
+    pair.until("both are connected", Pair::is_connected).await;
+    pair.a.peer.send_message("to b".into()).unwrap();
+    pair.b.peer.send_message("to a".into()).unwrap();
+    pair.until("messages go both ways", |pair| {
+        pair.a.messages() == ["to a"] && pair.b.messages() == ["to b"]
+    })
+    .await;
+    // And the call can be negotiated anew from both sides.
+    for restart in [Some(Restart::Keep), None] {
+        pair.negotiate(restart).await;
+    }
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_told_ahead_is_told_the_same_way_again_and_only_before_the_role_is_played() {
+    let opened = Peer::open_without_role(loopback(true))
+        .await
+        .expect("opens");
+    let cold = End::new(opened);
+    cold.peer.offer_ahead().await.expect_err("nothing is ready");
+    cold.peer.close().await;
+
+    for is_offerer in [false, true] {
+        let (end, _) = ready(loopback(is_offerer)).await;
+        let first = end.peer.offer_ahead().await.expect("is there");
+        let second = end.peer.offer_ahead().await.expect("is there");
+        assert_eq!(first, second);
+        end.peer.take_role(is_offerer).await.expect("takes a role");
+        if is_offerer {
+            end.peer.create_offer(None).await.expect("offers");
+        }
+        end.peer.offer_ahead().await.expect_err("it is past");
+        end.peer.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,7 +138,10 @@ async fn a_peer_that_was_made_ready_takes_either_role() {
                 (End::open(loopback(true)).await, Vec::new())
             };
             let (b, _) = if answerer_is_ready {
-                ready(loopback(false)).await
+                let (b, candidates) = ready(loopback(false)).await;
+                // Told to nobody in the end.
+                b.peer.offer_ahead().await.expect("is there");
+                (b, candidates)
             } else {
                 (End::open(loopback(false)).await, Vec::new())
             };

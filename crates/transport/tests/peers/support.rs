@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use media::RtpPacket;
 use media::congestion::EstimatorConfig;
-use media::video::EncodedFrame;
+use media::video::{EncodedFrame, VideoCodec};
 use protocol::DescriptionKind;
 use tokio::sync::mpsc;
 use transport::{Impairment, MediaKind, Opened, PathStats, Peer, PeerConfig, PeerEvent, Restart};
@@ -239,6 +239,7 @@ pub(crate) fn frame(number: u32, len: usize) -> EncodedFrame {
     // Never zero, so that no start code comes about.
     data.extend((0..len).map(|index| (number as usize * 7 + index) as u8 | 1));
     EncodedFrame {
+        codec: VideoCodec::H264,
         data: data.into(),
         is_keyframe: true,
         timestamp: number * 3000,

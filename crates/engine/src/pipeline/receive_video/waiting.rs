@@ -69,6 +69,7 @@ mod tests {
 
     fn frame(number: u32, len_bytes: usize, now: Instant) -> AssembledFrame {
         AssembledFrame {
+            codec: media::video::VideoCodec::H264,
             data: vec![0; len_bytes].into(),
             is_keyframe: number == 0,
             timestamp: number * 2970,

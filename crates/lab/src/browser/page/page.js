@@ -1,14 +1,21 @@
 // The page around a guest: devices in, pictures and figures out. Tests speak to `window.passerby`.
 //
-// `?devices=none` asks for no camera and no microphone, so that the browser hides its addresses behind mDNS names.
+// `?devices=none` asks for no camera and no microphone, so that the browser hides its addresses behind mDNS names;
+// `?devices=clip` sends the microphone's sound as it is.
 
 import { Guest } from "./guest.js";
+import { Listen } from "./listen.js";
+import { Watch } from "./watch.js";
 
 const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-const wantsDevices = new URLSearchParams(location.search).get("devices") !== "none";
+const wanted = new URLSearchParams(location.search).get("devices");
 const partnerView = document.getElementById("partner");
 
+const RAW_SOUND = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+
 let guest = null;
+let watched = null;
+let listened = null;
 let standing = "away";
 let seen = fresh();
 
@@ -19,7 +26,8 @@ function fresh() {
 
 async function start() {
   const size = { width: 640, height: 480, frameRate: 30 };
-  const devices = wantsDevices ? await navigator.mediaDevices.getUserMedia({ audio: true, video: size }) : null;
+  const audio = wanted === "clip" ? RAW_SOUND : true;
+  const devices = wanted === "none" ? null : await navigator.mediaDevices.getUserMedia({ audio, video: size });
   document.getElementById("self").srcObject = devices;
   guest = new Guest(`${scheme}//${location.host}/v1/signalling`, devices?.getTracks() ?? []);
   guest.addEventListener("state", ({ detail }) => (standing = detail));
@@ -35,7 +43,10 @@ function watch(call) {
   const mine = seen;
   const stream = new MediaStream();
   partnerView.srcObject = stream;
-  call.addEventListener("track", ({ detail }) => stream.addTrack(detail));
+  call.addEventListener("track", ({ detail }) => {
+    stream.addTrack(detail);
+    if (detail.kind === "audio") listened?.hear(detail);
+  });
   call.addEventListener("chat", ({ detail }) => mine.chat.push(detail.text));
   call.addEventListener("sending", ({ detail }) => (mine.partnerSends = { audio: detail.audio, video: detail.video }));
   call.addEventListener("trouble", ({ detail }) => mine.trouble.push(detail));
@@ -93,6 +104,20 @@ async function figures() {
   };
 }
 
+/** What the partner's sound was like so far. */
+async function heard() {
+  const all = [...((await guest.call?.connection.getStats()) ?? new Map()).values()];
+  const sound = all.find(({ type, kind }) => type === "inbound-rtp" && kind === "audio") ?? {};
+  // Comfort noise of a partner that says nothing is concealment by name only.
+  const concealed = (sound.concealedSamples ?? 0) - (sound.silentConcealedSamples ?? 0);
+  return {
+    all_s: (sound.totalSamplesReceived ?? 0) / 48_000,
+    concealed_s: concealed / 48_000,
+    waited_s: sound.jitterBufferDelay ?? 0,
+    emitted: sound.jitterBufferEmittedCount ?? 0,
+  };
+}
+
 /** What stands between packets and decoder: passes everything on, and asks for a keyframe when it is told to. */
 const TRANSFORM = `onrtctransform = ({ transformer }) => {
   transformer.readable.pipeTo(transformer.writable);
@@ -136,4 +161,21 @@ window.passerby = {
     };
   },
   figures,
+  heard,
+  /** Begins to look at both views, and to listen to both sides. */
+  watch: async () => {
+    const own = document.getElementById("self");
+    watched = new Watch(own, partnerView);
+    listened = new Listen();
+    await listened.start(own.srcObject);
+  },
+  stopWatching: async () => {
+    watched.stop();
+    await listened.stop();
+  },
+  get watched() {
+    return watched;
+  },
+  recording: () => listened.recording(),
+  noticed: () => ({ matched_ms: seen.matchedAt && performance.timeOrigin + seen.matchedAt, ...watched.noticed() }),
 };

@@ -83,16 +83,37 @@ impl Call {
         network: &Network,
         servers: &Servers,
         role: GuestRole,
-        devices: Devices,
+        devices: Devices<'_>,
         [guest_side, headless_side]: [Side; 2],
         calls: u32,
+    ) -> anyhow::Result<Self> {
+        let options = ClientOptions {
+            calls,
+            ..ClientOptions::default()
+        };
+        Self::start_with(
+            network,
+            servers,
+            role,
+            devices,
+            [guest_side, headless_side],
+            options,
+        )
+    }
+
+    fn start_with(
+        network: &Network,
+        servers: &Servers,
+        role: GuestRole,
+        devices: Devices,
+        [guest_side, headless_side]: [Side; 2],
+        options: ClientOptions,
     ) -> anyhow::Result<Self> {
         let url = servers.url();
         let mut guest = Guest::start(&url, Some(network.client(guest_side)), devices)?;
         let options = ClientOptions {
             patience_s: 60,
-            calls,
-            ..ClientOptions::default()
+            ..options
         };
         let start = || Client::start(network, servers, headless_side, &options);
         // Whoever comes last is the offerer.
@@ -178,12 +199,22 @@ const CALLS_AGAIN: u32 = 6;
 
 const SIDES: [Side; 2] = [Side::B, Side::A];
 
-/// A call on a good network, with chat both ways.
+/// A call on a good network, with chat both ways. `video_codec` is what headless is told: auto, h264 or av1.
 ///
 /// # Errors
 /// When the lab fails, or the call does not come about.
-pub fn converse(network: &Network, servers: &Servers, role: GuestRole) -> anyhow::Result<Talk> {
-    let mut call = Call::start(network, servers, role, Devices::Synthetic, SIDES, 1)?;
+pub fn converse(
+    network: &Network,
+    servers: &Servers,
+    role: GuestRole,
+    video_codec: &'static str,
+) -> anyhow::Result<Talk> {
+    let options = ClientOptions {
+        video_codec,
+        ..ClientOptions::default()
+    };
+    let devices = Devices::Synthetic;
+    let mut call = Call::start_with(network, servers, role, devices, SIDES, options)?;
     let begin = call.wait_until_up(true)?;
     call.guest.chat(LINE)?;
     call.guest.ask_for_keyframe()?;

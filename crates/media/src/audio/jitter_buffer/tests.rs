@@ -9,6 +9,7 @@ const TOC_20_MS: u8 = 0x78;
 /// Packet `number` of a stream of 20 ms packets, sent on time and arriving `delay_ms` later.
 fn packet(start: Instant, number: u32, delay_ms: u64) -> RtpPacket {
     RtpPacket {
+        codec: crate::Codec::Opus,
         sequence_number: number as u16,
         timestamp: number.wrapping_mul(960),
         marker: false,

@@ -11,6 +11,7 @@ fn annex_b(nals: &[Vec<u8>]) -> Bytes {
 fn frame(nals: &[Vec<u8>]) -> EncodedFrame {
     let is_keyframe = nals.iter().any(|nal| kind::of(nal[0]) == kind::IDR_SLICE);
     EncodedFrame {
+        codec: VideoCodec::H264,
         data: annex_b(nals),
         is_keyframe,
         timestamp: 0,
@@ -102,12 +103,12 @@ fn padding_alone_makes_no_frame() {
 
 #[test]
 fn the_parts_of_a_keyframe_are_recognised() {
-    use KeyframePart::{FirstSlice, ParameterSets, Rest};
+    use KeyframePart::{FirstSlice, Rest, Start};
     let whole = packetize(
         &frame(&[vec![0x67, 1], vec![0x68, 2], vec![0x65, 0x88, 3]]),
         1200,
     );
-    assert_eq!(keyframe_part(&whole[0]), Some(ParameterSets));
+    assert_eq!(keyframe_part(&whole[0]), Some(Start));
     assert_eq!(keyframe_part(&whole[1]), Some(FirstSlice));
     let mut large = vec![0x65; 2000];
     large[1] = 0x88;
@@ -169,7 +170,7 @@ proptest! {
     fn no_byte_stream_panics(data in prop::collection::vec(0_u8..3, 0..200)) {
         let total: usize = nal_units(&Bytes::from(data.clone())).map(|nal| nal.len()).sum();
         prop_assert!(total <= data.len());
-        let frame = EncodedFrame { data: Bytes::from(data), is_keyframe: false, timestamp: 0 };
+        let frame = EncodedFrame { codec: VideoCodec::H264, data: Bytes::from(data), is_keyframe: false, timestamp: 0 };
         packetize(&frame, 100);
     }
 }

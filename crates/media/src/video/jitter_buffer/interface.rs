@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::RtpPacket;
+use crate::video::VideoCodec;
 
 /// How patient and how large the buffer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +71,9 @@ pub enum Output {
 /// One encoded frame, complete and decodable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssembledFrame {
-    /// H.264 in Annex B form with start codes of four bytes.
+    /// What can decode it.
+    pub codec: VideoCodec,
+    /// As in [`EncodedFrame::data`](crate::video::EncodedFrame::data).
     pub data: Bytes,
     /// Whether a decoder can start here.
     pub is_keyframe: bool,

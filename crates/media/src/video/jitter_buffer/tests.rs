@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::video::EncodedFrame;
+use crate::video::{EncodedFrame, h264};
 
 const fn ms(value: u64) -> Duration {
     Duration::from_millis(value)
@@ -39,6 +39,7 @@ impl Sender {
         self.frames += 1;
         let timestamp = self.frames * 2970;
         let frame = EncodedFrame {
+            codec: VideoCodec::H264,
             data: data.into(),
             is_keyframe,
             timestamp,
@@ -48,6 +49,7 @@ impl Sender {
         let packets = payloads.into_iter().enumerate().map(|(index, payload)| {
             self.sequence_number = self.sequence_number.wrapping_add(1);
             RtpPacket {
+                codec: Codec::Video(frame.codec),
                 sequence_number: self.sequence_number.wrapping_sub(1),
                 timestamp,
                 marker: index == last,
@@ -419,4 +421,106 @@ fn parts_of_keyframes_that_never_become_whole_are_forgotten() {
         "{} packets",
         buffer.len_packets()
     );
+}
+
+/// The packets of one AV1 frame, from this sequence number on.
+fn av1_packets(start: Instant, first: u16, number: u32, is_keyframe: bool) -> Vec<RtpPacket> {
+    let mut data = if is_keyframe {
+        vec![0x0a, 1, 0]
+    } else {
+        Vec::new()
+    };
+    // 2,501 bytes: three packets.
+    data.extend([0x32, 0xc5, 0x13]);
+    data.push(if is_keyframe { 0x10 } else { 0x30 });
+    data.extend(vec![number as u8; 2500]);
+    let frame = EncodedFrame {
+        codec: VideoCodec::Av1,
+        data: data.into(),
+        is_keyframe,
+        timestamp: number * 2970,
+    };
+    let payloads = VideoCodec::packetize(&frame, 1000);
+    assert_eq!(payloads.len(), 3);
+    let packets = payloads
+        .into_iter()
+        .zip(0..)
+        .map(|(payload, index)| RtpPacket {
+            codec: Codec::Video(frame.codec),
+            sequence_number: first + index,
+            timestamp: frame.timestamp,
+            marker: index == 2,
+            payload,
+            arrived_at: start + ms(33) * number,
+        });
+    packets.collect()
+}
+
+/// The frames that come out, by their media time in frames; requests as `None`.
+fn outputs(buffer: &mut JitterBuffer, packets: Vec<RtpPacket>) -> Vec<Option<(u32, bool)>> {
+    let mut outputs = Vec::new();
+    for packet in packets {
+        let now = packet.arrived_at;
+        buffer.handle(Input::Packet(packet), now);
+        while let Some(output) = buffer.poll_output() {
+            outputs.push(match output {
+                Output::Frame(frame) => {
+                    assert_eq!(frame.codec, VideoCodec::Av1);
+                    Some((frame.timestamp / 2970, frame.is_keyframe))
+                }
+                Output::KeyframeRequest => None,
+            });
+        }
+    }
+    outputs
+}
+
+#[test]
+fn frames_of_av1_leave_with_their_last_packet() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    let key = av1_packets(start, 100, 1, true);
+    assert_eq!(outputs(&mut buffer, key), [Some((1, true))]);
+    let delta = av1_packets(start, 103, 2, false);
+    assert_eq!(outputs(&mut buffer, delta), [Some((2, false))]);
+}
+
+#[test]
+fn a_keyframe_of_av1_whose_beginning_comes_last_is_waited_for() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    let mut key = av1_packets(start, 100, 1, true);
+    let mut first = key.remove(0);
+    let delta = av1_packets(start, 103, 2, false);
+    // Nothing says what the frame is, so a keyframe is asked for; but what is there is kept.
+    assert_eq!(outputs(&mut buffer, key), [None]);
+    assert_eq!(outputs(&mut buffer, delta), []);
+    first.arrived_at = start + ms(120);
+    let out = outputs(&mut buffer, vec![first]);
+    assert_eq!(out, [Some((1, true)), Some((2, false))]);
+}
+
+#[test]
+fn a_frame_of_av1_that_is_no_keyframe_is_not_kept_while_one_is_needed() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    assert_eq!(
+        outputs(&mut buffer, av1_packets(start, 100, 1, false)),
+        [None]
+    );
+    assert_eq!(buffer.len_packets(), 0);
+    let key = av1_packets(start, 103, 2, true);
+    assert_eq!(outputs(&mut buffer, key), [Some((2, true))]);
+}
+
+#[test]
+fn a_frame_of_two_codecs_is_none() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    let key = av1_packets(start, 100, 1, true);
+    assert_eq!(outputs(&mut buffer, key), [Some((1, true))]);
+    let mut mixed = av1_packets(start, 103, 2, false);
+    mixed[1].codec = Codec::Video(VideoCodec::H264);
+    assert_eq!(outputs(&mut buffer, mixed), [None]);
+    assert_eq!(buffer.counters().frames_dropped, 1);
 }

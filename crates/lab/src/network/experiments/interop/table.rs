@@ -25,8 +25,12 @@ pub(in super::super) fn run(common: &Common, verdicts: &mut Verdicts) -> anyhow:
     for role in GuestRole::BOTH {
         let mut note = |what, talk: anyhow::Result<Talk>| note(what, role, &talk, verdicts);
         for _ in 0..common.calls.unwrap_or(1) {
-            note("a call", converse(&network, &servers, role));
+            note("a call", converse(&network, &servers, role, "auto"));
         }
+        note(
+            "a call in H.264",
+            converse(&network, &servers, role, "h264"),
+        );
         if role == GuestRole::Answerer {
             note(
                 "the second call, made ready ahead",

@@ -1,0 +1,67 @@
+//! AV1 to pictures.
+
+use media::video::{VideoFrame, av1};
+
+use super::library::RawDecoder;
+use crate::{CodecError, VideoDecoder};
+
+/// Decodes frame by frame, without delay.
+pub struct Av1Decoder {
+    decoder: RawDecoder,
+    /// After an error the references may be wrong: nothing but a keyframe is decoded.
+    needs_keyframe: bool,
+}
+
+impl Av1Decoder {
+    /// 4:2:0 with 8 or 10 bits; we have 8. What else a partner sends was not agreed on.
+    const PROFILE: u8 = 0;
+
+    /// Starts a decoder.
+    ///
+    /// # Errors
+    /// [`CodecError::Av1`] if the library does not start, which would be for want of memory.
+    pub fn new() -> Result<Self, CodecError> {
+        Ok(Self {
+            decoder: RawDecoder::new()?,
+            needs_keyframe: true,
+        })
+    }
+
+    fn try_decode(&mut self, data: &[u8]) -> Result<Option<VideoFrame>, CodecError> {
+        // Before the library allocates anything for it.
+        let header = av1::check_sizes(data).map_err(|_| CodecError::Undecodable)?;
+        let is_acceptable = match header {
+            Some(header) => header.profile == Self::PROFILE,
+            None => !self.needs_keyframe,
+        };
+        if !is_acceptable {
+            return Err(CodecError::Undecodable);
+        }
+        self.decoder.decode(data)
+    }
+}
+
+impl VideoDecoder for Av1Decoder {
+    fn decode(&mut self, data: &[u8]) -> Result<Option<VideoFrame>, CodecError> {
+        let decoded = self.try_decode(data);
+        match &decoded {
+            Ok(Some(_)) => self.needs_keyframe = false,
+            Ok(None) => {}
+            Err(_) => {
+                // One that has decoded nothing yet has nothing wrong in it.
+                if !std::mem::replace(&mut self.needs_keyframe, true) {
+                    self.decoder = RawDecoder::new()?;
+                }
+            }
+        }
+        decoded
+    }
+}
+
+impl std::fmt::Debug for Av1Decoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Av1Decoder")
+            .field("needs_keyframe", &self.needs_keyframe)
+            .finish_non_exhaustive()
+    }
+}

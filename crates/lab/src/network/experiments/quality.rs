@@ -1,0 +1,205 @@
+//! Passerby beside a browser: the same clip on the same lines, measured by the same means.
+//!
+//! On each line there is a call of two headless strangers, one of two Chromiums and one of a stranger with a Chromium. What is
+//! measured, and how, is in `docs/quality.md`.
+
+mod call;
+mod cells;
+mod clip;
+mod compare;
+mod cost;
+mod ends;
+mod figures;
+mod scene;
+mod sound;
+mod ssim;
+mod table;
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use clap::Args;
+
+use super::Verdicts;
+use crate::check::Part;
+use crate::network::{NatKind, Network, RelayKind, Servers};
+
+pub use call::Row;
+pub use cells::{CellSet, Loss, Phase, QualityCell, QualityLine};
+pub use cost::Cost;
+pub use ends::Program;
+pub use figures::PictureFigures;
+
+use clip::Clip;
+use compare::Results;
+
+const TITLE: &str = "\n## Passerby beside a browser";
+
+/// Who calls whom: side A first.
+const PAIRS: [[Program; 2]; 3] = [
+    [Program::Passerby, Program::Passerby],
+    [Program::Chromium, Program::Chromium],
+    [Program::Passerby, Program::Chromium],
+];
+
+/// What is to be measured.
+#[derive(Debug, Clone, Default, Args)]
+pub struct QualityOptions {
+    /// Which lines.
+    #[arg(long, value_enum, default_value_t)]
+    pub cells: CellSet,
+    /// Of these, only those whose names have all of these parts, such as `5%,300ms,none`; `5%*` means those that begin so.
+    #[arg(long, value_delimiter = ',', value_name = "PART,PART")]
+    pub only: Vec<String>,
+    /// How many calls of each pair on each line.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub runs: u32,
+    /// Another clip than our own: 640x480, 4:2:0; its first ten seconds are used.
+    #[arg(long, value_name = "FILE.y4m")]
+    pub clip: Option<PathBuf>,
+    /// Writes every row as a line of JSON as well.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub save: Option<PathBuf>,
+    /// Measures nothing, and prints what such files hold.
+    #[arg(long, value_delimiter = ',', value_name = "FILE,FILE", conflicts_with_all = ["cells", "only", "runs", "clip", "save"])]
+    pub read: Vec<PathBuf>,
+}
+
+/// A network, a server, and something to send.
+#[derive(Debug)]
+pub struct QualityLab {
+    network: Network,
+    servers: Servers,
+    clip: Clip,
+}
+
+impl QualityLab {
+    /// Builds it, with our own clip or this one.
+    ///
+    /// # Errors
+    /// What the system refuses, or what is wrong with the clip.
+    pub fn build(clip: Option<&Path>) -> anyhow::Result<Self> {
+        let clip = Clip::make(clip)?;
+        let network = Network::build(NatKind::PortRestricted, NatKind::PortRestricted)?;
+        let servers = Servers::start(&network, RelayKind::Own)?;
+        Ok(Self {
+            network,
+            servers,
+            clip,
+        })
+    }
+
+    /// Measures one call: a row for each direction of each phase.
+    ///
+    /// # Errors
+    /// When the call does not come about, or the lab fails.
+    pub fn measure(&self, pair: [Program; 2], cell: &QualityCell) -> anyhow::Result<Vec<Row>> {
+        call::measure(&self.network, &self.servers, &self.clip, pair, cell)
+    }
+}
+
+pub(super) fn run(options: &QualityOptions, verdicts: &mut Verdicts) -> anyhow::Result<()> {
+    let results = if options.read.is_empty() {
+        measure_all(options)?
+    } else {
+        read(&options.read)?
+    };
+    compare::print(&results, verdicts);
+    Ok(())
+}
+
+/// Measures everything, and prints the rows of each line when it is done.
+fn measure_all(options: &QualityOptions) -> anyhow::Result<Results> {
+    if let Some(reason) = Part::Browser.why_impossible() {
+        return Err(crate::Unavailable(reason).into());
+    }
+    let cells = cells::cells(options.cells, &options.only);
+    ensure!(
+        !cells.is_empty(),
+        "no line has all of these parts in its name"
+    );
+    let mut save = match &options.save {
+        Some(path) => {
+            Some(File::create(path).with_context(|| format!("{} cannot be made", path.display()))?)
+        }
+        None => None,
+    };
+    let lab = QualityLab::build(options.clip.as_deref())?;
+    println!("{TITLE}\n\n{}", table::HEADER);
+    let calls = cells.len() * options.runs as usize * PAIRS.len();
+    let mut results = Results::default();
+    for (index, cell) in cells.iter().enumerate() {
+        for run in 0..options.runs as usize {
+            // Alternating, and not always the same one first.
+            for turn in 0..PAIRS.len() {
+                let pair = PAIRS[(turn + index + run) % PAIRS.len()];
+                let number = (index * options.runs as usize + run) * PAIRS.len() + turn + 1;
+                let what = format!("{}, {} and {}", cell.name, pair[0], pair[1]);
+                eprintln!("lab: call {number} of {calls}: {what}");
+                match lab.measure(pair, cell) {
+                    Ok(rows) => {
+                        for row in &rows {
+                            if let Some(file) = &mut save {
+                                writeln!(file, "{}", serde_json::to_string(row)?)?;
+                            }
+                        }
+                        results.add(rows);
+                    }
+                    Err(error) if crate::ffi::is_stop_requested() => return Err(error),
+                    Err(error) => {
+                        eprintln!("lab: {what}: {error:#}");
+                        results.add_failure(cell, pair);
+                    }
+                }
+            }
+        }
+        for phase in 0..cell.phases.len() {
+            print_rows(&results, &cell.phase_name(phase));
+        }
+    }
+    Ok(results)
+}
+
+/// Takes in what was measured before, and prints the rows.
+fn read(paths: &[PathBuf]) -> anyhow::Result<Results> {
+    let mut results = Results::default();
+    for path in paths {
+        let name = path.display();
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("{name} cannot be read"))?;
+        let rows: Result<Vec<Row>, _> = text.lines().map(serde_json::from_str).collect();
+        results.add(rows.with_context(|| format!("{name} holds something else than rows"))?);
+    }
+    println!("{TITLE}\n\n{}", table::HEADER);
+    for cell in results.cells() {
+        print_rows(&results, &cell);
+    }
+    Ok(results)
+}
+
+fn print_rows(results: &Results, cell: &str) {
+    for row in results.of_cell(cell) {
+        println!("{}", table::row(&row));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_saved_can_be_read_and_what_is_something_else_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let row = compare::tests::a_row("a", Program::Passerby, Program::Chromium);
+        let line = serde_json::to_string(&row).unwrap();
+        std::fs::write(file.path(), format!("{line}\n{line}\n")).unwrap();
+        let paths = [file.path().to_owned(), file.path().to_owned()];
+        let results = read(&paths).unwrap();
+        assert_eq!(results.of_cell("a"), [row]);
+        std::fs::write(file.path(), format!("{line}\nsomething else\n")).unwrap();
+        let error = read(&paths).unwrap_err();
+        assert!(error.to_string().contains("something else"), "{error}");
+    }
+}

@@ -1,0 +1,79 @@
+//! What pictures do on bad lines, of Passerby alone: it recovers, it uses what there is, and what it shows is whole. How well
+//! beside a browser is for `cargo xtask bench --quality` to say.
+
+use std::time::Duration;
+
+use lab::network::experiments::{Loss, Phase, Program, QualityCell, QualityLab, QualityLine, Row};
+
+use crate::enter;
+
+#[test]
+fn pictures_follow_a_rate_that_falls_and_rises_again_and_are_never_broken() {
+    let Some(_turn) = enter() else { return };
+    let phase = |kbps, settle_s, measure_s| Phase {
+        settle: Duration::from_secs(settle_s),
+        measure: Duration::from_secs(measure_s),
+        line: line(Loss::random(0), 100, Some(kbps)),
+    };
+    let rows = measure(vec![
+        phase(3000, 3, 3),
+        phase(700, 4, 5),
+        phase(3000, 12, 5),
+    ]);
+    let [_, _, thin_there, thin_back, wide_there, wide_back] = &rows[..] else {
+        panic!("three phases, both ways: {rows:?}");
+    };
+    for row in [thin_there, thin_back] {
+        assert!(row.used_bps < 750e3, "{row:?}");
+        // Not at the floor: most of what the line takes is used.
+        assert!(row.used_bps > 250e3, "{row:?}");
+        let [queue_p50_ms, _] = row.queue_ms.unwrap();
+        assert!(queue_p50_ms < 250.0, "the queue is not left full: {row:?}");
+    }
+    for (wide, thin) in [(wide_there, thin_there), (wide_back, thin_back)] {
+        assert!(wide.used_bps > 1.3 * thin.used_bps, "{wide:?}");
+        assert_eq!(wide.pictures.size_px, Some((640, 480)), "{wide:?}");
+    }
+}
+
+#[test]
+fn pictures_flow_on_a_long_line_that_loses_packets_in_bursts() {
+    let Some(_turn) = enter() else { return };
+    let bursts = Loss { percent: 5, run: 4 };
+    let rows = measure(vec![Phase {
+        line: line(bursts, 100, None),
+        settle: Duration::from_secs(6),
+        measure: Duration::from_secs(8),
+    }]);
+    for row in rows {
+        assert!(row.used_bps > 200e3, "not stuck at the floor: {row:?}");
+    }
+}
+
+/// Measures a call, and asserts what must be so on any line.
+fn measure(phases: Vec<Phase>) -> Vec<Row> {
+    let lab = QualityLab::build(None).unwrap();
+    let cell = QualityCell {
+        name: "test".to_owned(),
+        phases,
+    };
+    let rows = lab.measure([Program::Passerby; 2], &cell).unwrap();
+    for row in &rows {
+        println!("{row:?}");
+        let pictures = &row.pictures;
+        assert!(pictures.broken < 1e-9, "{row:?}");
+        // Of a machine that may be busy with other tests.
+        assert!(pictures.fps > 10.0 && pictures.frozen < 0.5, "{row:?}");
+        // A broken picture would be unlike its source.
+        assert!(pictures.likeness_to_own.unwrap() > 0.6, "{row:?}");
+    }
+    rows
+}
+
+fn line(loss: Loss, round_trip_ms: u32, rate_kbps: Option<u32>) -> QualityLine {
+    QualityLine {
+        loss,
+        round_trip_ms,
+        rate_kbps,
+    }
+}

@@ -1,0 +1,61 @@
+//! Reads numbers bit by bit.
+
+/// The bits that are still to be read, the highest of each byte first.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bits<'a> {
+    data: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Bits<'a> {
+    pub(super) const fn new(data: &'a [u8]) -> Self {
+        Self { data, at: 0 }
+    }
+
+    /// The next `count` bits, at most 32, as a number; `None` at the end.
+    pub(super) fn take(&mut self, count: u32) -> Option<u32> {
+        let mut value = 0;
+        for _ in 0..count {
+            let byte = self.data.get(self.at / 8)?;
+            value = value << 1 | u32::from(byte >> (7 - self.at % 8) & 1);
+            self.at += 1;
+        }
+        Some(value)
+    }
+
+    pub(super) fn flag(&mut self) -> Option<bool> {
+        self.take(1).map(|bit| bit == 1)
+    }
+
+    /// Passes over a number of variable length (AV1 specification, section 4.10.3).
+    pub(super) fn skip_uvlc(&mut self) -> Option<()> {
+        let mut zeros = 0;
+        while !self.flag()? {
+            zeros += 1;
+            if zeros == 32 {
+                return Some(());
+            }
+        }
+        self.take(zeros).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_read_from_the_highest_on_across_bytes() {
+        let mut bits = Bits::new(&[0b1010_0000, 0b1100_0000]);
+        assert_eq!(bits.take(3), Some(0b101));
+        assert_eq!(bits.take(7), Some(0b11));
+        assert_eq!(bits.take(7), None);
+    }
+
+    #[test]
+    fn a_number_of_variable_length_is_passed_over() {
+        let mut bits = Bits::new(&[0b0010_1100, 0]);
+        assert_eq!(bits.skip_uvlc(), Some(()));
+        assert_eq!(bits.take(3), Some(0b100));
+    }
+}

@@ -1,0 +1,132 @@
+//! Which numbers stand for which codec of pictures: what we told the partner, and what was agreed.
+//!
+//! A sender may change from one agreed codec to another at any keyframe; the payload type of each packet says which it is. Packets
+//! that arrive bear the numbers of our own description (RFC 3264 section 5.1), so that these are read from what the partner is
+//! told.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use media::video::VideoCodec;
+
+/// The codec's name in session descriptions.
+const fn encoding_name(codec: VideoCodec) -> &'static str {
+    match codec {
+        VideoCodec::H264 => "H264",
+        VideoCodec::Av1 => "AV1",
+    }
+}
+
+/// What the payload types of inbound packets mean.
+#[derive(Debug, Default)]
+pub(crate) struct InboundTypes {
+    known: Mutex<Vec<(u8, VideoCodec)>>,
+}
+
+impl InboundTypes {
+    /// Takes over the numbers of a description of this side.
+    pub(crate) fn learn(&self, told: &str) {
+        let types = mapped(told);
+        if !types.is_empty() {
+            *self.lock() = types;
+        }
+    }
+
+    pub(crate) fn codec(&self, payload_type: u8) -> Option<VideoCodec> {
+        let known = self.lock();
+        let (_, codec) = known.iter().find(|(known, _)| *known == payload_type)?;
+        Some(*codec)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(u8, VideoCodec)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The payload types of our codecs in a description (RFC 8866 section 6.6).
+fn mapped(sdp: &str) -> Vec<(u8, VideoCodec)> {
+    let mapping = |line: &str| {
+        let (payload_type, encoding) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+        let (name, clock) = encoding.trim().split_once('/')?;
+        let is_named = |codec: &VideoCodec| encoding_name(*codec).eq_ignore_ascii_case(name);
+        let codec = VideoCodec::ALL.into_iter().find(is_named)?;
+        (clock == "90000").then_some((payload_type.parse().ok()?, codec))
+    };
+    sdp.lines().filter_map(mapping).collect()
+}
+
+/// A description with the formats of its pictures in our order of preference.
+///
+/// `rtc` 0.21.1 answers in the order of the offer, and whoever offers sends what the answer names first. A browser offers AV1 after
+/// H.264.
+pub(crate) fn in_order_of_preference(sdp: String, preferred: &[VideoCodec]) -> String {
+    const PICTURES: &str = "m=video ";
+    /// Port, and protocol.
+    const BEFORE_FORMATS: usize = 2;
+    let Some(line) = sdp.lines().find(|line| line.starts_with(PICTURES)) else {
+        return sdp;
+    };
+    let types = mapped(&sdp);
+    let rank = |format: &&str| {
+        let of_type = |(payload_type, _): &&(u8, VideoCodec)| Ok(*payload_type) == format.parse();
+        let codec = types.iter().find(of_type).map(|(_, codec)| *codec);
+        let index = preferred.iter().position(|other| Some(*other) == codec);
+        index.unwrap_or(preferred.len())
+    };
+    let words: Vec<_> = line[PICTURES.len()..].split(' ').collect();
+    let Some((before, formats)) = words.split_at_checked(BEFORE_FORMATS) else {
+        return sdp;
+    };
+    let mut formats = formats.to_vec();
+    // Stable: what is equally good stays as it was, and so do repair formats.
+    formats.sort_by_key(rank);
+    let sorted = format!("{PICTURES}{} {}", before.join(" "), formats.join(" "));
+    sdp.replacen(line, sorted.trim_end(), 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANSWER: &str = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:111 opus/48000/2\r\n\
+        m=video 9 UDP/TLS/RTP/SAVPF 103 104 45 46\r\na=rtpmap:103 H264/90000\r\n\
+        a=rtpmap:104 rtx/90000\r\na=rtpmap:45 AV1/90000\r\na=rtpmap:46 rtx/90000\r\n";
+
+    #[test]
+    fn numbers_mean_what_this_side_told_last() {
+        let types = InboundTypes::default();
+        assert_eq!(types.codec(45), None);
+        types.learn(ANSWER);
+        assert_eq!(types.codec(45), Some(VideoCodec::Av1));
+        assert_eq!(types.codec(103), Some(VideoCodec::H264));
+        assert_eq!(types.codec(104), None);
+        types.learn("a=rtpmap:45 h264/90000\r\n");
+        assert_eq!(types.codec(45), Some(VideoCodec::H264));
+        types.learn("v=0\r\n");
+        assert_eq!(types.codec(45), Some(VideoCodec::H264), "nothing was said");
+    }
+
+    #[test]
+    fn the_preferred_codec_is_named_first_and_nothing_else_changes() {
+        let sorted = in_order_of_preference(ANSWER.to_owned(), &VideoCodec::ALL);
+        assert_eq!(sorted, ANSWER.replace("103 104 45 46", "45 103 104 46"));
+        let other = in_order_of_preference(sorted, &[VideoCodec::H264]);
+        assert_eq!(other, ANSWER.replace("103 104 45 46", "103 45 104 46"));
+    }
+
+    #[test]
+    fn odd_descriptions_stay_as_they_are() {
+        for odd in [
+            "",
+            "m=video ",
+            "m=video 9\r\n",
+            "m=video 9 X\r\n",
+            "a=rtpmap:\r\na=rtpmap:x AV1/90000\r\na=rtpmap:300 AV1/90000\r\na=rtpmap:4 AV1\r\n",
+        ] {
+            assert_eq!(
+                in_order_of_preference(odd.to_owned(), &VideoCodec::ALL).trim_end(),
+                odd.trim_end()
+            );
+            assert_eq!(mapped(odd), []);
+        }
+    }
+}
