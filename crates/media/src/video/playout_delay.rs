@@ -50,10 +50,10 @@ impl PlayoutDelay {
     pub const WINDOW: Duration = Duration::from_secs(12);
 
     /// Pauses up to this, beyond the time between two frames, are left alone: a retransmission over a short path, or the time that
-    /// a large frame takes. Three frames of thirty in a second.
-    const TOLERATED_PAUSE_US: i64 = 80_000;
+    /// a large frame takes. With the frame before them they stay below the 200 ms from which on a picture counts as frozen.
+    const TOLERATED_PAUSE_US: i64 = 120_000;
     /// What a standstill costs: a hundredth of the time is as bad as so many hundredths of this as delay.
-    const STANDSTILL_PRICE_US: i64 = 9_000_000;
+    const STANDSTILL_PRICE_US: i64 = 7_000_000;
     /// A cheaper delay must be cheaper by this, or it would change all the time.
     const LEAST_GAIN_US: i64 = 10_000;
     /// Delays are tried in steps of this.

@@ -108,7 +108,9 @@ impl Retransmissions {
         protected: &rtp::Header,
         payload: Bytes,
     ) -> Option<rtp::Packet> {
-        let mut header = self.repair_header(self.repair?, protected);
+        let kept = self.kept[usize::from(protected.sequence_number) % KEPT_PACKETS].as_ref();
+        let repair_type = kept.and_then(|kept| kept.repair_type);
+        let mut header = self.repair_header(self.repair?, repair_type, protected);
         header.marker = false;
         header.csrc = vec![protected.ssrc];
         Some(rtp::Packet { header, payload })
@@ -137,21 +139,24 @@ impl Retransmissions {
         payload.put_u16(packet.header.sequence_number);
         payload.extend_from_slice(&packet.payload);
         rtp::Packet {
-            header: rtp::Header {
-                payload_type: kept.repair_type.unwrap_or(repair.payload_type),
-                ..self.repair_header(repair, &packet.header)
-            },
+            header: self.repair_header(repair, kept.repair_type, &packet.header),
             payload: Bytes::from(payload),
         }
     }
 
-    fn repair_header(&mut self, repair: Repair, original: &rtp::Header) -> rtp::Header {
+    /// The header for what repairs the packet with this one.
+    fn repair_header(
+        &mut self,
+        repair: Repair,
+        repair_type: Option<u8>,
+        original: &rtp::Header,
+    ) -> rtp::Header {
         let number = self.repair_number;
         self.repair_number = number.wrapping_add(1);
         rtp::Header {
             version: 2,
             ssrc: repair.ssrc,
-            payload_type: repair.payload_type,
+            payload_type: repair_type.unwrap_or(repair.payload_type),
             sequence_number: number,
             timestamp: original.timestamp,
             marker: original.marker,
@@ -221,7 +226,7 @@ mod tests {
     fn a_repair_packet_names_what_it_protects_and_counts_with_the_retransmissions() {
         let now = Instant::now();
         let mut kept = Retransmissions::new(Some(REPAIR));
-        kept.keep(&packet(5), None);
+        kept.keep(&packet(5), Some(46));
         let protecting = kept
             .protect(&packet(5).header, Bytes::from_static(b"sum"))
             .unwrap();
@@ -229,7 +234,8 @@ mod tests {
             (protecting.header.ssrc, &protecting.header.csrc[..]),
             (2, &[1][..])
         );
-        assert_eq!(protecting.header.timestamp, 9);
+        let header = &protecting.header;
+        assert_eq!((header.timestamp, header.payload_type), (9, 46));
         let again = kept.repeat(5, ROUND_TRIP, now).unwrap();
         assert_eq!(
             (again.header.sequence_number, again.header.csrc.len()),

@@ -77,7 +77,7 @@ fn where_retransmissions_take_long_it_rises_as_far_as_they_take_and_no_further()
     let mut delay = PlayoutDelay::new();
     let played = play(&mut delay, start, 0, now_and_then(1200, 15, 150, 460));
     assert!(
-        (ms(210)..=ms(330)).contains(&delay.delay()),
+        (ms(180)..=ms(330)).contains(&delay.delay()),
         "{:?}",
         delay.delay()
     );
@@ -99,7 +99,7 @@ fn no_pause_is_seen_while_the_delay_moves() {
         .windows(2)
         .map(|pair| pair[1].1.abs_diff(pair[0].1));
     for (gap, number) in gaps.zip(150..) {
-        assert!(gap <= ms(INTERVAL_MS + 80), "frame {number}: {gap:?}");
+        assert!(gap <= ms(INTERVAL_MS + 120), "frame {number}: {gap:?}");
     }
     assert_eq!(delay.delay(), Duration::ZERO, "the losses are long over");
 }
