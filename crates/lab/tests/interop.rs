@@ -124,13 +124,14 @@ fn expect_repair(talks: &[Talk; 3]) {
     assert!(stream.retransmitted_sent > 0 && guest.retransmitted_received > 0);
     assert!(stream.nacks_sent > 0 && guest.nacks_received > 0);
     assert!(guest.retransmitted_sent > 0 && stream.retransmitted_received > 0);
-    assert!(guest.frozen_s < 2.0, "{}", guest.frozen_s);
+    // Of ten seconds. How short standstills are is for `cargo xtask interop` to say: here the machine may be busy.
+    assert!(guest.frozen_s < 5.0, "{}", guest.frozen_s);
     // What the storm swallowed with its retransmissions cannot be had again.
     let requests = |ends: &Ends| ends.headless.video_stream.keyframe_requests_sent;
     assert!(requests(&many.end) > requests(&many.begin));
     // Nothing of it lasts.
     expect_media(&calm.begin, &calm.end);
-    assert!(calm.end.guest.frozen_s - calm.begin.guest.frozen_s < 1.0);
+    assert!(calm.end.guest.frozen_s - calm.begin.guest.frozen_s < 2.0);
 }
 
 #[test]

@@ -17,8 +17,8 @@ fn pictures_follow_a_rate_that_falls_and_rises_again_and_are_never_broken() {
     };
     let rows = measure(vec![
         phase(3000, 3, 3),
-        phase(700, 4, 5),
-        phase(3000, 12, 5),
+        phase(700, 4, 4),
+        phase(3000, 11, 4),
     ]);
     let [_, _, thin_there, thin_back, wide_there, wide_back] = &rows[..] else {
         panic!("three phases, both ways: {rows:?}");
@@ -42,8 +42,8 @@ fn pictures_flow_on_a_long_line_that_loses_packets_in_bursts() {
     let bursts = Loss { percent: 5, run: 4 };
     let rows = measure(vec![Phase {
         line: line(bursts, 100, None),
-        settle: Duration::from_secs(6),
-        measure: Duration::from_secs(8),
+        settle: Duration::from_secs(5),
+        measure: Duration::from_secs(6),
     }]);
     for row in rows {
         assert!(row.used_bps > 200e3, "not stuck at the floor: {row:?}");

@@ -13,7 +13,9 @@ use super::clip::{FPS, LEN};
 /// Without a new picture for this long, it is frozen.
 const FROZEN_MS: f64 = 200.0;
 /// A sender that is busy may not notice a picture of its own; those so many numbers away tell when it was.
-const REACH: u32 = 5;
+const REACH: u32 = 15;
+/// A picture that is shown this long after its capture, or later, cannot be told from one of the next round of the clip.
+const ROUND_MS: f64 = 0.9 * LEN as f64 * 1e3 / FPS as f64;
 /// A picture whose age differs from the median by no more than this is compared with its own original: one and a half pictures.
 const TOLERANCE_MS: f64 = 50.0;
 /// Pictures of full size count when they stay so for this long: a browser begins with them whatever the line takes.
@@ -200,7 +202,7 @@ fn frozen_ms(new: &[Shown], from_ms: f64, to_ms: f64) -> f64 {
 /// When the picture of this number was captured that is shown at `at_ms`: the last time before.
 fn captured_at(captured: &[(f64, u32)], number: u32, at_ms: f64) -> Option<f64> {
     let before = &captured[..captured.partition_point(|(captured_ms, _)| *captured_ms <= at_ms)];
-    let round = before.len().saturating_sub(LEN as usize);
+    let round = before.partition_point(|(captured_ms, _)| *captured_ms <= at_ms - ROUND_MS);
     let away = |other: u32| {
         let ahead = (number + LEN - other % LEN) % LEN;
         // From -LEN / 2 to LEN / 2: the clip is a circle.
@@ -349,6 +351,25 @@ mod tests {
         );
         let [p50, p95] = figures.latency_ms.unwrap();
         assert!((p50 - 100.0).abs() < 0.1 && (p95 - 100.0).abs() < 0.1);
+    }
+
+    #[test]
+    fn a_picture_that_the_sender_overlooked_with_all_its_neighbours_is_not_taken_for_one_of_the_round_before()
+     {
+        let (mut sender, receiver) = call(900, |_| false);
+        sender
+            .captured
+            .retain(|(at_ms, number)| *at_ms < 11_000.0 || !(100..140).contains(number));
+        let stretch = stretch(12_000.0, 20_000.0);
+        let [p50, most] = look(&sender, &receiver, &stretch, FULL, &Only(None))
+            .latency_ms
+            .unwrap();
+        assert!(
+            (p50 - 100.0).abs() < 0.1 && (most - 100.0).abs() < 0.1,
+            "{most}"
+        );
+        let late = captured_at(&sender.captured, 120, 15_200.0);
+        assert_eq!(late, None, "nobody knows");
     }
 
     #[test]
