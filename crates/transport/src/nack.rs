@@ -19,6 +19,7 @@ use rtc::shared::TransportContext;
 use rtc::shared::error::Error;
 
 use crate::outgoing::source;
+use crate::payload_types::InboundTypes;
 use crate::stats::RoundTrip;
 
 /// The round trip before one was measured: neither neighbours nor another continent.
@@ -33,6 +34,8 @@ pub(crate) struct NackGenerator {
     /// Names us in our requests (RFC 4585 section 6.1).
     ssrc: u32,
     round_trip: Arc<RoundTrip>,
+    /// What the payload types of retransmissions repeat.
+    types: Arc<InboundTypes>,
     streams: HashMap<u32, Inbound>,
     /// From the SSRC of a retransmission stream to that of the stream it repairs.
     repaired: HashMap<u32, u32>,
@@ -49,8 +52,6 @@ struct Inbound {
     is_sound: bool,
     /// From the first repair packet on.
     decoder: Option<RlcDecoder>,
-    /// The last one that came, for retransmissions, which have another.
-    payload_type: u8,
 }
 
 impl Inbound {
@@ -77,10 +78,11 @@ impl Inbound {
 }
 
 impl NackGenerator {
-    pub(crate) fn new(ssrc: u32, round_trip: Arc<RoundTrip>) -> Self {
+    pub(crate) fn new(ssrc: u32, round_trip: Arc<RoundTrip>, types: Arc<InboundTypes>) -> Self {
         Self {
             ssrc,
             round_trip,
+            types,
             streams: HashMap::new(),
             repaired: HashMap::new(),
             repairs: HashSet::new(),
@@ -95,7 +97,6 @@ impl NackGenerator {
         let Some(primary) = self.repaired.get(&header.ssrc).copied() else {
             if let Some(stream) = self.streams.get_mut(&header.ssrc) {
                 let source = source(header, header.sequence_number, &packet.payload);
-                stream.payload_type = header.payload_type;
                 stream.on_source(source, now);
             }
             return true;
@@ -109,16 +110,18 @@ impl NackGenerator {
         }
         // A retransmission starts with the original sequence number (RFC 4588 section 4); padding does not.
         if let Some((original, payload)) = packet.payload.split_first_chunk::<2>() {
-            let payload = packet.payload.slice_ref(payload);
-            let source = source(header, u16::from_be_bytes(*original), &payload);
-            let payload_type = stream.payload_type;
-            stream.on_source(
-                SourcePacket {
+            let original = u16::from_be_bytes(*original);
+            if let Some(payload_type) = self.types.repeated(header.payload_type) {
+                let payload = packet.payload.slice_ref(payload);
+                let source = SourcePacket {
                     payload_type,
-                    ..source
-                },
-                now,
-            );
+                    ..source(header, original, &payload)
+                };
+                stream.on_source(source, now);
+            } else {
+                // Of a type that nobody told of: it fills the gap, and says nothing about others.
+                stream.missing.on_arrived(original, now);
+            }
         }
         true
     }
@@ -271,7 +274,7 @@ mod tests {
     const REPAIR: u32 = 2;
 
     fn bound() -> NackGenerator {
-        let mut generator = NackGenerator::new(9, Arc::new(RoundTrip::default()));
+        let mut generator = NackGenerator::new(9, Arc::default(), Arc::default());
         let feedback = vec![RTCPFeedback {
             typ: "nack".into(),
             parameter: String::new(),
@@ -417,6 +420,40 @@ mod tests {
     }
 
     #[test]
+    fn a_retransmission_counts_as_what_it_repeats_also_when_the_codec_has_changed_since() {
+        const FIRST: u8 = 45;
+        const FIRST_REPAIR: u8 = 46;
+        const SECOND: u8 = 103;
+        let start = Instant::now();
+        let mut generator = bound();
+        generator
+            .types
+            .learn("a=rtpmap:45 AV1/90000\r\na=fmtp:46 apt=45\r\na=rtpmap:103 H264/90000\r\n");
+        let mut encoder = RlcEncoder::new();
+        let mut recovered = Vec::new();
+        for number in 0..8_u16 {
+            let mut packet = rtp(PRIMARY, number, vec![], Bytes::from(vec![number as u8; 50]));
+            packet.header.payload_type = if number < 4 { FIRST } else { SECOND };
+            encoder.push(source(&packet.header, number, &packet.payload), start);
+            if ![3, 5].contains(&number) {
+                handle(&mut generator, packet, start);
+            }
+        }
+        let repair = encoder.repair(Duration::from_millis(100), start).unwrap();
+        let repair = rtp(REPAIR, 0, vec![PRIMARY], repair);
+        recovered.extend(handle(&mut generator, repair, start));
+        assert_eq!(recovered, [], "two are missing, and there is one equation");
+        let again = [&3_u16.to_be_bytes()[..], &[3; 50]].concat();
+        let mut again = rtp(REPAIR, 1, vec![], again.into());
+        again.header.payload_type = FIRST_REPAIR;
+        recovered.extend(handle(&mut generator, again, start));
+        let given_back = recovered.last().expect("with the other one it is solved");
+        assert_eq!(given_back.header.sequence_number, 5);
+        assert_eq!(given_back.header.payload_type, SECOND);
+        assert_eq!(given_back.payload, [5; 50][..]);
+    }
+
+    #[test]
     fn no_repair_packet_does_harm() {
         let start = Instant::now();
         let mut generator = bound();
@@ -474,7 +511,7 @@ mod tests {
     #[test]
     fn a_stream_without_nack_feedback_is_left_alone() {
         let start = Instant::now();
-        let mut generator = NackGenerator::new(9, Arc::new(RoundTrip::default()));
+        let mut generator = NackGenerator::new(9, Arc::default(), Arc::default());
         generator.bind_remote_stream(&StreamInfo {
             ssrc: PRIMARY,
             ..StreamInfo::default()

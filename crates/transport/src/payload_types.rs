@@ -19,25 +19,40 @@ const fn encoding_name(codec: VideoCodec) -> &'static str {
 /// What the payload types of inbound packets mean.
 #[derive(Debug, Default)]
 pub(crate) struct InboundTypes {
-    known: Mutex<Vec<(u8, VideoCodec)>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    codecs: Vec<(u8, VideoCodec)>,
+    /// Payload types of retransmissions, and of what they repeat.
+    repairs: Vec<(u8, u8)>,
 }
 
 impl InboundTypes {
     /// Takes over the numbers of a description of this side.
     pub(crate) fn learn(&self, told: &str) {
-        let types = mapped(told);
-        if !types.is_empty() {
-            *self.lock() = types;
+        let codecs = mapped(told);
+        if !codecs.is_empty() {
+            let repairs = repairs(told);
+            *self.lock() = Known { codecs, repairs };
         }
     }
 
     pub(crate) fn codec(&self, payload_type: u8) -> Option<VideoCodec> {
         let known = self.lock();
-        let (_, codec) = known.iter().find(|(known, _)| *known == payload_type)?;
+        let (_, codec) = (known.codecs.iter()).find(|(known, _)| *known == payload_type)?;
         Some(*codec)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(u8, VideoCodec)>> {
+    /// The payload type of what a retransmission of this type repeats.
+    pub(crate) fn repeated(&self, repair_type: u8) -> Option<u8> {
+        let known = self.lock();
+        let (_, repeated) = (known.repairs.iter()).find(|(repair, _)| *repair == repair_type)?;
+        Some(*repeated)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -52,6 +67,17 @@ fn mapped(sdp: &str) -> Vec<(u8, VideoCodec)> {
         (clock == "90000").then_some((payload_type.parse().ok()?, codec))
     };
     sdp.lines().filter_map(mapping).collect()
+}
+
+/// Which payload types repeat which (`apt`, RFC 4588 section 8.1).
+fn repairs(sdp: &str) -> Vec<(u8, u8)> {
+    let repair = |line: &str| {
+        let (repair, parameters) = line.strip_prefix("a=fmtp:")?.split_once(' ')?;
+        let mut parameters = parameters.split(';');
+        let repeated = parameters.find_map(|parameter| parameter.trim().strip_prefix("apt="))?;
+        Some((repair.parse().ok()?, repeated.parse().ok()?))
+    };
+    sdp.lines().filter_map(repair).collect()
 }
 
 /// A description with the formats of its pictures in our order of preference.
@@ -99,6 +125,13 @@ mod tests {
         assert_eq!(types.codec(45), Some(VideoCodec::Av1));
         assert_eq!(types.codec(103), Some(VideoCodec::H264));
         assert_eq!(types.codec(104), None);
+        assert_eq!(types.repeated(46), None, "it was not said of what");
+        types.learn(&format!(
+            "{ANSWER}a=fmtp:104 apt=103\r\na=fmtp:46 x=1; apt=45\r\na=fmtp:45 profile=0\r\n"
+        ));
+        assert_eq!(types.repeated(104), Some(103));
+        assert_eq!(types.repeated(46), Some(45));
+        assert_eq!(types.repeated(45), None);
         types.learn("a=rtpmap:45 h264/90000\r\n");
         assert_eq!(types.codec(45), Some(VideoCodec::H264));
         types.learn("v=0\r\n");

@@ -192,7 +192,11 @@ impl Peer {
                     },
                     Instant::now(),
                 ),
-                nack_generator: NackGenerator::new(ssrcs.video, paths.shared_round_trip()),
+                nack_generator: NackGenerator::new(
+                    ssrcs.video,
+                    paths.shared_round_trip(),
+                    Arc::clone(&types),
+                ),
                 rtcp_tap: RtcpTap::new(events.clone(), ssrcs, Arc::clone(&counters)),
             },
             Arc::clone(&handler) as Arc<_>,
