@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn frames_know_when_their_first_sample_was_taken() {
-        let start = Instant::now();
+        let start = simulation::start();
         let mut framer = Framer::new();
         framer.push(&[0.0; 480], start);
         assert!(framer.pop().is_none());
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn nobody_listening_does_not_fill_the_memory() {
-        let start = Instant::now();
+        let start = simulation::start();
         let mut framer = Framer::new();
         for chunk in 0..300 {
             framer.push(
@@ -104,7 +104,7 @@ mod tests {
             for len in chunks {
                 let chunk: Vec<f32> = (pushed..pushed + len).map(|sample| sample as f32).collect();
                 pushed += len;
-                framer.push(&chunk, Instant::now());
+                framer.push(&chunk, simulation::start());
                 while let Some(frame) = framer.pop() {
                     popped.extend_from_slice(&frame.samples[..]);
                 }

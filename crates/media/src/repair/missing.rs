@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_gap_is_asked_for_after_the_reordering_wait_and_then_twice_a_round_trip() {
-        let start = Instant::now();
+        let start = simulation::start();
         let mut packets = arrived([10, 13], start);
         assert!(packets.due(start + ms(4), ROUND_TRIP).is_empty());
         assert_eq!(packets.next_at(), Some(start + REORDERING));
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn over_a_short_path_once_a_round_trip_is_enough() {
-        let start = Instant::now();
+        let start = simulation::start();
         let mut packets = arrived([10, 12], start);
         let asked = (0..100).filter(|at| !packets.due(start + ms(*at), ms(20)).is_empty());
         let asked: Vec<u64> = asked.collect();
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn what_is_protected_is_asked_for_when_it_was_not_given_back() {
-        let start = Instant::now();
+        let start = simulation::start();
         let mut packets = arrived([10, 12], start);
         packets.on_protected(start);
         let long = ms(200);
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_packet_that_was_announced_and_did_not_come_is_asked_for() {
-        let start = Instant::now();
+        let start = simulation::start();
         let mut packets = arrived([10], start);
         packets.on_announced(12, start);
         assert_eq!(packets.due(start + ms(5), ROUND_TRIP), [11, 12]);
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_late_or_retransmitted_packet_closes_its_gap() {
-        let start = Instant::now();
+        let start = simulation::start();
         let mut packets = arrived([10, 13, 12, 11, 11], start);
         assert_eq!(packets.next_at(), None);
         assert!(packets.due(start + ms(100), ROUND_TRIP).is_empty());
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_packet_that_does_not_come_is_given_up() {
-        let start = Instant::now();
+        let start = simulation::start();
         let mut packets = arrived([10, 12], start);
         let asked: usize = (0..5000)
             .map(|at| packets.due(start + ms(at), ROUND_TRIP).len())
@@ -263,14 +263,14 @@ mod tests {
 
     #[test]
     fn a_gap_across_the_wrap_is_found() {
-        let start = Instant::now();
+        let start = simulation::start();
         let mut packets = arrived([65_534, 1], start);
         assert_eq!(packets.due(start + REORDERING, ROUND_TRIP), [65_535, 0]);
     }
 
     #[test]
     fn after_a_long_silence_nothing_is_asked_for() {
-        let start = Instant::now();
+        let start = simulation::start();
         let mut packets = arrived([10, 12, 12 + LARGEST_GAP as u16 + 1], start);
         assert!(packets.due(start + REORDERING, ROUND_TRIP).is_empty());
     }
@@ -280,7 +280,7 @@ mod tests {
         fn any_arrivals_leave_a_bounded_list_of_packets_that_did_not_arrive(
             numbers in prop::collection::vec(prop_oneof![any::<u16>(), 0..300_u16], 1..300),
         ) {
-            let start = Instant::now();
+            let start = simulation::start();
             let mut packets = arrived(numbers.iter().copied(), start);
             prop_assert!(packets.missing.len() as u64 <= LARGEST_GAP);
             let due = packets.due(start + REORDERING, ROUND_TRIP);
@@ -289,7 +289,7 @@ mod tests {
 
         #[test]
         fn exactly_what_was_lost_is_asked_for(first: u16, lost in prop::collection::vec(any::<bool>(), 1..200)) {
-            let start = Instant::now();
+            let start = simulation::start();
             let number = |index: usize| first.wrapping_add(index as u16 + 1);
             let survivors = lost.iter().enumerate().filter(|(_, lost)| !**lost).map(|(index, _)| number(index));
             let end = number(lost.len());

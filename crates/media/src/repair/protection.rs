@@ -155,7 +155,7 @@ mod tests {
 
     /// Protection on a path that has been like that for a while.
     fn settled(loss_ratio: f64, round_trip: Duration) -> (Protection, Instant) {
-        let start = Instant::now();
+        let start = simulation::start();
         let mut protection = Protection::new();
         protection.set_has_decoder(true);
         for second in 0..20 {
@@ -239,7 +239,7 @@ mod tests {
             updates in prop::collection::vec((any::<f64>(), 0..5000_u64, 0..5000_u64), 1..50),
             packets in 1..200_u32,
         ) {
-            let mut now = Instant::now();
+            let mut now = simulation::start();
             let mut protection = Protection::new();
             protection.set_has_decoder(true);
             for (loss, round_trip, pause) in updates {

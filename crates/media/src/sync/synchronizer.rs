@@ -143,7 +143,7 @@ mod tests {
     /// Plays a call in which sound takes `sound_ms` (plus what the synchronizer asks for) and pictures take `picture_ms`
     /// until they are decoded. Gives the error of the last picture in milliseconds, and the synchronizer.
     fn simulate(sound_ms: u64, picture_ms: u64, jitter_ms: u64) -> (i64, Synchronizer) {
-        let start = Instant::now();
+        let start = simulation::start();
         let epoch = Duration::from_mins(65_000_000);
         let mut synchronizer = Synchronizer::new();
         let mut error = 0;
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn the_delay_of_sound_goes_back_when_pictures_are_in_time_again() {
         let (_, mut synchronizer) = simulate(60, 180, 0);
-        let start = Instant::now() + Duration::from_mins(1);
+        let start = simulation::start() + Duration::from_mins(1);
         for step in 0..1500 {
             let captured = Duration::from_mins(65_000_002) + ms(step * 20);
             let now = start + ms(step * 20);
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn without_sound_pictures_do_not_wait() {
-        let now = Instant::now();
+        let now = simulation::start();
         let mut synchronizer = Synchronizer::new();
         assert_eq!(synchronizer.picture_decoded(ms(5000), now), None);
         synchronizer.sound_audible(ms(5000), now + ms(100));
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_new_clock_at_the_other_side_is_followed_at_once() {
-        let now = Instant::now();
+        let now = simulation::start();
         let mut synchronizer = Synchronizer::new();
         synchronizer.sound_audible(ms(5000), now);
         synchronizer.sound_audible(ms(900_000), now + ms(20));

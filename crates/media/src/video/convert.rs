@@ -182,7 +182,7 @@ mod tests {
             [10, 100, 20, 200, 30, 101, 40, 201],
             [50, 90, 60, 190, 70, 91, 80, 191],
         ];
-        let frame = yuyv_to_i420(4, 2, yuyv.as_flattened(), Instant::now()).unwrap();
+        let frame = yuyv_to_i420(4, 2, yuyv.as_flattened(), simulation::start()).unwrap();
         assert_eq!(frame.y(), [10, 20, 30, 40, 50, 60, 70, 80]);
         assert_eq!((frame.u(), frame.v()), (&[100, 101][..], &[200, 201][..]));
     }
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn nv12_is_taken_apart() {
         let nv12 = [1, 2, 3, 4, 5, 6, 7, 8, 100, 200, 101, 201];
-        let frame = nv12_to_i420(4, 2, &nv12, Instant::now()).unwrap();
+        let frame = nv12_to_i420(4, 2, &nv12, simulation::start()).unwrap();
         assert_eq!(frame.y(), [1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!((frame.u(), frame.v()), (&[100, 101][..], &[200, 201][..]));
     }
@@ -200,13 +200,13 @@ mod tests {
         let nv12 = [
             1, 2, 3, 4, 5, 6, 7, 8, 9, 100, 200, 101, 201, 102, 202, 103, 203,
         ];
-        let frame = nv12_to_i420(3, 3, &nv12, Instant::now()).unwrap();
+        let frame = nv12_to_i420(3, 3, &nv12, simulation::start()).unwrap();
         assert_eq!((frame.width_px(), frame.height_px()), (2, 2));
         assert_eq!(frame.y(), [1, 2, 4, 5]);
         assert_eq!((frame.u(), frame.v()), (&[100][..], &[200][..]));
 
         let yuyv = [[10, 100, 20, 200, 30, 101, 0, 201]; 3];
-        let frame = yuyv_to_i420(3, 3, yuyv.as_flattened(), Instant::now()).unwrap();
+        let frame = yuyv_to_i420(3, 3, yuyv.as_flattened(), simulation::start()).unwrap();
         assert_eq!(frame.planes(), [10, 20, 10, 20, 100, 200]);
     }
 
@@ -215,7 +215,7 @@ mod tests {
         for (luma, shown) in [(16, 0), (126, 128), (235, 255)] {
             let mut planes = vec![luma; 16];
             planes.extend([128; 8]);
-            let frame = VideoFrame::from_planes(4, 4, planes, Instant::now()).unwrap();
+            let frame = VideoFrame::from_planes(4, 4, planes, simulation::start()).unwrap();
             let mut rgba = vec![9; 3];
             to_rgba(&frame, &mut rgba);
             assert_eq!(rgba.len(), 64);
@@ -235,7 +235,7 @@ mod tests {
     fn red_is_red() {
         // BT.601, limited range: pure red is (81, 90, 240).
         let planes = [vec![81; 16], vec![90; 4], vec![240; 4]].concat();
-        let frame = VideoFrame::from_planes(4, 4, planes, Instant::now()).unwrap();
+        let frame = VideoFrame::from_planes(4, 4, planes, simulation::start()).unwrap();
         let mut rgba = Vec::new();
         to_rgba(&frame, &mut rgba);
         assert!(
@@ -254,9 +254,9 @@ mod tests {
             let fits = possible && missing == 0;
 
             let yuyv = vec![0; (wide * 2 * even_height).saturating_sub(missing)];
-            prop_assert_eq!(yuyv_to_i420(width, height, &yuyv, Instant::now()).is_ok(), fits);
+            prop_assert_eq!(yuyv_to_i420(width, height, &yuyv, simulation::start()).is_ok(), fits);
             let nv12 = vec![0; (width as usize * height as usize + wide * even_height / 2).saturating_sub(missing)];
-            let frame = nv12_to_i420(width, height, &nv12, Instant::now());
+            let frame = nv12_to_i420(width, height, &nv12, simulation::start());
             prop_assert_eq!(frame.is_ok(), fits);
             if let Ok(frame) = frame {
                 prop_assert_eq!(frame.y().len(), even_width * even_height);

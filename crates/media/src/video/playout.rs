@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn without_sound_a_picture_is_shown_at_once() {
-        let now = Instant::now();
+        let now = simulation::start();
         let mut playout = Playout::new();
         playout.insert("picture", None, now);
         assert_eq!(playout.poll_timeout(), Some(now));
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn with_sound_it_waits_for_its_moment() {
-        let now = Instant::now();
+        let now = simulation::start();
         let mut playout = Playout::new();
         playout.insert("picture", Some(now + ms(80)), now);
         assert_eq!(playout.poll_output(now + ms(79)), None);
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn it_never_waits_longer_than_the_limit() {
-        let now = Instant::now();
+        let now = simulation::start();
         let mut playout = Playout::new();
         playout.insert("picture", Some(now + ms(60_000)), now);
         assert_eq!(playout.poll_timeout(), Some(now + Playout::<()>::MAX_WAIT));
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_newest_of_all_that_are_due_wins() {
-        let now = Instant::now();
+        let now = simulation::start();
         let mut playout = Playout::new();
         for (number, due) in [(1, 10), (2, 40), (3, 20), (4, 90)] {
             playout.insert(number, Some(now + ms(due)), now);
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_full_playout_drops_its_oldest_picture() {
-        let now = Instant::now();
+        let now = simulation::start();
         let mut playout = Playout::new();
         for number in 0..100 {
             playout.insert(number, Some(now + ms(200)), now);

@@ -74,7 +74,6 @@ impl std::fmt::Debug for Scaler {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
 
     use super::*;
 
@@ -95,7 +94,7 @@ mod tests {
             .chain((0..count).map(chroma))
             .chain((0..count).map(chroma))
             .collect();
-        VideoFrame::from_planes(width_px, height_px, planes, Instant::now()).unwrap()
+        VideoFrame::from_planes(width_px, height_px, planes, simulation::start()).unwrap()
     }
 
     #[test]

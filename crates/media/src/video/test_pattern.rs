@@ -189,8 +189,8 @@ mod tests {
     #[test]
     fn the_picture_moves() {
         let pattern = TestPattern::new(640, 480);
-        let first = pattern.draw(0, 0, Instant::now());
-        let second = pattern.draw(1, 0, Instant::now());
+        let first = pattern.draw(0, 0, simulation::start());
+        let second = pattern.draw(1, 0, simulation::start());
         let above_the_mark = 640 * 400;
         let changed = first.y()[..above_the_mark]
             .iter()
@@ -214,7 +214,7 @@ mod tests {
         fn any_frame_of_any_size_can_be_drawn_and_read(
             width in 160_u32..900, height in 160_u32..700, frame_number: u32, capture_time_us in 0_u64..1 << 56,
         ) {
-            let frame = TestPattern::new(width, height).draw(frame_number, capture_time_us, Instant::now());
+            let frame = TestPattern::new(width, height).draw(frame_number, capture_time_us, simulation::start());
             prop_assert_eq!(read_mark(&frame), Some(Mark { frame_number, capture_time_us }));
         }
     }

@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn bursts_are_told_from_many_single_losses() {
-        let start = Instant::now();
+        let start = simulation::start();
         let mut watch = BurstWatch::default();
         play(&mut watch, start, 0..500, |frame| frame % 25 < 3);
         assert!(watch.are_bursts());
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn one_hiccup_is_no_pattern_and_a_pattern_is_forgotten() {
-        let start = Instant::now();
+        let start = simulation::start();
         let mut watch = BurstWatch::default();
         play(&mut watch, start, 0..100, |frame| (50..53).contains(&frame));
         assert!(!watch.are_bursts());

@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn a_steady_stream_has_no_spread() {
         let mut estimator = DelayEstimator::new();
-        push_all(&mut estimator, Instant::now(), 0, [30; 200]);
+        push_all(&mut estimator, simulation::start(), 0, [30; 200]);
         assert_eq!(estimator.spread(), Duration::ZERO);
     }
 
@@ -106,14 +106,14 @@ mod tests {
             number if number % 10 == 0 => 80,
             _ => 10,
         });
-        push_all(&mut estimator, Instant::now(), 0, delays);
+        push_all(&mut estimator, simulation::start(), 0, delays);
         assert_eq!(estimator.spread(), ms(70));
     }
 
     #[test]
     fn a_burst_is_forgotten_after_the_window() {
         let mut estimator = DelayEstimator::new();
-        let start = Instant::now();
+        let start = simulation::start();
         push_all(&mut estimator, start, 0, [100, 0].repeat(50));
         assert_eq!(estimator.spread(), ms(100));
         push_all(&mut estimator, start, 100, [0; 102]);

@@ -1,4 +1,4 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ fn transfer(
     every: usize,
     is_lost: impl Fn(usize) -> bool,
 ) -> Vec<SourcePacket> {
-    let now = Instant::now();
+    let now = simulation::start();
     let mut encoder = RlcEncoder::new();
     let mut decoder = RlcDecoder::new();
     let mut recovered = Vec::new();
@@ -75,7 +75,7 @@ fn as_many_repair_packets_as_losses_are_enough_whichever_are_lost() {
 
 #[test]
 fn a_retransmission_completes_what_repair_packets_alone_do_not() {
-    let now = Instant::now();
+    let now = simulation::start();
     let mut encoder = RlcEncoder::new();
     let mut decoder = RlcDecoder::new();
     for number in 0..6 {
@@ -93,7 +93,7 @@ fn a_retransmission_completes_what_repair_packets_alone_do_not() {
 
 #[test]
 fn the_window_reaches_no_further_back_than_is_asked_for() {
-    let start = Instant::now();
+    let start = simulation::start();
     let mut encoder = RlcEncoder::new();
     encoder.push(packet(1, 50), start);
     encoder.push(packet(2, 50), start + Duration::from_millis(90));
@@ -110,7 +110,7 @@ fn the_window_reaches_no_further_back_than_is_asked_for() {
 
 #[test]
 fn who_sends_nothing_but_repair_packets_makes_no_work() {
-    let now = Instant::now();
+    let now = simulation::start();
     let mut encoder = RlcEncoder::new();
     let mut decoder = RlcDecoder::new();
     for number in 0..20 {

@@ -169,7 +169,7 @@ mod tests {
             u,
             v: u,
         };
-        from_jpeg_planes(&planes, Instant::now())
+        from_jpeg_planes(&planes, simulation::start())
     }
 
     #[test]

@@ -44,7 +44,7 @@ fn now_and_then(count: usize, every: usize, usual: u64, late: u64) -> impl Itera
 
 #[test]
 fn on_a_quiet_network_every_frame_is_decoded_at_once() {
-    let start = Instant::now();
+    let start = simulation::start();
     let mut delay = PlayoutDelay::new();
     // Keyframes take longer, the rest a few milliseconds more or less.
     let transit = (0..900).map(|n| if n % 100 == 0 { 90 } else { 20 + n * 7 % 13 });
@@ -55,7 +55,7 @@ fn on_a_quiet_network_every_frame_is_decoded_at_once() {
 
 #[test]
 fn one_hiccup_is_not_paid_for_with_latency() {
-    let start = Instant::now();
+    let start = simulation::start();
     let mut delay = PlayoutDelay::new();
     play(&mut delay, start, 0, std::iter::repeat_n(20, 300));
     play(&mut delay, start, 300, [400]);
@@ -73,7 +73,7 @@ fn one_hiccup_is_not_paid_for_with_latency() {
 
 #[test]
 fn where_retransmissions_take_long_it_rises_as_far_as_they_take_and_no_further() {
-    let start = Instant::now();
+    let start = simulation::start();
     let mut delay = PlayoutDelay::new();
     let played = play(&mut delay, start, 0, now_and_then(1200, 15, 150, 460));
     assert!(
@@ -91,7 +91,7 @@ fn where_retransmissions_take_long_it_rises_as_far_as_they_take_and_no_further()
 
 #[test]
 fn no_pause_is_seen_while_the_delay_moves() {
-    let start = Instant::now();
+    let start = simulation::start();
     let mut delay = PlayoutDelay::new();
     let transit = now_and_then(900, 15, 150, 460).chain(std::iter::repeat_n(150, 1500));
     let played = play(&mut delay, start, 0, transit);
@@ -106,7 +106,7 @@ fn no_pause_is_seen_while_the_delay_moves() {
 
 #[test]
 fn what_a_short_path_repairs_in_time_is_left_alone() {
-    let start = Instant::now();
+    let start = simulation::start();
     let mut delay = PlayoutDelay::new();
     let played = play(&mut delay, start, 0, now_and_then(600, 4, 30, 80));
     assert_eq!(delay.delay(), Duration::ZERO);
@@ -115,7 +115,7 @@ fn what_a_short_path_repairs_in_time_is_left_alone() {
 
 #[test]
 fn a_longer_way_is_no_lateness() {
-    let start = Instant::now();
+    let start = simulation::start();
     let mut delay = PlayoutDelay::new();
     play(&mut delay, start, 0, std::iter::repeat_n(20, 300));
     let played = play(&mut delay, start, 300, std::iter::repeat_n(220, 900));
@@ -126,7 +126,7 @@ fn a_longer_way_is_no_lateness() {
 
 #[test]
 fn another_clock_of_the_sender_delays_nothing() {
-    let start = Instant::now();
+    let start = simulation::start();
     let mut delay = PlayoutDelay::new();
     play(&mut delay, start, 0, now_and_then(600, 15, 150, 460));
     let later = start + ms(600 * INTERVAL_MS + 1000);
@@ -146,7 +146,7 @@ proptest! {
             1..800,
         ),
     ) {
-        let start = Instant::now();
+        let start = simulation::start();
         let mut now = start;
         let mut delay = PlayoutDelay::new();
         for (media_time, pause_ms) in frames {
@@ -160,7 +160,7 @@ proptest! {
 
     #[test]
     fn no_frame_waits_longer_than_the_delay_says(late in prop::collection::vec(20..700_u64, 1..400)) {
-        let start = Instant::now();
+        let start = simulation::start();
         let mut delay = PlayoutDelay::new();
         let mut ready = Duration::ZERO;
         for (number, transit) in (0..).zip(late) {

@@ -123,7 +123,6 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
 
     use super::*;
     use crate::video::TestPattern;
@@ -135,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_single_wrong_cell_makes_the_mark_unreadable() {
-        let frame = TestPattern::new(640, 480).draw(7, 1_000_000, Instant::now());
+        let frame = TestPattern::new(640, 480).draw(7, 1_000_000, simulation::start());
         assert!(read_mark(&frame).is_some());
         let mut planes = frame.into_planes();
         let (columns, rows) = cell(31, 640, 480);
@@ -144,7 +143,7 @@ mod tests {
                 *sample = BLACK + WHITE - *sample;
             }
         }
-        let broken = VideoFrame::from_planes(640, 480, planes, Instant::now()).unwrap();
+        let broken = VideoFrame::from_planes(640, 480, planes, simulation::start()).unwrap();
         assert_eq!(read_mark(&broken), None);
     }
 
@@ -152,14 +151,15 @@ mod tests {
     fn other_pictures_have_no_mark() {
         for (width, height) in [(2, 2), (80, 4), (640, 480)] {
             let planes = vec![90; VideoFrame::len_bytes(width, height)];
-            let frame = VideoFrame::from_planes(width, height, planes, Instant::now()).unwrap();
+            let frame =
+                VideoFrame::from_planes(width, height, planes, simulation::start()).unwrap();
             assert_eq!(read_mark(&frame), None);
         }
     }
 
     #[test]
     fn a_picture_of_half_the_size_still_says_what_it_is() {
-        let frame = TestPattern::new(1280, 720).draw(99, 123_456_789, Instant::now());
+        let frame = TestPattern::new(1280, 720).draw(99, 123_456_789, simulation::start());
         let every_second = |plane: &[u8], width: usize| -> Vec<u8> {
             plane
                 .chunks_exact(width)
@@ -173,7 +173,7 @@ mod tests {
             every_second(frame.v(), 640),
         ]
         .concat();
-        let small = VideoFrame::from_planes(640, 360, planes, Instant::now()).unwrap();
+        let small = VideoFrame::from_planes(640, 360, planes, simulation::start()).unwrap();
         assert_eq!(
             read_mark(&small),
             Some(Mark {
