@@ -8,47 +8,17 @@ use codecs::{
     Av1Decoder, Av1Encoder, CodecError, VideoDecoder as _, VideoEncoder as _, VideoSettings,
     max_effort,
 };
-use media::video::{EncodedFrame, Mark, TestPattern, VideoCodec, VideoFrame, av1, read_mark};
+use media::video::{Mark, TestPattern, VideoCodec, VideoFrame, av1, read_mark};
 
-const TICKS_PER_FRAME: u32 = 3000;
+mod support;
+
+use support::{TICKS_PER_FRAME, capture_time, draw, encode, psnr};
 
 fn encoder(target_bitrate: u32) -> Av1Encoder {
     Av1Encoder::new(VideoSettings {
         target_bitrate,
         ..VideoSettings::default()
     })
-}
-
-fn draw(pattern: &TestPattern, number: u32) -> VideoFrame {
-    pattern.draw(number, capture_time(number), Instant::now())
-}
-
-fn capture_time(number: u32) -> u64 {
-    u64::from(number) * 33_333 + 1_700_000_000_000_000
-}
-
-fn encode(
-    encoder: &mut Av1Encoder,
-    pattern: &TestPattern,
-    number: u32,
-    force_keyframe: bool,
-) -> EncodedFrame {
-    let timestamp = number * TICKS_PER_FRAME;
-    encoder
-        .encode(&draw(pattern, number), timestamp, force_keyframe)
-        .unwrap()
-        .expect("no frame is skipped")
-}
-
-/// Peak signal-to-noise ratio of luma, in decibels.
-fn psnr(one: &VideoFrame, other: &VideoFrame) -> f64 {
-    let squares: f64 = one
-        .y()
-        .iter()
-        .zip(other.y())
-        .map(|(one, other)| f64::from(one.abs_diff(*other)).powi(2))
-        .sum();
-    10.0 * (255.0 * 255.0 * one.y().len() as f64 / squares.max(1.0)).log10()
 }
 
 #[test]

@@ -6,50 +6,17 @@ use std::time::Instant;
 use codecs::{
     CodecError, H264Decoder, H264Encoder, VideoDecoder as _, VideoEncoder as _, VideoSettings,
 };
-use media::video::{EncodedFrame, Mark, TestPattern, VideoFrame, h264, read_mark};
+use media::video::{Mark, TestPattern, VideoFrame, h264, read_mark};
 
-const TICKS_PER_FRAME: u32 = 3000;
+mod support;
+
+use support::{TICKS_PER_FRAME, draw, encode, psnr};
 
 fn settings(target_bitrate: u32) -> VideoSettings {
     VideoSettings {
         target_bitrate,
         ..VideoSettings::default()
     }
-}
-
-fn draw(pattern: &TestPattern, number: u32) -> VideoFrame {
-    pattern.draw(
-        number,
-        u64::from(number) * 33_333 + 1_700_000_000_000_000,
-        Instant::now(),
-    )
-}
-
-fn encode(
-    encoder: &mut H264Encoder,
-    pattern: &TestPattern,
-    number: u32,
-    force_keyframe: bool,
-) -> EncodedFrame {
-    encoder
-        .encode(
-            &draw(pattern, number),
-            number * TICKS_PER_FRAME,
-            force_keyframe,
-        )
-        .unwrap()
-        .expect("no frame is skipped")
-}
-
-/// Peak signal-to-noise ratio of luma, in decibels.
-fn psnr(one: &VideoFrame, other: &VideoFrame) -> f64 {
-    let squares: f64 = one
-        .y()
-        .iter()
-        .zip(other.y())
-        .map(|(one, other)| f64::from(one.abs_diff(*other)).powi(2))
-        .sum();
-    10.0 * (255.0 * 255.0 * one.y().len() as f64 / squares.max(1.0)).log10()
 }
 
 #[test]

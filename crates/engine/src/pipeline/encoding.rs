@@ -248,9 +248,9 @@ const fn config(
     (width_px, height_px): (u32, u32),
     capture_rate_hz: u32,
 ) -> LadderConfig {
-    let (bits_per_pixel, start_effort) = match codec {
-        VideoCodec::H264 => (LadderConfig::H264_BITS_PER_PIXEL, 0),
-        VideoCodec::Av1 => (LadderConfig::AV1_BITS_PER_PIXEL, 0),
+    let bits_per_pixel = match codec {
+        VideoCodec::H264 => LadderConfig::H264_BITS_PER_PIXEL,
+        VideoCodec::Av1 => LadderConfig::AV1_BITS_PER_PIXEL,
     };
     LadderConfig {
         capture_width_px: width_px,
@@ -262,7 +262,7 @@ const fn config(
         } else {
             0
         },
-        start_effort,
+        start_effort: 0,
     }
 }
 

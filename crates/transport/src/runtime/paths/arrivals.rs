@@ -77,14 +77,8 @@ impl Paths {
 
     /// A connectivity check of the partner, or an answer to one of ours (RFC 8445 section 7).
     fn on_check(&self, arrival: Arrival<'_>) -> Fate {
-        let Arrival {
-            inbox,
-            local,
-            from,
-            datagram,
-            bytes,
-            now,
-        } = arrival;
+        let (inbox, from, bytes, now) = (arrival.inbox, arrival.from, arrival.bytes, arrival.now);
+        let (local, is_wrapped) = (arrival.local, arrival.datagram.is_wrapped);
         let mut state = self.lock();
         let is_request = payload(bytes).starts_with(&stun::BINDING_REQUEST.to_be_bytes());
         if is_request {
@@ -98,15 +92,14 @@ impl Paths {
             state.early_checks.push_back(early);
             return Fate::Hold;
         }
-        if is_request && !datagram.is_wrapped {
+        if is_request && !is_wrapped {
             state.nomination.on_request((local, from), bytes);
         }
         let Some(round_trip) = state.checks.on_received(payload(bytes), now) else {
             return Fate::Pass;
         };
         self.round_trip.set(round_trip);
-        let is_relayed =
-            datagram.is_wrapped || state.remote_kinds.get(&from) == Some(&CandidateKind::Relay);
+        let is_relayed = is_wrapped || state.remote_kinds.get(&from) == Some(&CandidateKind::Relay);
         if is_relayed {
             state.gate.on_round_trip(round_trip);
             let may_pass = !self.is_connecting.load(Ordering::Relaxed)
@@ -134,13 +127,7 @@ impl Paths {
 
     /// A message of the DTLS handshake: it may be too early for the stack, and the first one is asked for a cookie.
     fn on_handshake(&self, arrival: Arrival<'_>) -> Fate {
-        let Arrival {
-            inbox,
-            from,
-            bytes,
-            now,
-            ..
-        } = arrival;
+        let (inbox, from, bytes, now) = (arrival.inbox, arrival.from, arrival.bytes, arrival.now);
         if !self.is_connecting.load(Ordering::Relaxed) {
             return Fate::Pass;
         }
