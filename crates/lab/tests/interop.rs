@@ -62,7 +62,7 @@ fn expect_conversation(talk: &Talk, codec: &str) {
         end.guest.available_bps
     );
     assert!(end.headless.feedback_received > begin.headless.feedback_received + 10);
-    assert!(!end.guest.is_hidden_by_mdns);
+    assert!(end.guest.told_names < end.guest.told_addresses);
     assert!(end.guest.trouble.is_empty(), "{:?}", end.guest.trouble);
     // What headless prefers, both ways: the browser sends what our answer names first, too.
     let [theirs, ours] = if codec == "h264" {
@@ -124,14 +124,13 @@ fn expect_repair(talks: &[Talk; 3]) {
     assert!(stream.retransmitted_sent > 0 && guest.retransmitted_received > 0);
     assert!(stream.nacks_sent > 0 && guest.nacks_received > 0);
     assert!(guest.retransmitted_sent > 0 && stream.retransmitted_received > 0);
-    // Of ten seconds. How short standstills are is for `cargo xtask interop` to say: here the machine may be busy.
-    assert!(guest.frozen_s < 5.0, "{}", guest.frozen_s);
+    assert!(guest.frozen_s < 2.0, "{}", guest.frozen_s);
     // What the storm swallowed with its retransmissions cannot be had again.
     let requests = |ends: &Ends| ends.headless.video_stream.keyframe_requests_sent;
     assert!(requests(&many.end) > requests(&many.begin));
     // Nothing of it lasts.
     expect_media(&calm.begin, &calm.end);
-    assert!(calm.end.guest.frozen_s - calm.begin.guest.frozen_s < 2.0);
+    assert!(calm.end.guest.frozen_s - calm.begin.guest.frozen_s < 1.0);
 }
 
 #[test]
@@ -141,7 +140,8 @@ fn a_browser_without_permission_for_devices_tells_no_address_and_is_reached() {
         let talk = hide(&lab.network, &lab.servers, role).unwrap();
         println!("{talk:?}");
         let (begin, end) = (&talk.begin.guest, &talk.end.guest);
-        assert!(end.is_hidden_by_mdns);
+        assert_eq!(end.told_names, end.told_addresses, "none as it is");
+        assert!(role == GuestRole::Answerer || end.told_names > 0);
         // Peer-reflexive, where the path was found before the browser had a name for the address.
         let kind = end.local_kind.as_deref();
         assert!(matches!(kind, Some("host" | "prflx")), "{kind:?}");

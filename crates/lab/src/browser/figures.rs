@@ -74,6 +74,8 @@ pub struct GuestFigures {
     pub round_trip_ms: f64,
     /// What the browser's congestion control believes that it may send. Without feedback it stays where it begins.
     pub available_bps: f64,
-    /// Whether the machine's own addresses are told as mDNS names only.
-    pub is_hidden_by_mdns: bool,
+    /// How many addresses of the machine were told, as names or as they are.
+    pub told_addresses: u32,
+    /// How many of them as mDNS names.
+    pub told_names: u32,
 }

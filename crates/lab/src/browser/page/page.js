@@ -100,7 +100,8 @@ async function figures() {
     user_fragment: named(pair.localCandidateId).usernameFragment ?? null,
     round_trip_ms: 1000 * (pair.currentRoundTripTime ?? 0),
     available_bps: pair.availableOutgoingBitrate ?? 0,
-    is_hidden_by_mdns: told.every((address) => address.endsWith(".local")),
+    told_addresses: told.length,
+    told_names: told.filter((address) => address.endsWith(".local")).length,
   };
 }
 
