@@ -425,6 +425,7 @@ mod tests {
         const FIRST_REPAIR: u8 = 46;
         const SECOND: u8 = 103;
         let start = Instant::now();
+        let reach = Duration::from_millis(100);
         let mut generator = bound();
         generator
             .types
@@ -438,13 +439,19 @@ mod tests {
             if ![3, 5].contains(&number) {
                 handle(&mut generator, packet, start);
             }
+            // From the first repair packet on the receiver keeps what comes, and the next one is not to reach back before it.
+            if number == 0 {
+                let repair = encoder.repair(reach, start).unwrap();
+                handle(&mut generator, rtp(REPAIR, 0, vec![PRIMARY], repair), start);
+                encoder.clear();
+            }
         }
-        let repair = encoder.repair(Duration::from_millis(100), start).unwrap();
-        let repair = rtp(REPAIR, 0, vec![PRIMARY], repair);
+        let repair = encoder.repair(reach, start).unwrap();
+        let repair = rtp(REPAIR, 1, vec![PRIMARY], repair);
         recovered.extend(handle(&mut generator, repair, start));
         assert_eq!(recovered, [], "two are missing, and there is one equation");
         let again = [&3_u16.to_be_bytes()[..], &[3; 50]].concat();
-        let mut again = rtp(REPAIR, 1, vec![], again.into());
+        let mut again = rtp(REPAIR, 2, vec![], again.into());
         again.header.payload_type = FIRST_REPAIR;
         recovered.extend(handle(&mut generator, again, start));
         let given_back = recovered.last().expect("with the other one it is solved");
