@@ -280,6 +280,44 @@ fn an_application_that_sends_little_keeps_its_chance_and_pads_little() {
     }
 }
 
+/// A link of 700 kbit/s that was sent twice that: the queue grows, and what got through is known from a few moments only.
+#[test]
+fn while_a_queue_is_to_become_empty_no_more_is_let_out_than_the_target() {
+    let start = simulation::start();
+    let at = |ms| start + Duration::from_millis(ms);
+    let mut estimator = Estimator::new(
+        EstimatorConfig {
+            start_bps: 1_400_000,
+            ..EstimatorConfig::default()
+        },
+        start,
+    );
+    let mut reports = Vec::new();
+    for number in 0..400_u64 {
+        let sent_at = at(5 * number);
+        estimator.on_sent(sent_at, 875);
+        // The first second is on an empty link, the rest takes twice as long as it takes to send it.
+        let late = Duration::from_millis(20 + 5 * number.saturating_sub(200));
+        reports.push(PacketReport {
+            sent_at,
+            size_bytes: 875,
+            fate: Fate::Arrived(sent_at.duration_since(start) + late),
+            probe: None,
+        });
+        if number % 20 == 19 {
+            estimator.on_feedback(sent_at + late, &reports);
+            reports.clear();
+        }
+    }
+    let target_bps = estimator.target_bps();
+    assert!(estimator.snapshot().is_congested && target_bps < 1_000_000);
+    let pacing_bps = estimator.pacing_bps();
+    assert!(
+        pacing_bps * 100 <= target_bps * 116,
+        "{pacing_bps} for {target_bps}"
+    );
+}
+
 /// Milliseconds after now at which a packet was sent, its size, its fate (none: unknown; none within: lost) and its probe.
 type AnyReport = (i64, usize, Option<Option<Duration>>, Option<u32>);
 

@@ -193,7 +193,7 @@ impl Outgoing {
         self.protecting.update(
             // Without reports nobody knows of losses.
             budget.is_decoding_repair() && path.is_some(),
-            path.map_or(0.0, |path| path.loss_ratio),
+            path.unwrap_or_default(),
             self.parts.round_trip.get().unwrap_or_default(),
             now,
         );

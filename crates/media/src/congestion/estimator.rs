@@ -211,9 +211,13 @@ impl Estimator {
     }
 
     /// How fast the pacer is to let out what may be sent, in bits per second. Somewhat faster than the target, or a large picture would delay
-    /// all that follow; but hardly faster than the capacity, or it would queue in the network instead.
+    /// all that follow; but hardly faster than the capacity, or it would queue in the network instead. While a queue is to become empty
+    /// what is known of the capacity is not relied on: it was measured in a hurry.
     pub fn pacing_bps(&self) -> u64 {
         let target_bps = self.control.target_bps();
+        if self.control.is_draining() {
+            return (Self::SLOW_PACING * target_bps) as u64;
+        }
         let by_loss = self.loss.signal().capacity_bps.unwrap_or(f64::INFINITY);
         let by_delay = self.control.capacity_bps().unwrap_or(f64::INFINITY);
         let capacity_bps = by_delay.min(by_loss);
@@ -328,6 +332,7 @@ impl Estimator {
             is_application_limited: self.is_application_limited,
             reaction: self.smallest_round_trip().unwrap_or_default() + Self::INERTIA,
             loss_capacity_bps: loss.capacity_bps,
+            excess_loss: (loss.loss_ratio - loss.chance_ratio).max(0.0),
         };
         match self.control.on_feedback(&seen) {
             Verdict::Nothing => {}

@@ -46,6 +46,8 @@ const DOUBTFUL_RISE: f64 = 1.25;
 const LOSS_SHARE: f64 = 0.96;
 /// After so many falls that did not shorten the queue, it is not ours and not a queue, but a longer way.
 const VAIN_FALLS: u32 = 3;
+/// A longer way takes no packets: where this share more is lost than by chance, a full queue does, however little it changes.
+const FULL_QUEUE_LOSS: f64 = 0.05;
 /// A queue that changes by less than this share, or by less than so many milliseconds, has not changed.
 const UNCHANGED_SHARE: f64 = 0.12;
 const UNCHANGED_MS: f64 = 5.0;
@@ -68,6 +70,8 @@ pub(super) struct Observation {
     pub(super) reaction: Duration,
     /// The limit that losses speak of.
     pub(super) loss_capacity_bps: Option<f64>,
+    /// The share lost lately beyond what is lost at any rate.
+    pub(super) excess_loss: f64,
 }
 
 /// What follows for others.
@@ -223,7 +227,8 @@ impl RateControl {
         let queue_ms = seen.delay.queue_ms;
         let vain_falls = self.episode.map_or(0, |episode| {
             let change_ms = (queue_ms - episode.queue_ms).abs();
-            if change_ms < UNCHANGED_MS.max(UNCHANGED_SHARE * queue_ms) {
+            let is_unchanged = change_ms < UNCHANGED_MS.max(UNCHANGED_SHARE * queue_ms);
+            if is_unchanged && seen.excess_loss < FULL_QUEUE_LOSS {
                 episode.vain_falls + 1
             } else {
                 0
@@ -303,5 +308,47 @@ impl RateControl {
         if target_bps >= 0.0 {
             self.target_bps = target_bps.clamp(self.floor_bps, self.ceiling_bps);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of a queue that stays as it is, whatever the rate.
+    fn standing(excess_loss: f64) -> (RateControl, Vec<Verdict>) {
+        let start = simulation::start();
+        let mut control = RateControl::new(50e3, 4e6, 2e6);
+        let verdicts = (0..40).map(|tenth| {
+            control.on_feedback(&Observation {
+                now: start + Duration::from_millis(100) * tenth,
+                delay: DelaySignal {
+                    queue_ms: 297.0,
+                    is_congested: true,
+                    ..DelaySignal::default()
+                },
+                delivered_bps: Some(700e3),
+                delivered_lately_bps: Some(700e3),
+                is_application_limited: false,
+                reaction: Duration::from_millis(220),
+                loss_capacity_bps: None,
+                excess_loss,
+            })
+        });
+        let verdicts = verdicts.collect();
+        (control, verdicts)
+    }
+
+    #[test]
+    fn a_delay_that_nothing_changes_is_a_longer_way() {
+        let (_, verdicts) = standing(0.0);
+        assert!(verdicts.contains(&Verdict::LongerWay), "{verdicts:?}");
+    }
+
+    #[test]
+    fn a_full_queue_is_no_longer_way_however_long_it_stays_full() {
+        let (control, verdicts) = standing(0.2);
+        assert!(!verdicts.contains(&Verdict::LongerWay), "{verdicts:?}");
+        assert!(control.target_bps() < 700e3, "{}", control.target_bps());
     }
 }

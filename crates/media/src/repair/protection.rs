@@ -60,10 +60,20 @@ impl Protection {
         self.has_decoder = has_decoder;
     }
 
-    /// What is known of the path `now`: the share of packets that was lost lately, and the time there and back.
-    pub fn update(&mut self, loss_ratio: f64, round_trip: Duration, now: Instant) {
+    /// What is known of the path `now`: the share of packets that was lost lately, whether its queue `is_congested`, and the time there
+    /// and back.
+    ///
+    /// Losses of a full queue raise nothing: they cease when less is sent, and whatever protects from them is more.
+    pub fn update(
+        &mut self,
+        loss_ratio: f64,
+        is_congested: bool,
+        round_trip: Duration,
+        now: Instant,
+    ) {
+        let most = if is_congested { self.loss_ratio } else { 1.0 };
         let loss_ratio = if loss_ratio.is_finite() {
-            loss_ratio.clamp(0.0, 1.0)
+            loss_ratio.clamp(0.0, most)
         } else {
             0.0
         };
@@ -159,7 +169,12 @@ mod tests {
         let mut protection = Protection::new();
         protection.set_has_decoder(true);
         for second in 0..20 {
-            protection.update(loss_ratio, round_trip, start + Duration::from_secs(second));
+            protection.update(
+                loss_ratio,
+                false,
+                round_trip,
+                start + Duration::from_secs(second),
+            );
         }
         (protection, start + Duration::from_secs(20))
     }
@@ -227,24 +242,49 @@ mod tests {
     #[test]
     fn one_lost_packet_turns_nothing_on() {
         let (mut protection, now) = settled(0.0, ms(300));
-        protection.update(0.0, ms(300), now);
-        protection.update(0.05, ms(300), now + ms(50));
-        protection.update(0.0, ms(300), now + ms(100));
+        protection.update(0.0, false, ms(300), now);
+        protection.update(0.05, false, ms(300), now + ms(50));
+        protection.update(0.0, false, ms(300), now + ms(100));
         assert!(protection.ratio() < f64::EPSILON);
+    }
+
+    #[test]
+    fn losses_of_a_full_queue_raise_nothing_and_the_end_of_losses_is_seen_through_it() {
+        for before in [0.0, 0.05] {
+            let (mut protection, now) = settled(before, ms(100));
+            let ratio = protection.ratio();
+            for tenth in 1..20 {
+                protection.update(0.4, true, ms(100), now + ms(100) * tenth);
+                assert!(
+                    (protection.ratio() - ratio).abs() < 1e-9,
+                    "{before}: {}",
+                    protection.ratio()
+                );
+            }
+            let now = now + Duration::from_secs(2);
+            let after = protection.clone();
+            protection.update(0.4, false, ms(100), now);
+            assert!(protection.ratio() > ratio, "{before}: these are of chance");
+            protection = after;
+            for second in 1..20 {
+                protection.update(0.0, true, ms(100), now + Duration::from_secs(second));
+            }
+            assert!(protection.ratio() < 1e-9, "{before}");
+        }
     }
 
     proptest! {
         #[test]
         fn whatever_the_path_is_it_stays_within_bounds(
-            updates in prop::collection::vec((any::<f64>(), 0..5000_u64, 0..5000_u64), 1..50),
+            updates in prop::collection::vec((any::<f64>(), any::<bool>(), 0..5000_u64, 0..5000_u64), 1..50),
             packets in 1..200_u32,
         ) {
             let mut now = simulation::start();
             let mut protection = Protection::new();
             protection.set_has_decoder(true);
-            for (loss, round_trip, pause) in updates {
+            for (loss, is_congested, round_trip, pause) in updates {
                 now += ms(pause);
-                protection.update(loss, ms(round_trip), now);
+                protection.update(loss, is_congested, ms(round_trip), now);
                 prop_assert!((0.0..=Protection::MAX_RATIO).contains(&protection.ratio()));
                 prop_assert!((0.0..=2.0).contains(&protection.overhead()));
                 let due: u32 = (1..=packets).map(|n| protection.on_packet(n == packets, now)).sum();

@@ -206,8 +206,12 @@ impl Call {
             timestamp,
         };
         if self.means.protection.is_some() || self.means.has_copies {
-            self.protection
-                .update(self.scenario.loss_ratio, self.scenario.round_trip, self.now);
+            self.protection.update(
+                self.scenario.loss_ratio,
+                false,
+                self.scenario.round_trip,
+                self.now,
+            );
             self.protection
                 .set_has_decoder(self.means.protection.is_some());
         }

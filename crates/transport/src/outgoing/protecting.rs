@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use media::congestion::EstimatorSnapshot;
 use media::repair::Protection;
 use media::repair::rlc::{RlcEncoder, SourcePacket};
 use rtc::rtp;
@@ -31,12 +32,13 @@ impl Protecting {
     pub(super) fn update(
         &mut self,
         has_decoder: bool,
-        loss_ratio: f64,
+        path: EstimatorSnapshot,
         round_trip: Duration,
         now: Instant,
     ) {
         self.protection.set_has_decoder(has_decoder);
-        self.protection.update(loss_ratio, round_trip, now);
+        self.protection
+            .update(path.loss_ratio, path.is_congested, round_trip, now);
         if self.protection.ratio() == 0.0 {
             self.encoder.clear();
         }
@@ -112,6 +114,13 @@ mod tests {
 
     use super::*;
 
+    fn losing(loss_ratio: f64) -> EstimatorSnapshot {
+        EstimatorSnapshot {
+            loss_ratio,
+            ..EstimatorSnapshot::default()
+        }
+    }
+
     fn packet(number: u16) -> rtp::Packet {
         rtp::Packet {
             header: rtp::Header {
@@ -133,7 +142,12 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         let mut protecting = Protecting::default();
         for second in 0..10 {
-            protecting.update(true, 0.1, Duration::from_millis(100), at(1000 * second));
+            protecting.update(
+                true,
+                losing(0.1),
+                Duration::from_millis(100),
+                at(1000 * second),
+            );
         }
         let mut decoder = RlcDecoder::new();
         let mut recovered = Vec::new();
@@ -163,7 +177,7 @@ mod tests {
         let mut protecting = Protecting::default();
         for second in 0..10 {
             let at = now + Duration::from_secs(second);
-            protecting.update(false, 0.3, Duration::from_millis(300), at);
+            protecting.update(false, losing(0.3), Duration::from_millis(300), at);
         }
         for number in 0..5000 {
             protecting.on_sent_again(1, number, now);

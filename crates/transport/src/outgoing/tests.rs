@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use media::congestion::ProbeCluster;
+use media::congestion::{EstimatorSnapshot, ProbeCluster};
 use rtc::interceptor::{RTCPFeedback, RTPHeaderExtension};
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::{
     PacketStatusChunk, RecvDelta, RunLengthChunk, StatusChunkTypeTcc, SymbolTypeTcc,
@@ -274,10 +274,14 @@ fn a_probe_is_filled_with_what_was_sent() {
 /// Lets it know of losses on a long path, by `now`.
 fn lose(outgoing: &mut Outgoing, now: Instant) {
     outgoing.parts.round_trip.set(ms(300));
+    let path = EstimatorSnapshot {
+        loss_ratio: 0.1,
+        ..EstimatorSnapshot::default()
+    };
     for second in 0..10 {
         let ago = Duration::from_secs(10 - second);
         let at = now.checked_sub(ago).unwrap();
-        outgoing.protecting.update(true, 0.1, ms(300), at);
+        outgoing.protecting.update(true, path, ms(300), at);
     }
 }
 
