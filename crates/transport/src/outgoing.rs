@@ -210,10 +210,12 @@ impl Outgoing {
     }
 
     fn send(&mut self, release: Release<TaggedPacket>, now: Instant) {
-        let packet = match release.item {
-            Some(packet) => Some(packet),
-            None => self.fill(release.size_bytes, now),
-        };
+        let packet = release.item.or_else(|| {
+            let filler = self.fill(release.size_bytes, now);
+            let size_bytes = filler.as_ref().map(wire_bytes);
+            self.pacer.on_padding(size_bytes, now);
+            filler
+        });
         let Some(mut packet) = packet else {
             return;
         };

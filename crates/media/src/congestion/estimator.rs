@@ -349,10 +349,10 @@ impl Estimator {
             now,
             &ProbeSituation {
                 target_bps: self.control.target_bps(),
-                ceiling_bps: self.config.ceiling_bps as f64,
-                is_calm: self.delay_signal.is_empty
-                    && !self.control.is_draining()
-                    && loss.capacity_bps.is_none(),
+                // What is far above the target bears probing up to it.
+                ceiling_bps: (self.config.ceiling_bps as f64)
+                    .min(loss.capacity_bps.unwrap_or(f64::INFINITY)),
+                is_calm: self.delay_signal.is_empty && !self.control.is_draining(),
                 is_limit_known: self.control.capacity_bps().is_some(),
                 jitter_ms: self.delay_signal.jitter_ms,
             },

@@ -48,7 +48,8 @@ impl Default for PacerConfig {
 /// Something that leaves now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Release<T> {
-    /// What leaves. None: padding of this size is to be made, because a probe has nothing else to send.
+    /// What leaves. None: padding of about this size is to be made, because a probe has nothing else to send; say what became of it
+    /// with [`Pacer::on_padding`].
     pub item: Option<T>,
     /// The size on the wire.
     pub size_bytes: usize,
@@ -219,7 +220,7 @@ impl<T> Pacer<T> {
         let waiting = self.retransmissions.pop().or_else(|| self.pictures.pop());
         match waiting {
             Some(waiting) => Some(self.release(waiting, now)),
-            None => self.release_padding(now),
+            None => self.order_padding(),
         }
     }
 
@@ -229,6 +230,17 @@ impl<T> Pacer<T> {
             return Some(now);
         }
         self.next_at(now)
+    }
+
+    /// The padding that was ordered last leaves, with this size on the wire; or nothing does, because there is nothing to make it of: then
+    /// the probe is given up. The next padding is ordered after that.
+    pub fn on_padding(&mut self, size_bytes: Option<usize>, now: Instant) {
+        match size_bytes {
+            Some(size_bytes) => {
+                self.account(size_bytes.min(Self::MAX_PACKET_BYTES), now);
+            }
+            None => self.probe = None,
+        }
     }
 
     /// How long a picture would wait that came now. The encoder is to leave pictures out rather than let this grow beyond some frames.
@@ -285,13 +297,13 @@ impl<T> Pacer<T> {
         }
     }
 
-    fn release_padding(&mut self, now: Instant) -> Option<Release<T>> {
+    fn order_padding(&self) -> Option<Release<T>> {
         let cluster = self.probe.as_ref()?.cluster;
         // Enough packets for the cluster, and no more bytes than it needs.
         let size_bytes = (cluster.min_bytes / cluster.min_packets.max(1) as usize)
             .clamp(Self::MIN_PADDING_BYTES, Self::MAX_PADDING_BYTES);
         Some(Release {
-            probe: self.account(size_bytes, now),
+            probe: Some(cluster.id),
             item: None,
             size_bytes,
             waited: Duration::ZERO,

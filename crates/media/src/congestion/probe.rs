@@ -51,8 +51,9 @@ const MAX_DURATION: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ProbeSituation {
     pub(super) target_bps: f64,
+    /// There is no use for more, or losses speak against it.
     pub(super) ceiling_bps: f64,
-    /// Nothing waits in the network, and nothing speaks of a limit below the target.
+    /// Nothing waits in the network.
     pub(super) is_calm: bool,
     pub(super) is_limit_known: bool,
     pub(super) jitter_ms: f64,

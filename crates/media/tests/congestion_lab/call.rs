@@ -300,7 +300,10 @@ impl Call<'_> {
             let at = now - self.start;
             match kind {
                 Kind::Sound => assert!(release.waited < Duration::from_millis(1)),
-                Kind::Padding => self.report.padding_bytes += release.size_bytes as u64,
+                Kind::Padding => {
+                    self.pacer.on_padding(Some(release.size_bytes), now);
+                    self.report.padding_bytes += release.size_bytes as u64;
+                }
                 _ => self.report.pacer_waits.push((at, release.waited)),
             }
             self.history.push_back(Departure {

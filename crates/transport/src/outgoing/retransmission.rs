@@ -3,6 +3,7 @@
 //! The responder of `rtc-interceptor` 0.21.1 is not used: it answers each request, also one that crosses with the answer to the
 //! last, and its retransmissions have no transport-wide sequence number, so that nobody knows what they cost.
 
+use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -116,8 +117,8 @@ impl Retransmissions {
         Some(rtp::Packet { header, payload })
     }
 
-    /// One of the newest packets once more, the largest that fits, to fill a probe with something that may be of use. `None` if
-    /// there is none, and on a stream without repair: there it would count as a new arrival.
+    /// One of the newest packets once more, the largest that fits or else the smallest, to fill a probe with something that may be of
+    /// use. `None` if there is none, and on a stream without repair: there it would count as a new arrival.
     pub(super) fn fill(&mut self, size_bytes: usize) -> Option<rtp::Packet> {
         let (repair, newest) = (self.repair?, self.newest?);
         let recent = (0..FILLERS).filter_map(|age| {
@@ -126,8 +127,11 @@ impl Retransmissions {
             (kept.packet.header.sequence_number == number).then_some(kept)
         });
         let kept = recent
-            .filter(|kept| kept.packet.payload.len() <= size_bytes)
-            .max_by_key(|kept| kept.packet.payload.len())?
+            .max_by_key(|kept| {
+                let len = kept.packet.payload.len();
+                let fits = (len <= size_bytes).then_some(len);
+                (fits, Reverse(len))
+            })?
             .clone();
         Some(self.wrap(&kept, repair))
     }
@@ -220,6 +224,25 @@ mod tests {
         let repeated = kept.repeat(5, ROUND_TRIP, now).unwrap();
         assert_eq!(repeated.header.payload_type, 46);
         assert_eq!(kept.fill(1000).unwrap().header.payload_type, 46);
+    }
+
+    #[test]
+    fn a_probe_is_filled_with_the_largest_that_fits_or_else_the_smallest() {
+        let mut kept = Retransmissions::new(Some(REPAIR));
+        for (number, len) in [(1, 700), (2, 300), (3, 500), (4, 900)] {
+            let payload = vec![0; len].into();
+            kept.keep(
+                &rtp::Packet {
+                    payload,
+                    ..packet(number)
+                },
+                None,
+            );
+        }
+        for (size_bytes, filler) in [(2000, 4), (900, 4), (899, 1), (499, 2), (200, 2)] {
+            let filled = kept.fill(size_bytes).unwrap();
+            assert_eq!(filled.payload[..2], [0, filler], "{size_bytes}");
+        }
     }
 
     #[test]

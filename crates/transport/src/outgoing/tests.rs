@@ -271,6 +271,29 @@ fn a_probe_is_filled_with_what_was_sent() {
     assert!(repairs >= 3, "{filled:?}");
 }
 
+#[test]
+fn a_probe_is_whole_although_all_packets_are_larger_than_it_asks_for() {
+    let start = Instant::now();
+    let mut outgoing = bound(true, start);
+    send(&mut outgoing, packet(VIDEO, 5, 1000), start);
+    pass_time(&mut outgoing, start, start + ms(1200));
+    let _first = leaving(&mut outgoing);
+    let begin = start + ms(1200);
+    outgoing.pacer.start_probe(
+        ProbeCluster {
+            id: 99,
+            rate_bps: 1_000_000,
+            min_packets: 5,
+            min_bytes: 2000,
+        },
+        begin,
+    );
+    send(&mut outgoing, packet(VIDEO, 6, 1000), begin);
+    let mut left = leaving(&mut outgoing).len();
+    left += pass_time(&mut outgoing, begin, begin + ms(300)).len();
+    assert_eq!(left, 5);
+}
+
 /// Lets it know of losses on a long path, by `now`.
 fn lose(outgoing: &mut Outgoing, now: Instant) {
     outgoing.parts.round_trip.set(ms(300));

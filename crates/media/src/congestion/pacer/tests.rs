@@ -18,6 +18,9 @@ fn run(pacer: &mut Pacer<u32>, start: Instant, until: Instant) -> Vec<(u64, Rele
     let mut released = Vec::new();
     loop {
         while let Some(release) = pacer.poll(now) {
+            if release.item.is_none() {
+                pacer.on_padding(Some(release.size_bytes), now);
+            }
             released.push(((now - start).as_millis() as u64, release));
         }
         match pacer.poll_timeout(now) {
@@ -166,12 +169,44 @@ fn a_probe_that_finds_nothing_to_send_is_given_up() {
     assert_eq!(pacer.poll(start + ms(2_000)).unwrap().probe, None);
 }
 
+#[test]
+fn padding_counts_as_large_as_it_is_and_without_any_a_probe_ends() {
+    let start = simulation::start();
+    let cluster = ProbeCluster {
+        id: 7,
+        rate_bps: 800_000,
+        min_packets: 5,
+        min_bytes: 2_000,
+    };
+    let mut pacer = pacer(start);
+    pacer.start_probe(cluster, start);
+    pacer.push(Priority::Picture, 1_000, 1, start);
+    assert_eq!(pacer.poll(start).unwrap().item, Some(1));
+    for number in 1..5 {
+        let at = start + ms(10 * number);
+        let before = start + ms(10 * number - 1);
+        assert_eq!(pacer.poll(before), None, "not faster than the probe");
+        assert_eq!(pacer.poll(at).unwrap().probe, Some(7));
+        pacer.on_padding(Some(1_000), at);
+    }
+    assert_eq!(pacer.poll(start + ms(60)), None, "it is complete");
+
+    pacer.start_probe(cluster, start + ms(100));
+    pacer.push(Priority::Picture, 1_000, 2, start + ms(100));
+    assert_eq!(pacer.poll(start + ms(100)).unwrap().item, Some(2));
+    assert_eq!(pacer.poll(start + ms(120)).unwrap().item, None);
+    pacer.on_padding(None, start + ms(120));
+    assert_eq!(pacer.poll(start + ms(120)), None);
+    assert_eq!(pacer.poll_timeout(start + ms(120)), None);
+}
+
 proptest! {
     #[test]
     fn whatever_is_pushed_the_bounds_hold_and_everything_leaves_or_is_counted(
         pushes in prop::collection::vec((0_u8..3, 0_usize..100_000, 0_u64..60), 1..200),
         rate_bps in 0_u64..5_000_000,
         probe_bps in 0_u64..10_000_000,
+        padding in prop::option::of(any::<usize>()),
     ) {
         let start = simulation::start();
         let mut now = start;
@@ -183,7 +218,11 @@ proptest! {
         let mut step = |pacer: &mut Pacer<u8>, now: Instant| {
             let mut turns = 0;
             while let Some(release) = pacer.poll(now) {
-                released += u64::from(release.item.is_some());
+                if release.item.is_some() {
+                    released += 1;
+                } else {
+                    pacer.on_padding(padding, now);
+                }
                 turns += 1;
                 assert!(turns < 10_000, "it never ends");
                 if release.item == Some(0) {
