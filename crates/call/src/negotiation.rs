@@ -15,7 +15,7 @@ mod said;
 
 use std::collections::VecDeque;
 
-use protocol::{Candidate, Description, DescriptionKind, Role};
+use protocol::{Candidate, Description, DescriptionKind, Role, sdp};
 
 use said::{Generation, Said};
 
@@ -50,7 +50,10 @@ impl Default for Beginning {
 /// How new ICE credentials and candidates are to be had (RFC 8839 section 4.4.1.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Restart {
-    /// With the sockets that there are. A path that works goes on working until a better one is found.
+    /// For a better path than the one that works. It goes on working until the partner has answered, and may carry offer and answer
+    /// where the partner [can answer early](Negotiator::may_improve).
+    Improve,
+    /// With the sockets that there are.
     Keep,
     /// With new sockets, on the networks that there are now.
     Rebind,
@@ -137,6 +140,8 @@ pub struct Negotiator {
     answer: Option<Said>,
     /// The open offer, for saying it again.
     offer: Option<Said>,
+    /// Whether the partner can answer a restart over the path that there is.
+    answers_early: bool,
     /// The ICE generation of the remote description, once there is one.
     remote_generation: Option<Generation>,
     /// The ICE generation of a description that was ignored or failed since the last one that was accepted.
@@ -210,6 +215,7 @@ impl Negotiator {
             remote_offers: 0,
             answer: None,
             offer: None,
+            answers_early: false,
             remote_generation: None,
             ignored_generation: None,
             inbox: VecDeque::new(),
@@ -222,6 +228,11 @@ impl Negotiator {
     /// Whether an offer of either side has been answered.
     pub const fn has_agreed(&self) -> bool {
         self.has_agreed
+    }
+
+    /// Whether a better path may be negotiated about on the path that there is.
+    pub const fn may_improve(&self) -> bool {
+        self.answers_early
     }
 
     /// Whether no offer is open and nothing is wanted, outstanding or waiting.
@@ -476,6 +487,7 @@ impl Negotiator {
 
     fn consider(&mut self, description: Description) {
         let generation = Generation::of(&description);
+        self.answers_early = sdp::says(&description, sdp::ANSWERS_EARLY);
         if self.is_late(&description) {
             return;
         }

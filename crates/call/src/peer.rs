@@ -120,8 +120,8 @@ impl Peer {
 
     /// The server as long as there is one, for it does not depend on the path that is negotiated about.
     ///
-    /// The data channel does: whoever answers an ICE restart has lost the path by then (the stack drops it with the
-    /// partner's offer), so an answer cannot take it. Everything but a restart can.
+    /// The data channel does. An answer to an ICE restart can take it only where the partner answers early; everything but a restart can
+    /// anyhow.
     fn route(&self) -> Option<Route> {
         if self.is_room_open {
             Some(Route::Server(self.room))
@@ -191,9 +191,9 @@ impl Peer {
                     message: PeerMessage::Direct { allowed },
                 }),
                 direct::Order::Allow => outputs.push(Output::AllowDirect { peer: self.id }),
-                direct::Order::Restart if !self.is_room_open => {}
+                direct::Order::Restart if !self.may_improve() => {}
                 direct::Order::Restart => {
-                    let restart = negotiation::Input::RestartNeeded(Restart::Keep);
+                    let restart = negotiation::Input::RestartNeeded(Restart::Improve);
                     outputs.extend(self.negotiate(restart));
                 }
             }
@@ -244,17 +244,20 @@ impl Peer {
         Some((at, reason))
     }
 
+    /// Whether a better path can be negotiated about: over the server, or over the path that there is.
+    const fn may_improve(&self) -> bool {
+        let over_channel = self.is_channel_open && self.is_path_up && self.negotiator.may_improve();
+        self.is_room_open || over_channel
+    }
+
     /// When to restart ICE the next time, if a restart is possible.
     pub(crate) fn restart_at(&self) -> Option<Instant> {
-        if !self.is_room_open {
-            return None;
-        }
         match &self.reconnect {
-            Some(reconnect) => Some(reconnect.restart_at()),
+            Some(reconnect) => self.is_room_open.then(|| reconnect.restart_at()),
             None => self
                 .upgrade
                 .due_at()
-                .filter(|_| self.is_path_up && self.may_upgrade()),
+                .filter(|_| self.is_path_up && self.may_upgrade() && self.may_improve()),
         }
     }
 
@@ -263,7 +266,7 @@ impl Peer {
         self.restart_at()?;
         match &mut self.reconnect {
             Some(reconnect) => reconnect.take_restart(config, now),
-            None => self.upgrade.take(now).then_some(Restart::Keep),
+            None => self.upgrade.take(now).then_some(Restart::Improve),
         }
     }
 

@@ -226,6 +226,7 @@ async fn negotiate(peer: &Peer, order: Order) -> Option<PeerFact> {
 
 const fn in_the_words_of_transport(restart: Restart) -> transport::Restart {
     match restart {
+        Restart::Improve => transport::Restart::Improve,
         Restart::Keep => transport::Restart::Keep,
         Restart::Rebind => transport::Restart::Rebind,
     }

@@ -140,6 +140,43 @@ fn a_shielded_call_goes_over_the_relay_and_direct_when_both_agree() {
 }
 
 #[test]
+fn two_whose_room_is_gone_go_direct_all_the_same() {
+    let server = TestServer::with_relay_and_no_grace();
+    let wire = Wire::to(&server.url());
+    let shielded = Stranger::with(Config {
+        shield: true,
+        ..synthetic(&wire.url())
+    });
+    let open = Stranger::new(&server.url());
+    shielded.start_searching();
+    open.start_searching();
+    for stranger in [&shielded, &open] {
+        stranger.wait_connected();
+        stranger.wait("a relayed path", is_relayed);
+        stranger.wait_chat_open();
+    }
+    wire.cut();
+    shielded.wait("the loss", |s| !is_signed_in(s));
+    shielded.wait("the server to forget the room", |_| {
+        server.census().rooms == 0
+    });
+    wire.mend();
+    shielded.wait("another session", is_signed_in);
+
+    shielded.engine.send(Command::AllowDirect(true));
+    let gap = longest_gap(&open, is_direct);
+    assert!(
+        gap < Duration::from_secs(1),
+        "the picture stood for {gap:?}"
+    );
+    shielded.wait("a direct path", is_direct);
+    for stranger in [&shielded, &open] {
+        let call = &stranger.engine.snapshot().call;
+        assert!(matches!(call, CallView::Connected { .. }), "{call:?}");
+    }
+}
+
+#[test]
 fn one_who_quits_is_gone_at_once_and_nobody_waits_for_him() {
     let server = TestServer::start();
     let (one, two) = pair(&server.url());

@@ -18,6 +18,7 @@ mod ledger;
 pub mod limits;
 mod message;
 mod peer_message;
+pub mod sdp;
 mod signal;
 
 pub use codec::{DecodeError, Wire, decode, encode, may_be_told_ahead};

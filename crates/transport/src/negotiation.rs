@@ -2,26 +2,31 @@
 //!
 //! When to make an offer, and who yields when two cross, is decided elsewhere.
 
+mod early_answer;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use media::video::VideoCodec;
-use protocol::{Candidate, Description, DescriptionKind, limits};
+use protocol::{Candidate, Description, DescriptionKind, limits, sdp};
 use rtc::peer_connection::configuration::RTCOfferOptions;
 use webrtc::peer_connection::{
     PeerConnection, RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceServer,
     RTCSessionDescription,
 };
 
+use self::early_answer::EarlyAnswer;
 use crate::dtls_role::DtlsRole;
 use crate::handler::{Fragment, SharedCandidates};
 use crate::payload_types::{InboundTypes, in_order_of_preference};
-use crate::runtime::{Cookie, Paths, PeerRuntime};
+use crate::runtime::{Cookie, Draws, Paths, PeerRuntime};
 use crate::section_names::told_apart;
 use crate::send::Gate;
 use crate::stats;
+
+pub(crate) use self::early_answer::Answer;
 
 /// Why a step of a negotiation failed. The descriptions are as they were before; the path may be gone if it was to restart.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +59,9 @@ const MAX_CANDIDATES: usize = 64;
 /// How to look for another path (RFC 8445 section 2.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restart {
+    /// As [`Keep`](Self::Keep), for a path that works: a partner of our own leaves it only after this side has, so that the answer may
+    /// take it too.
+    Improve,
     /// The sockets stay, and so does the path that there is, until the partner has answered. Then media waits for the
     /// few round trips that the search takes, and none of it is lost.
     Keep,
@@ -91,6 +99,8 @@ struct Turn {
     /// path that there was.
     deferred: Option<RTCSessionDescription>,
     ahead: Ahead,
+    /// A restart of the partner's that the stack gets later.
+    early: Option<EarlyAnswer>,
     /// How often relays were asked anew.
     rebinds: usize,
     dtls_role: DtlsRole,
@@ -219,7 +229,7 @@ impl Negotiation {
         &self,
         restart: Option<Restart>,
     ) -> Result<Description, NegotiationError> {
-        let mut turn = self.turn.lock().await;
+        let mut turn = self.after_early_answer().await;
         match std::mem::take(&mut turn.ahead) {
             Ahead::None => {}
             Ahead::Set => return self.standing_offer().await,
@@ -245,8 +255,11 @@ impl Negotiation {
                 .await
         })
         .await?;
-        let sdp = self.told(&offer.sdp);
+        let mut sdp = self.told(&offer.sdp);
         if ice_restart && !must_rebind {
+            if restart == Some(Restart::Improve) {
+                sdp = sdp::with_line(&sdp, sdp::PATH_WORKS);
+            }
             turn.deferred = Some(offer);
         } else {
             self.set_local("offer", offer).await?;
@@ -261,8 +274,11 @@ impl Negotiation {
         })
     }
 
-    pub(crate) async fn create_answer(&self) -> Result<Description, NegotiationError> {
+    pub(crate) async fn create_answer(&self) -> Result<Answer, NegotiationError> {
         let mut turn = self.turn.lock().await;
+        if let Some(early) = turn.early.take() {
+            return self.answer_early(&mut turn, early).await;
+        }
         let connection = Arc::clone(&self.connection);
         let answer = step(
             "answer",
@@ -271,10 +287,13 @@ impl Negotiation {
         .await?;
         let sdp = turn.dtls_role.answer(&self.told(&answer.sdp));
         self.set_local("answer", answer).await?;
-        Ok(Description {
-            kind: DescriptionKind::Answer,
-            sdp,
-            number: 0,
+        Ok(Answer {
+            description: Description {
+                kind: DescriptionKind::Answer,
+                sdp,
+                number: 0,
+            },
+            taken_up: None,
         })
     }
 
@@ -282,7 +301,7 @@ impl Negotiation {
         &self,
         description: Description,
     ) -> Result<(), NegotiationError> {
-        let candidates = check(&description.sdp)?;
+        check(&description.sdp)?;
         let mut turn = self.turn.lock().await;
         let mut is_restart = false;
         match description.kind {
@@ -295,13 +314,23 @@ impl Negotiation {
                 }
                 is_restart = self.is_restart(&description.sdp).await;
                 if is_restart {
+                    // Another offer takes the place of one that the stack has not seen.
+                    turn.early = None;
                     let is_relay_only = self.is_relay_only.load(Ordering::Relaxed);
                     self.candidates.lock().set_relay_only(is_relay_only);
+                    let must_rebind =
+                        self.must_rebind.load(Ordering::Relaxed) || self.paths.is_lost();
+                    if !must_rebind && sdp::says(&description, sdp::PATH_WORKS) {
+                        turn.early = Some(EarlyAnswer::new(description));
+                        return Ok(());
+                    }
                     // The path goes now, whatever it was worth: it is the moment for better sockets.
-                    if self.must_rebind.load(Ordering::Relaxed) || self.paths.is_lost() {
+                    if must_rebind {
                         self.rebind(&mut turn).await?;
                     }
                     self.leave_path().await;
+                } else {
+                    self.finish_restart_in(&mut turn).await?;
                 }
             }
             DescriptionKind::Answer => {
@@ -312,6 +341,24 @@ impl Negotiation {
                 }
             }
         }
+        let result = self
+            .hand_over(&mut turn, description, is_restart, None)
+            .await;
+        if result.is_err() && is_restart {
+            self.stay_on_path().await;
+        }
+        result
+    }
+
+    /// Gives the stack a description of the partner's, and the sockets what is in it for them. `draws` are to be drawn again.
+    async fn hand_over(
+        &self,
+        turn: &mut Turn,
+        description: Description,
+        is_restart: bool,
+        draws: Option<Draws>,
+    ) -> Result<(), NegotiationError> {
+        let candidates = check(&description.sdp)?;
         if let Some(password) = password(&description.sdp) {
             self.paths.on_remote_password(password);
         }
@@ -327,20 +374,17 @@ impl Negotiation {
         let is_answer = description.kind == DescriptionKind::Answer;
         let answer = is_answer.then(|| description.sdp.clone());
         let connection = Arc::clone(&self.connection);
-        let result = step(APPLY, async move {
+        step(APPLY, async move {
             let description = match description.kind {
                 DescriptionKind::Offer => RTCSessionDescription::offer(description.sdp)?,
                 DescriptionKind::Answer => RTCSessionDescription::answer(description.sdp)?,
             };
-            connection.set_remote_description(description).await
+            let draws = draws.unwrap_or_default();
+            draws
+                .again(connection.set_remote_description(description))
+                .await
         })
-        .await;
-        if let Err(error) = result {
-            if is_restart {
-                self.stay_on_path().await;
-            }
-            return Err(error);
-        }
+        .await?;
         if let Some(answer) = answer {
             turn.dtls_role.on_answer(&answer);
         }
@@ -353,7 +397,7 @@ impl Negotiation {
     }
 
     pub(crate) async fn rollback(&self) -> Result<(), NegotiationError> {
-        let mut turn = self.turn.lock().await;
+        let mut turn = self.after_early_answer().await;
         // The stack has made up its mind to restart, and would with the next description that it is given, whatever that
         // is about. So it does now, and another restart must follow.
         if let Some(offer) = turn.deferred.take() {
@@ -388,7 +432,17 @@ impl Negotiation {
         if candidate.candidate.len() > limits::CANDIDATE_BYTES {
             return Err(NegotiationError::OverLimit { what: "candidate" });
         }
-        let _turn = self.turn.lock().await;
+        let mut turn = self.turn.lock().await;
+        if let Some(early) = &mut turn.early
+            && early.keep(&candidate)
+        {
+            return Ok(());
+        }
+        self.add_candidate_in(candidate).await
+    }
+
+    /// In a turn: gives the stack a candidate of the generation that it has.
+    async fn add_candidate_in(&self, candidate: Candidate) -> Result<(), NegotiationError> {
         if self.remote_candidates.load(Ordering::Relaxed) >= MAX_CANDIDATES {
             return Err(NegotiationError::OverLimit {
                 what: "number of candidates",
@@ -420,10 +474,11 @@ impl Negotiation {
         self.types.learn(sdp);
         let told = told_apart(self.candidates.lock().rewrite(sdp));
         let told = in_order_of_preference(told, &self.video_codecs);
-        match self.paths.cookie() {
+        let told = match self.paths.cookie() {
             Some(cookie) => cookie.tell_in(&told),
             None => told,
-        }
+        };
+        sdp::with_line(&told, sdp::ANSWERS_EARLY)
     }
 
     async fn set_local(

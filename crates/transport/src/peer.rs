@@ -340,7 +340,7 @@ impl Peer {
     ///
     /// With [`Restart::Rebind`] media stops at once until the restart has connected. With [`Restart::Keep`] it goes on
     /// over the path that there is until the answer is applied, and from then on waits for the new path, which takes a
-    /// few round trips. If such an offer is rolled back, media stops: then another restart must follow.
+    /// few round trips; so it does with [`Restart::Improve`]. If such an offer is rolled back, media stops: then another restart must follow.
     ///
     /// # Errors
     /// [`NegotiationError::Refused`] if an offer is not due.
@@ -367,10 +367,26 @@ impl Peer {
 
     /// Makes an answer to the partner's offer and sets it as the local description.
     ///
+    /// An offer that restarts ICE for the sake of a better path is answered early: the path that there is goes on until the partner has
+    /// the answer, and may carry it.
+    ///
     /// # Errors
     /// [`NegotiationError::Refused`] if there is no offer to answer.
     pub async fn create_answer(&self) -> Result<Description, NegotiationError> {
-        self.shared.negotiation.create_answer().await
+        let answer = self.shared.negotiation.create_answer().await?;
+        if let Some(taken_up) = answer.taken_up {
+            let shared = Arc::downgrade(&self.shared);
+            self.shared.resources.tasks.spawn(async move {
+                // Cancelled when something else has taken the restart's place.
+                if taken_up.await.is_ok()
+                    && let Some(shared) = shared.upgrade()
+                    && let Err(error) = shared.negotiation.finish_restart().await
+                {
+                    tracing::warn!(%error, "a restart that was answered came to nothing");
+                }
+            });
+        }
+        Ok(answer.description)
     }
 
     /// Sets what the partner sent as the remote description.

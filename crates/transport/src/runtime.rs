@@ -1,7 +1,7 @@
 //! The ground that the WebRTC stack stands on: its tasks, timers and sockets.
 //!
 //! Everything is tokio's, except for what is needed to work round faults of the stack. `flights` repeats handshake
-//! messages, `turns` lets the stack take another turn at once, `nomination` and `cookie` save a round trip each, `tunnel`
+//! messages, `turns` lets the stack take another turn at once, `nomination` and `cookie` save a round trip each, `draws` decides what is drawn by chance, `tunnel`
 //! reaches relays over TCP and TLS, `paths` decides what may pass, and `places` follows the machine to other networks. One
 //! instance serves one connection, because what these files learn is about that connection alone.
 //!
@@ -11,6 +11,7 @@
 mod checks;
 mod cookie;
 mod datagram;
+mod draws;
 mod flights;
 mod hold;
 mod inbox;
@@ -41,7 +42,8 @@ use webrtc::runtime::{
 };
 
 use crate::{Impairment, PeerConfig, Workarounds};
-pub(crate) use cookie::{Cookie, CookieProvider};
+pub(crate) use cookie::Cookie;
+pub(crate) use draws::{Cryptography, Draws};
 use inbox::Inbox;
 pub(crate) use paths::{Ends, Paths};
 use socket::{Outlet, PeerSocket, Place, SystemSocket};

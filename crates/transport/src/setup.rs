@@ -28,7 +28,7 @@ use webrtc::runtime::Runtime;
 use crate::nack::NackGenerator;
 use crate::outgoing::{Outgoing, TRANSPORT_WIDE_URI};
 use crate::rtcp_tap::RtcpTap;
-use crate::runtime::{Cookie, CookieProvider};
+use crate::runtime::{Cookie, Cryptography};
 use crate::{MediaKind, PeerConfig};
 
 /// Payload types that we propose (RFC 3551 section 3: dynamic). The partner's proposal wins where it comes first.
@@ -246,8 +246,8 @@ fn settings(cookie: Option<Cookie>) -> SettingEngine {
         .with_srtp_replay_protection_window(REPLAY_WINDOW)
         .build();
     // Without cryptography opening fails anyway.
-    if let (Some(cookie), Ok(crypto)) = (cookie, rtc::crypto::default_provider()) {
-        settings.set_crypto_provider(Arc::new(CookieProvider::new(crypto, cookie)));
+    if let Ok(crypto) = rtc::crypto::default_provider() {
+        settings.set_crypto_provider(Arc::new(Cryptography::new(crypto, cookie)));
     }
     settings
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use call::negotiation::Restart;
 use call::{Command, DirectView, Input, Output, PeerFact, State};
-use protocol::{ClientMessage, LeaveReason, PathPolicy, PeerMessage, Role, ServerMessage};
+use protocol::{ClientMessage, LeaveReason, PathPolicy, PeerMessage, Role, ServerMessage, sdp};
 
 use crate::person::*;
 
@@ -316,10 +316,68 @@ fn a_shielded_call_goes_direct_when_both_want_it() {
     assert_eq!(orders, expected);
     assert_eq!(
         person.fact(PeerFact::DirectAllowed(true)),
-        [restart(Restart::Keep)],
+        [restart(Restart::Improve)],
         "now that the partner has heard it"
     );
     assert!(matches!(person.call.state(), State::Connected { .. }));
+}
+
+/// A person on a relay whose room is gone, and a partner that answers restarts early or not.
+fn on_a_relay_without_a_server(answers_early: bool) -> Person {
+    let mut person = Person::searching();
+    person.server(matched(ROOM, Role::Offerer));
+    person.fact(PeerFact::Opened);
+    person.fact(PeerFact::OfferCreated(offer("a1")));
+    let mut description = answer("b1");
+    if answers_early {
+        description.sdp = sdp::with_line(&description.sdp, sdp::ANSWERS_EARLY);
+    }
+    person.server(ServerMessage::Description {
+        room: ROOM,
+        description,
+    });
+    person.fact(PeerFact::RemoteApplied);
+    person.fact(PeerFact::Connected);
+    person.fact(PeerFact::PathSelected { is_relayed: true });
+    person.fact(PeerFact::ChannelOpen);
+    person.fact(PeerFact::DirectAllowed(true));
+    person.server(partner_left(ROOM, LeaveReason::Disconnected));
+    person
+}
+
+#[test]
+fn a_better_path_is_negotiated_about_on_the_one_that_there_is() {
+    let mut person = on_a_relay_without_a_server(true);
+    let at = person.call.poll_timeout().expect("it will look for one");
+    person.now = at;
+    assert_eq!(person.tell(Input::Timeout), [restart(Restart::Improve)]);
+    let said = person.fact(PeerFact::OfferCreated(offer("a2")));
+    let description = numbered(2, offer("a2"));
+    assert_eq!(said, [to_partner(PeerMessage::Description { description })]);
+    let description = numbered(2, answer("b2"));
+    let applied = person.fact(PeerFact::RemoteDescription(description.clone()));
+    let peer = FIRST;
+    assert_eq!(applied, [Output::ApplyRemote { peer, description }]);
+}
+
+#[test]
+fn a_partner_that_cannot_answer_on_the_path_that_there_is_is_not_asked_to() {
+    let person = on_a_relay_without_a_server(false);
+    assert_eq!(person.call.poll_timeout(), None);
+}
+
+#[test]
+fn a_lost_path_carries_no_negotiation() {
+    let mut person = on_a_relay_without_a_server(true);
+    assert_eq!(person.fact(PeerFact::Disconnected), []);
+    assert_eq!(person.timeout(secs(29)), [], "it may come back by itself");
+    person.fact(PeerFact::Connected);
+    let at = person
+        .call
+        .poll_timeout()
+        .expect("it looks for a better one");
+    person.now = at;
+    assert_eq!(person.tell(Input::Timeout), [restart(Restart::Improve)]);
 }
 
 #[test]
@@ -331,7 +389,7 @@ fn a_partner_that_agrees_again_and_again_gets_no_more_restarts_for_it() {
         person.fact(PeerFact::DirectAllowed(allowed));
         person.pass(secs(1));
         let orders = person.tell(Input::Timeout);
-        if orders == [restart(Restart::Keep)] {
+        if orders == [restart(Restart::Improve)] {
             restarts += 1;
             person.fact(PeerFact::OfferCreated(offer("a2")));
             let answer = numbered(1 + restarts, answer("b2"));

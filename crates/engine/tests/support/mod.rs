@@ -45,18 +45,33 @@ impl TestServer {
     }
 
     pub fn with_relay_at(addr: SocketAddr, path_policy: engine::PathPolicy) -> Self {
+        Self::with(Self::relaying(addr, path_policy))
+    }
+
+    /// One that relays, and forgets a session with its connection.
+    pub fn with_relay_and_no_grace() -> Self {
+        Self::with(server::Settings {
+            grace: Duration::ZERO,
+            ..Self::relaying(
+                SocketAddr::from(([127, 0, 0, 1], 0)),
+                engine::PathPolicy::Any,
+            )
+        })
+    }
+
+    fn relaying(addr: SocketAddr, path_policy: engine::PathPolicy) -> server::Settings {
         let mut relay = server::RelaySettings {
             port: 0,
             tls_port: 0,
             ..server::RelaySettings::default()
         };
         relay.limits.peers.allow_private = true;
-        Self::with(server::Settings {
+        server::Settings {
             listen: vec![addr],
             relay: Some(relay),
             path_policy,
             ..server::Settings::default()
-        })
+        }
     }
 
     fn with(settings: server::Settings) -> Self {

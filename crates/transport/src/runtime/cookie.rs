@@ -12,12 +12,8 @@
 //! Owns no socket and no clock.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use rtc::crypto::{CryptoError, RTCCrypto, RTCCryptoProvider, RTCRandom};
-
-const COOKIE_BYTES: usize = 20;
+pub(super) const COOKIE_BYTES: usize = 20;
 
 /// Its line in a session description. Those who do not know it ignore it (RFC 8866 section 5.13).
 const ATTRIBUTE: &str = "a=passerby-dtls-cookie:";
@@ -43,6 +39,10 @@ impl Cookie {
         Ok(Self(bytes))
     }
 
+    pub(super) const fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The cookie that a description tells of.
     pub(crate) fn told_in(sdp: &str) -> Option<Self> {
         let text = sdp.lines().find_map(|line| line.strip_prefix(ATTRIBUTE))?;
@@ -60,16 +60,11 @@ impl Cookie {
 
     /// The description with this cookie told for the whole session.
     pub(crate) fn tell_in(self, sdp: &str) -> String {
-        let mut result = String::with_capacity(sdp.len() + ATTRIBUTE.len() + 2 * COOKIE_BYTES + 2);
-        let sections_at = sdp.find("\nm=").map_or(sdp.len(), |before| before + 1);
-        result.push_str(&sdp[..sections_at]);
-        result.push_str(ATTRIBUTE);
+        let mut line = ATTRIBUTE.to_owned();
         for byte in self.0 {
-            write!(result, "{byte:02x}").expect("a string takes everything");
+            write!(line, "{byte:02x}").expect("a string takes everything");
         }
-        result.push_str("\r\n");
-        result.push_str(&sdp[sections_at..]);
-        result
+        protocol::sdp::with_line(sdp, &line)
     }
 
     /// As a client: the answer to the first `ClientHello` that a server with this cookie would give. `None` if this is
@@ -169,50 +164,6 @@ fn handshake_record(record_sequence: u64, kind: u8, message_sequence: u16, body:
     record
 }
 
-/// Cryptography for one connection, whose DTLS server has the cookie that was told.
-///
-/// The stack draws its cookie like any other random number, and draws no other of this length (`rtc-dtls` 0.21.1,
-/// `flight0.rs`; nonces have 4 or 16 bytes, randoms 28, credentials 8 or 64). Keys are not made of these numbers.
-pub(crate) struct CookieProvider {
-    inner: Arc<dyn RTCCryptoProvider>,
-    cookie: Cookie,
-    is_used: AtomicBool,
-}
-
-impl CookieProvider {
-    pub(crate) fn new(inner: Arc<dyn RTCCryptoProvider>, cookie: Cookie) -> Self {
-        Self {
-            inner,
-            cookie,
-            is_used: AtomicBool::new(false),
-        }
-    }
-}
-
-impl RTCCryptoProvider for CookieProvider {
-    fn name(&self) -> &'static str {
-        self.inner.name()
-    }
-
-    fn crypto(&self) -> &dyn RTCCrypto {
-        self.inner.crypto()
-    }
-
-    fn random(&self) -> &dyn RTCRandom {
-        self
-    }
-}
-
-impl RTCRandom for CookieProvider {
-    fn fill(&self, output: &mut [u8]) -> Result<(), CryptoError> {
-        if output.len() == COOKIE_BYTES && !self.is_used.swap(true, Ordering::Relaxed) {
-            output.copy_from_slice(&self.cookie.0);
-            return Ok(());
-        }
-        self.inner.random().fill(output)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -283,19 +234,6 @@ mod tests {
         let two = [second.clone(), second.clone()].concat();
         assert_eq!(COOKIE.first_hello(&two), None, "two records");
         assert_eq!(COOKIE.first_hello(&second[..second.len() - 1]), None);
-    }
-
-    #[test]
-    fn the_cookie_is_drawn_once_and_by_its_length() {
-        let provider = CookieProvider::new(rtc::crypto::default_provider().unwrap(), COOKIE);
-        let draw = |len: usize| {
-            let mut bytes = vec![0; len];
-            provider.random().fill(&mut bytes).unwrap();
-            bytes
-        };
-        assert!(!draw(64).starts_with(&COOKIE.0));
-        assert_eq!(draw(COOKIE_BYTES), COOKIE.0);
-        assert_ne!(draw(COOKIE_BYTES), COOKIE.0, "only once");
     }
 
     proptest! {

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
+
 use super::checks::{Checks, PairChecks, PairKey};
 use super::cookie::Cookie;
 use super::datagram::{Content, Datagram, payload, wrapped_as_arrival};
@@ -38,6 +40,14 @@ pub(super) enum Fate {
     /// It is kept until the stack takes it.
     Hold,
     Drop,
+}
+
+/// The generation of this side's candidates that the partner was told of, and that the stack does not have yet.
+#[derive(Debug)]
+struct Next {
+    fragment: String,
+    /// Until the partner's first check of it.
+    is_due: Option<oneshot::Sender<()>>,
 }
 
 /// The ends of a pair, as the stack names them.
@@ -86,6 +96,8 @@ struct State {
     early_checks: Early,
     /// Whether the partner's description of this generation is known.
     is_partner_known: bool,
+    /// Where the partner's checks will go when it has left the path that there is.
+    next: Option<Next>,
     /// What the partner's stack asks a client for, if it told us.
     remote_cookie: Option<Cookie>,
     hold: Hold<(Arc<Inbox>, SocketAddr)>,
@@ -121,6 +133,7 @@ impl Paths {
                 early: Early::new(),
                 early_checks: Early::new(),
                 is_partner_known: false,
+                next: None,
                 remote_cookie: None,
                 hold: Hold::new(),
                 introductions: Introductions::default(),
@@ -150,13 +163,27 @@ impl Paths {
         state.gate.restart();
         state.nomination.restart();
         state.early.clear();
-        state.early_checks.clear();
+        // Checks of the generation that begins are for the stack.
+        if state.next.take().is_none() {
+            state.early_checks.clear();
+        }
         state.is_partner_known = false;
         state.remote_kinds.clear();
         state.checks.forget_pairs();
         state.hold.on_restart();
         self.is_connecting.store(true, Ordering::Relaxed);
         self.is_holding.store(true, Ordering::Relaxed);
+    }
+
+    /// The partner was told of candidates with this user name fragment, which the stack does not have yet. Ends with the partner's first
+    /// check of them, or when the path that there is is lost, and is cancelled by [`on_restart`](Self::on_restart).
+    pub(crate) fn next_generation(&self, fragment: &str) -> oneshot::Receiver<()> {
+        let (is_due, next) = oneshot::channel();
+        self.lock().next = Some(Next {
+            fragment: fragment.to_owned(),
+            is_due: Some(is_due),
+        });
+        next
     }
 
     /// The partner told its password (RFC 8839 section 5.4).
@@ -326,6 +353,9 @@ impl Paths {
     /// Whether the path has fallen silent.
     pub(crate) fn set_lost(&self, is_lost: bool) {
         self.is_lost.store(is_lost, Ordering::Relaxed);
+        if is_lost && let Some(next) = &mut self.lock().next {
+            next.begin();
+        }
     }
 
     /// Whether the path that there was is of no use, nor perhaps the sockets that it used.
@@ -416,7 +446,33 @@ impl Paths {
     }
 }
 
+impl Next {
+    /// Whoever waits for this need wait no longer.
+    fn begin(&mut self) {
+        if let Some(is_due) = self.is_due.take() {
+            // Nobody waits when the peer is being closed.
+            _ = is_due.send(());
+        }
+    }
+}
+
 impl State {
+    /// Whether a check is of the generation that is next: then that begins. The user name begins with the fragment of who is checked
+    /// (RFC 8445 section 7.2.2).
+    fn is_of_next_generation(&mut self, check: &[u8]) -> bool {
+        let Some(next) = &mut self.next else {
+            return false;
+        };
+        let name = Message::read(check).and_then(|check| check.attribute(stun::USERNAME));
+        let is_next = name
+            .and_then(|name| name.strip_prefix(next.fragment.as_bytes()))
+            .is_some_and(|rest| rest.starts_with(b":"));
+        if is_next {
+            next.begin();
+        }
+        is_next
+    }
+
     /// The stack has a pair by the time that it reads these.
     fn release_early(&mut self) {
         for (inbox, from, bytes) in self.early.drain(..) {

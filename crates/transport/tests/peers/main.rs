@@ -6,6 +6,7 @@ mod codecs;
 mod connecting;
 #[path = "../support/coturn.rs"]
 mod coturn;
+mod early_answers;
 mod failure;
 mod hostile;
 mod loss;

@@ -84,7 +84,7 @@ impl Paths {
         if is_request {
             state.gate.on_check_of_partner();
         }
-        if is_request && !state.is_partner_known {
+        if is_request && (!state.is_partner_known || state.is_of_next_generation(payload(bytes))) {
             if state.early_checks.len() >= MAX_EARLY {
                 state.early_checks.pop_front();
             }

@@ -203,3 +203,51 @@ fn silence_is_broken_by_the_partner_alone() {
     socket.receive("198.51.100.3:4000", &check(stun::BINDING_REQUEST), 500);
     assert_eq!(socket.paths.silence(at(600)), Duration::from_millis(100));
 }
+
+/// A check of the candidates with this user name fragment.
+fn check_of(fragment: &str) -> Vec<u8> {
+    let name = format!("{fragment}:partner");
+    stun::write(
+        stun::BINDING_REQUEST,
+        [6; 12],
+        &[(stun::USERNAME, name.as_bytes())],
+    )
+}
+
+#[test]
+fn the_next_generation_begins_with_the_partners_first_check_of_it() {
+    let socket = Socket::new(false);
+    socket.paths.on_remote_description();
+    let from = "198.51.100.3:4000";
+    let mut next = socket.paths.next_generation("next");
+    for other in ["present", "nex", "next2", ""] {
+        assert_eq!(socket.receive(from, &check_of(other), 0), Fate::Pass);
+    }
+    assert!(next.try_recv().is_err(), "not yet");
+    assert_eq!(socket.receive(from, &check_of("next"), 1), Fate::Hold);
+    assert_eq!(socket.receive(from, &check_of("next"), 2), Fate::Hold);
+    assert_eq!(next.try_recv(), Ok(()));
+    socket.paths.on_restart();
+    let context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(socket.inbox.poll(&context).is_none());
+    socket.paths.on_remote_description();
+    let handed_over = std::iter::from_fn(|| socket.inbox.poll(&context)).count();
+    assert_eq!(handed_over, 2, "the stack gets what was for it");
+    assert_eq!(socket.receive(from, &check_of("next"), 3), Fate::Pass);
+}
+
+#[test]
+fn the_next_generation_begins_at_once_where_there_is_nothing_to_keep() {
+    let socket = Socket::new(false);
+    let mut next = socket.paths.next_generation("next");
+    socket.paths.set_lost(false);
+    assert!(next.try_recv().is_err());
+    socket.paths.set_lost(true);
+    assert_eq!(next.try_recv(), Ok(()));
+    let next = socket.paths.next_generation("another");
+    socket.paths.on_restart();
+    assert!(
+        next.blocking_recv().is_err(),
+        "something else took its place"
+    );
+}
