@@ -260,6 +260,28 @@ fn a_way_that_becomes_longer_is_not_taken_for_a_queue_for_long() {
 }
 
 #[test]
+fn another_path_is_found_out_about_at_once() {
+    for seed in SEEDS {
+        let longer = run(&named("1.5M longer path"), seed);
+        let least = longer.least_target_bps(31, 60);
+        assert!(
+            least > 1_000_000,
+            "its way is no queue; seed {seed}: {least}"
+        );
+        let narrower = run(&named("3M-700k path"), seed);
+        let wait = narrower.wait(0.5, 32, 40);
+        assert!(wait < ms(100), "seed {seed}: {wait:?}");
+        assert!(narrower.sent_bps(32, 40) > 500e3, "seed {seed}");
+        let wider = run(&named("700k-3M path"), seed);
+        let after = wider.reaches(2_550_000, 30);
+        assert!(
+            after.is_some_and(|after| after < ms(2_000)),
+            "seed {seed}: {after:?}"
+        );
+    }
+}
+
+#[test]
 fn an_application_that_sends_little_keeps_its_chance_and_pads_little() {
     for seed in SEEDS {
         let report = run(&named("2M app-limited till 30"), seed);

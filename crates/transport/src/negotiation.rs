@@ -2,7 +2,9 @@
 //!
 //! When to make an offer, and who yields when two cross, is decided elsewhere.
 
+mod ahead;
 mod early_answer;
+mod reading;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,7 +19,9 @@ use webrtc::peer_connection::{
     RTCSessionDescription,
 };
 
+use self::ahead::Ahead;
 use self::early_answer::EarlyAnswer;
+use self::reading::{MAX_CANDIDATES, check, fragment, password};
 use crate::dtls_role::DtlsRole;
 use crate::handler::{Fragment, SharedCandidates};
 use crate::payload_types::{InboundTypes, in_order_of_preference};
@@ -50,11 +54,6 @@ pub enum NegotiationError {
     #[error("the connection's machinery broke")]
     Broken,
 }
-
-/// Media sections: one for audio, one for video, one for messages, and a few that we refuse.
-const MAX_SECTIONS: usize = 8;
-/// Candidates of one partner, in its description and by themselves. Each is tried from each local address.
-const MAX_CANDIDATES: usize = 64;
 
 /// How to look for another path (RFC 8445 section 2.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,17 +105,6 @@ struct Turn {
     dtls_role: DtlsRole,
 }
 
-/// An offer that is the local description before there is a partner.
-#[derive(Debug, Default)]
-enum Ahead {
-    #[default]
-    None,
-    /// Nobody has seen it.
-    Set,
-    /// It was told, in these words.
-    Told(Description),
-}
-
 type StackResult<T> = webrtc::error::Result<T>;
 
 /// Of what a negotiation is made.
@@ -151,68 +139,6 @@ impl Negotiation {
             remote_candidates: AtomicUsize::new(0),
             turn: tokio::sync::Mutex::default(),
         }
-    }
-
-    /// Has candidates gathered for a call that is to come.
-    ///
-    /// The stack gathers when it has a local description, so it gets an offer. It may be told ahead, and stands if this side
-    /// becomes the offerer. What was gathered and allocated outlives its rollback, and so does the user name fragment.
-    pub(crate) async fn gather_ahead(&self) -> Result<(), NegotiationError> {
-        const GATHER: &str = "gather ahead";
-        let mut turn = self.turn.lock().await;
-        let connection = Arc::clone(&self.connection);
-        let offer = step(GATHER, async move { connection.create_offer(None).await }).await?;
-        // Its candidates are told with whatever is said first, and belong to the same user name fragment.
-        self.local_fragment.set_from(&offer.sdp);
-        self.set_local(GATHER, offer).await?;
-        turn.ahead = Ahead::Set;
-        Ok(())
-    }
-
-    /// The offer of [`gather_ahead`](Self::gather_ahead), with the candidates that were gathered so far; the same each time.
-    pub(crate) async fn offer_ahead(&self) -> Result<Description, NegotiationError> {
-        let mut turn = self.turn.lock().await;
-        let offer = match &turn.ahead {
-            Ahead::None => {
-                return Err(NegotiationError::Refused {
-                    step: "tell an offer ahead",
-                    source: "nothing was gathered ahead, or the peer plays its role already".into(),
-                });
-            }
-            Ahead::Set => self.standing_offer().await?,
-            Ahead::Told(offer) => offer.clone(),
-        };
-        turn.ahead = Ahead::Told(offer.clone());
-        Ok(offer)
-    }
-
-    /// The offer that is the local description, as the partner may see it.
-    async fn standing_offer(&self) -> Result<Description, NegotiationError> {
-        let pending = self.connection.pending_local_description().await;
-        let pending = pending.ok_or_else(|| NegotiationError::Refused {
-            step: "offer",
-            source: "the offer is gone".into(),
-        })?;
-        Ok(Description {
-            kind: DescriptionKind::Offer,
-            sdp: self.told(&pending.sdp),
-            number: 0,
-        })
-    }
-
-    /// Takes back the offer of [`gather_ahead`](Self::gather_ahead), if there was one: this side will answer.
-    pub(crate) async fn take_offer_back(&self) -> Result<(), NegotiationError> {
-        let mut turn = self.turn.lock().await;
-        if matches!(std::mem::take(&mut turn.ahead), Ahead::None) {
-            return Ok(());
-        }
-        let connection = Arc::clone(&self.connection);
-        step("take a role", async move {
-            connection
-                .set_local_description(RTCSessionDescription::rollback(None)?)
-                .await
-        })
-        .await
     }
 
     /// Other paths than relayed ones may be used too, from the next restart on.
@@ -526,6 +452,7 @@ impl Negotiation {
     async fn rebind(&self, turn: &mut Turn) -> Result<(), NegotiationError> {
         self.must_rebind.store(false, Ordering::Relaxed);
         let places = self.runtime.rebind();
+        self.gate.on_rebound();
         self.candidates.lock().on_rebound(places);
         let is_turn =
             |server: &&RTCIceServer| server.urls.iter().any(|url| url.starts_with("turn"));
@@ -550,44 +477,6 @@ impl Negotiation {
 }
 
 const APPLY: &str = "apply the partner's description";
-
-/// The first user name fragment of a description; all of its sections share it.
-fn fragment(sdp: &str) -> Option<&str> {
-    let found = sdp
-        .lines()
-        .find_map(|line| line.strip_prefix("a=ice-ufrag:"));
-    found.map(str::trim)
-}
-
-/// The first password of a description; all of its sections share it.
-fn password(sdp: &str) -> Option<&str> {
-    let found = sdp.lines().find_map(|line| line.strip_prefix("a=ice-pwd:"));
-    found.map(str::trim)
-}
-
-/// Refuses what is too large, and returns the number of candidates.
-fn check(sdp: &str) -> Result<usize, NegotiationError> {
-    if sdp.len() > limits::SDP_BYTES {
-        return Err(NegotiationError::OverLimit {
-            what: "description",
-        });
-    }
-    if sdp.lines().filter(|line| line.starts_with("m=")).count() > MAX_SECTIONS {
-        return Err(NegotiationError::OverLimit {
-            what: "number of media sections",
-        });
-    }
-    let candidates = sdp
-        .lines()
-        .filter(|line| line.starts_with("a=candidate:"))
-        .count();
-    if candidates > MAX_CANDIDATES {
-        return Err(NegotiationError::OverLimit {
-            what: "number of candidates",
-        });
-    }
-    Ok(candidates)
-}
 
 /// Carries out one step in a task of its own, so that neither a panic of the stack nor a caller that gives up waiting
 /// leaves half a step behind.
@@ -615,27 +504,6 @@ async fn step<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_description_is_measured_before_the_stack_sees_it() {
-        assert_eq!(
-            check("v=0\r\nm=audio\r\na=candidate:1\r\na=candidate:2\r\n").unwrap(),
-            2
-        );
-        let what = |sdp: String| match check(&sdp) {
-            Err(NegotiationError::OverLimit { what }) => what,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(what("x".repeat(limits::SDP_BYTES + 1)), "description");
-        assert_eq!(
-            what("m=audio\r\n".repeat(MAX_SECTIONS + 1)),
-            "number of media sections"
-        );
-        assert_eq!(
-            what("a=candidate:\r\n".repeat(MAX_CANDIDATES + 1)),
-            "number of candidates"
-        );
-    }
 
     #[tokio::test]
     async fn a_panic_of_the_stack_is_an_error_here() {

@@ -63,6 +63,8 @@ pub(crate) struct Outgoing {
     protecting: Protecting,
     /// Under which identifier the number goes; `None` while nobody would report.
     extension: Option<u8>,
+    /// How often the path has changed, as far as the estimator knows.
+    path_changes: u64,
     reads: VecDeque<TaggedPacket>,
     writes: VecDeque<TaggedPacket>,
     /// The last moment that it was told.
@@ -90,6 +92,7 @@ impl Outgoing {
             repeated: HashMap::new(),
             protecting: Protecting::default(),
             extension: None,
+            path_changes: 0,
             reads: VecDeque::new(),
             writes: VecDeque::new(),
             now,
@@ -159,6 +162,10 @@ impl Outgoing {
     /// Lets out what may leave, as long as there is a path.
     fn release(&mut self, now: Instant) {
         self.now = now;
+        let path_changes = self.parts.gate.path_changes();
+        if std::mem::replace(&mut self.path_changes, path_changes) != path_changes {
+            self.estimator.on_new_path(now);
+        }
         self.estimator.handle_timeout(now);
         self.follow_losses(now);
         self.push_copies(now);

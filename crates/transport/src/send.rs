@@ -3,7 +3,7 @@
 //! The encoder's thread puts a whole frame into a short queue and goes on; a task cuts it into packets. What does not
 //! fit is refused as a whole, so that a frame is never sent in part.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -69,6 +69,10 @@ pub(crate) struct Gate {
     resumed: Notify,
     /// Whether the path leads over a relay.
     is_relayed: AtomicBool,
+    /// Whether the sockets are others than those of the path that was taken last.
+    is_rebound: AtomicBool,
+    /// How many paths were taken after the first.
+    changes: AtomicU64,
 }
 
 /// A codec that the partner takes.
@@ -114,6 +118,24 @@ impl Gate {
 
     pub(crate) fn set_relayed(&self, is_relayed: bool) {
         self.is_relayed.store(is_relayed, Ordering::Relaxed);
+    }
+
+    /// The sockets were bound anew: the next path is another one, whatever its addresses are called.
+    pub(crate) fn on_rebound(&self) {
+        self.is_rebound.store(true, Ordering::Relaxed);
+    }
+
+    /// A path was taken: the first one, or after another, which `is_same` as this one by its addresses.
+    pub(crate) fn on_path(&self, is_first: bool, is_same: bool) {
+        let is_rebound = self.is_rebound.swap(false, Ordering::Relaxed);
+        if !is_first && (is_rebound || !is_same) {
+            self.changes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How often the path has changed.
+    pub(crate) fn path_changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
     }
 
     /// Lets nothing more through for a while, or until [`resume`](Self::resume).

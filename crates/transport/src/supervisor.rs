@@ -40,6 +40,7 @@ impl Supervisor {
         mut driver_end: DriverEnd,
     ) {
         let mut presence = Presence::new();
+        let mut last_ends = None;
         let mut ticks = tokio::time::interval(presence::TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
@@ -72,6 +73,9 @@ impl Supervisor {
                         self.gate.set_relayed(path.is_relayed());
                         self.events.post(PeerEvent::PathSelected(path));
                     }
+                    let ends = stats::ends(self.connection.as_ref()).await;
+                    self.gate.on_path(last_ends.is_none(), ends == last_ends);
+                    last_ends = ends.or(last_ends);
                     self.open_gate().await;
                     self.events.post(PeerEvent::Connected);
                 }

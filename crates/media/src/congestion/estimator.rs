@@ -89,6 +89,8 @@ pub struct Estimator {
     round_trip_since: Instant,
     /// When feedback on what was sent since the last one is overdue.
     silent_until: Option<Instant>,
+    /// Since when packets take the present path. Those that left before say nothing of it.
+    path_since: Instant,
     is_application_limited: bool,
 }
 
@@ -142,8 +144,34 @@ impl Estimator {
             round_trip_before: None,
             round_trip_since: now,
             silent_until: None,
+            path_since: now,
             is_application_limited: false,
         }
+    }
+
+    /// From now on packets take another path: its delay, its queue, its losses and its capacity are its own.
+    ///
+    /// Half of what the path before took is tried at first, as long as that is not less than what any path is trusted with, and a probe
+    /// says at once whether there is room for more.
+    pub fn on_new_path(&mut self, now: Instant) {
+        let before_bps = self.control.target_bps();
+        let start_bps = (before_bps / 2.0).max(self.config.start_bps as f64);
+        let (floor, ceiling) = (self.config.floor_bps as f64, self.config.ceiling_bps as f64);
+        self.control = RateControl::new(floor, ceiling, start_bps.min(before_bps));
+        self.prober.restart(now, self.control.target_bps(), ceiling);
+        self.delay = DelayDetector::new();
+        self.delay_signal = DelaySignal::default();
+        self.loss = LossModel::new();
+        self.window = LossWindow::default();
+        self.arrived = RateMeter::new();
+        self.newest_arrival_us = None;
+        self.unknown_bytes = 0;
+        self.bytes_before = 0;
+        self.round_trip = None;
+        self.round_trip_before = None;
+        self.round_trip_since = now;
+        self.silent_until = Some(now + self.silence());
+        self.path_since = now;
     }
 
     /// A packet leaves for the network, of this size on the wire.
@@ -171,7 +199,7 @@ impl Estimator {
         let mut newest_sent_at = None;
         for report in reports {
             // A packet cannot be reported before it was sent.
-            if report.sent_at > now {
+            if report.sent_at > now || report.sent_at < self.path_since {
                 continue;
             }
             if matches!(report.fate, Fate::Arrived(_)) {

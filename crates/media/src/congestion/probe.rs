@@ -85,10 +85,20 @@ impl Prober {
             next_at: None,
             go_on: false,
         };
-        if start_bps < ceiling_bps {
-            prober.order(now, (start_bps * FIRST_FACTOR).min(ceiling_bps), 0.0);
-        }
+        prober.restart(now, start_bps, ceiling_bps);
         prober
+    }
+
+    /// What is under way says nothing of the path that there is now: a first probe is ordered, as at the start.
+    pub(super) fn restart(&mut self, now: Instant, start_bps: f64, ceiling_bps: f64) {
+        self.ordered = None;
+        self.running.clear();
+        self.interval = MIN_INTERVAL;
+        self.next_at = None;
+        self.go_on = false;
+        if start_bps < ceiling_bps {
+            self.order(now, (start_bps * FIRST_FACTOR).min(ceiling_bps), 0.0);
+        }
     }
 
     /// The cluster to send next.

@@ -195,7 +195,7 @@ impl Call<'_> {
         while now < end {
             let second = (now - self.start).as_secs();
             if second >= next_second {
-                self.on_second(second);
+                self.on_second(second, now);
                 next_second = second + 1;
             }
             while next_cross <= now {
@@ -267,9 +267,12 @@ impl Call<'_> {
         constant.or(is_crowded.then_some(self.download_bps))
     }
 
-    fn on_second(&mut self, second: u64) {
+    fn on_second(&mut self, second: u64, now: Instant) {
         self.out.set_conditions(self.scenario.conditions_at(second));
         self.encoder.most_bps = self.scenario.most_bps(second);
+        if self.scenario.new_path == Some(second) {
+            self.estimator.on_new_path(now);
+        }
         if let Some((at, by)) = self.scenario.clock_jump
             && second >= at
         {

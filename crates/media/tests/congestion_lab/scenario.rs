@@ -24,6 +24,8 @@ pub struct Scenario {
     pub cross: Option<(u64, u64, u64)>,
     /// Somebody downloads from and until these seconds, as TCP does: more and more, until the queue is full.
     pub download: Option<(u64, u64)>,
+    /// At this second packets begin to take another path, and the sender knows it.
+    pub new_path: Option<u64>,
     /// What the encoder can use at most, in bits per second, from these seconds on.
     pub encoder: Vec<(u64, u64)>,
     pub seconds: u64,
@@ -77,6 +79,7 @@ impl Scenario {
             clock_jump: None,
             cross: None,
             download: None,
+            new_path: None,
             encoder: vec![(0, u64::MAX)],
             seconds: 60,
         }
@@ -251,6 +254,18 @@ pub fn all() -> Vec<Scenario> {
         ..Scenario::new("2M download", link(40, 2_000))
     });
     all.push(Scenario::new("1.5M longer way", link(40, 1_500)).then(30, link(240, 1_500)));
+    all.push(Scenario {
+        new_path: Some(30),
+        ..Scenario::new("1.5M longer path", link(40, 1_500)).then(30, link(240, 1_500))
+    });
+    all.push(Scenario {
+        new_path: Some(30),
+        ..Scenario::new("3M-700k path", link(40, 3_000)).then(30, link(80, 700))
+    });
+    all.push(Scenario {
+        new_path: Some(30),
+        ..Scenario::new("700k-3M path", link(80, 700)).then(30, link(40, 3_000))
+    });
     all.push(
         Scenario::new("1.5M outage 3 s", link(40, 1_500))
             .then(30, lossy(link(40, 1_500), 1.0))

@@ -385,3 +385,30 @@ fn nothing_leaves_while_there_is_no_path() {
     let left: Vec<u16> = leaving(&mut outgoing).iter().map(|left| left.1).collect();
     assert_eq!(left, [1, 2]);
 }
+
+#[test]
+fn a_path_is_another_one_by_its_addresses_or_its_sockets_and_begins_with_a_probe() {
+    let start = Instant::now();
+    let mut outgoing = bound(true, start);
+    let gate = Arc::clone(&outgoing.parts.gate);
+    let mut number = 0;
+    let mut padding_after = |outgoing: &mut Outgoing, at: Instant| {
+        number += 1;
+        send(outgoing, packet(VIDEO, number, 1000), at);
+        let mut left: Vec<u32> = leaving(outgoing).iter().map(|left| left.0).collect();
+        let later = pass_time(outgoing, at, at + ms(900));
+        left.extend(later.iter().map(|left| left.1));
+        left.iter().filter(|ssrc| **ssrc == REPAIR).count()
+    };
+    gate.on_path(true, false);
+    assert!(padding_after(&mut outgoing, start) > 0, "the first probe");
+    assert_eq!(padding_after(&mut outgoing, start + ms(1000)), 0);
+    gate.on_path(false, true);
+    assert_eq!(padding_after(&mut outgoing, start + ms(2000)), 0);
+    gate.on_path(false, false);
+    assert!(padding_after(&mut outgoing, start + ms(3000)) > 0);
+    gate.on_rebound();
+    gate.on_path(false, true);
+    assert!(padding_after(&mut outgoing, start + ms(4000)) > 0);
+    assert_eq!(padding_after(&mut outgoing, start + ms(5000)), 0);
+}

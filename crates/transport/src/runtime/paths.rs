@@ -51,7 +51,7 @@ struct Next {
 }
 
 /// The ends of a pair, as the stack names them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ends {
     /// The socket that packets leave from.
     pub(crate) local: SocketAddr,
