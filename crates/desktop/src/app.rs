@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use eframe::{CreationContext, Frame};
@@ -14,6 +15,9 @@ use crate::settings::Settings;
 use crate::state::WindowState;
 use crate::theme;
 use crate::window::Window;
+
+/// How long what is new may wait while nobody sees the window: it is kept in mind, and not drawn.
+const HIDDEN_WAKE: Duration = Duration::from_millis(500);
 
 /// What the window starts with.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub struct App {
     engine: Engine,
     snapshot: Arc<Snapshot>,
     window: Window,
+    /// Whether the window is minimised or covered, for the threads that wake it.
+    is_hidden: Arc<AtomicBool>,
     checker: Checker,
     settings: Settings,
     settings_path: Option<PathBuf>,
@@ -49,8 +55,19 @@ impl App {
         theme::apply(&creation.egui_ctx);
         let mut state = WindowState::new(launch.config.server.clone(), launch.interests);
         let ctx = creation.egui_ctx.clone();
-        // `request_repaint` asks for two passes, which doubles the work of every picture; this asks for one.
-        let wake = move || ctx.request_repaint_after(Duration::from_nanos(1));
+        let is_hidden = Arc::<AtomicBool>::default();
+        let wake = {
+            let is_hidden = Arc::clone(&is_hidden);
+            move || {
+                // `request_repaint` asks for two passes, which doubles the work of every picture; this asks for one.
+                let delay = if is_hidden.load(Ordering::Relaxed) {
+                    HIDDEN_WAKE
+                } else {
+                    Duration::from_nanos(1)
+                };
+                ctx.request_repaint_after(delay);
+            }
+        };
         let checker = Checker::new(wake.clone());
         let engine = Engine::start(launch.config, wake)?;
         let snapshot = engine.snapshot();
@@ -68,6 +85,7 @@ impl App {
             engine,
             snapshot,
             window,
+            is_hidden,
             checker,
             settings: launch.settings,
             settings_path: launch.settings_path,
@@ -87,7 +105,12 @@ impl App {
 
 impl eframe::App for App {
     /// Runs for a hidden window too.
-    fn logic(&mut self, _: &Context, _: &mut Frame) {
+    fn logic(&mut self, ctx: &Context, _: &mut Frame) {
+        let is_hidden = ctx.input(|input| input.viewport().visible() == Some(false));
+        self.is_hidden.store(is_hidden, Ordering::Relaxed);
+        if is_hidden && let Some(command) = self.window.shown_size(true) {
+            self.carry_out(command);
+        }
         self.snapshot = self.engine.snapshot();
         self.window.observe(&self.snapshot, Instant::now());
         if let Some(outcome) = self.checker.take() {
@@ -104,6 +127,9 @@ impl eframe::App for App {
             self.window.show_local(ui.ctx(), &self.snapshot, &frame);
         }
         for command in self.window.ui(ui, &self.snapshot, Instant::now()) {
+            self.carry_out(command);
+        }
+        if let Some(command) = self.window.shown_size(false) {
             self.carry_out(command);
         }
         if let Some(question) = self.window.state.take_question(&self.snapshot) {

@@ -120,6 +120,7 @@ fn launch(flags: Flags, settings: Settings, settings_path: Option<std::path::Pat
             .speaker
             .or_else(|| remembered(&settings.speaker).parse().ok())
             .unwrap_or(defaults.speaker),
+        power_saving: settings.power_saving,
         shield: settings.shield.unwrap_or(defaults.shield),
         ..Config::default()
     };
@@ -162,6 +163,7 @@ mod tests {
             video: Some("pattern".to_owned()),
             interests: vec!["jazz".to_owned()],
             shield: Some(true),
+            power_saving: true,
             ..Settings::default()
         };
         let launch = launched(
@@ -175,8 +177,9 @@ mod tests {
         assert_eq!(launch.config.video, VideoSource::Pattern);
         assert_eq!(launch.config.audio, AudioSource::DefaultMicrophone);
         assert_eq!(launch.interests, ["jazz"]);
-        assert!(launch.config.shield);
-        assert!(!launched(&[], Settings::default()).config.shield);
+        assert!(launch.config.shield && launch.config.power_saving);
+        let launch = launched(&[], Settings::default());
+        assert!(!launch.config.shield && !launch.config.power_saving);
     }
 
     #[test]

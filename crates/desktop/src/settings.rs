@@ -1,5 +1,5 @@
-//! What is remembered from one start to the next: the server, the devices, the interests and the
-//! shield that the person chose.
+//! What is remembered from one start to the next: the server, the devices, the interests, the shield and the saving of power
+//! that the person chose.
 //!
 //! Only what was chosen in the window is remembered. What a flag says holds for one run, so that a demonstration with
 //! a test picture does not take the camera away for ever.
@@ -35,6 +35,9 @@ pub struct Settings {
     /// Whether calls begin with a hidden network address; nothing while the person has not been asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shield: Option<bool>,
+    /// Whether calls are to cost this machine little.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub power_saving: bool,
     /// What the person likes to talk about.
     #[serde(default)]
     pub interests: Vec<String>,
@@ -49,6 +52,7 @@ impl Default for Settings {
             audio: None,
             speaker: None,
             shield: None,
+            power_saving: false,
             interests: Vec::new(),
         }
     }
@@ -120,6 +124,7 @@ impl Settings {
             Command::ChooseSpeaker(sink) => self.speaker = Some(sink.to_string()),
             Command::SetServer(server) => self.server = Some(server.clone()),
             Command::SetShield(is_wanted) => self.shield = Some(*is_wanted),
+            Command::SetPowerSaving(is_saving) => self.power_saving = *is_saving,
             _ => {}
         }
         *self != before
@@ -175,6 +180,8 @@ mod tests {
         );
         assert!(!settings.note(&Command::SetShield(false)));
         assert!(!settings.note(&Command::AllowDirect(true)), "of one call");
+        assert!(settings.note(&Command::SetPowerSaving(true)));
+        assert!(!settings.note(&Command::SetShownSize((640, 480))));
     }
 
     #[test]
@@ -184,6 +191,7 @@ mod tests {
         fs::write(&path, r#"{"version": 1, "interests": ["jazz"]}"#).unwrap();
         let mut settings = Settings::load(&path).unwrap();
         assert_eq!(settings.shield, None);
+        assert!(!settings.power_saving);
         settings.note(&Command::SetShield(true));
         settings.save(&path).unwrap();
         assert_eq!(Settings::load(&path).unwrap().shield, Some(true));

@@ -48,6 +48,8 @@ pub struct WindowState {
     pub is_self_view_hidden: bool,
     /// Whether the window fills the screen.
     pub is_full_screen: bool,
+    /// How large the stranger was shown in the last frame, in pixels of the screen; nothing outside of calls.
+    pub stranger_px: Option<(u32, u32)>,
     /// The chat wants the keyboard in the next frame.
     pub wants_chat_focus: bool,
     /// Something was typed into the message field since [`Self::typing_notice`] was last asked.
@@ -110,6 +112,7 @@ impl WindowState {
             is_statistics_open: false,
             is_self_view_hidden: false,
             is_full_screen: false,
+            stranger_px: None,
             wants_chat_focus: false,
             is_draft_changed: false,
             keyboard: KeyboardOwner::Nobody,
@@ -272,6 +275,7 @@ pub(crate) mod tests {
             call: CallView::Idle,
             direct: None,
             is_shielded: false,
+            is_saving_power: false,
             partner: PartnerView::default(),
             chat: Arc::new([]),
             devices: Deck {

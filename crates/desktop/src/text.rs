@@ -259,6 +259,15 @@ pub fn video_source(source: &VideoSource) -> String {
     }
 }
 
+/// How good pictures are to be, as it stands in a list.
+pub const fn picture_quality(is_saving_power: bool) -> &'static str {
+    if is_saving_power {
+        "Save power"
+    } else {
+        "As good as possible"
+    }
+}
+
 /// A source of sound as it stands in a list.
 pub fn audio_source(source: &AudioSource) -> String {
     match source {

@@ -14,7 +14,7 @@ mod video_view;
 pub use button::{Button, Look, was_pressed};
 pub(crate) use device_picker::device_menu;
 pub use device_picker::{
-    Choice, DevicePicker, camera_choices, microphone_choices, speaker_choices,
+    Choice, DevicePicker, camera_choices, microphone_choices, picture_choices, speaker_choices,
 };
 pub use interest_field::{add_interest, finish_interest, interest_field};
 pub use level_meter::{level_meter, paint_level};
@@ -23,7 +23,7 @@ pub use option_card::OptionCard;
 pub use pill::Pill;
 pub use sparkline::sparkline;
 pub use tile::Tile;
-pub use video_view::{VideoView, visible_part};
+pub use video_view::{VideoView, shown_size, visible_part};
 
 use egui::{
     Color32, FontId, Id, Rect, Response, RichText, Sense, Ui, UiBuilder, WidgetInfo, WidgetText,

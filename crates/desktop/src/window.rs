@@ -18,6 +18,8 @@ pub struct Window {
     pub state: WindowState,
     /// The newest pictures.
     pub pictures: Pictures,
+    /// How large the engine was told that the stranger is shown, in pixels of the screen; zero of a window that cannot be seen.
+    told_shown_px: Option<(u32, u32)>,
 }
 
 impl Window {
@@ -26,7 +28,20 @@ impl Window {
         Self {
             state,
             pictures: Pictures::default(),
+            told_shown_px: None,
         }
+    }
+
+    /// What the engine has to know of the size at which the stranger is shown, where that has changed since the last time. To be
+    /// asked after each frame, and while the window cannot be seen: because it is minimised, or something covers all of it.
+    pub fn shown_size(&mut self, is_hidden: bool) -> Option<Command> {
+        let size_px = if is_hidden {
+            (0, 0)
+        } else {
+            self.state.stranger_px?
+        };
+        let is_news = self.told_shown_px.replace(size_px) != Some(size_px);
+        is_news.then_some(Command::SetShownSize(size_px))
     }
 
     /// Takes note of a new snapshot: nothing of the last stranger may be seen when the call is over.
@@ -71,6 +86,7 @@ impl Window {
             pictures: &self.pictures,
             now,
         };
+        self.state.stranger_px = None;
         screens::ui(ui, view, &mut self.state, &mut out);
         // Asked here and not in the chat: one can close it in the middle of a line.
         if let Some(is_typing) = self.state.typing_notice(now) {

@@ -35,6 +35,12 @@ pub enum Command {
     SendChat(String),
     /// Tell the partner whether the person is writing.
     SetTyping(bool),
+    /// The partner's pictures are shown at this size from now on, as width and height in pixels of the screen; a side of zero
+    /// means that nothing of them is seen. The partner is told in coarse steps and sends no larger ones, or none. Holds for later
+    /// partners too; without it they send all that they have.
+    SetShownSize((u32, u32)),
+    /// Let calls cost this machine little from now on, at the price of fewer and smaller pictures both ways; or make them good.
+    SetPowerSaving(bool),
     /// Use this signalling server from now on.
     SetServer(String),
     /// Begin later calls over a relay, so that partners do not learn this machine's address, or directly.

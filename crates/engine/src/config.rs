@@ -31,6 +31,9 @@ pub struct Config {
     /// How the voice in a microphone is cleaned: echo cancellation, noise suppression, gain control. Files and tones are sent
     /// as they are.
     pub voice: VoiceConfig,
+    /// Let calls cost this machine little: fewer and smaller pictures both ways, in the cheapest codec. See
+    /// [`crate::Command::SetPowerSaving`].
+    pub power_saving: bool,
     /// Begin calls over a relay, so that partners do not learn this machine's address; they go direct when both people
     /// agree. See [`crate::Command::SetShield`].
     pub shield: bool,
@@ -50,6 +53,7 @@ impl Default for Config {
             video_codecs: VideoCodecs::default(),
             voice_bps: AudioPlan::BEST_VOICE_BPS,
             voice: VoiceConfig::default(),
+            power_saving: false,
             shield: false,
             extra_roots: Vec::new(),
         }

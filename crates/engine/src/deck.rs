@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use devices::{
     AudioSink, AudioSource, Camera, CameraSettings, DeviceState, Microphone, Speaker, VideoSource,
 };
-use media::video::VideoFrame;
+use media::video::{Shown, VideoFrame};
 use media::{Newest, RtpPacket};
 use tokio::sync::{mpsc, watch};
 use transport::{KindStats, Peer};
@@ -19,7 +19,7 @@ use crate::peer_task::MediaTaps;
 use crate::pipeline::{
     Playback, Rates, ReceiveAudio, ReceiveVideo, SendAudio, SendVideo, SentPictures, Wake,
 };
-use crate::{Config, Deck, EngineError};
+use crate::{Config, Deck, EngineError, power};
 
 /// Where pictures lie for the window: always the newest one.
 pub(crate) type PictureSlot = Arc<Newest<Arc<VideoFrame>>>;
@@ -54,6 +54,7 @@ pub(crate) struct DeviceDeck {
     audio_sink: AudioSink,
     is_camera_on: bool,
     is_microphone_on: bool,
+    is_saving: bool,
     camera: Option<Camera>,
     microphone: Option<Microphone>,
     speaker: Option<Speaker>,
@@ -97,6 +98,7 @@ impl DeviceDeck {
             audio_sink: config.speaker.clone(),
             is_camera_on: true,
             is_microphone_on: true,
+            is_saving: config.power_saving,
             camera: None,
             microphone: None,
             speaker: None,
@@ -107,6 +109,7 @@ impl DeviceDeck {
             playback,
             wake,
         };
+        deck.send_video.set_power_saving(config.power_saving);
         deck.open_camera();
         deck.open_microphone();
         deck.open_speaker();
@@ -233,6 +236,18 @@ impl DeviceDeck {
         self.send_audio.set_partner_wants_dred(is_so);
     }
 
+    /// Tells how the partner shows our pictures. Holds until sending stops.
+    pub(crate) fn set_partner_shows(&self, shown: Shown) {
+        self.send_video.set_partner_shows(shown);
+    }
+
+    /// Makes pictures cheap from now on, or good again. The camera is opened anew, since it need not take more than are sent.
+    pub(crate) fn set_power_saving(&mut self, is_saving: bool) {
+        self.is_saving = is_saving;
+        self.send_video.set_power_saving(is_saving);
+        self.open_camera();
+    }
+
     /// Tells what became of the sound that was sent, once a second.
     pub(crate) fn on_sound_stats(&self, sound: &KindStats) {
         self.send_audio.on_second(sound);
@@ -289,9 +304,14 @@ impl DeviceDeck {
         let notify = self.notifier(|reports| &mut reports.camera);
         if self.is_camera_on && self.video_source != VideoSource::None {
             let slot = Arc::clone(&self.camera_slot);
+            let settings = if self.is_saving {
+                power::camera(self.settings)
+            } else {
+                self.settings
+            };
             self.camera = Some(Camera::start(
                 self.video_source.clone(),
-                self.settings,
+                settings,
                 slot,
                 notify,
             ));

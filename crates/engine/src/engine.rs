@@ -69,7 +69,7 @@ impl Engine {
             Arc::clone(&wake),
         )?;
         let publisher = Arc::new(Publisher::new(
-            Snapshot::initial(deck.view(), config.shield),
+            Snapshot::initial(deck.view(), &config),
             wake,
         ));
         let (commands, queue) = mpsc::channel(COMMANDS_LIMIT);

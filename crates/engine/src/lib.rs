@@ -15,6 +15,7 @@ mod moves;
 mod network;
 mod peer_task;
 mod pipeline;
+mod power;
 mod publisher;
 mod session;
 mod signalling;

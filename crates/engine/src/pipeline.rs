@@ -8,6 +8,7 @@ mod receive_audio;
 mod receive_video;
 mod send_audio;
 mod send_video;
+mod wish;
 
 pub(crate) use encoding::SentPictures;
 pub(crate) use played::Played;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use call::{Call, Input, State};
+use media::video::ShownNotices;
 use protocol::{PeerMessage, ServerMessage};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -54,6 +55,9 @@ pub(crate) struct Session {
     moves: Moves,
     deck: DeviceDeck,
     partner: Partner,
+    /// The size at which the partner is shown, once a window has said it.
+    shown_px: Option<(u32, u32)>,
+    shown: ShownNotices,
     chat: Chat,
     statistics: CallStatistics,
     publisher: Arc<Publisher>,
@@ -67,7 +71,7 @@ impl Session {
         let mut call = Call::new(call::Config::default());
         let shield = call::Command::SetShield(config.shield);
         call.handle(Input::Command(shield), Instant::now());
-        Self {
+        let mut session = Self {
             config,
             call,
             signalling,
@@ -84,10 +88,16 @@ impl Session {
             moves: Moves::default(),
             deck,
             partner: Partner::default(),
+            shown_px: None,
+            shown: ShownNotices::default(),
             chat: Chat::default(),
             statistics: CallStatistics::default(),
             publisher,
+        };
+        if session.config.power_saving {
+            session.renew_shown(Instant::now());
         }
+        session
     }
 
     /// Runs until the engine drops `commands`, then ends the call and lets go of everything.
@@ -98,8 +108,10 @@ impl Session {
         loop {
             self.tend_spare();
             self.carry_out_orders();
+            self.tell_what_is_shown();
             self.publish();
             let deadline = self.call.poll_timeout();
+            let shown_deadline = self.shown_timeout();
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(command) => self.on_command(command),
@@ -110,6 +122,8 @@ impl Session {
                 Some(fact) = self.network_facts.recv() => self.on_network(&fact),
                 Ok(()) = device_changes.changed() => self.on_devices_changed(),
                 () = crate::at(deadline) => self.call.handle(Input::Timeout, Instant::now()),
+                // What is due is told at the head of the loop.
+                () = crate::at(shown_deadline) => {}
                 _ = levels.tick() => self.look_for_first_frame(),
                 _ = seconds.tick() => self.on_second(),
             }
@@ -159,6 +173,11 @@ impl Session {
             Command::ListDevices => self.deck.list(),
             Command::SendChat(text) => self.send_chat(&text),
             Command::SetTyping(active) => self.send(&PeerMessage::Typing { active }),
+            Command::SetShownSize(size_px) => {
+                self.shown_px = Some(size_px);
+                self.renew_shown(now);
+            }
+            Command::SetPowerSaving(is_saving) => self.set_power_saving(is_saving, now),
             Command::SetServer(server) => self.set_server(server),
             Command::SetShield(is_wanted) => {
                 if self.config.shield != is_wanted {
@@ -172,6 +191,15 @@ impl Session {
                 let allow = call::Command::AllowDirect(is_allowed);
                 self.call.handle(Input::Command(allow), now);
             }
+        }
+    }
+
+    fn set_power_saving(&mut self, is_saving: bool, now: Instant) {
+        if std::mem::replace(&mut self.config.power_saving, is_saving) != is_saving {
+            self.deck.set_power_saving(is_saving);
+            self.renew_shown(now);
+            // It has offered other codecs.
+            self.drop_spare();
         }
     }
 
@@ -320,6 +348,7 @@ impl Session {
             call: self.call.state().clone(),
             direct: self.call.direct(),
             is_shielded: self.config.shield,
+            is_saving_power: self.config.power_saving,
             partner: self.partner.view,
             chat: self.chat.lines(),
             devices: self.deck.view(),

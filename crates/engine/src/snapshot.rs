@@ -10,6 +10,8 @@ pub use media::audio::MicrophoneNotice;
 pub use transport::{CandidateKind, KindStats as StreamView, PathProtocol, PathStats as PathView};
 pub use transport::{PairState, PairStats as PairView};
 
+use crate::Config;
+
 /// The state of the whole engine at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
@@ -21,6 +23,8 @@ pub struct Snapshot {
     pub direct: Option<DirectView>,
     /// Whether later calls begin over a relay.
     pub is_shielded: bool,
+    /// Whether calls are to cost this machine little.
+    pub is_saving_power: bool,
     /// What is known of the partner.
     pub partner: PartnerView,
     /// The lines of chat of this call, oldest first.
@@ -33,12 +37,13 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// What can be said before anything has happened.
-    pub(crate) fn initial(devices: Deck, is_shielded: bool) -> Self {
+    pub(crate) fn initial(devices: Deck, config: &Config) -> Self {
         Self {
             signalling: SignallingView::Connecting,
             call: CallView::Idle,
             direct: None,
-            is_shielded,
+            is_shielded: config.shield,
+            is_saving_power: config.power_saving,
             partner: PartnerView::default(),
             chat: Arc::new([]),
             devices,

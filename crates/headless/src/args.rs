@@ -131,6 +131,9 @@ pub struct Args {
     /// Leaves a microphone as loud as it is.
     #[arg(long)]
     pub no_gain_control: bool,
+    /// Lets calls cost little: fewer and smaller pictures both ways, in H.264 if no codec is forced.
+    #[arg(long)]
+    pub power_saving: bool,
     /// Begins calls over a relay and tells the partner no address.
     #[arg(long)]
     pub relay_only: bool,
@@ -166,6 +169,7 @@ impl Args {
                 noise_suppression: !self.no_noise_suppression,
                 gain_control: !self.no_gain_control,
             },
+            power_saving: self.power_saving,
             shield: self.relay_only,
             ..engine::Config::default()
         }

@@ -10,6 +10,7 @@ pub mod payload;
 mod playout;
 mod playout_delay;
 mod scale;
+mod shown;
 mod test_pattern;
 
 pub use codec::VideoCodec;
@@ -20,4 +21,5 @@ pub use payload::{AccessUnit, InvalidPayload, KeyframePart};
 pub use playout::Playout;
 pub use playout_delay::PlayoutDelay;
 pub use scale::Scaler;
+pub use shown::{Shown, ShownNotices};
 pub use test_pattern::{Mark, TestPattern, read_mark};

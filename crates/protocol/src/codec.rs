@@ -163,6 +163,7 @@ impl Wire for PeerMessage {
         "direct",
         "redundancy",
         "repair",
+        "showing",
         "description",
         "candidate",
         "bye",
@@ -179,6 +180,7 @@ impl Wire for PeerMessage {
             | Self::Direct { .. }
             | Self::Redundancy { .. }
             | Self::Repair { .. }
+            | Self::Showing { .. }
             | Self::Bye => Ok(()),
         }
     }

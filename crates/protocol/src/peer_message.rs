@@ -45,6 +45,17 @@ pub enum PeerMessage {
         /// True if the sender can use repair packets of random linear codes (RFC 8681) on the stream of retransmissions.
         rlc: bool,
     },
+    /// How large the sender shows the pictures that it receives, in pixels of its screen: larger ones, and more of them, are
+    /// wasted on it. Said at every change, in coarse steps; unsaid, the size is not known.
+    Showing {
+        /// Zero if nothing is seen of the pictures: then none need to be sent.
+        width_px: u32,
+        /// The same.
+        height_px: u32,
+        /// The most pictures a second that the sender has use for; none if that is any number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        most_fps: Option<u32>,
+    },
     /// A session description, as over the signalling server: so a call can be renegotiated without it.
     Description {
         /// The same as in [`crate::ClientMessage::Description`].

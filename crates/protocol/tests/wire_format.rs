@@ -386,6 +386,22 @@ fn peer_messages() {
         r#"{"type":"repair","rlc":true}"#,
     );
     is_written(
+        &PeerMessage::Showing {
+            width_px: 1280,
+            height_px: 704,
+            most_fps: None,
+        },
+        r#"{"type":"showing","width_px":1280,"height_px":704}"#,
+    );
+    is_written(
+        &PeerMessage::Showing {
+            width_px: 640,
+            height_px: 512,
+            most_fps: Some(15),
+        },
+        r#"{"type":"showing","width_px":640,"height_px":512,"most_fps":15}"#,
+    );
+    is_written(
         &PeerMessage::Description {
             description: Description {
                 kind: DescriptionKind::Offer,
@@ -400,6 +416,23 @@ fn peer_messages() {
         r#"{"type":"candidate","candidate":null}"#,
     );
     is_written(&PeerMessage::Bye, r#"{"type":"bye"}"#);
+}
+
+#[test]
+fn a_size_that_is_none_is_refused() {
+    for (width, height) in [
+        ("-1", "1"),
+        ("1.5", "1"),
+        ("1", "4294967296"),
+        ("null", "1"),
+    ] {
+        let text = format!(r#"{{"type":"showing","width_px":{width},"height_px":{height}}}"#);
+        let showing = decode::<PeerMessage>(&text);
+        assert!(
+            matches!(showing, Err(DecodeError::Malformed(_))),
+            "{text}: {showing:?}"
+        );
+    }
 }
 
 #[test]

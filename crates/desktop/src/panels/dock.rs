@@ -9,7 +9,8 @@ use crate::screens::View;
 use crate::state::WindowState;
 use crate::theme;
 use crate::widgets::{
-    Button, Look, camera_choices, device_menu, microphone_choices, speaker_choices, was_pressed,
+    Button, Look, camera_choices, device_menu, microphone_choices, picture_choices,
+    speaker_choices, was_pressed,
 };
 
 const GAP: f32 = 8.0;
@@ -107,11 +108,13 @@ pub(crate) fn ui(
                 ];
                 device_menu(&response, &groups, out);
             }
-            Role::Cameras => device_menu(
-                &response,
-                &[("Camera", camera_choices(&view.snapshot.devices))],
-                out,
-            ),
+            Role::Cameras => {
+                let groups = [
+                    ("Camera", camera_choices(&view.snapshot.devices)),
+                    ("Pictures", picture_choices(view.snapshot.is_saving_power)),
+                ];
+                device_menu(&response, &groups, out);
+            }
         }
     }
     rect

@@ -11,7 +11,7 @@ use crate::icons::Icon;
 use crate::panels::statistics;
 use crate::quality::{self, Quality};
 use crate::state::WindowState;
-use crate::widgets::{Notice, Pill, Sign, VideoView, was_pressed};
+use crate::widgets::{Notice, Pill, Sign, VideoView, shown_size, was_pressed};
 use crate::{text, theme};
 
 /// Under this width of the stage only what is needed stands at its top.
@@ -61,6 +61,14 @@ pub(super) fn picture_ui(ui: &mut Ui, stage: Rect, view: View<'_>, radius: u8) {
         }
         .show(ui, Id::unique("no-picture"), body, 0.0);
     }
+}
+
+/// How large the stranger is shown, or would be, in pixels of the screen.
+pub(super) fn stranger_px(ui: &Ui, stage: Rect, view: View<'_>) -> (u32, u32) {
+    let picture = view.pictures.remote.get();
+    let shown = picture.map_or(stage.size(), |(_, size)| shown_size(size, stage));
+    let side = |points: f32| (points * ui.pixels_per_point()).round().max(1.0) as u32;
+    (side(shown.x), side(shown.y))
 }
 
 /// Darkens the lower edge of the picture, so that the dock stands out from white walls too.

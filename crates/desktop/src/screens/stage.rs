@@ -34,6 +34,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
             }
             CallView::Connected { .. } | CallView::Reconnecting { .. } => {
                 call::picture_ui(ui, stage, view, radius);
+                state.stranger_px = Some(call::stranger_px(ui, stage, view));
             }
             CallView::Ended { reason } => ended::ui(ui, stage, view, state, *reason, out),
         }

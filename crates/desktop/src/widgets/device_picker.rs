@@ -91,6 +91,20 @@ pub fn speaker_choices(deck: &Deck) -> Vec<Choice> {
         .collect()
 }
 
+/// How good pictures are to be, for what they cost this machine.
+pub fn picture_choices(is_saving_power: bool) -> Vec<Choice> {
+    [false, true]
+        .into_iter()
+        .map(|is_saving| {
+            choice(
+                text::picture_quality(is_saving).to_owned(),
+                is_saving == is_saving_power,
+                Command::SetPowerSaving(is_saving),
+            )
+        })
+        .collect()
+}
+
 fn choice(label: String, is_chosen: bool, command: Command) -> Choice {
     Choice {
         label,
@@ -125,6 +139,8 @@ pub struct DevicePicker<'a> {
     pub state: &'a DeviceState,
     /// What there is to choose from.
     pub choices: Vec<Choice>,
+    /// What else there is to choose, below a heading.
+    pub more: Option<(&'a str, Vec<Choice>)>,
 }
 
 impl DevicePicker<'_> {
@@ -157,10 +173,12 @@ impl DevicePicker<'_> {
             out.push(Command::ListDevices);
         }
         let width = rect.width().max(220.0);
-        Popup::menu(&response)
-            .width(width)
-            .gap(6.0)
-            .show(|ui| choices_ui(ui, width, &self.choices, out));
+        Popup::menu(&response).width(width).gap(6.0).show(|ui| {
+            choices_ui(ui, width, &self.choices, out);
+            if let Some((heading, choices)) = &self.more {
+                group_ui(ui, width, heading, choices, out);
+            }
+        });
     }
 }
 
@@ -180,18 +198,22 @@ pub(crate) fn device_menu(
         .gap(14.0)
         .show(|ui| {
             for (heading, choices) in groups {
-                ui.add_space(4.0);
-                ui.horizontal(|ui| {
-                    ui.add_space(10.0);
-                    ui.label(super::words(
-                        *heading,
-                        theme::medium(12.0),
-                        theme::TEXT_SECOND,
-                    ));
-                });
-                choices_ui(ui, width, choices, out);
+                group_ui(ui, width, heading, choices, out);
             }
         });
+}
+
+fn group_ui(ui: &mut Ui, width: f32, heading: &str, choices: &[Choice], out: &mut Vec<Command>) {
+    ui.add_space(4.0);
+    ui.horizontal(|ui| {
+        ui.add_space(10.0);
+        ui.label(super::words(
+            heading,
+            theme::medium(12.0),
+            theme::TEXT_SECOND,
+        ));
+    });
+    choices_ui(ui, width, choices, out);
 }
 
 fn choices_ui(ui: &mut Ui, width: f32, choices: &[Choice], out: &mut Vec<Command>) {

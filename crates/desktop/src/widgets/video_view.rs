@@ -89,6 +89,12 @@ pub fn visible_part(size: Vec2, rect: Rect) -> (Rect, Rect) {
     (rect, Rect::from_center_size(pos2(0.5, 0.5), shown))
 }
 
+/// How large all of a picture of `size` pixels is shown in `rect`, with what is cut off.
+pub fn shown_size(size: Vec2, rect: Rect) -> Vec2 {
+    let (place, part) = visible_part(size, rect);
+    place.size() / part.size()
+}
+
 #[cfg(test)]
 mod tests {
     use egui::vec2;
@@ -123,6 +129,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_cut_off_counts_as_shown() {
+        let shown = shown_size(vec2(640.0, 480.0), stage(1600.0, 1000.0));
+        assert!((shown - vec2(1600.0, 1200.0)).length() < 0.1, "{shown:?}");
+        let shown = shown_size(vec2(480.0, 640.0), stage(1280.0, 640.0));
+        assert!((shown - vec2(480.0, 640.0)).length() < 0.1, "{shown:?}");
+    }
+
+    #[test]
     fn an_empty_picture_or_stage_is_no_reason_to_divide_by_zero() {
         for (size, rect) in [
             (vec2(0.0, 0.0), stage(10.0, 10.0)),
@@ -130,6 +144,7 @@ mod tests {
         ] {
             let (place, uv) = visible_part(size, rect);
             assert!(place.is_finite() && uv.is_finite());
+            assert!(shown_size(size, rect).is_finite());
         }
     }
 }

@@ -7,7 +7,30 @@ use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use engine::{Command, SignallingProblem, SignallingView};
 
-use crate::stage::{click, in_lobby, press};
+use crate::stage::{click, in_call, in_lobby, press};
+
+#[test]
+fn power_can_be_saved_from_the_list_of_cameras() {
+    for (mut harness, list) in [
+        (in_lobby(), "Camera: Integrated Camera"),
+        (in_call(), "Choose camera"),
+    ] {
+        click(&mut harness, list);
+        assert_eq!(
+            click(&mut harness, "Save power"),
+            [Command::SetPowerSaving(true)]
+        );
+        harness.state_mut().snapshot.is_saving_power = true;
+        harness.run();
+        click(&mut harness, list);
+        assert_eq!(click(&mut harness, "Save power"), [], "it is in force");
+        click(&mut harness, list);
+        assert_eq!(
+            click(&mut harness, "As good as possible"),
+            [Command::SetPowerSaving(false)]
+        );
+    }
+}
 
 #[test]
 fn enter_starts_with_the_interests_that_were_typed() {

@@ -71,6 +71,60 @@ fn a_stranger_whose_camera_is_off_is_not_shown_again_by_an_interruption() {
     assert!(harness.query_by_label("The stranger's picture").is_none());
 }
 
+#[test]
+fn the_engine_hears_how_large_the_stranger_is_shown_and_that_a_window_is_hidden() {
+    let mut harness = in_call();
+    show_stranger(&mut harness);
+    let Some(Command::SetShownSize((width, height))) = told(&mut harness, false) else {
+        panic!("the size is not told");
+    };
+    // All of the picture, with what is cut off at its sides: it is wider than the stage in this window of 960x600.
+    let is_all = (960..1060).contains(&width) && (540..600).contains(&height);
+    assert!(is_all, "{width}x{height}");
+    let frame = scenes::remote_picture(harness.state().now);
+    let shape = |width, height| f64::from(width) / f64::from(height);
+    let difference = shape(width, height) - shape(frame.width_px(), frame.height_px());
+    assert!(difference.abs() < 0.01, "{width}x{height}");
+    harness.run();
+    assert_eq!(told(&mut harness, false), None, "it is known");
+
+    harness.set_pixels_per_point(2.0);
+    harness.set_size(egui::Vec2::new(480.0, 300.0));
+    harness.run();
+    let Some(Command::SetShownSize(on_a_fine_screen)) = told(&mut harness, false) else {
+        panic!("the size is not told");
+    };
+    assert!(on_a_fine_screen.0 > 900, "{on_a_fine_screen:?}");
+
+    assert_eq!(
+        told(&mut harness, true),
+        Some(Command::SetShownSize((0, 0)))
+    );
+    assert_eq!(told(&mut harness, true), None, "it is known");
+    harness.run();
+    assert_eq!(
+        told(&mut harness, false),
+        Some(Command::SetShownSize(on_a_fine_screen))
+    );
+}
+
+#[test]
+fn outside_of_a_call_there_is_no_size_to_tell() {
+    let mut harness = in_call();
+    assert!(told(&mut harness, false).is_some());
+    harness.state_mut().snapshot.call = CallView::Idle;
+    harness.run();
+    assert_eq!(told(&mut harness, false), None);
+    let now = harness.state().now;
+    harness.state_mut().snapshot = scenes::call(now);
+    harness.run();
+    assert_eq!(told(&mut harness, false), None, "the last one holds");
+}
+
+fn told(harness: &mut Harness<'_, Stage>, is_hidden: bool) -> Option<Command> {
+    harness.state_mut().window.shown_size(is_hidden)
+}
+
 fn show_stranger(harness: &mut Harness<'_, Stage>) {
     let ctx = harness.ctx.clone();
     let stage = harness.state_mut();

@@ -321,6 +321,7 @@ pub(crate) fn lobby(_: Instant) -> Snapshot {
         call: CallView::Idle,
         direct: None,
         is_shielded: false,
+        is_saving_power: false,
         partner: PartnerView::default(),
         chat: Arc::new([]),
         devices: Deck {

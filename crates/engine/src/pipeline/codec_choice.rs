@@ -74,6 +74,19 @@ impl CodecChoice {
             .unwrap_or(VideoCodec::H264)
     }
 
+    /// The codec that costs this machine the least, unless another one was asked for.
+    pub(super) fn cheapest(&self, takes: impl Fn(VideoCodec) -> bool) -> VideoCodec {
+        let wanted = match self.codecs {
+            VideoCodecs::Auto => VideoCodec::H264,
+            VideoCodecs::Only(codec) => codec,
+        };
+        if takes(wanted) {
+            wanted
+        } else {
+            VideoCodec::H264
+        }
+    }
+
     /// Takes in how long pictures took. True if the codec is given up from now on.
     pub(super) fn is_given_up(&mut self, effort: &Effort, now: Instant) -> bool {
         let limit = effort.interval.mul_f64(Self::MAX_ENCODE_SHARE);
@@ -137,6 +150,16 @@ mod tests {
         assert_eq!(choice.best(|_| false, now), VideoCodec::H264);
         let forced = CodecChoice::new(VideoCodecs::Only(VideoCodec::H264));
         assert_eq!(forced.best(|_| true, now), VideoCodec::H264);
+    }
+
+    #[test]
+    fn to_save_power_the_cheapest_codec_is_sent_unless_another_one_was_asked_for() {
+        let auto = CodecChoice::new(VideoCodecs::Auto);
+        assert_eq!(auto.cheapest(|_| true), VideoCodec::H264);
+        let forced = CodecChoice::new(VideoCodecs::Only(VideoCodec::Av1));
+        assert_eq!(forced.cheapest(|_| true), VideoCodec::Av1);
+        let takes_h264 = |codec| codec == VideoCodec::H264;
+        assert_eq!(forced.cheapest(takes_h264), VideoCodec::H264);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use transport::Peer;
 
 use super::codec_choice::{CodecChoice, Effort};
 use super::rates::{self, Rates};
+use super::wish::Wish;
 
 /// The RTP clock rate of video (RFC 6184 section 8.2.1).
 const CLOCK_HZ: u128 = 90_000;
@@ -33,6 +34,8 @@ pub(super) struct Encoding {
     encoder: Box<dyn VideoEncoder>,
     rates: Rates,
     capture_fps: u32,
+    /// What the path leaves to pictures.
+    path_bps: u32,
     /// What the encoder was told last.
     bitrate_bps: u32,
     ladder: Option<SizedLadder>,
@@ -46,7 +49,7 @@ pub(super) struct Encoding {
 
 /// The ladder for pictures of one size.
 struct SizedLadder {
-    capture_px: (u32, u32),
+    config: LadderConfig,
     ladder: Ladder,
 }
 
@@ -75,6 +78,7 @@ impl Encoding {
             encoder: encoder(VideoCodec::H264, bitrate_bps, capture_fps),
             rates,
             capture_fps,
+            path_bps: bitrate_bps,
             bitrate_bps,
             ladder: None,
             scaler: Scaler::default(),
@@ -93,13 +97,14 @@ impl Encoding {
     pub(super) fn take(
         &mut self,
         frame: &VideoFrame,
+        wish: Wish,
         force_keyframe: bool,
         choice: &mut CodecChoice,
     ) -> Sent {
         let budget = self.link.peer.budget();
-        self.follow(self.rates.video_bps(&budget));
-        self.choose(choice);
-        let rung = self.rung(frame);
+        self.path_bps = self.rates.video_bps(&budget);
+        self.choose(choice, wish.is_saving);
+        let rung = self.rung(frame, wish);
         if rates::is_behind(&budget) || !self.cadence.is_due(frame.captured_at(), rung) {
             return Sent::Skipped;
         }
@@ -121,7 +126,7 @@ impl Encoding {
     }
 
     /// Changes to another codec if that is the better one, which the next picture begins with a keyframe.
-    fn choose(&mut self, choice: &mut CodecChoice) {
+    fn choose(&mut self, choice: &mut CodecChoice, is_saving: bool) {
         let now = Instant::now();
         if let Some(sized) = &self.ladder {
             let rung = sized.ladder.rung();
@@ -140,7 +145,12 @@ impl Encoding {
             }
         }
         self.has_failed = false;
-        let best = choice.best(|codec| self.link.peer.takes_video(codec), now);
+        let takes = |codec| self.link.peer.takes_video(codec);
+        let best = if is_saving {
+            choice.cheapest(takes)
+        } else {
+            choice.best(takes, now)
+        };
         if best != self.encoder.codec() {
             tracing::debug!(codec = %best, "pictures are sent in another codec");
             self.encoder = encoder(best, self.bitrate_bps, self.capture_fps);
@@ -149,7 +159,7 @@ impl Encoding {
         }
     }
 
-    /// Brings the encoder to what the path takes.
+    /// Brings the encoder to what the path takes and the pictures have use for.
     fn follow(&mut self, bitrate_bps: u32) {
         if bitrate_bps.abs_diff(self.bitrate_bps) <= self.bitrate_bps / SMALLEST_CHANGE_DIVISOR {
             return;
@@ -160,26 +170,30 @@ impl Encoding {
         }
     }
 
-    fn rung(&mut self, frame: &VideoFrame) -> Rung {
-        let picture_bps = u64::from(self.bitrate_bps);
+    fn rung(&mut self, frame: &VideoFrame, wish: Wish) -> Rung {
+        let picture_bps = u64::from(self.path_bps);
         let capture_px = (frame.width_px(), frame.height_px());
-        let config = config(self.encoder.codec(), capture_px, self.capture_fps);
+        let limits = wish.limits();
+        let window_px = limits.map(|limits| limits.size_px);
+        let most_fps = limits.and_then(|limits| limits.most_fps);
+        let fps = most_fps.map_or(self.capture_fps, |most| most.min(self.capture_fps));
+        let config = config(self.encoder.codec(), capture_px, fps, wish.is_saving);
         let new = || SizedLadder {
-            capture_px,
+            config,
             ladder: Ladder::new(config, picture_bps),
         };
         // A camera that turns or is changed begins anew.
-        let kept = self.ladder.take_if(|kept| kept.capture_px == capture_px);
+        let kept = self.ladder.take_if(|kept| kept.config == config);
         let is_new = kept.is_none();
         let ladder = &mut self.ladder.insert(kept.unwrap_or_else(new)).ladder;
         let input = LadderInput {
             picture_bps,
             encode_time: self.times.p95(),
-            // Partners do not tell it yet.
-            window_px: None,
+            window_px,
         };
         let changed = ladder.update(&input, Instant::now());
         let rung = ladder.rung();
+        let most_bps = window_px.map_or(u64::MAX, |_| ladder.most_bps(window_px));
         if is_new || changed.is_some() {
             tracing::debug!(?rung, picture_bps, "another rung");
             self.times = EncodeTimes::default();
@@ -189,6 +203,7 @@ impl Encoding {
                 self.complain(&error);
             }
         }
+        self.follow(most_bps.min(picture_bps) as u32);
         rung
     }
 
@@ -247,6 +262,7 @@ const fn config(
     codec: VideoCodec,
     (width_px, height_px): (u32, u32),
     capture_rate_hz: u32,
+    is_saving: bool,
 ) -> LadderConfig {
     let bits_per_pixel = match codec {
         VideoCodec::H264 => LadderConfig::H264_BITS_PER_PIXEL,
@@ -257,7 +273,7 @@ const fn config(
         capture_height_px: height_px,
         capture_rate_hz,
         bits_per_pixel,
-        max_effort: if width_px * height_px < EFFORT_PAYS_BELOW_PX {
+        max_effort: if !is_saving && width_px * height_px < EFFORT_PAYS_BELOW_PX {
             codecs::max_effort(codec)
         } else {
             0

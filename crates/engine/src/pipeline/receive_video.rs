@@ -42,6 +42,8 @@ struct Shared {
     remote: PictureSlot,
     lip_sync: Arc<LipSync>,
     is_over: AtomicBool,
+    /// Whether anybody sees the pictures.
+    is_seen: AtomicBool,
     /// Rung by the decoder for the jitter buffer.
     decode_failed: Notify,
     figures: Mutex<Running>,
@@ -73,6 +75,7 @@ impl ReceiveVideo {
             remote,
             lip_sync,
             is_over: AtomicBool::new(false),
+            is_seen: AtomicBool::new(true),
             decode_failed: Notify::new(),
             figures: Mutex::default(),
             wake,
@@ -89,6 +92,11 @@ impl ReceiveVideo {
         }
         let assembly = tokio::spawn(assemble(packets, frames, Arc::clone(&shared)));
         Self { shared, assembly }
+    }
+
+    /// Tells whether anybody sees the pictures. While nobody does, none is decoded, nor asked for.
+    pub(crate) fn set_seen(&self, is_seen: bool) {
+        self.shared.is_seen.store(is_seen, Ordering::Relaxed);
     }
 
     /// What was counted so far. What is an average or a median is of the time since the last call.
@@ -150,7 +158,10 @@ async fn assemble(
                         Err(TrySendError::Disconnected(_)) => return,
                     }
                 }
-                Output::KeyframeRequest => shared.peer.request_keyframe(),
+                Output::KeyframeRequest if shared.is_seen.load(Ordering::Relaxed) => {
+                    shared.peer.request_keyframe();
+                }
+                Output::KeyframeRequest => {}
             }
         }
         lock(&shared.figures).dropped_in_assembly = buffer.counters().frames_dropped;
@@ -166,6 +177,8 @@ struct Decoding<'a> {
     playout: Playout<Arc<VideoFrame>>,
     /// Frames that were queued behind a broken one are worth nothing until a keyframe.
     needs_keyframe: bool,
+    /// Whether the last frame was left undecoded because nobody would have seen it.
+    is_resting: bool,
 }
 
 impl<'a> Decoding<'a> {
@@ -176,6 +189,7 @@ impl<'a> Decoding<'a> {
             waiting: WaitingFrames::default(),
             playout: Playout::new(),
             needs_keyframe: false,
+            is_resting: false,
         }
     }
 
@@ -213,6 +227,15 @@ impl<'a> Decoding<'a> {
     }
 
     fn decode(&mut self, frame: &AssembledFrame) {
+        if !self.shared.is_seen.load(Ordering::Relaxed) {
+            self.is_resting = true;
+            return;
+        }
+        if std::mem::take(&mut self.is_resting) && !frame.is_keyframe {
+            // A partner who does not know that nobody looked has gone on sending, and has to be asked for one.
+            self.needs_keyframe = true;
+            self.shared.decode_failed.notify_one();
+        }
         if self.needs_keyframe && !frame.is_keyframe {
             lock(&self.shared.figures).dropped_in_decoding += 1;
             return;

@@ -9,12 +9,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use media::Newest;
-use media::video::VideoFrame;
+use media::video::{Shown, VideoFrame};
 use transport::Peer;
 
 use super::codec_choice::CodecChoice;
 use super::encoding::{Encoding, Link, Sent, SentPictures};
 use super::rates::Rates;
+use super::wish::Wish;
 use super::{Wake, lock};
 use crate::VideoCodecs;
 
@@ -32,6 +33,7 @@ struct Shared {
     preview: Arc<Newest<Arc<VideoFrame>>>,
     link: Mutex<Option<Arc<Link>>>,
     is_keyframe_wanted: AtomicBool,
+    wish: Mutex<Wish>,
     frames_sent: AtomicU64,
     sent: Mutex<Option<SentPictures>>,
     rates: Rates,
@@ -55,6 +57,7 @@ impl SendVideo {
             preview,
             link: Mutex::new(None),
             is_keyframe_wanted: AtomicBool::new(false),
+            wish: Mutex::default(),
             frames_sent: AtomicU64::new(0),
             sent: Mutex::default(),
             rates,
@@ -90,6 +93,18 @@ impl SendVideo {
     /// Stops encoding. The preview goes on.
     pub(crate) fn unlink(&self) {
         lock(&self.shared.link).take();
+        lock(&self.shared.wish).shown = None;
+    }
+
+    /// Tells how the partner shows our pictures; [`Shown::NOTHING`] ends them until there is another word. Holds until
+    /// [`SendVideo::unlink`].
+    pub(crate) fn set_partner_shows(&self, shown: Shown) {
+        lock(&self.shared.wish).shown = Some(shown.bounded());
+    }
+
+    /// Tells whether pictures should cost little from now on.
+    pub(crate) fn set_power_saving(&self, is_saving: bool) {
+        lock(&self.shared.wish).is_saving = is_saving;
     }
 
     /// Something that asks for a keyframe, for those who hear the partner's requests.
@@ -140,9 +155,15 @@ fn run(shared: &Shared) {
         {
             encoding = Some(Encoding::new(link, shared.rates, shared.fps));
         }
+        let wish = *lock(&shared.wish);
+        if !wish.is_seen() {
+            // The first one that is seen again refers to none that was not sent.
+            shared.is_keyframe_wanted.store(true, Ordering::Relaxed);
+            continue;
+        }
         if let Some(encoding) = &mut encoding {
             let force_keyframe = shared.is_keyframe_wanted.swap(false, Ordering::Relaxed);
-            match encoding.take(&frame, force_keyframe, &mut choice) {
+            match encoding.take(&frame, wish, force_keyframe, &mut choice) {
                 Sent::Yes(pictures) => {
                     *lock(&shared.sent) = Some(pictures);
                     shared.frames_sent.fetch_add(1, Ordering::Relaxed);

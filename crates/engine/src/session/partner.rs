@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use call::{Input, PeerFact};
+use call::{Input, PeerFact, State};
+use media::video::Shown;
 use protocol::{PeerMessage, limits};
 
 use super::Session;
-use crate::PartnerView;
+use crate::{PartnerView, power};
 
 /// What is known of the partner, and how long it holds.
 #[derive(Default)]
@@ -48,6 +49,14 @@ impl Session {
                     media.peer.set_partner_decodes_repair(rlc);
                 }
             }
+            Ok(PeerMessage::Showing {
+                width_px,
+                height_px,
+                most_fps,
+            }) => self.deck.set_partner_shows(Shown {
+                size_px: (width_px, height_px),
+                most_fps,
+            }),
             Ok(PeerMessage::Description { description }) => {
                 self.tell_call(PeerFact::RemoteDescription(description));
             }
@@ -87,6 +96,51 @@ impl Session {
     /// Tells the partner how pictures may be protected on their way here.
     pub(super) fn tell_what_we_repair(&self) {
         self.send(&PeerMessage::Repair { rlc: true });
+    }
+
+    /// Tells the partner how large its pictures are shown here, when that is due. What nobody sees is not decoded.
+    pub(super) fn tell_what_is_shown(&mut self) {
+        if !self.can_tell_what_is_shown() {
+            return;
+        }
+        let Some(shown) = self.shown.poll_output(Instant::now()) else {
+            return;
+        };
+        if let Some(media) = self.live.as_ref().and_then(|live| live.media.as_ref()) {
+            media.video.set_seen(shown != Shown::NOTHING);
+        }
+        let (width_px, height_px) = shown.size_px;
+        self.send(&PeerMessage::Showing {
+            width_px,
+            height_px,
+            most_fps: shown.most_fps,
+        });
+    }
+
+    /// Takes note of how the partner's pictures are shown from now on, and of what there is use for.
+    pub(super) fn renew_shown(&mut self, now: Instant) {
+        let is = Shown {
+            size_px: self.shown_px.unwrap_or(Shown::ANY.size_px),
+            most_fps: None,
+        };
+        let shown = if self.config.power_saving {
+            power::saving(is)
+        } else {
+            is
+        };
+        self.shown.set(shown, now);
+    }
+
+    /// When there will be something to tell of it.
+    pub(super) fn shown_timeout(&self) -> Option<Instant> {
+        self.shown
+            .poll_timeout()
+            .filter(|_| self.can_tell_what_is_shown())
+    }
+
+    /// Not while the path is lost: there the newest would wait behind all that was so meanwhile.
+    fn can_tell_what_is_shown(&self) -> bool {
+        self.partner.view.is_chat_open && matches!(self.call.state(), State::Connected { .. })
     }
 
     /// Tells the partner which of sound and pictures to expect.

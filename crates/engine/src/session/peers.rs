@@ -12,6 +12,7 @@ use crate::config::bind_addresses;
 use crate::network::route_address;
 use crate::peer_task::{Key, MediaTaps, News, Order, PeerTask};
 use crate::pipeline::{ReceiveAudio, ReceiveVideo};
+use crate::power;
 use crate::spare::{Activity, Decision};
 use crate::transport_figures::TransportFigures;
 
@@ -123,6 +124,8 @@ impl Session {
         match &fact {
             PeerFact::Connected => {
                 self.statistics.connected(Instant::now());
+                // Said again, in case that it was lost with the path.
+                self.shown.forget_told();
                 if let Some(live) = &mut self.live {
                     if let Some(media) = &mut live.media
                         && !std::mem::replace(&mut media.is_sending, true)
@@ -230,11 +233,16 @@ impl Session {
         relay_only: bool,
     ) -> (PeerTask, MediaTaps) {
         let roots = self.config.extra_roots.iter().cloned();
+        let codecs = if self.config.power_saving {
+            power::codecs(self.config.video_codecs)
+        } else {
+            self.config.video_codecs
+        };
         let config = PeerConfig {
             ice_servers,
             relay_only,
             bind: bind_addresses(&self.config.server),
-            video_codecs: self.config.video_codecs.in_order().to_vec(),
+            video_codecs: codecs.in_order().to_vec(),
             extra_roots: roots.map(CertificateDer::from).collect(),
             ..PeerConfig::default()
         };

@@ -7,6 +7,7 @@
     reason = "each test file uses a part of it"
 )]
 
+pub mod partner;
 pub mod wire;
 
 use std::net::SocketAddr;

@@ -168,7 +168,7 @@ impl Ladder {
         }
     }
 
-    /// What the best rung has use for, in bits per second: the ceiling to give the estimator, with sound and repair on top.
+    /// What the best rung that this window can show has use for, in bits per second. More makes no picture that looks better.
     pub fn most_bps(&self, window_px: Option<(u32, u32)>) -> u64 {
         // Twice what makes a fair picture makes a good one; more is not seen.
         (2.0 * self.needed_bps(self.best_shown(window_px))) as u64
@@ -213,17 +213,18 @@ impl Ladder {
             self.change(affordable.max(self.index + 1), now);
             return;
         }
-        let wanted = self
+        let possible = self
             .affordable(input.picture_bps, Self::HIGH_SHARE)
-            .max(best_shown)
             .max(self.encodable(input.encode_time));
-        let enough_for = lasts(&mut self.enough_since, wanted < self.index, now);
+        let wanted = possible.max(best_shown);
+        // Also while a small window holds the pictures down, so that one that is enlarged has waited already.
+        let enough_for = lasts(&mut self.enough_since, possible < self.index, now);
         let patience = if is_starting {
             Self::START_PATIENCE
         } else {
             self.patience
         };
-        if enough_for.is_some_and(|time| time >= patience) {
+        if wanted < self.index && enough_for.is_some_and(|time| time >= patience) {
             self.change(wanted, now);
             self.climbed_at = Some(now);
         }

@@ -9,8 +9,8 @@ use crate::text::Device;
 use crate::theme;
 use crate::trouble::Trouble;
 use crate::widgets::{
-    Button, DevicePicker, Look, camera_choices, microphone_choices, speaker_choices, was_pressed,
-    words,
+    Button, DevicePicker, Look, camera_choices, microphone_choices, picture_choices,
+    speaker_choices, was_pressed, words,
 };
 
 /// Under this width the pickers stand below each other.
@@ -20,18 +20,26 @@ const SIDE_BY_SIDE_FROM: f32 = 440.0;
 pub(super) fn ui(ui: &mut Ui, view: View<'_>, out: &mut Vec<Command>) {
     let deck = &view.snapshot.devices;
     let pickers = [
-        ("Camera", Icon::Camera, &deck.camera, camera_choices(deck)),
+        (
+            "Camera",
+            Icon::Camera,
+            &deck.camera,
+            camera_choices(deck),
+            Some(("Pictures", picture_choices(view.snapshot.is_saving_power))),
+        ),
         (
             "Microphone",
             Icon::Microphone,
             &deck.microphone,
             microphone_choices(deck),
+            None,
         ),
         (
             "Speaker",
             Icon::Speaker,
             &deck.speaker,
             speaker_choices(deck),
+            None,
         ),
     ];
     let is_row = ui.available_width() >= SIDE_BY_SIDE_FROM;
@@ -47,7 +55,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, out: &mut Vec<Command>) {
     };
     ui.with_layout(layout, |ui| {
         ui.spacing_mut().item_spacing = vec2(10.0, 8.0);
-        for (name, icon, state, choices) in pickers {
+        for (name, icon, state, choices, more) in pickers {
             ui.allocate_ui(vec2(width, 56.0), |ui| {
                 ui.set_width(width);
                 DevicePicker {
@@ -55,6 +63,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, out: &mut Vec<Command>) {
                     icon,
                     state,
                     choices,
+                    more,
                 }
                 .show(ui, out);
             });

@@ -157,7 +157,41 @@ fn a_small_window_gets_no_more_than_it_shows() {
     let mut run = Run::new(2_000);
     assert_eq!(run.go(5, small).width_px, 320);
     assert!(run.ladder.most_bps(Some((330, 250))) < run.ladder.most_bps(None));
-    assert_eq!(run.go(5, |_| input(2_000)).width_px, 640, "enlarged again");
+    assert_eq!(run.go(1, |_| input(2_000)).width_px, 640, "enlarged again");
+}
+
+#[test]
+fn a_window_that_is_enlarged_gets_what_the_path_has_long_had_room_for_at_once_and_no_more() {
+    let small = |picture_kbps| LadderInput {
+        window_px: Some((160, 120)),
+        ..input(picture_kbps)
+    };
+    let mut run = Run::new(2_000);
+    run.go(20, |_| small(2_000));
+    assert_eq!(run.ladder.rung().width_px, 160);
+    run.go(20, |_| small(290));
+    assert!(run.ladder.update(&input(290), run.now).is_some());
+    assert_eq!(
+        run.ladder.rung().width_px,
+        320,
+        "480x360 would need 298 to begin"
+    );
+}
+
+#[test]
+fn a_window_that_grows_and_shrinks_all_the_time_does_not_make_each_picture_a_keyframe() {
+    let mut run = Run::new(2_000);
+    run.go(10, |_| input(2_000));
+    run.changes = 0;
+    let mut is_small = false;
+    run.go(60, |_| {
+        is_small = !is_small;
+        LadderInput {
+            window_px: Some(if is_small { (160, 120) } else { (640, 480) }),
+            ..input(2_000)
+        }
+    });
+    assert!(run.changes <= 62, "{} changes in a minute", run.changes);
 }
 
 proptest! {
