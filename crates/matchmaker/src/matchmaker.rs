@@ -1,16 +1,23 @@
 //! The matchmaker: where every person is, and what follows from what happens.
 
 use std::{
-    collections::{HashMap, VecDeque},
-    time::Instant,
+    collections::VecDeque,
+    time::{Duration, Instant},
 };
 
 use protocol::{LeaveReason, RoomId};
 
 use crate::{
     Config, PeerId, Wishes,
-    waiting_room::{Ticket, Waiter, WaitingRoom},
+    groups::{Group, Tally, Traits},
+    pace::Pace,
+    people::{Kept, People, Place, Seat, Standing},
+    tickets::Ticket,
+    waiting_room::{Waiter, WaitingRoom},
 };
+
+/// For how long a place in the queue is kept for one whose match came to nothing.
+const KEPT_FOR: Duration = Duration::from_secs(10);
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +43,22 @@ pub enum Input {
         /// The room that the person meant to leave. While the person is in another one, nothing changes.
         room: Option<RoomId>,
     },
+    /// A call has come up, or may have: the owner has passed an answer from one to the other. One who is left before that has had no
+    /// call, and keeps the place in the queue if it asks again soon.
+    CameUp {
+        /// One of the two.
+        peer: PeerId,
+        /// Their room. While the person is in another one, nothing changes.
+        room: RoomId,
+    },
+    /// `peer` must never meet `other`, nor the other way round, in any match to come. A room in which both are stays open. The last 64
+    /// of a person count.
+    Blocked {
+        /// Who blocked.
+        peer: PeerId,
+        /// Who was blocked.
+        other: PeerId,
+    },
     /// A person's connection is gone, and with it everything that is known about the person.
     Disconnected {
         /// Who is gone.
@@ -57,9 +80,9 @@ pub enum Output {
     TellMatched {
         /// Names this pairing.
         room: RoomId,
-        /// Who sends the first offer, unless the owner knows better: the one who came last, since that one is certainly awake.
+        /// Who sends the first offer, unless the owner knows better: the one who asked last, since that one is certainly awake.
         offerer: PeerId,
-        /// Who waited for longer.
+        /// Who asked before.
         answerer: PeerId,
         /// What both like, sorted.
         interests: Vec<String>,
@@ -84,43 +107,21 @@ pub enum Output {
 
 /// Decides who talks to whom. See the crate's description for the rules.
 ///
-/// After each [`handle`](Self::handle) call [`poll_output`](Self::poll_output) until it returns `None`. Joining costs
-/// O(k log n) for k interests and n people who wait, plus a look at each of those who wait and would do but for having
-/// met before or speaking another language.
+/// After each [`handle`](Self::handle) call [`poll_output`](Self::poll_output) until it returns `None`. A search looks at
+/// a bounded number of those who wait, however many there are (`docs/matching.md`).
 #[derive(Debug)]
 pub struct Matchmaker<Names> {
-    config: Config,
+    pub(crate) config: Config,
     /// Makes the names of rooms. Every call must return another one.
     names: Names,
-    people: HashMap<PeerId, Person>,
-    /// How many of `people` have each interest, wherever they are.
-    interest_holders: HashMap<String, usize>,
-    waiting: WaitingRoom,
+    pub(crate) people: People,
+    /// How many are in rooms, by interest and language.
+    pub(crate) in_rooms: Tally,
+    pub(crate) pace: Pace,
+    pub(crate) waiting: WaitingRoom,
     last_ticket: Ticket,
-    rooms: usize,
+    pub(crate) rooms: usize,
     outputs: VecDeque<Output>,
-}
-
-/// One who has asked for a partner at least once.
-#[derive(Debug, Default)]
-struct Person {
-    wishes: Wishes,
-    /// The last partners, oldest first; at most [`Config::recent_partners`].
-    recent: VecDeque<PeerId>,
-    place: Place,
-}
-
-/// Where a person is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Place {
-    /// Wants nobody.
-    #[default]
-    Outside,
-    Waiting(Ticket),
-    Room {
-        room: RoomId,
-        partner: PeerId,
-    },
 }
 
 impl<Names: FnMut() -> RoomId> Matchmaker<Names> {
@@ -129,8 +130,9 @@ impl<Names: FnMut() -> RoomId> Matchmaker<Names> {
         Self {
             config,
             names,
-            people: HashMap::new(),
-            interest_holders: HashMap::new(),
+            people: People::default(),
+            in_rooms: Tally::default(),
+            pace: Pace::default(),
             waiting: WaitingRoom::default(),
             last_ticket: Ticket(0),
             rooms: 0,
@@ -140,15 +142,37 @@ impl<Names: FnMut() -> RoomId> Matchmaker<Names> {
 
     /// Something happened. `now` must not go back from call to call.
     pub fn handle(&mut self, input: Input, now: Instant) {
+        self.pace.advance(2 * self.rooms, now);
         // A patience that has run out counts before the input, however late the owner's timer is.
-        self.on_timeout(now);
+        self.pair_up_due(now);
         match input {
-            Input::JoinAsked { peer, wishes } => self.on_join_asked(peer, wishes, now),
-            Input::NextAsked { peer, room } => self.on_next_asked(peer, room, now),
-            Input::LeaveAsked { peer, room } => self.on_leave_asked(peer, room),
-            Input::Disconnected { peer } => self.on_disconnected(peer),
+            Input::JoinAsked { peer, wishes } => {
+                self.people.add(peer);
+                self.ask(peer, Some(wishes), now);
+            }
+            Input::NextAsked { peer, room } => {
+                self.people.add(peer);
+                if self.may_leave(peer, room) {
+                    self.ask(peer, None, now);
+                }
+            }
+            Input::LeaveAsked { peer, room } => {
+                if self.may_leave(peer, room) {
+                    self.step_out(peer, LeaveReason::Left, now);
+                }
+            }
+            Input::CameUp { peer, room } => self.on_came_up(peer, room),
+            Input::Blocked { peer, other } => self.people.note_blocked(peer, other),
+            Input::Disconnected { peer } => {
+                self.step_out(peer, LeaveReason::Disconnected, now);
+                self.people.remove(peer);
+            }
             Input::Timeout => {}
         }
+        if self.rooms == 0 {
+            self.waiting.end_patience(now);
+        }
+        self.pair_up_due(now);
     }
 
     /// The next order. Call until `None`.
@@ -163,8 +187,8 @@ impl<Names: FnMut() -> RoomId> Matchmaker<Names> {
 
     /// The room in which `peer` is, and with whom.
     pub fn room_of(&self, peer: PeerId) -> Option<(RoomId, PeerId)> {
-        match self.people.get(&peer)?.place {
-            Place::Room { room, partner } => Some((room, partner)),
+        match self.people.get(peer)?.place {
+            Place::Room(Seat { room, partner, .. }) => Some((room, partner)),
             Place::Outside | Place::Waiting(_) => None,
         }
     }
@@ -179,38 +203,29 @@ impl<Names: FnMut() -> RoomId> Matchmaker<Names> {
         self.rooms
     }
 
-    fn on_timeout(&mut self, now: Instant) {
+    pub(crate) fn traits(&self, peer: PeerId) -> Traits {
+        let person = self.people.get(peer);
+        person.map_or_else(Traits::default, |person| person.traits.clone())
+    }
+
+    fn pair_up_due(&mut self, now: Instant) {
         while let Some(ticket) = self.waiting.pop_due(now) {
             self.pair_up(ticket, now);
         }
     }
 
-    fn on_join_asked(&mut self, peer: PeerId, wishes: Wishes, now: Instant) {
-        self.forget_interests(peer);
-        for interest in wishes.interests() {
-            *self.interest_holders.entry(interest.clone()).or_default() += 1;
+    fn on_came_up(&mut self, peer: PeerId, room: RoomId) {
+        let Some((present, partner)) = self.room_of(peer) else {
+            return;
+        };
+        if present != room {
+            return;
         }
-        self.people.entry(peer).or_default().wishes = wishes;
-        self.ask(peer, now);
-    }
-
-    fn on_next_asked(&mut self, peer: PeerId, room: Option<RoomId>, now: Instant) {
-        self.people.entry(peer).or_default();
-        if self.may_leave(peer, room) {
-            self.ask(peer, now);
+        for peer in [peer, partner] {
+            if let Place::Room(seat) = &mut self.people.present(peer).place {
+                seat.before = None;
+            }
         }
-    }
-
-    fn on_leave_asked(&mut self, peer: PeerId, room: Option<RoomId>) {
-        if self.may_leave(peer, room) {
-            self.step_out(peer, LeaveReason::Left);
-        }
-    }
-
-    fn on_disconnected(&mut self, peer: PeerId) {
-        self.step_out(peer, LeaveReason::Disconnected);
-        self.forget_interests(peer);
-        self.people.remove(&peer);
     }
 
     /// Whether `peer` may leave where it is by naming `named`; refuses on its own.
@@ -226,31 +241,51 @@ impl<Names: FnMut() -> RoomId> Matchmaker<Names> {
     }
 
     /// Puts `peer` into the queue, or into a room right away.
-    fn ask(&mut self, peer: PeerId, now: Instant) {
-        let ticket = match self.step_out(peer, LeaveReason::Next) {
-            Some(held) => held,
-            None => self.new_ticket(),
-        };
-        let waiter = self.waiter(peer, now);
+    fn ask(&mut self, peer: PeerId, wishes: Option<Wishes>, now: Instant) {
+        let kept = self.people.present(peer).kept.take();
+        let standing = self
+            .step_out(peer, LeaveReason::Next, now)
+            .or_else(|| {
+                kept.filter(|kept| now < kept.until)
+                    .map(|kept| kept.standing)
+            })
+            .unwrap_or_else(|| self.new_standing(now));
+        if let Some(wishes) = wishes {
+            self.people.set_wishes(peer, wishes);
+        }
+        let waiter = self.waiter(peer, standing, now);
+        let ticket = standing.ticket;
+        self.pace.on_asked();
         self.waiting.enter(ticket, waiter, now);
-        self.person_mut(peer).place = Place::Waiting(ticket);
+        self.people.present(peer).place = Place::Waiting(ticket);
+        if self.rooms == 0 {
+            // Nobody can be expected, so nobody is waited for.
+            self.waiting.end_patience(now);
+        }
         if !self.pair_up(ticket, now) {
             self.outputs.push_back(Output::TellWaiting { peer });
         }
     }
 
-    /// Takes `peer` out of the queue or the room and tells the partner. Returns the ticket of one who waited.
-    fn step_out(&mut self, peer: PeerId, reason: LeaveReason) -> Option<Ticket> {
-        let person = self.people.get_mut(&peer)?;
+    /// Takes `peer` out of the queue or the room and tells the partner. Returns the standing of one who waited.
+    fn step_out(&mut self, peer: PeerId, reason: LeaveReason, now: Instant) -> Option<Standing> {
+        let person = self.people.get_mut(peer)?;
+        person.kept = None;
         match std::mem::take(&mut person.place) {
             Place::Outside => None,
             Place::Waiting(ticket) => {
-                self.waiting.leave(ticket);
-                Some(ticket)
+                let since = self.waiting.leave(ticket)?.since;
+                Some(Standing { ticket, since })
             }
-            Place::Room { room, partner } => {
-                self.person_mut(partner).place = Place::Outside;
+            Place::Room(Seat { room, partner, .. }) => {
                 self.rooms -= 1;
+                self.count_in_room(peer, false);
+                self.count_in_room(partner, false);
+                let left = self.people.present(partner);
+                if let Place::Room(seat) = std::mem::take(&mut left.place) {
+                    let until = now + KEPT_FOR;
+                    left.kept = seat.before.map(|standing| Kept { standing, until });
+                }
                 self.outputs.push_back(Output::TellPartnerLeft {
                     peer: partner,
                     room,
@@ -261,117 +296,104 @@ impl<Names: FnMut() -> RoomId> Matchmaker<Names> {
         }
     }
 
-    fn new_ticket(&mut self) -> Ticket {
-        self.last_ticket.0 += 1;
-        self.last_ticket
+    fn count_in_room(&mut self, peer: PeerId, is_in: bool) {
+        let Some(person) = self.people.get(peer) else {
+            return;
+        };
+        for group in person.traits.likes().chain([Group::Everybody]) {
+            if is_in {
+                self.in_rooms.add(group, &person.traits);
+            } else {
+                self.in_rooms.remove(group, &person.traits);
+            }
+        }
     }
 
-    /// Decides how choosy `peer` can be: only as far as there is hope.
-    fn waiter(&self, peer: PeerId, now: Instant) -> Waiter {
-        let person = &self.people[&peer];
-        let third_person_online = self.people.len() > 2;
-        let interest_held_by_others = person
-            .wishes
-            .interests()
-            .iter()
-            .any(|interest| self.interest_holders[interest] > 1);
-
-        let mut content_with_new_at = now;
-        let mut content_with_anybody_at = now;
-        if third_person_online {
-            if interest_held_by_others {
-                content_with_new_at += self.config.hold_for_interest;
-            }
-            content_with_anybody_at = content_with_new_at + self.config.hold_for_new;
-        }
-        Waiter {
-            peer,
-            wishes: person.wishes.clone(),
-            recent: person.recent.iter().copied().collect(),
-            content_with_new_at,
-            content_with_anybody_at,
+    const fn new_standing(&mut self, now: Instant) -> Standing {
+        self.last_ticket.0 += 1;
+        Standing {
+            ticket: self.last_ticket,
+            since: now,
         }
     }
 
     /// Pairs the holder of `ticket` with the best of the others, if one will do.
     fn pair_up(&mut self, ticket: Ticket, now: Instant) -> bool {
-        let Some(other) = self.waiting.best_for(ticket, now) else {
+        let relation = |one, other| self.people.relation(one, other);
+        let Some(other) = self.waiting.best_for(ticket, now, relation) else {
             return false;
         };
-        let (older, newer) = (ticket.min(other), ticket.max(other));
-        let (Some(older), Some(newer)) = (self.waiting.leave(older), self.waiting.leave(newer))
-        else {
+        let (Some(one), Some(two)) = (self.waiting.leave(ticket), self.waiting.leave(other)) else {
             unreachable!("the search returns tickets of those who wait");
+        };
+        let one = (one, ticket);
+        let two = (two, other);
+        let asked = |(waiter, ticket): &(Waiter, Ticket)| (waiter.asked_at, *ticket);
+        let (answerer, offerer) = if asked(&one) < asked(&two) {
+            (one, two)
+        } else {
+            (two, one)
         };
 
         let room = (self.names)();
-        self.enter_room(older.peer, room, newer.peer);
-        self.enter_room(newer.peer, room, older.peer);
+        for ((waiter, ticket), partner) in
+            [(&answerer, &offerer), (&offerer, &answerer)].map(|(one, other)| (one, other.0.peer))
+        {
+            self.people.present(waiter.peer).place = Place::Room(Seat {
+                room,
+                partner,
+                before: Some(Standing {
+                    ticket: *ticket,
+                    since: waiter.since,
+                }),
+            });
+            self.count_in_room(waiter.peer, true);
+        }
         self.rooms += 1;
+        let (offerer, answerer) = (offerer.0.peer, answerer.0.peer);
+        self.people
+            .note_met(offerer, answerer, self.config.recent_partners);
+        let interests = self.shared_interests(offerer, answerer);
         self.outputs.push_back(Output::TellMatched {
             room,
-            offerer: newer.peer,
-            answerer: older.peer,
-            interests: newer.wishes.shared_with(&older.wishes),
+            offerer,
+            answerer,
+            interests,
         });
         true
     }
 
-    fn enter_room(&mut self, peer: PeerId, room: RoomId, partner: PeerId) {
-        let limit = self.config.recent_partners;
-        let person = self.person_mut(peer);
-        person.place = Place::Room { room, partner };
-        person.recent.retain(|recent| *recent != partner);
-        person.recent.push_back(partner);
-        if person.recent.len() > limit {
-            person.recent.pop_front();
+    fn shared_interests(&self, one: PeerId, other: PeerId) -> Vec<String> {
+        match (self.people.get(one), self.people.get(other)) {
+            (Some(one), Some(other)) => one.wishes.shared_with(&other.wishes),
+            _ => Vec::new(),
         }
-    }
-
-    fn forget_interests(&mut self, peer: PeerId) {
-        let Some(person) = self.people.get(&peer) else {
-            return;
-        };
-        for interest in person.wishes.interests() {
-            if let Some(holders) = self.interest_holders.get_mut(interest) {
-                *holders -= 1;
-                if *holders == 0 {
-                    self.interest_holders.remove(interest);
-                }
-            }
-        }
-    }
-
-    fn person_mut(&mut self, peer: PeerId) -> &mut Person {
-        self.people
-            .get_mut(&peer)
-            .expect("whoever waits or is in a room is known")
     }
 
     /// Panics unless everything that must always be true is true at `now`. For tests: it looks at everybody.
     pub fn assert_invariants(&self, now: Instant) {
-        let (mut in_rooms, mut waiting, mut interests) = (0, 0, 0);
-        let mut people: Vec<_> = self.people.iter().collect();
-        people.sort_unstable_by_key(|(peer, _)| **peer);
-        for (peer, person) in people {
-            interests += person.wishes.interests().len();
-            assert!(person.recent.len() <= self.config.recent_partners);
-            assert!(!person.recent.contains(peer), "nobody meets himself");
+        self.people.assert_invariants(self.config.recent_partners);
+        let (mut in_rooms, mut waiting) = (0, 0);
+        let relation = |one, other| self.people.relation(one, other);
+        for (peer, person) in self.people.sorted() {
             match person.place {
                 Place::Outside => {}
                 Place::Waiting(ticket) => {
                     waiting += 1;
+                    let waiter = self.waiting.waiter(ticket);
                     assert_eq!(
-                        self.waiting.peer(ticket),
-                        Some(*peer),
+                        waiter.map(|waiter| waiter.peer),
+                        Some(peer),
                         "whoever waits can be found"
                     );
+                    assert_eq!(waiter.map(|waiter| &waiter.traits), Some(&person.traits));
+                    self.waiting.assert_best(ticket, now, relation);
                 }
-                Place::Room { room, partner } => {
+                Place::Room(Seat { room, partner, .. }) => {
                     in_rooms += 1;
                     assert_eq!(
                         self.room_of(partner),
-                        Some((room, *peer)),
+                        Some((room, peer)),
                         "partners know each other"
                     );
                 }
@@ -379,8 +401,8 @@ impl<Names: FnMut() -> RoomId> Matchmaker<Names> {
         }
         assert_eq!(waiting, self.waiting.len(), "nobody waits who is elsewhere");
         assert_eq!(in_rooms, 2 * self.rooms);
-        assert_eq!(interests, self.interest_holders.values().sum::<usize>());
-        assert!(self.interest_holders.values().all(|holders| *holders > 0));
-        self.waiting.assert_invariants(now);
+        assert_eq!(in_rooms, self.in_rooms.all(Group::Everybody));
+        assert_eq!(in_rooms == 0, self.in_rooms.is_empty());
+        self.waiting.assert_invariants(now, relation);
     }
 }

@@ -46,14 +46,9 @@ impl Wishes {
             .collect()
     }
 
-    /// Whether both named a language, and the same one.
-    pub(crate) fn speaks_like(&self, other: &Self) -> bool {
-        self.language.is_some() && self.language == other.language
-    }
-
-    /// Whether both named a language, and not the same one.
-    pub(crate) fn speaks_unlike(&self, other: &Self) -> bool {
-        self.language.is_some() && other.language.is_some() && self.language != other.language
+    /// The language, if one is named: a primary subtag in lower case.
+    pub fn language(&self) -> Option<&str> {
+        self.language.as_deref()
     }
 }
 
@@ -88,18 +83,12 @@ mod tests {
         let british = wishes(&[], Some("en-GB"));
         let american = wishes(&[], Some("EN_us"));
 
-        assert!(british.speaks_like(&american));
-        assert!(!british.speaks_unlike(&american));
+        assert_eq!(british.language(), Some("en"));
+        assert_eq!(british.language(), american.language());
     }
 
     #[test]
-    fn a_person_without_a_language_speaks_neither_like_nor_unlike_anybody() {
-        let silent = wishes(&[], Some("  "));
-        let french = wishes(&[], Some("fr"));
-
-        for (one, other) in [(&silent, &french), (&french, &silent), (&silent, &silent)] {
-            assert!(!one.speaks_like(other));
-            assert!(!one.speaks_unlike(other));
-        }
+    fn blanks_are_no_language() {
+        assert_eq!(wishes(&[], Some("  ")).language(), None);
     }
 }

@@ -1,11 +1,12 @@
-//! Whatever happens, in whatever order: nobody is lost, nobody is in two rooms, everybody is told what is true.
+//! Whatever happens, in whatever order: nobody is lost, nobody is in two rooms, nobody meets himself or one whom he has blocked,
+//! nobody waits for longer than he may beside somebody who would do, and everybody is told what is true.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
-use matchmaker::{Config, Input, Matchmaker, Output, PeerId, Wishes};
+use matchmaker::{Config, Input, Matchmaker, Output, PeerId, Widening, Wishes};
 use proptest::prelude::*;
 use protocol::RoomId;
 
@@ -23,6 +24,10 @@ enum Step {
         names_room: bool,
     },
     Vanish,
+    Block {
+        other: u64,
+    },
+    ComeUp,
     Wait {
         ms: u64,
     },
@@ -40,27 +45,53 @@ fn step() -> impl Strategy<Value = Step> {
         4 => any::<bool>().prop_map(|names_room| Step::Next { names_room }),
         1 => any::<bool>().prop_map(|names_room| Step::Leave { names_room }),
         1 => Just(Step::Vanish),
+        1 => (0..7_u64).prop_map(|other| Step::Block { other }),
+        2 => Just(Step::ComeUp),
         3 => (0..4_000_u64).prop_map(|ms| Step::Wait { ms }),
     ]
 }
 
-/// What the people have been told, and nothing else.
+/// What the people have been told and have asked for, and nothing else: all that the rules need to be checked.
 #[derive(Default)]
 struct Told {
-    waiting: BTreeSet<PeerId>,
+    /// Since when.
+    waiting: BTreeMap<PeerId, Instant>,
+    /// Who has blocked whom.
+    blocked: BTreeSet<(PeerId, PeerId)>,
     rooms: BTreeMap<PeerId, (RoomId, PeerId)>,
     names: BTreeSet<RoomId>,
 }
 
 impl Told {
-    fn note(&mut self, output: &Output) {
+    fn may_meet(&self, one: PeerId, other: PeerId) -> bool {
+        one != other
+            && !self.blocked.contains(&(one, other))
+            && !self.blocked.contains(&(other, one))
+    }
+
+    /// How many pairs there are who may meet and of whom both have waited for this long.
+    fn pairs_waiting_for(&self, longest: Duration, now: Instant) -> usize {
+        let overdue = self
+            .waiting
+            .iter()
+            .filter(|(_, since)| now >= **since + longest);
+        let overdue: Vec<PeerId> = overdue.map(|(peer, _)| *peer).collect();
+        let pairs = overdue
+            .iter()
+            .flat_map(|one| overdue.iter().map(move |other| (one, other)));
+        pairs
+            .filter(|(one, other)| self.may_meet(**one, **other))
+            .count()
+    }
+
+    fn note(&mut self, output: &Output, now: Instant) {
         match *output {
             Output::TellWaiting { peer } => {
                 assert!(
                     !self.rooms.contains_key(&peer),
                     "told to wait while in a room"
                 );
-                self.waiting.insert(peer);
+                self.waiting.entry(peer).or_insert(now);
             }
             Output::TellMatched {
                 room,
@@ -68,7 +99,7 @@ impl Told {
                 answerer,
                 ..
             } => {
-                assert_ne!(offerer, answerer);
+                assert!(self.may_meet(offerer, answerer), "they would not meet");
                 assert!(self.names.insert(room), "a room is named once");
                 for (peer, partner) in [(offerer, answerer), (answerer, offerer)] {
                     self.waiting.remove(&peer);
@@ -94,6 +125,7 @@ proptest! {
     #[test]
     fn everybody_is_where_he_was_told(
         recent_partners in 0..4_usize,
+        is_fixed in any::<bool>(),
         steps in proptest::collection::vec((0..7_u64, step()), 1..120),
     ) {
         let mut last_name = 0_u128;
@@ -101,9 +133,10 @@ proptest! {
             last_name += 1;
             RoomId::from_bytes(last_name.to_be_bytes())
         };
-        let config = Config { recent_partners, ..Config::default() };
+        let widening = if is_fixed { Widening::Fixed } else { Widening::Expected };
+        let config = Config { recent_partners, widening, ..Config::default() };
         let mut matchmaker = Matchmaker::new(config, names);
-        let mut now = Instant::now();
+        let mut now = simulation::start();
         let mut told = Told::default();
         let mut last_rooms: BTreeMap<PeerId, RoomId> = BTreeMap::new();
 
@@ -127,8 +160,18 @@ proptest! {
                 Step::Vanish => {
                     told.rooms.remove(&peer);
                     told.waiting.remove(&peer);
+                    told.blocked.retain(|(blocker, _)| *blocker != peer);
                     Input::Disconnected { peer }
                 }
+                Step::Block { other } => {
+                    let other = PeerId(other);
+                    told.blocked.insert((peer, other));
+                    Input::Blocked { peer, other }
+                }
+                Step::ComeUp => match last_rooms.get(&peer).copied() {
+                    Some(room) => Input::CameUp { peer, room },
+                    None => Input::Timeout,
+                },
                 Step::Wait { ms } => {
                     now += Duration::from_millis(ms);
                     Input::Timeout
@@ -136,7 +179,7 @@ proptest! {
             };
             matchmaker.handle(input, now);
             while let Some(output) = matchmaker.poll_output() {
-                told.note(&output);
+                told.note(&output, now);
             }
             matchmaker.assert_invariants(now);
             for (peer, (room, partner)) in &told.rooms {
@@ -145,11 +188,18 @@ proptest! {
             }
             prop_assert_eq!(told.rooms.len(), 2 * matchmaker.room_count());
             prop_assert_eq!(told.waiting.len(), matchmaker.waiting_count());
+            prop_assert_eq!(told.pairs_waiting_for(config.longest_hold(), now), 0);
         }
 
-        now += config.hold_for_interest + config.hold_for_new;
+        now += config.longest_hold();
         matchmaker.handle(Input::Timeout, now);
-        prop_assert!(matchmaker.waiting_count() <= 1, "in the end at most the odd one out waits");
+        while let Some(output) = matchmaker.poll_output() {
+            told.note(&output, now);
+        }
+        prop_assert_eq!(
+            told.pairs_waiting_for(Duration::ZERO, now), 0,
+            "in the end only those wait who have nobody else"
+        );
         for peer in 0..7 {
             matchmaker.handle(Input::Disconnected { peer: PeerId(peer) }, now);
         }

@@ -2,10 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use matchmaker::{Config, Input, Matchmaker, Output, PeerId, Wishes};
+use matchmaker::{Config, Input, Matchmaker, Output, PeerId, Widening, Wishes};
 use protocol::{LeaveReason, RoomId};
 
 const HOLD: Duration = Duration::from_secs(3);
+const HOLDS: Config = Config {
+    recent_partners: 5,
+    hold_for_interest: HOLD,
+    hold_for_language: HOLD,
+    hold_for_new: HOLD,
+    widening: Widening::Expected,
+};
 const ALICE: PeerId = PeerId(1);
 const BOB: PeerId = PeerId(2);
 const CAROL: PeerId = PeerId(3);
@@ -113,6 +120,7 @@ fn next_after_the_partner_went_finds_somebody_else() {
     let mut strangers = Strangers::new();
     strangers.join(ALICE, &[], None);
     strangers.join(BOB, &[], None);
+    strangers.came_up(ALICE, 1);
     strangers.handle(Input::Disconnected { peer: ALICE });
     strangers.join(CAROL, &[], None);
 
@@ -205,14 +213,10 @@ fn most_shared_interests_come_first_then_the_longest_wait() {
 
 #[test]
 fn among_equals_the_longest_wait_comes_first() {
-    let mut strangers = Strangers::new();
+    let mut strangers = Strangers::among_others();
     strangers.join(ALICE, &[], None);
     strangers.join(BOB, &[], None);
-    strangers.join(CAROL, &[], None);
-    strangers.handle(Input::LeaveAsked {
-        peer: CAROL,
-        room: None,
-    });
+    strangers.came_up(ALICE, 2);
     // Both have just met, so both wait: for each other as a last resort, for anybody else at once.
     strangers.handle(Input::NextAsked {
         peer: BOB,
@@ -223,7 +227,7 @@ fn among_equals_the_longest_wait_comes_first() {
 
     assert_eq!(
         strangers.join(DAVE, &[], None),
-        [matched(2, DAVE, BOB, &[])]
+        [matched(3, DAVE, BOB, &[])]
     );
 }
 
@@ -247,76 +251,152 @@ fn another_language_is_taken_only_when_nobody_else_comes() {
 
     strangers.advance(2 * HOLD);
 
+    assert_eq!(strangers.partner_of(ALICE), Some(BOB));
+}
+
+#[test]
+fn a_person_with_interests_holds_out_while_one_who_shares_them_is_likely_to_come() {
+    let mut strangers = Strangers::among_others();
+    strangers.join(ALICE, &["tea"], None);
     assert_eq!(
-        strangers
-            .matchmaker
-            .room_of(ALICE)
-            .map(|(_, partner)| partner),
-        Some(BOB)
+        strangers.join(BOB, &[], None),
+        [Output::TellWaiting { peer: BOB }]
+    );
+
+    strangers.advance(HOLD.checked_sub(Duration::from_millis(1)).unwrap());
+    assert_eq!(strangers.matchmaker.room_of(BOB), None);
+    let outputs = strangers.advance(Duration::from_millis(1));
+
+    assert_eq!(outputs, [matched(2, BOB, ALICE, &[])]);
+}
+
+#[test]
+fn nobody_holds_out_for_an_interest_of_those_who_hardly_ever_come() {
+    let mut strangers = Strangers::among_others();
+    // The two others have talked for half an hour.
+    strangers.advance(Duration::from_mins(30));
+    strangers.join(ALICE, &["tea"], None);
+
+    assert_eq!(
+        strangers.join(BOB, &[], None),
+        [matched(2, BOB, ALICE, &[])]
     );
 }
 
 #[test]
-fn a_person_with_interests_holds_out_while_somebody_online_shares_one() {
-    let mut strangers = Strangers::new();
-    strangers.join(ALICE, &["tea"], None);
-    strangers.join(BOB, &["tea"], None);
-    strangers.join(CAROL, &["tea"], None);
-    assert_eq!(
-        strangers.join(DAVE, &[], None),
-        [Output::TellWaiting { peer: DAVE }]
+fn the_more_often_people_come_the_sooner_one_gives_up() {
+    let waits = |asks_per_second: u64| {
+        let mut strangers = Strangers::among_others();
+        // Others come and go so often, one after the other, and meet nobody.
+        for _ in 0..60 * asks_per_second {
+            strangers.advance(Duration::from_secs(1) / asks_per_second as u32);
+            strangers.join(PeerId(50), &[], None);
+            strangers.handle(Input::LeaveAsked {
+                peer: PeerId(50),
+                room: None,
+            });
+        }
+        let asked_at = strangers.now;
+        strangers.join(ALICE, &["tea"], None);
+        strangers.join(BOB, &[], None);
+        while strangers.matchmaker.room_of(BOB).is_none() {
+            strangers.now = strangers.matchmaker.poll_timeout().expect("it ends");
+            strangers.handle(Input::Timeout);
+        }
+        strangers.now - asked_at
+    };
+
+    let (seldom, often, all_the_time) = (waits(1), waits(4), waits(16));
+    assert!(
+        seldom > often && often > all_the_time,
+        "{seldom:?} {often:?} {all_the_time:?}"
     );
+    assert!(all_the_time < Duration::from_secs(1), "{all_the_time:?}");
+}
+
+#[test]
+fn fixed_times_are_waited_to_the_end_whoever_comes() {
+    let mut strangers = Strangers::with(Config {
+        widening: Widening::Fixed,
+        ..HOLDS
+    });
+    strangers.join(PeerId(98), &["tea"], None);
+    strangers.join(PeerId(99), &["tea"], None);
+    strangers.advance(Duration::from_mins(30));
+    strangers.join(ALICE, &["tea"], None);
+    strangers.join(BOB, &[], None);
 
     strangers.advance(HOLD.checked_sub(Duration::from_millis(1)).unwrap());
-    assert_eq!(strangers.matchmaker.room_of(DAVE), None);
-    let outputs = strangers.advance(Duration::from_millis(1));
+    assert_eq!(strangers.matchmaker.room_of(BOB), None);
+    strangers.advance(Duration::from_millis(1));
 
-    assert_eq!(outputs, [matched(2, DAVE, CAROL, &[])]);
+    assert_eq!(strangers.partner_of(BOB), Some(ALICE));
 }
 
 #[test]
 fn nobody_holds_out_for_an_interest_that_nobody_online_has() {
-    let mut strangers = Strangers::new();
-    strangers.join(ALICE, &["tea"], None);
-    strangers.join(BOB, &["tea"], None);
-    strangers.join(CAROL, &["chess"], None);
+    let mut strangers = Strangers::among_others();
+    strangers.join(ALICE, &["golf"], None);
 
     assert_eq!(
-        strangers.join(DAVE, &["golf"], None),
-        [matched(2, DAVE, CAROL, &[])]
+        strangers.join(BOB, &["sailing"], None),
+        [matched(2, BOB, ALICE, &[])]
+    );
+}
+
+#[test]
+fn nobody_holds_out_for_a_language_that_nobody_else_speaks() {
+    let mut strangers = Strangers::new();
+    strangers.join(PeerId(98), &[], Some("fr"));
+    strangers.join(PeerId(99), &[], Some("fr"));
+    strangers.join(ALICE, &[], Some("is"));
+
+    assert_eq!(
+        strangers.join(BOB, &[], Some("fi")),
+        [matched(2, BOB, ALICE, &[])]
+    );
+}
+
+#[test]
+fn nobody_holds_out_once_nobody_is_in_a_room() {
+    let mut strangers = Strangers::among_others();
+    strangers.join(ALICE, &["tea"], None);
+    strangers.join(BOB, &[], None);
+    assert_eq!(strangers.matchmaker.waiting_count(), 2);
+
+    let outputs = strangers.handle(Input::Disconnected { peer: PeerId(98) });
+
+    assert!(
+        outputs.contains(&matched(2, BOB, ALICE, &[])),
+        "{outputs:?}"
     );
 }
 
 #[test]
 fn two_who_have_just_met_do_not_meet_again_while_others_may_come() {
     let mut strangers = Strangers::among_others();
-    strangers.join(ALICE, &["tea"], None);
-    strangers.join(BOB, &["tea"], None);
+    strangers.join(ALICE, &["jazz"], None);
+    strangers.join(BOB, &["jazz"], None);
     strangers.handle(Input::NextAsked {
         peer: ALICE,
         room: Some(room(2)),
     });
 
-    let outputs = strangers.join(BOB, &["tea"], None);
+    let outputs = strangers.join(BOB, &["jazz"], None);
 
     assert_eq!(outputs, [Output::TellWaiting { peer: BOB }]);
     assert_eq!(
         strangers.join(CAROL, &[], None),
-        [Output::TellWaiting { peer: CAROL }]
+        [Output::TellWaiting { peer: CAROL }],
+        "they hold out for jazz"
     );
     strangers.advance(HOLD);
+    let met_carol = [ALICE, BOB].map(|peer| strangers.partner_of(peer) == Some(CAROL));
+    assert_eq!(met_carol.iter().filter(|met| **met).count(), 1);
     assert_eq!(
-        strangers
-            .matchmaker
-            .room_of(CAROL)
-            .map(|(_, partner)| partner),
-        Some(ALICE)
-    );
-    strangers.advance(HOLD);
-    assert_eq!(
-        strangers.matchmaker.room_of(BOB),
-        None,
-        "still waits for anybody"
+        strangers.matchmaker.waiting_count(),
+        1,
+        "the other one waits"
     );
 }
 
@@ -325,15 +405,108 @@ fn two_who_have_just_met_do_meet_again_when_nobody_else_comes() {
     let mut strangers = Strangers::among_others();
     strangers.join(ALICE, &[], None);
     strangers.join(BOB, &[], None);
+    strangers.came_up(ALICE, 2);
     strangers.handle(Input::NextAsked {
         peer: ALICE,
         room: None,
     });
     strangers.join(BOB, &[], None);
+    assert_eq!(strangers.matchmaker.waiting_count(), 2);
 
     let outputs = strangers.advance(HOLD);
 
     assert_eq!(outputs, [matched(3, BOB, ALICE, &[])]);
+}
+
+#[test]
+fn the_one_met_longest_ago_comes_back_first() {
+    let mut strangers = Strangers::among_others();
+    for partner in [BOB, CAROL] {
+        strangers.join(ALICE, &[], None);
+        strangers.join(partner, &[], None);
+        assert_eq!(strangers.partner_of(ALICE), Some(partner));
+        strangers.handle(Input::LeaveAsked {
+            peer: partner,
+            room: None,
+        });
+    }
+    // The two wait, and would not have each other.
+    let (peer, other) = (BOB, CAROL);
+    strangers.handle(Input::Blocked { peer, other });
+    strangers.join(CAROL, &[], None);
+    strangers.join(BOB, &[], None);
+    strangers.join(ALICE, &[], None);
+    assert_eq!(strangers.matchmaker.waiting_count(), 3);
+
+    strangers.now += HOLD;
+    strangers.handle(Input::Timeout);
+
+    assert_eq!(strangers.partner_of(ALICE), Some(BOB));
+}
+
+#[test]
+fn who_has_blocked_somebody_never_meets_him_again() {
+    for (peer, other) in [(ALICE, BOB), (BOB, ALICE)] {
+        let mut strangers = Strangers::new();
+        strangers.handle(Input::Blocked { peer, other });
+        strangers.join(ALICE, &["tea"], Some("fr"));
+        strangers.join(BOB, &["tea"], Some("fr"));
+
+        strangers.advance(Duration::from_hours(1));
+        assert_eq!(strangers.matchmaker.waiting_count(), 2);
+
+        strangers.join(CAROL, &[], None);
+        assert_eq!(strangers.partner_of(ALICE), Some(CAROL));
+        assert_eq!(strangers.partner_of(BOB), None);
+    }
+}
+
+#[test]
+fn who_is_left_before_the_call_has_come_up_keeps_the_place_in_the_queue() {
+    for (came_up, first) in [(false, ALICE), (true, DAVE)] {
+        let mut strangers = Strangers::new();
+        strangers.join(ALICE, &[], None);
+        strangers.join(BOB, &[], None);
+        if came_up {
+            strangers.came_up(BOB, 1);
+        }
+        // Two more wait, and would not have each other nor Alice.
+        for (peer, other) in [(DAVE, ALICE), (DAVE, PeerId(5)), (ALICE, PeerId(5))] {
+            strangers.handle(Input::Blocked { peer, other });
+        }
+        strangers.join(DAVE, &[], None);
+        strangers.join(PeerId(5), &[], None);
+        strangers.handle(Input::Disconnected { peer: BOB });
+        strangers.handle(Input::NextAsked {
+            peer: ALICE,
+            room: Some(room(1)),
+        });
+        assert_eq!(strangers.matchmaker.waiting_count(), 3);
+
+        strangers.join(CAROL, &[], None);
+
+        assert_eq!(strangers.partner_of(CAROL), Some(first), "{came_up}");
+    }
+}
+
+#[test]
+fn a_place_in_the_queue_is_not_kept_for_those_who_do_not_come_for_it() {
+    let mut strangers = Strangers::new();
+    strangers.join(ALICE, &[], None);
+    strangers.join(BOB, &[], None);
+    let (peer, other) = (DAVE, ALICE);
+    strangers.handle(Input::Blocked { peer, other });
+    strangers.join(DAVE, &[], None);
+    strangers.handle(Input::Disconnected { peer: BOB });
+    strangers.advance(Duration::from_secs(10));
+    strangers.handle(Input::NextAsked {
+        peer: ALICE,
+        room: None,
+    });
+
+    strangers.join(CAROL, &[], None);
+
+    assert_eq!(strangers.partner_of(CAROL), Some(DAVE));
 }
 
 #[test]
@@ -363,8 +536,10 @@ fn only_the_last_few_partners_are_avoided() {
     for (recent_partners, meet_again) in [(1, true), (2, false)] {
         let mut strangers = Strangers::with(Config {
             recent_partners,
-            ..Config::default()
+            ..HOLDS
         });
+        strangers.join(PeerId(98), &[], None);
+        strangers.join(PeerId(99), &[], None);
         strangers.join(ALICE, &[], None);
         strangers.join(BOB, &[], None);
         // Each meets another one, and all of that ends.
@@ -372,20 +547,15 @@ fn only_the_last_few_partners_are_avoided() {
         strangers.join(BOB, &[], None);
         strangers.join(DAVE, &[], None);
         strangers.join(ALICE, &[], None);
-        assert_eq!(strangers.matchmaker.room_count(), 2);
-        strangers.handle(Input::LeaveAsked {
-            peer: CAROL,
-            room: None,
-        });
-        strangers.handle(Input::LeaveAsked {
-            peer: DAVE,
-            room: None,
-        });
+        assert_eq!(strangers.matchmaker.room_count(), 3);
+        for peer in [CAROL, DAVE] {
+            strangers.handle(Input::LeaveAsked { peer, room: None });
+        }
 
         strangers.join(ALICE, &[], None);
         strangers.join(BOB, &[], None);
 
-        assert_eq!(strangers.matchmaker.room_count() == 1, meet_again);
+        assert_eq!(strangers.matchmaker.room_count() == 2, meet_again);
     }
 }
 
@@ -397,11 +567,7 @@ struct Strangers {
 
 impl Strangers {
     fn new() -> Self {
-        Self::with(Config {
-            hold_for_interest: HOLD,
-            hold_for_new: HOLD,
-            ..Config::default()
-        })
+        Self::with(HOLDS)
     }
 
     fn with(config: Config) -> Self {
@@ -412,7 +578,7 @@ impl Strangers {
         };
         Self {
             matchmaker: Matchmaker::new(config, Box::new(names)),
-            now: Instant::now(),
+            now: simulation::start(),
         }
     }
 
@@ -431,6 +597,15 @@ impl Strangers {
             peer,
             wishes: Wishes::new(&interests, language),
         })
+    }
+
+    fn came_up(&mut self, peer: PeerId, number: u128) {
+        let room = room(number);
+        assert_eq!(self.handle(Input::CameUp { peer, room }), []);
+    }
+
+    fn partner_of(&self, peer: PeerId) -> Option<PeerId> {
+        self.matchmaker.room_of(peer).map(|(_, partner)| partner)
     }
 
     fn advance(&mut self, by: Duration) -> Vec<Output> {

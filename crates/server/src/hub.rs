@@ -7,7 +7,9 @@ use std::{
 
 use ::relay::Rate;
 use matchmaker::{Input, Matchmaker, Output, PeerId, Wishes};
-use protocol::{ClientMessage, ErrorCode, IceServer, Resume, RoomId, ServerMessage};
+use protocol::{
+    ClientMessage, DescriptionKind, ErrorCode, IceServer, Resume, RoomId, ServerMessage,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -208,6 +210,9 @@ impl Hub {
     fn relay(&mut self, peer: PeerId, room: RoomId, message: ClientMessage) {
         match self.matchmaker.room_of(peer) {
             Some((present, partner)) if present == room => {
+                if is_answer(&message) {
+                    self.inform(Input::CameUp { peer, room });
+                }
                 let passed = path_policy::pass(message, self.settings.path_policy);
                 self.counters
                     .withheld_candidates
@@ -318,6 +323,14 @@ impl Hub {
             }
         }
     }
+}
+
+/// Whether a call may come up now: what comes after the first answer goes past the server.
+fn is_answer(message: &ClientMessage) -> bool {
+    matches!(
+        message,
+        ClientMessage::Description { description, .. } if description.kind == DescriptionKind::Answer
+    )
 }
 
 async fn sleep_until(due: Option<Instant>) {

@@ -7,6 +7,7 @@ mod demo;
 mod lab;
 mod packages;
 mod process;
+mod simulate;
 mod test;
 
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ cargo xtask bench [ARGS..]       measures calls and prints a table
 cargo xtask bench relay [ARGS..] measures how much the server's relay carries, beside coturn
 cargo xtask bench --quality [ARGS..]
                                  Passerby beside Chromium: pictures and sound on good and bad networks (docs/quality.md)
+cargo xtask simulate             crowds who are matched, in virtual time: writes the tables and charts of docs/matching.md
 cargo xtask gallery              every screen of the window with made-up data
 cargo xtask setup                installs the system packages for all of these, and nothing else
 ";
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         "lab" => lab::run_in_lab(rest),
         "interop" => lab::interop(rest),
         "bench" => bench::run_bench(rest),
+        "simulate" => simulate::run_simulation(),
         "gallery" => demo::gallery(),
         "setup" => packages::ensure(&["build", "run", "test"]),
         "help" | "--help" | "-h" => {

@@ -3,7 +3,9 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use protocol::{Candidate, ClientMessage, ErrorCode, Role, RoomId, ServerMessage};
+use protocol::{
+    Candidate, ClientMessage, Description, DescriptionKind, ErrorCode, Role, RoomId, ServerMessage,
+};
 use server::{Census, Running, Server, Settings};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
@@ -228,6 +230,24 @@ impl Pair {
             answerer: waiter,
             room,
         }
+    }
+
+    /// Lets the answerer answer: from then on the call may be up.
+    pub(crate) async fn is_answered(&mut self) {
+        let room = self.room;
+        let description = Description {
+            kind: DescriptionKind::Answer,
+            sdp: "v=0".into(),
+            number: 1,
+        };
+        let heard = ServerMessage::Description {
+            room,
+            description: description.clone(),
+        };
+        self.answerer
+            .say(&ClientMessage::Description { room, description })
+            .await;
+        assert_eq!(self.offerer.hears().await, heard);
     }
 
     /// Checks that the call's signalling works in both directions, and that nothing else has come.

@@ -49,6 +49,7 @@ async fn nobody_is_matched_with_one_who_went_while_waiting() {
 #[tokio::test]
 async fn who_waits_longest_is_matched_first() {
     let server = start(brief()).await;
+    let _who_may_come = Pair::meet(&server).await;
     let mut pair = Pair::meet(&server).await;
     // Those two have just met, so both wait for somebody else.
     pair.offerer
@@ -61,6 +62,7 @@ async fn who_waits_longest_is_matched_first() {
     pair.answerer.hears().await;
     let third = Client::greeted(&server).await;
     let mut held = Pair::of(pair.offerer, third).await;
+    held.is_answered().await;
     held.offerer
         .say(&ClientMessage::Next {
             room: None,

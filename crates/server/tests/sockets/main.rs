@@ -7,6 +7,7 @@ mod offers;
 mod paths;
 #[cfg(unix)]
 mod program;
+mod queue;
 mod returning_client;
 mod sessions;
 mod two_clients;
