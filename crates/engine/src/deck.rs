@@ -233,6 +233,11 @@ impl DeviceDeck {
         self.send_audio.set_partner_wants_dred(is_so);
     }
 
+    /// Tells whether the partner sends sound. Holds until receiving ends.
+    pub(crate) fn set_partner_sends_audio(&self, is_so: bool) {
+        self.playback.set_partner_muted(!is_so);
+    }
+
     /// Tells what became of the sound that was sent, once a second.
     pub(crate) fn on_sound_stats(&self, sound: &KindStats) {
         self.send_audio.on_second(sound);
