@@ -120,15 +120,13 @@ impl OpusPlayer {
                 samples,
             } => {
                 let before = samples_before as usize;
-                match self.decoder.reconstruct(&packet, before, samples) {
-                    Ok(Some(mut reconstructed)) => {
-                        self.noise.heard(&mut reconstructed);
-                        self.samples.extend(reconstructed);
-                    }
-                    _ => {
-                        self.buffer.on_out_of_reach(samples);
-                        self.conceal(samples);
-                    }
+                let reconstructed = self.decoder.reconstruct(&packet, before, samples);
+                if let Ok(Some(mut reconstructed)) = reconstructed {
+                    self.noise.heard(&mut reconstructed);
+                    self.samples.extend(reconstructed);
+                } else {
+                    self.buffer.on_out_of_reach(samples);
+                    self.conceal(samples);
                 }
             }
             Pull::Conceal { samples } => self.conceal(samples),

@@ -68,6 +68,7 @@ impl AudioPlan {
     /// The same in packets that hold `packet`.
     ///
     /// Short ones need a third more bits to sound as well (`cargo bench -p codecs --bench jittery_speech`).
+    #[must_use]
     pub fn in_packets(self, packet: Duration) -> Self {
         let bitrate_bps = if packet < PACKET_DURATION {
             (self.bitrate_bps / 3 * 4).min(Self::MAX_BPS)

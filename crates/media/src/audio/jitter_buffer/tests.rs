@@ -66,7 +66,7 @@ fn pull_for(buffer: &mut JitterBuffer, now: Instant) -> (Played, Duration) {
         Pull::Decode { packet, stretch } => {
             let whole = duration(opus_packet_samples(&packet).unwrap().into());
             lasts = match stretch {
-                Some(Stretch::Shorten | Stretch::ShortenAnyhow) => whole - STRETCH,
+                Some(Stretch::Shorten | Stretch::ShortenAnyhow) => whole.saturating_sub(STRETCH),
                 Some(Stretch::Lengthen) => whole + STRETCH,
                 None => whole,
             };
