@@ -1,14 +1,14 @@
 //! How well speech survives jitter, and what delay that costs: `cargo bench -p codecs --bench jittery_speech -- speech.wav`.
 //!
-//! Prints PESQ (ITU-T P.862.2) of what is heard against what was said, how long sound waited in the jitter buffer, and how
-//! the time was made up. In virtual time: each row hears the same in every run. Compare within one file only.
+//! Prints PESQ (ITU-T P.862.2) of what is heard against what was said, how long sound waited in the jitter buffer, how long it
+//! took from the mouth to the ear (with what a packet waits to be full and the encoder to look ahead, without sound cards),
+//! and how the time was made up; with packets of 20 and of 10 ms. In virtual time: each row hears the same in every run. Compare within one file only.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use codecs::{OpusDecoder, OpusEncoder};
+use codecs::{OpusEncoder, OpusPlayer};
 use media::audio::{
-    AudioPlan, Config, Counters, FRAME_DURATION, FRAME_SAMPLES, JitterBuffer, Pull, SAMPLE_RATE_HZ,
-    stretch,
+    AudioPlan, Config, Counters, FRAME_DURATION, FRAME_SAMPLES, PACKET_DURATION, SAMPLE_RATE_HZ,
 };
 use media::{Codec, RtpPacket};
 use simulation::Random;
@@ -17,6 +17,8 @@ mod speech;
 
 /// From the mouth to the jitter buffer, without jitter.
 const TRANSIT: Duration = Duration::from_millis(30);
+/// What the encoder looks ahead.
+const LOOK_AHEAD: Duration = Duration::from_micros(6500);
 
 /// How late a packet is that was sent so long after the beginning.
 type Jitter = fn(Duration, &mut Random) -> Duration;
@@ -42,27 +44,36 @@ fn main() {
             Duration::from_millis(200).saturating_sub(into)
         }),
     ];
-    let packets = encode(&speech);
-    for (name, jitter) in networks {
-        let outcome = play(&packets, jitter);
-        println!(
-            "{name:<32} PESQ {:.2}  waited {:3} ms in the middle, {:3} ms at most  {:?}",
-            speech::score(&speech, &outcome.heard),
-            outcome.delay(0.5).as_millis(),
-            outcome.delay(1.0).as_millis(),
-            outcome.counters,
-        );
+    for length in [PACKET_DURATION, FRAME_DURATION] {
+        println!("packets of {} ms", length.as_millis());
+        let packets = encode(&speech, length);
+        for (name, jitter) in networks {
+            let outcome = play(&packets, length, speech.len(), jitter);
+            let waited = outcome.delay(0.5);
+            println!(
+                "  {name:<32} PESQ {:.2}  waited {:3} ms in the middle, {:3} ms at most  mouth to ear {:3} ms  {:?}",
+                speech::score(&speech, &outcome.heard),
+                waited.as_millis(),
+                outcome.delay(1.0).as_millis(),
+                (length + LOOK_AHEAD + TRANSIT + waited).as_millis(),
+                outcome.counters,
+            );
+        }
     }
 }
 
-fn encode(speech: &[f32]) -> Vec<bytes::Bytes> {
+fn encode(speech: &[f32], length: Duration) -> Vec<bytes::Bytes> {
     let mut encoder = OpusEncoder::new().expect("the library starts");
-    let plan = AudioPlan::for_voice(AudioPlan::BEST_VOICE_BPS, 0.0, false);
+    let plan = AudioPlan::for_voice(AudioPlan::BEST_VOICE_BPS, 0.0, false).in_packets(length);
     encoder.follow(&plan).expect("the library takes any plan");
-    let frames = speech.as_chunks::<FRAME_SAMPLES>().0.iter();
-    frames
-        .map(|frame| encoder.encode(frame).expect("any samples are encoded"))
+    speech
+        .chunks_exact(samples(length))
+        .map(|piece| encoder.encode(piece).expect("any samples are encoded"))
         .collect()
+}
+
+fn samples(length: Duration) -> usize {
+    (length.as_millis() * u128::from(SAMPLE_RATE_HZ) / 1000) as usize
 }
 
 struct Outcome {
@@ -80,65 +91,43 @@ impl Outcome {
     }
 }
 
-/// Plays as the engine does.
-fn play(packets: &[bytes::Bytes], jitter: Jitter) -> Outcome {
+/// Plays as the engine does: 10 ms each 10 ms.
+fn play(packets: &[bytes::Bytes], length: Duration, count: usize, jitter: Jitter) -> Outcome {
     let start = simulation::start();
     let mut random = Random::new(5);
-    let sent_at = |number: u32| start + FRAME_DURATION * number;
+    let sent_at = |number: u32| start + length * number;
     let mut arrivals: Vec<_> = (0..)
         .zip(packets)
         .map(|(number, payload)| RtpPacket {
             codec: Codec::Opus,
             sequence_number: number as u16,
-            timestamp: number * FRAME_SAMPLES as u32,
+            timestamp: number * samples(length) as u32,
             marker: false,
             payload: payload.clone(),
-            arrived_at: sent_at(number) + TRANSIT + jitter(FRAME_DURATION * number, &mut random),
+            arrived_at: sent_at(number) + TRANSIT + jitter(length * number, &mut random),
         })
         .collect();
     arrivals.sort_by_key(|packet| packet.arrived_at);
     let mut arrivals = arrivals.into_iter().peekable();
-    let mut buffer = JitterBuffer::new(Config::default());
-    let mut decoder = OpusDecoder::new().expect("the library starts");
+    let mut player = OpusPlayer::new(Config::default()).expect("the library starts");
     let mut outcome = Outcome {
         heard: Vec::new(),
         counters: Counters::default(),
         delays: Vec::new(),
     };
-    let after = |samples: usize| -> Instant {
-        start + Duration::from_secs_f64(samples as f64 / f64::from(SAMPLE_RATE_HZ))
-    };
-    // The speaker asks for 20 ms each 20 ms.
-    for asked in 0..packets.len() {
-        let asked_at = after(asked * FRAME_SAMPLES);
-        while let Some(packet) = arrivals.next_if(|packet| packet.arrived_at <= asked_at) {
-            buffer.insert(packet);
+    for asked in 0..count / FRAME_SAMPLES {
+        let now = start + FRAME_DURATION * asked as u32;
+        while let Some(packet) = arrivals.next_if(|packet| packet.arrived_at <= now) {
+            player.insert(packet);
         }
-        while outcome.heard.len() < (asked + 1) * FRAME_SAMPLES {
-            let at = after(outcome.heard.len());
-            let samples = match buffer.pull(at) {
-                Pull::Decode {
-                    packet,
-                    stretch: how,
-                } => {
-                    let timestamp = buffer.last_timestamp().expect("one was given out");
-                    let due_at = sent_at(timestamp / FRAME_SAMPLES as u32) + TRANSIT;
-                    outcome.delays.push(at.saturating_duration_since(due_at));
-                    let mut samples = decoder.decode(&packet).expect("our own packet");
-                    if let Some(how) = how {
-                        stretch(&mut samples, how);
-                    }
-                    samples
-                }
-                Pull::Recover(packet) => decoder.decode_fec(&packet).expect("our own packet"),
-                Pull::Reconstruct { .. } | Pull::Conceal => {
-                    decoder.conceal().expect("something is made up")
-                }
-                Pull::Silence => vec![0.0; FRAME_SAMPLES],
-            };
-            outcome.heard.extend(samples);
-        }
+        let mut frame = [0.0; FRAME_SAMPLES];
+        player.fill(&mut frame, now, |timestamp, at| {
+            let due_at = sent_at(timestamp / samples(length) as u32) + TRANSIT;
+            outcome.delays.push(at.saturating_duration_since(due_at));
+            Duration::ZERO
+        });
+        outcome.heard.extend(frame);
     }
-    outcome.counters = buffer.counters();
+    outcome.counters = player.counters();
     outcome
 }

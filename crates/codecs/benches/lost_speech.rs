@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use codecs::{OpusDecoder, OpusEncoder};
-use media::audio::{AudioPlan, FRAME_SAMPLES, opus_packet_redundancy};
+use media::audio::{AudioPlan, PACKET_DURATION, PACKET_SAMPLES, opus_packet_redundancy};
 use simulation::Random;
 
 mod speech;
@@ -23,6 +23,7 @@ fn main() {
         has_in_band_fec: fec,
         dred: Duration::from_millis(dred_ms),
         has_dtx: false,
+        packet: PACKET_DURATION,
     };
     let losses: [(&str, f32, usize); 3] = [
         ("random 20 %", 0.2, 1),
@@ -77,7 +78,7 @@ fn run(speech: &[f32], plan: &AudioPlan, loss_ratio: f32, burst: usize) -> Outco
     let mut outcome = Outcome::default();
     let began_at = Instant::now();
     let packets: Vec<_> = speech
-        .as_chunks::<FRAME_SAMPLES>()
+        .as_chunks::<PACKET_SAMPLES>()
         .0
         .iter()
         .map(|frame| encoder.encode(frame).expect("any samples are encoded"))
@@ -100,19 +101,19 @@ fn run(speech: &[f32], plan: &AudioPlan, loss_ratio: f32, burst: usize) -> Outco
             match next {
                 Some(next) if is_for_fec => {
                     outcome.by_fec += 1;
-                    decoder.decode_fec(&packets[next])
+                    decoder.decode_fec(&packets[next], PACKET_SAMPLES)
                 }
                 Some(next) => {
-                    let samples_before = frames_before * FRAME_SAMPLES;
-                    match decoder.reconstruct(&packets[next], samples_before) {
+                    let samples_before = frames_before * PACKET_SAMPLES;
+                    match decoder.reconstruct(&packets[next], samples_before, PACKET_SAMPLES) {
                         Ok(Some(reconstructed)) => {
                             outcome.by_dred += 1;
                             Ok(reconstructed)
                         }
-                        _ => decoder.conceal(),
+                        _ => decoder.conceal(PACKET_SAMPLES),
                     }
                 }
-                None => decoder.conceal(),
+                None => decoder.conceal(PACKET_SAMPLES),
             }
         } else {
             decoder.decode(packet)

@@ -9,7 +9,7 @@ use codecs::{
     CodecError, H264Decoder, H264Encoder, OpusDecoder, OpusEncoder, VideoDecoder as _,
     VideoEncoder as _, VideoSettings,
 };
-use media::audio::{FRAME_SAMPLES, Tone};
+use media::audio::{PACKET_SAMPLES, Tone};
 use media::video::{TestPattern, convert};
 
 const FRAMES: u32 = 90;
@@ -90,7 +90,7 @@ fn video(width: u32, height: u32, target_bitrate: u32) -> Result<(), CodecError>
 fn audio() -> Result<(), CodecError> {
     let (mut encoder, mut decoder) = (OpusEncoder::new()?, OpusDecoder::new()?);
     let mut tone = Tone::new(440.0);
-    let mut samples = [0.0; FRAME_SAMPLES];
+    let mut samples = [0.0; PACKET_SAMPLES];
     let mut packets = Vec::new();
     let mut outcome = Ok(());
     measure("encode Opus", |_| {

@@ -13,7 +13,7 @@ mod opus;
 #[cfg(feature = "av1")]
 pub use crate::av1::{AomError, Av1Decoder, Av1Encoder};
 pub use crate::h264::{H264Decoder, H264Encoder};
-pub use crate::opus::{MAX_PACKET_BYTES, OpusDecoder, OpusEncoder, OpusError};
+pub use crate::opus::{MAX_PACKET_BYTES, OpusDecoder, OpusEncoder, OpusError, OpusPlayer};
 
 /// Why something could not be encoded or decoded.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,9 @@
 mod decoder;
 mod encoder;
 mod library;
+mod player;
 
 pub use decoder::OpusDecoder;
 pub use encoder::{MAX_PACKET_BYTES, OpusEncoder};
 pub use library::OpusError;
+pub use player::OpusPlayer;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use codecs::{CodecError, OpusDecoder, OpusEncoder};
 use media::audio::{
-    AudioPlan, FRAME_SAMPLES, SAMPLE_RATE_HZ, Tone, fundamental_hz, level, opus_packet_redundancy,
-    opus_packet_samples,
+    AudioPlan, PACKET_DURATION, PACKET_SAMPLES, SAMPLE_RATE_HZ, Tone, fundamental_hz, level,
+    opus_packet_redundancy, opus_packet_samples,
 };
 
 fn encode(tone: &mut Tone, encoder: &mut OpusEncoder, frames: usize) -> Vec<bytes::Bytes> {
-    let mut samples = [0.0; FRAME_SAMPLES];
+    let mut samples = [0.0; PACKET_SAMPLES];
     (0..frames)
         .map(|_| {
             tone.fill(&mut samples);
@@ -20,9 +20,9 @@ fn encode(tone: &mut Tone, encoder: &mut OpusEncoder, frames: usize) -> Vec<byte
 }
 
 /// Frame number `frame` of something like a voice: 150 Hz and its overtones.
-fn vowel(frame: usize) -> [f32; FRAME_SAMPLES] {
+fn vowel(frame: usize) -> [f32; PACKET_SAMPLES] {
     std::array::from_fn(|index| {
-        let seconds = (frame * FRAME_SAMPLES + index) as f32 / SAMPLE_RATE_HZ as f32;
+        let seconds = (frame * PACKET_SAMPLES + index) as f32 / SAMPLE_RATE_HZ as f32;
         let overtone =
             |number: f32| (std::f32::consts::TAU * 150.0 * number * seconds).sin() / number;
         (1..20).map(|number| overtone(number as f32)).sum::<f32>() * 0.2
@@ -41,12 +41,12 @@ fn a_tone_keeps_its_pitch_and_its_loudness() {
     for packet in encode(&mut Tone::new(440.0), &mut encoder, 50) {
         assert_eq!(opus_packet_samples(&packet), Some(960));
         let decoded = decoder.decode(&packet).unwrap();
-        assert_eq!(decoded.len(), FRAME_SAMPLES);
+        assert_eq!(decoded.len(), PACKET_SAMPLES);
         samples.extend(decoded);
     }
     let end = &samples[samples.len() - 4800..];
     assert!((pitch(end) - 440.0).abs() < 2.0, "{} Hz", pitch(end));
-    let mut original = [0.0; FRAME_SAMPLES];
+    let mut original = [0.0; PACKET_SAMPLES];
     Tone::new(440.0).fill(&mut original);
     assert!((level(end) - level(&original)).abs() < 0.05, "3 dB at most");
 }
@@ -59,8 +59,9 @@ fn the_bitrate_follows_its_target() {
         encoder.set_target_bitrate(target).unwrap();
         // Noise needs every bit that it can get.
         let mut second = || -> usize {
-            let frames =
-                (0..50).map(|_| std::array::from_fn(|_| (random.unit() as f32 - 0.5) * 0.5));
+            let frames = (0..50).map(|_| -> [f32; PACKET_SAMPLES] {
+                std::array::from_fn(|_| (random.unit() as f32 - 0.5) * 0.5)
+            });
             frames
                 .map(|samples| encoder.encode(&samples).unwrap().len() * 8)
                 .sum()
@@ -83,7 +84,7 @@ fn a_lost_frame_is_recovered_from_the_next_packet() {
     encoder.set_expected_loss(0.2).unwrap();
     // A voice begins while packets are lost: concealment cannot know of it, FEC does.
     let silence: Vec<_> = (0..50)
-        .map(|_| encoder.encode(&[0.0; FRAME_SAMPLES]).unwrap())
+        .map(|_| encoder.encode(&[0.0; PACKET_SAMPLES]).unwrap())
         .collect();
     let voice: Vec<_> = (0..10)
         .map(|frame| encoder.encode(&vowel(frame)).unwrap())
@@ -93,15 +94,15 @@ fn a_lost_frame_is_recovered_from_the_next_packet() {
         for packet in &silence {
             decoder.decode(packet).unwrap();
         }
-        decoder.conceal().unwrap();
-        decoder.conceal().unwrap();
+        decoder.conceal(PACKET_SAMPLES).unwrap();
+        decoder.conceal(PACKET_SAMPLES).unwrap();
         let frame = if is_recovered {
-            decoder.decode_fec(&voice[3])
+            decoder.decode_fec(&voice[3], PACKET_SAMPLES)
         } else {
-            decoder.conceal()
+            decoder.conceal(PACKET_SAMPLES)
         }
         .unwrap();
-        assert_eq!(frame.len(), FRAME_SAMPLES);
+        assert_eq!(frame.len(), PACKET_SAMPLES);
         level(&frame)
     };
     let (recovered, concealed) = (third_frame_of_voice(true), third_frame_of_voice(false));
@@ -118,10 +119,13 @@ fn concealment_goes_on_for_a_while_and_fades_out() {
     for packet in encode(&mut Tone::new(300.0), &mut encoder, 50) {
         decoder.decode(&packet).unwrap();
     }
-    let first = decoder.conceal().unwrap();
-    assert_eq!(first.len(), FRAME_SAMPLES);
+    let first = decoder.conceal(PACKET_SAMPLES).unwrap();
+    assert_eq!(first.len(), PACKET_SAMPLES);
     assert!(level(&first) > 0.5, "{}", level(&first));
-    let last = (0..50).map(|_| decoder.conceal().unwrap()).last().unwrap();
+    let last = (0..50)
+        .map(|_| decoder.conceal(PACKET_SAMPLES).unwrap())
+        .last()
+        .unwrap();
     assert!(
         level(&last) < level(&first) - 0.1,
         "{} after {}",
@@ -151,7 +155,7 @@ fn dtx_makes_silence_nearly_free() {
     let mut encoder = OpusEncoder::new().unwrap();
     let bytes = |encoder: &mut OpusEncoder| -> usize {
         (0..100)
-            .map(|_| encoder.encode(&[0.0; FRAME_SAMPLES]).unwrap().len())
+            .map(|_| encoder.encode(&[0.0; PACKET_SAMPLES]).unwrap().len())
             .sum()
     };
     let without = bytes(&mut encoder);
@@ -170,7 +174,7 @@ fn garbage_is_an_error_or_noise_but_never_a_panic() {
         Err(CodecError::Undecodable)
     ));
     assert!(matches!(
-        decoder.decode_fec(&[]),
+        decoder.decode_fec(&[], PACKET_SAMPLES),
         Err(CodecError::Undecodable)
     ));
     let mut random = simulation::Random::new(5);
@@ -178,7 +182,10 @@ fn garbage_is_an_error_or_noise_but_never_a_panic() {
         let packet: Vec<u8> = (0..random.below(100))
             .map(|_| random.next_u64() as u8)
             .collect();
-        for decoded in [decoder.decode(&packet), decoder.decode_fec(&packet)] {
+        for decoded in [
+            decoder.decode(&packet),
+            decoder.decode_fec(&packet, PACKET_SAMPLES),
+        ] {
             match decoded {
                 Ok(samples) => assert!(samples.len() <= 5760),
                 Err(error) => assert!(matches!(error, CodecError::Undecodable), "{error:?}"),
@@ -199,7 +206,7 @@ fn garbage_is_an_error_or_noise_but_never_a_panic() {
 
 /// Silence, then a voice, at a rate that leaves room for redundancy.
 fn silence_then_voice(encoder: &mut OpusEncoder) -> (Vec<bytes::Bytes>, Vec<bytes::Bytes>) {
-    let silence = (0..50).map(|_| encoder.encode(&[0.0; FRAME_SAMPLES]).unwrap());
+    let silence = (0..50).map(|_| encoder.encode(&[0.0; PACKET_SAMPLES]).unwrap());
     let silence = silence.collect();
     let voice = (0..20).map(|frame| encoder.encode(&vowel(frame)).unwrap());
     (silence, voice.collect())
@@ -213,6 +220,7 @@ fn encoder_with_dred(dred_ms: u64) -> OpusEncoder {
         has_in_band_fec: false,
         dred: Duration::from_millis(dred_ms),
         has_dtx: false,
+        packet: PACKET_DURATION,
     };
     encoder.follow(&plan).unwrap();
     encoder
@@ -230,23 +238,25 @@ fn a_burst_of_lost_frames_is_reconstructed_from_deep_redundancy() {
         }
         // The voice begins within the gap, so that concealment cannot know of it.
         for _ in 0..lost.start {
-            decoder.conceal().unwrap();
+            decoder.conceal(PACKET_SAMPLES).unwrap();
         }
         let frames = lost.clone().map(|number| {
-            let samples_before = (8 - number) * FRAME_SAMPLES;
+            let samples_before = (8 - number) * PACKET_SAMPLES;
             if is_reconstructed {
-                let frame = decoder.reconstruct(later_packet, samples_before).unwrap();
+                let frame = decoder
+                    .reconstruct(later_packet, samples_before, PACKET_SAMPLES)
+                    .unwrap();
                 frame.expect("the redundancy reaches so far")
             } else {
-                decoder.conceal().unwrap()
+                decoder.conceal(PACKET_SAMPLES).unwrap()
             }
         });
         frames.flat_map(|frame| frame[..].to_vec()).collect()
     };
     let (reconstructed, concealed) = (play(true), play(false));
-    assert_eq!(reconstructed.len(), 4 * FRAME_SAMPLES);
+    assert_eq!(reconstructed.len(), 4 * PACKET_SAMPLES);
     let original = level(&vowel(6));
-    let end = &reconstructed[2 * FRAME_SAMPLES..];
+    let end = &reconstructed[2 * PACKET_SAMPLES..];
     assert!(
         (level(end) - original).abs() < 0.1,
         "{} instead of {original}: 6 dB at most",
@@ -260,13 +270,19 @@ fn a_burst_of_lost_frames_is_reconstructed_from_deep_redundancy() {
 fn redundancy_that_is_not_there_is_not_made_up() {
     let mut decoder = OpusDecoder::new().unwrap();
     let (_, voice) = silence_then_voice(&mut encoder_with_dred(100));
-    let near = decoder.reconstruct(&voice[19], FRAME_SAMPLES).unwrap();
+    let near = decoder
+        .reconstruct(&voice[19], PACKET_SAMPLES, PACKET_SAMPLES)
+        .unwrap();
     assert!(near.is_some());
-    let far = decoder.reconstruct(&voice[19], 20 * FRAME_SAMPLES).unwrap();
+    let far = decoder
+        .reconstruct(&voice[19], 20 * PACKET_SAMPLES, PACKET_SAMPLES)
+        .unwrap();
     assert!(far.is_none(), "400 ms are out of reach");
     let (_, voice) = silence_then_voice(&mut encoder_with_dred(0));
     assert!(!opus_packet_redundancy(&voice[19]).has_dred, "it was off");
-    let none = decoder.reconstruct(&voice[19], FRAME_SAMPLES).unwrap();
+    let none = decoder
+        .reconstruct(&voice[19], PACKET_SAMPLES, PACKET_SAMPLES)
+        .unwrap();
     assert!(none.is_none());
 }
 
@@ -293,8 +309,8 @@ fn damaged_redundancy_is_an_error_or_nothing_but_never_a_panic() {
         }
         packet.truncate(packet.len() - random.below(20) as usize);
         let samples_before = random.below(60_000) as usize;
-        match decoder.reconstruct(&packet.into(), samples_before) {
-            Ok(frame) => assert!(frame.is_none_or(|frame| frame.len() <= FRAME_SAMPLES)),
+        match decoder.reconstruct(&packet.into(), samples_before, PACKET_SAMPLES) {
+            Ok(frame) => assert!(frame.is_none_or(|frame| frame.len() <= PACKET_SAMPLES)),
             Err(error) => assert!(matches!(error, CodecError::Undecodable), "{error:?}"),
         }
     }

@@ -7,7 +7,7 @@
 //! ```text
 //!  Camera      ─ thread `camera` ───────────────────────▶ Newest<Arc<VideoFrame>>
 //!                └ `camera-watch` notices a stall
-//!  Microphone  ─ cpal callback ─▶ ring ─ `microphone` ──▶ FnMut(AudioFrame), 20 ms at 48 kHz
+//!  Microphone  ─ cpal callback ─▶ ring ─ `microphone` ──▶ FnMut(AudioFrame), 10 ms at 48 kHz
 //!  Speaker     ◀ cpal callback ◀─ ring ◀ `speaker` ────── FnMut(&mut [f32; 960])
 //! ```
 //!

@@ -1,4 +1,4 @@
-//! Sound in: from a microphone, a tone or a file, as frames of 20 ms at 48 kHz.
+//! Sound in: from a microphone, a tone or a file, as frames of 10 ms at 48 kHz.
 
 mod capture_clock;
 mod device;
@@ -17,13 +17,13 @@ use crate::{AudioSource, DeviceProblem, DeviceState, retry};
 
 /// Longest that dropping a [`Microphone`] may take; a sound server that hangs is left behind.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// Frames of 20 ms that a second holds.
-const FRAMES_PER_SECOND: u32 = 50;
+/// Frames of 10 ms that a second holds.
+const FRAMES_PER_SECOND: u32 = 100;
 
 /// What became of the sound since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MicrophoneCounters {
-    /// Frames of 20 ms that were handed out.
+    /// Frames of 10 ms that were handed out.
     pub frames: u64,
     /// Samples (of all channels) that the device brought and nobody fetched in time.
     pub overruns: u64,

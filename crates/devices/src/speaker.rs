@@ -19,13 +19,13 @@ use crate::{AudioSink, DeviceState, retry};
 const PATIENCE: Duration = Duration::from_millis(500);
 /// A file has to be completed; a slow disk gets more time for that.
 const FILE_PATIENCE: Duration = Duration::from_secs(3);
-/// Frames of 20 ms that a second holds.
-const FRAMES_PER_SECOND: u32 = 50;
+/// Frames of 10 ms that a second holds.
+const FRAMES_PER_SECOND: u32 = 100;
 
 /// What became of the sound since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SpeakerCounters {
-    /// Frames of 20 ms that were asked for.
+    /// Frames of 10 ms that were asked for.
     pub frames: u64,
     /// Times that the device wanted sound and there was too little of it, which can be heard.
     pub underruns: u64,
@@ -41,7 +41,7 @@ pub struct Speaker {
 }
 
 impl Speaker {
-    /// Starts to ask `fill` for 20 ms of mono sound at 48 kHz whenever they will be played soon, and tells `notify`
+    /// Starts to ask `fill` for 10 ms of mono sound at 48 kHz whenever they will be played soon, and tells `notify`
     /// each time the state changes.
     ///
     /// Returns at once. `fill` gets silence and may leave it. Both run on a thread of their own; they must not wait
@@ -107,7 +107,7 @@ struct FrameSource {
 }
 
 impl FrameSource {
-    /// The next 20 ms; `None` once stopped.
+    /// The next 10 ms; `None` once stopped.
     fn pull(&mut self) -> Option<[f32; FRAME_SAMPLES]> {
         let mut frame = [0.0; FRAME_SAMPLES];
         self.stop.unless_stopped(|| {

@@ -248,6 +248,11 @@ impl DeviceDeck {
         self.open_camera();
     }
 
+    /// Tells whether the partner sends sound. Holds until receiving ends.
+    pub(crate) fn set_partner_sends_audio(&self, is_so: bool) {
+        self.playback.set_partner_muted(!is_so);
+    }
+
     /// Tells what became of the sound that was sent, once a second.
     pub(crate) fn on_sound_stats(&self, sound: &KindStats) {
         self.send_audio.on_second(sound);

@@ -1,6 +1,6 @@
 //! Where the sound path and the picture path of one call meet: what is heard says when its picture is seen.
 //!
-//! A lock around [`media::sync`], which decides; held for a few comparisons by whoever comes, fifty times a second.
+//! A lock around [`media::sync`], which decides; held for a few comparisons by whoever comes, a hundred times a second.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};

@@ -211,11 +211,11 @@ pub struct Statistics {
     pub video_jitter_buffer: Option<Duration>,
     /// How long sound waits in the jitter buffer, on average over the last second.
     pub audio_jitter_buffer: Option<Duration>,
-    /// 20 ms pieces of sound made up for lost ones since the call began.
+    /// 10 ms pieces of sound made up for lost ones since the call began.
     pub audio_concealed: u64,
-    /// 20 ms pieces of sound recovered from in-band FEC since the call began.
+    /// 10 ms pieces of sound recovered from in-band FEC since the call began.
     pub audio_recovered: u64,
-    /// 20 ms pieces of sound reconstructed from deep redundancy (DRED) since the call began.
+    /// 10 ms pieces of sound reconstructed from deep redundancy (DRED) since the call began.
     pub audio_reconstructed: u64,
     /// Whether an echo is being taken out of what the microphone hears. False with headphones, once none was found for long.
     pub is_cancelling_echo: bool,

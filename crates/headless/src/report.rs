@@ -48,12 +48,12 @@ pub struct ReportLine {
     pub video_jitter_buffer_ms: Option<f64>,
     /// How long sound waits in the jitter buffer.
     pub audio_jitter_buffer_ms: Option<f64>,
-    /// Pieces of 20 ms of sound made up for lost ones.
+    /// Pieces of 10 ms of sound made up for lost ones.
     pub audio_concealed: u64,
-    /// Pieces of 20 ms of sound recovered from in-band FEC.
+    /// Pieces of 10 ms of sound recovered from in-band FEC.
     #[serde(default)]
     pub audio_recovered: u64,
-    /// Pieces of 20 ms of sound reconstructed from deep redundancy.
+    /// Pieces of 10 ms of sound reconstructed from deep redundancy.
     #[serde(default)]
     pub audio_reconstructed: u64,
     /// Whether an echo is taken out of what the microphone hears.

@@ -42,8 +42,8 @@ impl<T> From<mpsc::error::TrySendError<T>> for Dropped {
 /// Frames that wait to be cut into packets: at 30 pictures a second 330 ms, as long as an ICE restart may take that
 /// nobody notices. Else they hardly wait at all.
 pub(crate) const VIDEO_QUEUE_FRAMES: usize = 10;
-/// Audio packets that wait to be sent: 320 ms.
-pub(crate) const AUDIO_QUEUE_PACKETS: usize = 16;
+/// Audio packets that wait to be sent: 320 ms of the shortest that we make, and twice as much of others.
+pub(crate) const AUDIO_QUEUE_PACKETS: usize = 32;
 
 /// How long media waits at most for an ICE restart. Then it is lost as on a broken path, and what waits stays recent.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);

@@ -56,7 +56,7 @@ impl VoiceProcessor {
         self.wanted.echo_cancellation && self.echo.has_echo()
     }
 
-    /// Takes in 20 ms that are handed to the speaker. What is played has to be told before its echo is captured; how long
+    /// Takes in 10 ms that are handed to the speaker. What is played has to be told before its echo is captured; how long
     /// before, up to about half a second, is found out here, and may change.
     pub fn on_played(&mut self, samples: &[f32; FRAME_SAMPLES]) {
         if !self.wanted.echo_cancellation {
@@ -75,7 +75,7 @@ impl VoiceProcessor {
         }
     }
 
-    /// Cleans 20 ms that were captured.
+    /// Cleans 10 ms that were captured.
     pub fn process(&mut self, samples: &mut [f32; FRAME_SAMPLES]) {
         if self.wanted == VoiceConfig::OFF {
             return;

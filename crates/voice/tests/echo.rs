@@ -237,7 +237,7 @@ fn a_gap_in_what_is_captured_is_survived() {
     let (before, after) = ((8.0 * RATE) as usize, (11.0 * RATE) as usize);
     run(&mut processor, &captured[..before], &far[..before]);
     // What was played last comes all at once, as from a ring that nobody emptied.
-    for played in far[after - 10 * FRAME_SAMPLES..after].as_chunks().0 {
+    for played in far[after - 20 * FRAME_SAMPLES..after].as_chunks().0 {
         processor.on_played(played);
     }
     let output = run(&mut processor, &captured[after..], &far[after..]);

@@ -1,7 +1,7 @@
 //! Packets to samples, and to samples that are missing.
 
 use bytes::Bytes;
-use media::audio::{FRAME_SAMPLES, SAMPLE_RATE_HZ, opus_packet_samples};
+use media::audio::{SAMPLE_RATE_HZ, opus_packet_samples};
 
 use super::library::{RawDecoder, Redundancy};
 use crate::CodecError;
@@ -42,7 +42,7 @@ impl OpusDecoder {
         })
     }
 
-    /// Decodes one packet: as many samples as it holds, 120 (2.5 ms) to 5760 (120 ms). Ours hold [`FRAME_SAMPLES`].
+    /// Decodes one packet: as many samples as it holds, 120 (2.5 ms) to 5760 (120 ms).
     ///
     /// # Errors
     /// [`CodecError::Undecodable`] if the packet is damaged. The stream goes on with the next one.
@@ -51,19 +51,24 @@ impl OpusDecoder {
         self.run(packet, samples as usize, false)
     }
 
-    /// Reconstructs the 20 ms *before* `next_packet`, which was not lost, from the copy that it carries. If it carries
-    /// none, this is concealment.
+    /// Reconstructs so many samples *before* `next_packet`, which was not lost, from the copy that it carries, which is as
+    /// long as the packet. What is beyond it, and all of it if there is none, is concealment. (`samples` are a multiple of
+    /// 2.5 ms.)
     ///
     /// # Errors
     /// [`CodecError::Undecodable`] if the packet is damaged.
-    pub fn decode_fec(&mut self, next_packet: &[u8]) -> Result<Vec<f32>, CodecError> {
+    pub fn decode_fec(
+        &mut self,
+        next_packet: &[u8],
+        samples: usize,
+    ) -> Result<Vec<f32>, CodecError> {
         if next_packet.is_empty() {
             return Err(CodecError::Undecodable);
         }
-        self.run(next_packet, FRAME_SAMPLES, true)
+        self.run(next_packet, samples, true)
     }
 
-    /// Reconstructs the 20 ms that begin `samples_before` samples before `later_packet` from the deep redundancy (DRED)
+    /// Reconstructs so many samples, a multiple of 2.5 ms, that begin `samples_before` samples before `later_packet` from the deep redundancy (DRED)
     /// that it carries. `None`, and nothing is done, if it carries none that reaches so far.
     ///
     /// # Errors
@@ -72,6 +77,7 @@ impl OpusDecoder {
         &mut self,
         later_packet: &Bytes,
         samples_before: usize,
+        samples: usize,
     ) -> Result<Option<Vec<f32>>, CodecError> {
         let dred = match &mut self.dred {
             Some(dred) => dred,
@@ -81,7 +87,7 @@ impl OpusDecoder {
         if !dred.covers(samples_before) {
             return Ok(None);
         }
-        let mut output = vec![0.0; FRAME_SAMPLES];
+        let mut output = vec![0.0; samples];
         let decoded = self
             .decoder
             .reconstruct(&dred.redundancy, samples_before, &mut output)?;
@@ -89,12 +95,12 @@ impl OpusDecoder {
         Ok(Some(output))
     }
 
-    /// Makes 20 ms up from the sound before; repeated, it fades out.
+    /// Makes so many samples, a multiple of 2.5 ms, up from the sound before; repeated, it fades out.
     ///
     /// # Errors
     /// [`CodecError::Opus`] if the library fails, which it has no reason to.
-    pub fn conceal(&mut self) -> Result<Vec<f32>, CodecError> {
-        self.run(&[], FRAME_SAMPLES, false)
+    pub fn conceal(&mut self, samples: usize) -> Result<Vec<f32>, CodecError> {
+        self.run(&[], samples, false)
     }
 
     /// An empty packet means to the library that one was lost.

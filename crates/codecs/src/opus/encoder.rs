@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use media::audio::{AudioPlan, FRAME_SAMPLES};
+use media::audio::AudioPlan;
 
 use super::library::{EncoderSetting, RawEncoder};
 use crate::CodecError;
 
-/// The largest packet we make: well within one datagram, and far above what voice needs in 20 ms.
+/// The largest packet we make: well within one datagram, and far above what voice needs.
 pub const MAX_PACKET_BYTES: usize = 1000;
 
-/// Encodes frames of 20 ms. Each can carry a coarse copy of the one before (in-band FEC) and deep redundancy (DRED) about
-/// many before.
+/// Encodes packets of 10 or 20 ms, which may follow each other as they like. Each can carry a coarse copy of the one before
+/// (in-band FEC) and deep redundancy (DRED) about many before.
 #[derive(Debug)]
 pub struct OpusEncoder {
     encoder: RawEncoder,
@@ -48,13 +48,17 @@ impl OpusEncoder {
         Ok(this)
     }
 
-    /// Encodes 20 ms. With DTX, silence makes packets of one or two bytes that need not be sent.
-    pub fn encode(&mut self, samples: &[f32; FRAME_SAMPLES]) -> Result<Bytes, CodecError> {
+    /// Encodes one packet: 2.5, 5, 10, 20, 40 or 60 ms. With DTX, silence makes packets of one or two bytes that need not be
+    /// sent.
+    ///
+    /// # Errors
+    /// [`CodecError::Opus`] for any other number of samples.
+    pub fn encode(&mut self, samples: &[f32]) -> Result<Bytes, CodecError> {
         let len = self.encoder.encode(samples, &mut self.buffer[..])?;
         Ok(Bytes::copy_from_slice(&self.buffer[..len]))
     }
 
-    /// Does all that `plan` says, from the next frame on.
+    /// Does all that `plan` says, from the next packet on; how long it is, is decided by who brings the samples.
     pub fn follow(&mut self, plan: &AudioPlan) -> Result<(), CodecError> {
         self.set_target_bitrate(plan.bitrate_bps)?;
         self.set_expected_loss(plan.expected_loss_ratio)?;

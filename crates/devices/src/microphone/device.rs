@@ -15,7 +15,7 @@ use crate::DeviceProblem;
 use crate::sound::{Direction, Format, Health, Watch, choose, find, problem_of, with_sample_type};
 use crate::worker::{Reporter, StopSignal};
 
-/// How often the ring is emptied: a quarter of a frame, so that no frame waits long.
+/// How often the ring is emptied: half a frame, so that no frame waits long.
 const TICK: Duration = Duration::from_millis(5);
 /// How much sound the ring holds. Only a machine that stands still for so long loses any.
 const RING: Duration = Duration::from_millis(500);
@@ -226,17 +226,17 @@ mod tests {
             frames.extend(std::iter::from_fn(|| line.framer.pop()));
         }
         assert!(
-            (48..=50).contains(&frames.len()),
+            (97..=100).contains(&frames.len()),
             "{} frames in a second",
             frames.len()
         );
         let last = frames.last().unwrap();
         assert!(
-            (last.samples[480] - 0.25).abs() < 0.01,
+            (last.samples[240] - 0.25).abs() < 0.01,
             "{}",
-            last.samples[480]
+            last.samples[240]
         );
-        let expected = start + Duration::from_millis(20) * (frames.len() as u32 - 1);
+        let expected = start + Duration::from_millis(10) * (frames.len() as u32 - 1);
         let error = last.captured_at.saturating_duration_since(expected)
             + expected.saturating_duration_since(last.captured_at);
         assert!(error < Duration::from_millis(10), "{error:?}");

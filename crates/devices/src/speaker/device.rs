@@ -257,18 +257,18 @@ mod tests {
         let mut line = Line::new(format, producer).unwrap();
         let stop = StopSignal::default();
         let counters = Arc::new(Counters::default());
-        let fill = Box::new(|frame: &mut [f32; 960]| frame.fill(0.1));
+        let fill = Box::new(|frame: &mut [f32; 480]| frame.fill(0.1));
         let mut source = FrameSource {
             fill,
             counters: Arc::clone(&counters),
             stop: stop.clone(),
         };
 
-        assert_eq!(line.refill(480, &mut source), Some(960));
-        assert_eq!(line.refill(960, &mut source), Some(960));
-        let mut out = [0.0_f32; 960];
+        assert_eq!(line.refill(240, &mut source), Some(480));
+        assert_eq!(line.refill(480, &mut source), Some(480));
+        let mut out = [0.0_f32; 480];
         assert!(copy_out(&mut out, 2, &mut consumer));
-        assert_eq!(line.refill(481, &mut source), Some(480 + 960));
+        assert_eq!(line.refill(241, &mut source), Some(240 + 480));
         assert_eq!(counters.frames.load(Ordering::Relaxed), 2);
 
         let full = line.refill(usize::MAX, &mut source).unwrap();

@@ -9,7 +9,7 @@ use super::lock;
 
 /// What the canceller has not taken yet is kept up to 200 ms; then the oldest goes. That happens only while no microphone
 /// runs, and whoever comes back after a pause has to find the delay anew anyway.
-const MAX_FRAMES: usize = 10;
+const MAX_FRAMES: usize = 20;
 
 /// A short queue from the speaker's thread to the microphone's. Clones share it.
 #[derive(Clone, Default)]
@@ -44,7 +44,7 @@ mod tests {
         for number in 0..100 {
             played.push(&[number as f32; FRAME_SAMPLES]);
         }
-        assert_eq!(played.pop().unwrap()[0], 90.0);
-        assert_eq!(std::iter::from_fn(|| played.pop()).count(), 9);
+        assert_eq!(played.pop().unwrap()[0], 80.0);
+        assert_eq!(std::iter::from_fn(|| played.pop()).count(), 19);
     }
 }

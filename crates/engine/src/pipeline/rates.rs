@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use media::audio::AudioPlan;
+use media::audio::{AudioPlan, FRAME_DURATION, PACKET_DURATION, PacketLength};
 use transport::Budget;
 
 /// What each packet has around its payload, in bits: IPv4, UDP, SRTP, RTP and the extension for its number.
 const PACKET_BITS: u64 = 8 * (52 + 12);
 /// The payload of a packet of a picture, on average over keyframes and others.
 const PAYLOAD_BITS: u64 = 8 * 1000;
-/// Packets of sound in a second.
-const SOUND_PACKETS: u64 = 50;
 /// Nobody recognises a face below that, in bits per second.
 const LEAST_BPS: u64 = 40_000;
 /// More than as much again as the pictures take is not left to repair.
@@ -49,8 +47,12 @@ impl Rates {
     }
 
     fn sound_bps(self, budget: &Budget) -> u64 {
-        let plan = self.audio_plan(budget, budget.path.loss_ratio as f32, false);
-        u64::from(plan.bitrate_bps) + SOUND_PACKETS * PACKET_BITS
+        let packet = shortest_packet(budget);
+        let plan = self
+            .audio_plan(budget, budget.path.loss_ratio as f32, false)
+            .in_packets(packet);
+        let packets = (Duration::from_secs(1).as_millis() / packet.as_millis()) as u64;
+        u64::from(plan.bitrate_bps) + packets * PACKET_BITS
     }
 
     /// How sound is sent, of which this share is lost.
@@ -66,6 +68,16 @@ impl Rates {
             }
             None => AudioPlan::for_voice(self.voice_bps, loss_ratio, wants_dred),
         }
+    }
+}
+
+/// The shortest packets of sound that have to be reckoned with. Where nobody knows what the path takes, as when asked for the most
+/// that is ever sent, the shortest that there are.
+fn shortest_packet(budget: &Budget) -> Duration {
+    if budget.target_bps.is_none_or(PacketLength::may_be_short) {
+        FRAME_DURATION
+    } else {
+        PACKET_DURATION
     }
 }
 
@@ -94,12 +106,13 @@ mod tests {
     fn pictures_get_what_sound_and_headers_leave() {
         let bps = RATES.video_bps(&budget(500_000));
         assert!((400_000..430_000).contains(&bps), "{bps}");
+        let bps = RATES.video_bps(&budget(1_500_000));
         let rates = Rates {
             most_video_bps: bps,
             ..RATES
         };
         let on_the_wire = rates.ceiling_bps() * 10 / 11;
-        assert!(on_the_wire.abs_diff(500_000) < 1_000, "{on_the_wire}");
+        assert!(on_the_wire.abs_diff(1_500_000) < 1_000, "{on_the_wire}");
     }
 
     #[test]
@@ -110,11 +123,14 @@ mod tests {
         let on_the_wire = |bps: u64| {
             let pictures = u64::from(RATES.video_bps(&budget(bps)));
             let pictures = pictures * (PAYLOAD_BITS + PACKET_BITS) / PAYLOAD_BITS;
-            pictures + u64::from(sound(bps)) + SOUND_PACKETS * PACKET_BITS
+            pictures + RATES.sound_bps(&budget(bps))
         };
         for bps in [120_000, 300_000, 1_000_000] {
             assert!(on_the_wire(bps).abs_diff(bps) < 1000, "{bps}");
         }
+        // Twice as many headers, and a third more bits.
+        let more = RATES.sound_bps(&budget(700_000)) - RATES.sound_bps(&budget(699_000));
+        assert!(more.abs_diff(50 * PACKET_BITS + 32_000 / 3) < 10, "{more}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The way of sound out: microphone frame → level → echo canceller and its like → encoder → peer.
 //!
 //! Runs on the microphone's own thread. A muted microphone goes on metering and sends nothing. Outside of calls nothing is
-//! cleaned. How many bits the sound has follows the network, and how well it is protected what the partner misses.
+//! cleaned. How many bits the sound has and how much of it goes into a packet follow the network, and how well it is protected
+//! what the partner misses.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use codecs::OpusEncoder;
 use media::audio::{
     AudioFrame, AudioPlan, FRAME_SAMPLES, LevelMeter, MicrophoneNotice, MicrophoneWatch,
-    SAMPLE_RATE_HZ,
+    PACKET_DURATION, PacketLength, Packetizer, SAMPLE_RATE_HZ,
 };
 use transport::{Budget, KindStats, Peer};
 use voice::{VoiceConfig, VoiceProcessor};
@@ -49,6 +50,7 @@ struct Network {
     packets_sent: u64,
     nacks_received: u64,
     partner_wants_dred: bool,
+    packet_length: PacketLength,
 }
 
 /// What a call begins with: without protection the first loss would be heard.
@@ -169,9 +171,12 @@ impl SendAudio {
             {
                 encoding = Encoding::new(link);
             }
-            if let Some(encoding) = &mut encoding
-                && !is_muted
-            {
+            let Some(encoding) = &mut encoding else {
+                return;
+            };
+            if is_muted {
+                encoding.packetizer.clear();
+            } else {
                 encoding.follow(&shared.plan(&encoding.link.peer.budget()));
                 encoding.encode_and_send(&frame);
             }
@@ -199,9 +204,13 @@ impl Network {
 
 impl Shared {
     fn plan(&self, budget: &Budget) -> AudioPlan {
-        let network = *lock(&self.network);
+        let mut network = lock(&self.network);
         let loss_ratio = network.loss_ratio.unwrap_or(FIRST_LOSS_RATIO);
-        (self.rates).audio_plan(budget, loss_ratio, network.partner_wants_dred)
+        let wants_dred = network.partner_wants_dred;
+        let packet = (network.packet_length).follow(budget.target_bps, loss_ratio, wants_dred);
+        (self.rates)
+            .audio_plan(budget, loss_ratio, wants_dred)
+            .in_packets(packet)
     }
 }
 
@@ -241,6 +250,7 @@ struct Encoding {
     encoder: OpusEncoder,
     plan: Option<AudioPlan>,
     clock: StreamClock,
+    packetizer: Packetizer,
     is_broken: bool,
 }
 
@@ -255,6 +265,7 @@ impl Encoding {
                     encoder,
                     plan: None,
                     clock,
+                    packetizer: Packetizer::new(),
                     is_broken: false,
                 })
             }
@@ -277,11 +288,15 @@ impl Encoding {
 
     fn encode_and_send(&mut self, frame: &AudioFrame) {
         let timestamp = self.clock.stamp(frame.captured_at);
-        match self.encoder.encode(&frame.samples) {
+        let length = self.plan.map_or(PACKET_DURATION, |plan| plan.packet);
+        let Some(packet) = self.packetizer.push(&frame.samples, timestamp, length) else {
+            return;
+        };
+        match self.encoder.encode(&packet.samples) {
             // Silence that the encoder leaves out (DTX, RFC 7587 section 3.1.3); the timestamps go on.
             Ok(payload) if payload.len() <= 2 => {}
-            // A frame that finds the queue full is late already: the partner conceals it.
-            Ok(payload) => drop(self.link.peer.send_audio(payload, timestamp)),
+            // A packet that finds the queue full is late already: the partner conceals it.
+            Ok(payload) => drop(self.link.peer.send_audio(payload, packet.timestamp)),
             Err(error) => {
                 if !std::mem::replace(&mut self.is_broken, true) {
                     tracing::error!(%error, "sound could not be encoded");
@@ -352,7 +367,7 @@ mod tests {
         let start = Instant::now();
         let mut clock = StreamClock::new(u32::MAX - 1000);
         for (i, jitter_ms) in [0_u64, 7, 0, 15, 3, 19, 0, 11].into_iter().enumerate() {
-            let captured_at = start + Duration::from_millis(20 * i as u64 + jitter_ms);
+            let captured_at = start + Duration::from_millis(10 * i as u64 + jitter_ms);
             assert_eq!(
                 clock.stamp(captured_at),
                 (u32::MAX - 1000).wrapping_add(i as u32 * FRAME)
@@ -389,11 +404,11 @@ mod tests {
         let mut cleaning = Cleaning::new(&send.shared);
         let mut seed = 1_u32;
         let mut before = [0.0; FRAME_SAMPLES];
-        // Plays bursts of noise, which come back 20 ms later at half the level; returns the last second's loudest.
+        // Plays bursts of noise, which come back 10 ms later at half the level; returns the last second's loudest.
         let mut last_second = |frames: u32| {
             let mut loudest = 0.0_f32;
             for number in 0..frames {
-                let loudness = if number % 20 < 12 { 0.4 } else { 0.01 };
+                let loudness = if number % 40 < 24 { 0.4 } else { 0.01 };
                 let noise: [f32; FRAME_SAMPLES] = std::array::from_fn(|_| {
                     seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     ((seed >> 8) as f32 / 8_388_608.0 - 1.0) * loudness
@@ -405,18 +420,18 @@ mod tests {
                 }
                 before = noise;
                 cleaning.clean(&mut frame, &send.shared);
-                if number + 50 >= frames {
+                if number + 100 >= frames {
                     let peak = frame.samples.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
                     loudest = loudest.max(peak);
                 }
             }
             loudest
         };
-        let left = last_second(400);
+        let left = last_second(800);
         assert!(left < 0.05, "{left} of 0.2");
         assert!(send.is_cancelling());
         send.set_voice(VoiceConfig::OFF);
-        let left = last_second(100);
+        let left = last_second(200);
         assert!(left > 0.15, "{left} of 0.2");
         assert!(!send.is_cancelling());
     }
@@ -426,10 +441,10 @@ mod tests {
         let start = Instant::now();
         let mut clock = StreamClock::new(0);
         assert_eq!(clock.stamp(start), 0);
-        let later = start + Duration::from_millis(2020);
+        let later = start + Duration::from_millis(2010);
         assert_eq!(clock.stamp(later), FRAME + 2000 * 48);
         assert_eq!(
-            clock.stamp(later + Duration::from_millis(20)),
+            clock.stamp(later + Duration::from_millis(10)),
             2 * FRAME + 2000 * 48
         );
     }

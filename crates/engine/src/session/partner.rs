@@ -39,6 +39,7 @@ impl Session {
             Ok(PeerMessage::Sending { audio, video }) => {
                 self.partner.view.is_sending_audio = audio;
                 self.partner.view.is_sending_video = video;
+                self.deck.set_partner_sends_audio(audio);
             }
             Ok(PeerMessage::Direct { allowed }) => {
                 self.tell_call(PeerFact::DirectAllowed(allowed));

@@ -1,4 +1,4 @@
-//! Chunks of any size to frames of 20 ms.
+//! Chunks of any size to frames.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -69,13 +69,13 @@ mod tests {
     fn frames_know_when_their_first_sample_was_taken() {
         let start = simulation::start();
         let mut framer = Framer::new();
-        framer.push(&[0.0; 480], start);
+        framer.push(&[0.0; 240], start);
         assert!(framer.pop().is_none());
-        framer.push(&[0.0; 1920], start + Duration::from_millis(10));
+        framer.push(&[0.0; 960], start + Duration::from_millis(5));
         assert_eq!(framer.pop().unwrap().captured_at, start);
         assert_eq!(
             framer.pop().unwrap().captured_at,
-            start + Duration::from_millis(20)
+            start + Duration::from_millis(10)
         );
         assert!(framer.pop().is_none());
     }
@@ -93,7 +93,7 @@ mod tests {
         let oldest = framer.pop().unwrap();
         assert_eq!(oldest.samples[0], 200.0);
         assert_eq!(oldest.captured_at, start + Duration::from_secs(2));
-        assert_eq!(std::iter::from_fn(|| framer.pop()).count(), 49);
+        assert_eq!(std::iter::from_fn(|| framer.pop()).count(), 99);
     }
 
     proptest! {

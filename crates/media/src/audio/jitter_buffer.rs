@@ -1,9 +1,12 @@
 //! Opus packets, in whatever order they come, to a steady sequence of things to play.
 //!
 //! The buffer holds back as much sound as the network's jitter asks for, and no more: the target follows the transit times
-//! of the last two seconds. Playout never stops. What is missing is recovered from the packet after it: one frame from its
+//! of the last two seconds. Playout never stops. What is missing is recovered from the packet after it: one packet from its
 //! in-band FEC, more of them from its deep redundancy (DRED); or else concealed. When too much piles up, or there is too
 //! little, the sound is played a little faster or slower ([`Stretch`]).
+//!
+//! Each packet says how much sound it holds (RFC 6716 section 3.1), from 2.5 to 120 ms, and may hold another amount than the
+//! one before.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -12,8 +15,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{
-    FRAME_DURATION, FRAME_SAMPLES, OpusRedundancy, SAMPLE_RATE_HZ, Stretch, opus_packet_redundancy,
-    opus_packet_samples,
+    FRAME_DURATION, FRAME_SAMPLES, OpusRedundancy, PACKET_DURATION, SAMPLE_RATE_HZ, Stretch,
+    opus_packet_redundancy, opus_packet_samples,
 };
 use crate::RtpPacket;
 use crate::time::{SequenceUnwrapper, TimestampUnwrapper};
@@ -28,6 +31,10 @@ pub use interface::{Config, Counters, Pull};
 
 /// Samples in one frame, as timestamps count them.
 const FRAME: u64 = FRAME_SAMPLES as u64;
+/// Opus counts in pieces of 2.5 ms.
+const OPUS_STEP: u64 = 120;
+/// No more is recovered at once than the longest frame of Opus holds: 60 ms.
+const LONGEST_FRAME: u64 = 6 * FRAME;
 
 /// The jitter buffer of one inbound Opus stream.
 #[derive(Debug)]
@@ -43,6 +50,8 @@ pub struct JitterBuffer {
     wanted_delay: Duration,
     state: State,
     watch: Watch,
+    /// How much sound each packet of the present gap held, and the number of the packet after it.
+    gap: Option<(u64, u64)>,
     last_timestamp: Option<u32>,
     stray: Option<RtpPacket>,
     counters: Counters,
@@ -95,8 +104,8 @@ impl JitterBuffer {
     const MAX_PACKETS: usize = 256;
     /// A gap in media time without a gap in sequence numbers is played as silence up to this length, and skipped beyond.
     const MAX_GAP: u64 = SAMPLE_RATE_HZ as u64 / 2;
-    /// Tolerance around the target: no correction may take the delay from one side of it to the other.
-    const TOLERANCE: Duration = Duration::from_millis(12);
+    /// Tolerance around the target: no correction, which is of 10 ms at most, may take the delay from one side of it to the other.
+    const TOLERANCE: Duration = Duration::from_millis(6);
     /// An error above this is corrected at once and whatever it sounds like.
     const LARGE_ERROR: Duration = Duration::from_millis(100);
 
@@ -113,6 +122,7 @@ impl JitterBuffer {
             wanted_delay: Duration::ZERO,
             state: State::Filling { after: None },
             watch: Watch::default(),
+            gap: None,
             last_timestamp: None,
             stray: None,
             counters: Counters::default(),
@@ -127,7 +137,7 @@ impl JitterBuffer {
 
     /// How much delay the buffer aims at.
     pub fn target_delay(&self) -> Duration {
-        // One frame on top: a packet is pulled up to a frame after it was needed.
+        // One frame on top: what plays asks frame by frame, and not always on time.
         let needed = self.delay_estimator.spread() + FRAME_DURATION;
         needed
             .max(self.wanted_delay)
@@ -235,7 +245,9 @@ impl JitterBuffer {
         let reach = samples(self.config.max_redundancy_delay);
         let oldest = gap_media_time.max(media_time.saturating_sub(reach));
         let first_media_time = self.first_media_time.unwrap_or_default();
-        for lost in (oldest..media_time).step_by(FRAME_SAMPLES) {
+        let lost_packets = sequence_number - gap_sequence_number;
+        let step = (media_time.saturating_sub(gap_media_time) / lost_packets).max(OPUS_STEP);
+        for lost in (oldest..media_time).step_by(step as usize) {
             self.delay_estimator
                 .push(micros(lost, first_media_time), arrived_at);
         }
@@ -255,10 +267,23 @@ impl JitterBuffer {
         self.bursts.are_bursts()
     }
 
-    /// Takes back the last [`Pull::Reconstruct`]: the packet's redundancy did not reach so far.
-    pub const fn on_out_of_reach(&mut self) {
-        self.counters.frames_reconstructed = self.counters.frames_reconstructed.saturating_sub(1);
-        self.counters.frames_concealed += 1;
+    /// Takes back the last [`Pull::Reconstruct`], of so many samples: the packet's redundancy did not reach so far.
+    pub const fn on_out_of_reach(&mut self, samples: usize) {
+        let samples = samples as u64;
+        self.counters.samples_reconstructed =
+            self.counters.samples_reconstructed.saturating_sub(samples);
+        self.counters.samples_concealed += samples;
+    }
+
+    /// The packet that comes next in the stream, if it is there: to be changed in length together with the one that was given
+    /// last, where that alone is too short.
+    pub fn pull_next(&mut self, now: Instant) -> Option<Bytes> {
+        let (number, stored) = self.packets.first_key_value()?;
+        let State::Playing { next, .. } = self.state else {
+            return None;
+        };
+        let is_next = *number == next.sequence_number && stored.media_time == next.media_time;
+        is_next.then(|| self.give_out(now))
     }
 
     /// The next thing to play. Called whenever what the last call gave has been decoded and is about to run out, with the
@@ -274,14 +299,18 @@ impl JitterBuffer {
     fn pull_filling(&mut self, now: Instant) -> Pull {
         let oldest = self.packets.first_key_value();
         let Some((&sequence_number, oldest)) = oldest else {
-            return Pull::Silence;
+            return Pull::Silence {
+                samples: FRAME_SAMPLES,
+            };
         };
         let (media_time, arrived_at) = (oldest.media_time, oldest.arrived_at);
         let target = self.target_delay();
         // The packet that comes next may not come: the clock decides as well as the fill.
         let is_enough = self.delay() >= target || now >= arrived_at + target;
         if !is_enough {
-            return Pull::Silence;
+            return Pull::Silence {
+                samples: FRAME_SAMPLES,
+            };
         }
         self.watch = Watch::default();
         let next = Position {
@@ -317,35 +346,47 @@ impl JitterBuffer {
                 now,
             );
         }
-        let is_lost = sequence_number > next.sequence_number;
-        let after = Position {
-            sequence_number: (next.sequence_number + 1).min(sequence_number),
-            media_time: next.media_time + FRAME.min(gap),
-        };
+        let lost_packets = sequence_number.saturating_sub(next.sequence_number);
+        let carried = oldest.redundancy;
+        // FEC describes one packet better than deep redundancy does.
+        let by_fec =
+            lost_packets == 1 && gap <= LONGEST_FRAME && (carried.has_fec || !carried.has_dred);
+        let samples = if by_fec { gap } else { FRAME.min(gap) };
+        let left = gap - samples;
+        // All that is lost is taken to have been of the same length.
+        let (each, _) = self
+            .gap
+            .filter(|(_, after)| *after == sequence_number)
+            .unwrap_or_else(|| (gap.div_ceil(lost_packets.max(1)), sequence_number));
+        self.gap = Some((each, sequence_number));
+        let lost_after = left.div_ceil(each).min(lost_packets);
         self.state = State::Playing {
-            next: after,
+            next: Position {
+                sequence_number: sequence_number - lost_after,
+                media_time: next.media_time + samples,
+            },
             concealed: Duration::ZERO,
         };
-        let carried = oldest.redundancy;
-        if is_lost {
-            self.bursts.on_lost();
-        }
-        // FEC describes one frame better than deep redundancy does.
-        if is_lost && gap <= FRAME && (carried.has_fec || !carried.has_dred) {
-            self.counters.frames_recovered += 1;
-            Pull::Recover(oldest.payload.clone())
-        } else if is_lost && carried.has_dred {
-            self.counters.frames_reconstructed += 1;
-            Pull::Reconstruct {
-                packet: oldest.payload.clone(),
-                samples_before: gap as u32,
-            }
-        } else if is_lost {
-            self.counters.frames_concealed += 1;
-            Pull::Conceal
-        } else {
+        self.bursts.on_lost((lost_packets - lost_after) as u32);
+        let packet = oldest.payload.clone();
+        let made = samples.next_multiple_of(OPUS_STEP);
+        let samples = made as usize;
+        if lost_packets == 0 {
             // The sender left silence out (DTX).
-            Pull::Silence
+            Pull::Silence { samples }
+        } else if by_fec {
+            self.counters.samples_recovered += made;
+            Pull::Recover { packet, samples }
+        } else if carried.has_dred {
+            self.counters.samples_reconstructed += made;
+            Pull::Reconstruct {
+                packet,
+                samples_before: gap as u32,
+                samples,
+            }
+        } else {
+            self.counters.samples_concealed += made;
+            Pull::Conceal { samples }
         }
     }
 
@@ -353,14 +394,18 @@ impl JitterBuffer {
     fn run_dry(&mut self, next: Position, concealed: Duration) -> Pull {
         if concealed >= self.config.max_conceal {
             self.state = State::Filling { after: Some(next) };
-            return Pull::Silence;
+            return Pull::Silence {
+                samples: FRAME_SAMPLES,
+            };
         }
         self.state = State::Playing {
             next,
             concealed: concealed + FRAME_DURATION,
         };
-        self.counters.frames_concealed += 1;
-        Pull::Conceal
+        self.counters.samples_concealed += FRAME;
+        Pull::Conceal {
+            samples: FRAME_SAMPLES,
+        }
     }
 
     /// Gives out the packet at `next`, which is there.
@@ -373,6 +418,14 @@ impl JitterBuffer {
             }
             None => {}
         }
+        Pull::Decode {
+            packet: self.give_out(now),
+            stretch,
+        }
+    }
+
+    /// Takes out the oldest packet, which must be there.
+    fn give_out(&mut self, now: Instant) -> Bytes {
         let (sequence_number, stored) = self.packets.pop_first().expect("the packet is there");
         self.last_timestamp = Some(stored.timestamp);
         let next = Position {
@@ -385,10 +438,7 @@ impl JitterBuffer {
         };
         self.counters.packets_decoded += 1;
         self.bursts.on_received(now);
-        Pull::Decode {
-            packet: stored.payload,
-            stretch,
-        }
+        stored.payload
     }
 
     /// What the delay needs when the packet at `next` is played, if it has been off the target for long enough.
@@ -422,7 +472,7 @@ impl JitterBuffer {
 
     /// What exceeds the limit goes at once: it arrived in a burst after an outage.
     fn enforce_max_delay(&mut self) {
-        while self.packets.len() > 1 && self.delay() > self.config.max_delay + FRAME_DURATION {
+        while self.packets.len() > 1 && self.delay() > self.config.max_delay + PACKET_DURATION {
             self.drop_oldest();
         }
     }

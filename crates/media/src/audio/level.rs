@@ -77,7 +77,7 @@ mod tests {
         assert!(loud > 0.7, "{loud}");
         let after_one_frame = meter.push(&[0.0; FRAME_SAMPLES]);
         assert!((0.001..0.05).contains(&(loud - after_one_frame)));
-        for _ in 0..75 {
+        for _ in 0..150 {
             meter.push(&[0.0; FRAME_SAMPLES]);
         }
         assert_eq!(meter.shown(), 0.0);

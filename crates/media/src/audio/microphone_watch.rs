@@ -116,10 +116,10 @@ mod tests {
         let mut random = simulation::Random::new(3);
         let mut tone = Tone::new(200.0);
         let mut notice = None;
-        for number in 0..(seconds * 50.0) as u32 {
+        for number in 0..(seconds * 100.0) as u32 {
             let mut frame = [0.0; FRAME_SAMPLES];
             // Syllables and the gaps between them.
-            if is_speech && number % 10 < 7 {
+            if is_speech && number % 20 < 14 {
                 tone.fill(&mut frame);
             }
             for sample in &mut frame {
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(hear(&mut watch, 5.0, true, false), None);
         let mut watch = MicrophoneWatch::new();
         let mut random = simulation::Random::new(3);
-        for _ in 0..1000 {
+        for _ in 0..2000 {
             let fan: [f32; FRAME_SAMPLES] =
                 std::array::from_fn(|_| (random.unit() as f32 - 0.5) * 0.1);
             assert_eq!(watch.push(&fan, &fan, true), None);
@@ -160,7 +160,7 @@ mod tests {
     fn a_microphone_that_hears_nothing_at_all_is_told_after_a_while() {
         let mut watch = MicrophoneWatch::new();
         let nothing = [0.0; FRAME_SAMPLES];
-        for _ in 0..499 {
+        for _ in 0..999 {
             assert_eq!(watch.push(&nothing, &nothing, false), None);
         }
         let told = Some(MicrophoneNotice::Silent);
@@ -177,11 +177,11 @@ mod tests {
             "it hears the room"
         );
         let quiet_room = [0.001; FRAME_SAMPLES];
-        for _ in 0..600 {
+        for _ in 0..1200 {
             let told = watch.push(&quiet_room, &nothing, false);
             assert_eq!(told, None, "only the suppressor left nothing");
         }
-        for _ in 0..600 {
+        for _ in 0..1200 {
             watch.push(&[f32::NAN; 960], &[f32::NAN; 960], false);
         }
         assert_eq!(hear(&mut watch, 0.1, true, true), None);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-/// What an Opus encoder is told. Frames hold 20 ms.
+use super::{FRAME_DURATION, PACKET_DURATION};
+
+/// What an Opus encoder is told.
 ///
 /// The figures come from `cargo bench -p codecs --bench lost_speech` (PESQ at equal bitrate, all on the same losses). Single
 /// losses: at 48 kbit/s and 20 % loss in-band FEC scores 3.4, deep redundancy 2.2, both together 3.1. Bursts of five
@@ -19,6 +21,8 @@ pub struct AudioPlan {
     pub dred: Duration,
     /// Whether silence is left out (discontinuous transmission).
     pub has_dtx: bool,
+    /// How much sound each packet holds: [`PACKET_DURATION`] or [`FRAME_DURATION`].
+    pub packet: Duration,
 }
 
 impl AudioPlan {
@@ -57,6 +61,24 @@ impl AudioPlan {
             has_in_band_fec: !has_dred,
             dred: if has_dred { Self::DRED } else { Duration::ZERO },
             has_dtx: false,
+            packet: PACKET_DURATION,
+        }
+    }
+
+    /// The same in packets that hold `packet`.
+    ///
+    /// Short ones need a third more bits to sound as well (`cargo bench -p codecs --bench jittery_speech`).
+    #[must_use]
+    pub fn in_packets(self, packet: Duration) -> Self {
+        let bitrate_bps = if packet < PACKET_DURATION {
+            (self.bitrate_bps / 3 * 4).min(Self::MAX_BPS)
+        } else {
+            self.bitrate_bps
+        };
+        Self {
+            bitrate_bps,
+            packet,
+            ..self
         }
     }
 
@@ -85,6 +107,55 @@ impl AudioPlan {
             has_dtx: total_bps < Self::DTX_BELOW_BPS,
             ..Self::for_voice(bitrate_bps, loss_ratio, wants_dred)
         }
+    }
+}
+
+/// Whether packets hold 10 or 20 ms.
+///
+/// With 10 ms each sample is 10 ms sooner at the partner, who can then keep less in the jitter buffer as well. That costs 50
+/// packets more in a second, 26 kbit/s of headers, and copies for FEC that are coarser: it is for a path that has room and
+/// loses hardly anything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PacketLength {
+    is_short: bool,
+}
+
+impl PacketLength {
+    /// From this estimate on packets are short: the headers are a fortieth of it.
+    const SHORT_FROM_BPS: u64 = 1_000_000;
+    /// And below this one they are long again.
+    const LONG_BELOW_BPS: u64 = 700_000;
+    /// Up to this loss packets become short.
+    const SHORT_UP_TO_LOSS: f32 = 0.03;
+    /// And beyond this one long again.
+    const LONG_ABOVE_LOSS: f32 = 0.05;
+
+    /// How much sound a packet is to hold, where the path is believed to take `target_bps` for everything (`None` if nobody
+    /// knows) and this share of the packets is lost, in bursts if `wants_dred`.
+    pub fn follow(
+        &mut self,
+        target_bps: Option<u64>,
+        loss_ratio: f32,
+        wants_dred: bool,
+    ) -> Duration {
+        let (least_bps, most_loss) = if self.is_short {
+            (Self::LONG_BELOW_BPS, Self::LONG_ABOVE_LOSS)
+        } else {
+            (Self::SHORT_FROM_BPS, Self::SHORT_UP_TO_LOSS)
+        };
+        let has_room = target_bps.is_some_and(|bps| bps >= least_bps);
+        // A NaN is not below anything.
+        self.is_short = has_room && loss_ratio <= most_loss && !wants_dred;
+        if self.is_short {
+            FRAME_DURATION
+        } else {
+            PACKET_DURATION
+        }
+    }
+
+    /// Whether packets may be short at this estimate: who shares it out has to reckon with twice as many headers.
+    pub const fn may_be_short(target_bps: u64) -> bool {
+        target_bps >= Self::LONG_BELOW_BPS
     }
 }
 
@@ -125,7 +196,51 @@ mod tests {
         assert_eq!((plan.has_in_band_fec, plan.dred), (true, Duration::ZERO));
     }
 
+    #[test]
+    fn short_packets_get_more_bits() {
+        let plan = AudioPlan::for_voice(48_000, 0.02, false);
+        assert_eq!(plan.in_packets(PACKET_DURATION), plan);
+        let short = plan.in_packets(FRAME_DURATION);
+        assert_eq!((short.bitrate_bps, short.packet), (64_000, FRAME_DURATION));
+        assert_eq!(short.in_packets(FRAME_DURATION).bitrate_bps, 64_000);
+    }
+
+    #[test]
+    fn packets_are_short_where_there_is_room_and_hardly_any_loss() {
+        let follow = |bps, loss, dred| PacketLength::default().follow(bps, loss, dred);
+        assert_eq!(follow(Some(1_000_000), 0.02, false), FRAME_DURATION);
+        assert_eq!(follow(Some(900_000), 0.0, false), PACKET_DURATION);
+        assert_eq!(follow(Some(2_000_000), 0.04, false), PACKET_DURATION);
+        assert_eq!(follow(Some(2_000_000), f32::NAN, false), PACKET_DURATION);
+        assert_eq!(follow(Some(2_000_000), 0.0, true), PACKET_DURATION);
+        assert_eq!(follow(None, 0.0, false), PACKET_DURATION, "nobody knows");
+    }
+
+    #[test]
+    fn an_estimate_or_a_loss_around_a_limit_does_not_change_the_length_to_and_fro() {
+        let mut length = PacketLength::default();
+        let mut follow = |bps, loss| length.follow(Some(bps), loss, false);
+        assert_eq!(follow(1_010_000, 0.0), FRAME_DURATION);
+        assert_eq!(follow(800_000, 0.05), FRAME_DURATION);
+        assert_eq!(follow(1_500_000, 0.06), PACKET_DURATION, "loss");
+        assert_eq!(follow(1_500_000, 0.05), PACKET_DURATION);
+        assert_eq!(follow(1_500_000, 0.03), FRAME_DURATION);
+        assert_eq!(follow(690_000, 0.0), PACKET_DURATION, "little room");
+        assert_eq!(follow(990_000, 0.0), PACKET_DURATION);
+    }
+
     proptest! {
+        #[test]
+        fn room_for_short_packets_is_always_set_aside(
+            steps in prop::collection::vec((0_u64..3_000_000, 0.0_f32..0.2), 1..50),
+        ) {
+            let mut length = PacketLength::default();
+            for (bps, loss) in steps {
+                let packet = length.follow(Some(bps), loss, false);
+                prop_assert!(packet == PACKET_DURATION || PacketLength::may_be_short(bps));
+            }
+        }
+
         #[test]
         fn every_plan_is_within_bounds(
             total_bps in prop::num::u64::ANY,

@@ -4,8 +4,7 @@
 //! both sides of the cut are faded into each other over the length of a period (WSOLA, Verhelst and Roelands 1993). Where
 //! there is no period, as in hissing sounds, a cut is heard, and nothing is done unless it must be.
 
-/// Periods that are looked for, in samples at 48 kHz: of voices from 100 to 400 Hz. Of a deeper voice two are no longer than
-/// the frame, or it is left as it is.
+/// Periods that are looked for, in samples at 48 kHz: of voices from 100 to 400 Hz. A deeper voice is left as it is.
 const SHORTEST_PERIOD: usize = 120;
 const LONGEST_PERIOD: usize = 480;
 /// How alike two neighbouring periods are where a cut between them is not heard (normalised correlation).
@@ -24,34 +23,43 @@ pub enum Stretch {
     Lengthen,
 }
 
-/// Changes the length of `samples`, mono at 48 kHz, by one period of what is in it: between 2.5 and 10 ms. Returns by how many
-/// samples; none where a cut would be heard, or in less than 5 ms of sound.
+/// Changes the length of `samples`, mono at 48 kHz, which follow `before`, by one period of what is in them: between 2.5 and
+/// 10 ms. Returns by how many samples; none where a cut would be heard, or where there is too little sound: a period is
+/// put in after one that has been heard, and taken out where two of them are to come.
 ///
-/// The first and the last sample stay, so that what was before and what follows go on smoothly.
-pub fn stretch(samples: &mut Vec<f32>, how: Stretch) -> usize {
-    let longest = LONGEST_PERIOD.min(samples.len() / 2);
+/// The first sample and the end stay, so that what was before and what follows go on smoothly.
+pub fn stretch(before: &[f32], samples: &mut Vec<f32>, how: Stretch) -> usize {
+    let before = &before[before.len().saturating_sub(LONGEST_PERIOD)..];
+    let mut all = [before, &samples[..]].concat();
+    let longest = match how {
+        Stretch::Shorten | Stretch::ShortenAnyhow => samples.len() / 2,
+        Stretch::Lengthen => samples.len().min(all.len() / 2),
+    };
+    let longest = LONGEST_PERIOD.min(longest);
     if longest < SHORTEST_PERIOD {
         return 0;
     }
-    let energy: f32 = samples.iter().map(|sample| sample * sample).sum();
-    let is_silent = energy <= SILENCE * samples.len() as f32;
+    let is_silent = energy(&all) <= SILENCE * all.len() as f32;
     let (period, likeness) = if is_silent {
         (longest, 1.0)
     } else {
-        best_period(samples, longest)
+        best_period(&all, longest)
     };
     if likeness < ALIKE && how != Stretch::ShortenAnyhow {
         return 0;
     }
-    let (first, second) = (&samples[..period], &samples[period..2 * period]);
     match how {
         Stretch::Shorten | Stretch::ShortenAnyhow => {
-            let faded = fade(first, second);
+            let faded = fade(&samples[..period], &samples[period..2 * period]);
             samples.splice(..2 * period, faded);
         }
         Stretch::Lengthen => {
-            let faded = fade(second, first);
-            samples.splice(period..period, faded);
+            // Nothing that was heard already changes.
+            let cut = before.len().max(period);
+            let faded = fade(&all[cut..cut + period], &all[cut - period..cut]);
+            all.splice(cut..cut, faded);
+            samples.clear();
+            samples.extend_from_slice(&all[before.len()..]);
         }
     }
     period
@@ -100,7 +108,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::audio::{FRAME_SAMPLES, SAMPLE_RATE_HZ, fundamental_hz};
+    use crate::audio::{FRAME_SAMPLES, PACKET_SAMPLES, SAMPLE_RATE_HZ, fundamental_hz};
 
     /// Something like a vowel: a tone with overtones.
     fn vowel(hertz: f32, from: usize, count: usize) -> Vec<f32> {
@@ -127,57 +135,84 @@ mod tests {
         steps.fold(0.0, f32::max)
     }
 
+    /// What is heard of 20 pieces of a vowel, each of which is changed, and by how many samples.
+    fn change_all(hertz: f32, how: Stretch, piece: usize) -> (Vec<f32>, Vec<usize>) {
+        let (mut heard, mut changes) = (Vec::new(), Vec::new());
+        for number in 0..20 {
+            let mut samples = vowel(hertz, number * piece, piece);
+            changes.push(stretch(&heard, &mut samples, how));
+            heard.extend(samples);
+        }
+        (heard, changes)
+    }
+
+    fn assert_sounds_like(hertz: f32, heard: &[f32], what: &str) {
+        let smooth = roughest(&vowel(hertz, 0, 20_000));
+        assert!(roughest(heard) < 1.1 * smooth, "{hertz} Hz, {what}");
+        let pitch = fundamental_hz(&heard[4000..], SAMPLE_RATE_HZ).unwrap();
+        assert!((pitch / hertz - 1.0).abs() < 0.02, "{pitch} of {hertz} Hz");
+    }
+
     #[test]
     fn a_vowel_keeps_its_pitch_and_has_no_clicks() {
         for hertz in [110.0, 160.0, 220.0, 390.0] {
             for how in [Stretch::Shorten, Stretch::Lengthen] {
-                let mut heard = Vec::new();
-                for number in 0..20 {
-                    let mut frame = vowel(hertz, number * FRAME_SAMPLES, FRAME_SAMPLES);
-                    let changed = stretch(&mut frame, how);
+                let (heard, changes) = change_all(hertz, how, PACKET_SAMPLES);
+                for changed in changes {
                     let periods = changed as f32 * hertz / SAMPLE_RATE_HZ as f32;
                     assert!(
                         changed > 0 && (periods - periods.round()).abs() < 0.03,
                         "{changed} samples at {hertz} Hz"
                     );
-                    heard.extend(frame);
                 }
-                let smooth = roughest(&vowel(hertz, 0, FRAME_SAMPLES * 20));
-                assert!(roughest(&heard) < 1.1 * smooth, "{hertz} Hz, {how:?}");
-                let pitch = fundamental_hz(&heard[5000..], SAMPLE_RATE_HZ).unwrap();
-                assert!((pitch / hertz - 1.0).abs() < 0.02, "{pitch} of {hertz} Hz");
+                assert_sounds_like(hertz, &heard, &format!("{how:?}"));
             }
         }
     }
 
     #[test]
+    fn a_short_piece_of_a_deep_voice_is_lengthened_by_what_was_heard_before() {
+        for hertz in [110.0, 160.0, 390.0] {
+            let (heard, changes) = change_all(hertz, Stretch::Lengthen, FRAME_SAMPLES);
+            assert!(
+                changes[1..].iter().all(|changed| *changed > 0),
+                "{hertz} Hz"
+            );
+            assert_sounds_like(hertz, &heard, "10 ms");
+        }
+        let (_, changes) = change_all(110.0, Stretch::Shorten, FRAME_SAMPLES);
+        assert_eq!(changes, [0; 20], "there is no whole period to take out");
+    }
+
+    #[test]
     fn a_hissing_sound_is_left_alone_unless_it_must_be_cut() {
-        let mut frame = noise(FRAME_SAMPLES);
-        assert_eq!(stretch(&mut frame, Stretch::Shorten), 0);
-        assert_eq!(stretch(&mut frame, Stretch::Lengthen), 0);
-        assert_eq!(frame, noise(FRAME_SAMPLES));
-        assert!(stretch(&mut frame, Stretch::ShortenAnyhow) >= SHORTEST_PERIOD);
+        let mut frame = noise(PACKET_SAMPLES);
+        assert_eq!(stretch(&[], &mut frame, Stretch::Shorten), 0);
+        assert_eq!(stretch(&[], &mut frame, Stretch::Lengthen), 0);
+        assert_eq!(frame, noise(PACKET_SAMPLES));
+        assert!(stretch(&[], &mut frame, Stretch::ShortenAnyhow) >= SHORTEST_PERIOD);
     }
 
     #[test]
     fn silence_is_cut_as_much_as_a_cut_can() {
-        let mut frame = vec![0.0; FRAME_SAMPLES];
-        assert_eq!(stretch(&mut frame, Stretch::Shorten), LONGEST_PERIOD);
-        assert_eq!(frame.len(), FRAME_SAMPLES - LONGEST_PERIOD);
+        let mut frame = vec![0.0; PACKET_SAMPLES];
+        assert_eq!(stretch(&[], &mut frame, Stretch::Shorten), LONGEST_PERIOD);
+        assert_eq!(frame.len(), PACKET_SAMPLES - LONGEST_PERIOD);
     }
 
     proptest! {
         #[test]
-        fn any_sound_changes_by_what_is_said_and_keeps_its_ends(
+        fn any_sound_changes_by_what_is_said_and_keeps_its_end(
+            before in prop::collection::vec(-1.0_f32..1.0, 0..1000),
             samples in prop::collection::vec(-1.0_f32..1.0, 0..3000),
             how in prop::sample::select(vec![Stretch::Shorten, Stretch::ShortenAnyhow, Stretch::Lengthen]),
         ) {
             let mut stretched = samples.clone();
-            let changed = stretch(&mut stretched, how);
+            let changed = stretch(&before, &mut stretched, how);
             let expected = if how == Stretch::Lengthen { samples.len() + changed } else { samples.len() - changed };
             prop_assert_eq!(stretched.len(), expected);
             prop_assert!(changed == 0 || (SHORTEST_PERIOD..=LONGEST_PERIOD).contains(&changed));
-            let tail = samples.len() - 2 * changed;
+            let tail = samples.len().saturating_sub(2 * changed);
             prop_assert_eq!(&stretched[stretched.len() - tail..], &samples[samples.len() - tail..]);
         }
     }

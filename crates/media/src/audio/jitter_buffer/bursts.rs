@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 /// What is looked at.
 const WINDOW: Duration = Duration::from_secs(10);
-/// Runs that are remembered: as many as the window can hold, one after every other packet of 20 ms.
-const MAX_RUNS: usize = 250;
+/// Runs that are remembered: as many as the window can hold, one after every other packet of 10 ms.
+const MAX_RUNS: usize = 500;
 /// With fewer frames lost there is nothing to tell.
 const MIN_LOST: u32 = 4;
 /// Losses come in bursts when this share of the lost frames has a lost neighbour: at 20 % of independent loss it is 0.36.
@@ -24,11 +24,12 @@ pub(super) struct BurstWatch {
 }
 
 impl BurstWatch {
-    pub(super) const fn on_lost(&mut self) {
-        self.current += 1;
+    /// So many packets are lost.
+    pub(super) const fn on_lost(&mut self, packets: u32) {
+        self.current = self.current.saturating_add(packets);
     }
 
-    /// A frame was there: the run, if there was one, is over.
+    /// A packet was there: the run, if there was one, is over.
     pub(super) fn on_received(&mut self, now: Instant) {
         if self.current > 0 {
             self.runs
@@ -65,7 +66,7 @@ mod tests {
     ) {
         for frame in frames {
             if lost(frame) {
-                watch.on_lost();
+                watch.on_lost(1);
             } else {
                 watch.on_received(start + Duration::from_millis(20) * frame);
             }

@@ -9,7 +9,7 @@ use crate::audio::{FRAME_DURATION, Stretch};
 /// How much delay is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
-    /// The least delay the buffer aims at. One frame: below it every hiccup of a thread would be heard.
+    /// The least delay the buffer aims at: 10 ms. Below it every hiccup of a thread would be heard.
     pub min_delay: Duration,
     /// The most delay it aims at and keeps. Beyond half a second people interrupt each other.
     pub max_delay: Duration,
@@ -46,21 +46,35 @@ pub enum Pull {
         /// ([`stretch`](crate::audio::stretch)).
         stretch: Option<Stretch>,
     },
-    /// A packet is lost, this one came after it: reconstruct 20 ms from its in-band FEC. It will be given again to decode.
-    Recover(Bytes),
-    /// Packets are lost, this one came after them and carries deep redundancy: reconstruct the 20 ms that begin
-    /// `samples_before` samples before it. Where it does not reach so far, make them up and say so with
+    /// A packet is lost, this one came after it: reconstruct the sound of the lost one from its in-band FEC. It will be given
+    /// again to decode.
+    Recover {
+        /// The packet.
+        packet: Bytes,
+        /// How much sound is missing, in samples.
+        samples: usize,
+    },
+    /// Packets are lost, this one came after them and carries deep redundancy: reconstruct the sound that begins
+    /// `samples_before` samples before it. Where it does not reach so far, make it up and say so with
     /// [`super::JitterBuffer::on_out_of_reach`]. It will be given again to decode.
     Reconstruct {
         /// The packet.
         packet: Bytes,
         /// From what is missing to the beginning of the packet's own sound, in samples.
         samples_before: u32,
+        /// How much of it is to be played now, in samples.
+        samples: usize,
     },
-    /// Let the decoder make 20 ms up.
-    Conceal,
-    /// Play 20 ms of silence: nothing has come yet, or nothing has come for long (muted, DTX).
-    Silence,
+    /// Let the decoder make so many samples up.
+    Conceal {
+        /// In samples.
+        samples: usize,
+    },
+    /// Play so much silence, or comfort noise: nothing has come yet, or nothing has come for long (muted, DTX).
+    Silence {
+        /// In samples.
+        samples: usize,
+    },
 }
 
 /// What has happened since the beginning.
@@ -68,12 +82,12 @@ pub enum Pull {
 pub struct Counters {
     /// Packets given out to decode.
     pub packets_decoded: u64,
-    /// Frames reconstructed from FEC.
-    pub frames_recovered: u64,
-    /// Frames reconstructed from deep redundancy.
-    pub frames_reconstructed: u64,
-    /// Frames made up.
-    pub frames_concealed: u64,
+    /// Samples reconstructed from FEC.
+    pub samples_recovered: u64,
+    /// Samples reconstructed from deep redundancy.
+    pub samples_reconstructed: u64,
+    /// Samples made up.
+    pub samples_concealed: u64,
     /// Packets that were to be played faster.
     pub packets_shortened: u64,
     /// Packets that were to be played slower.

@@ -14,7 +14,7 @@ fn packet(start: Instant, number: u32, delay_ms: u64) -> RtpPacket {
         timestamp: number.wrapping_mul(960),
         marker: false,
         payload: payload(number),
-        arrived_at: start + FRAME_DURATION * number + ms(delay_ms),
+        arrived_at: start + PACKET_DURATION * number + ms(delay_ms),
     }
 }
 
@@ -32,7 +32,9 @@ enum Played {
     RecoveredFrom(u32),
     /// From this packet, so many frames before it.
     Reconstructed(u32, u32),
+    /// 10 ms.
     Concealed,
+    /// 10 ms.
     Silence,
 }
 
@@ -59,23 +61,37 @@ fn pull(buffer: &mut JitterBuffer, now: Instant) -> Played {
 fn pull_for(buffer: &mut JitterBuffer, now: Instant) -> (Played, Duration) {
     let number =
         |payload: &Bytes| u32::from_be_bytes(payload[payload.len() - 4..].try_into().unwrap());
-    let mut lasts = FRAME_DURATION;
+    let lasts;
     let played = match buffer.pull(now) {
         Pull::Decode { packet, stretch } => {
-            match stretch {
-                Some(Stretch::Shorten | Stretch::ShortenAnyhow) => lasts -= STRETCH,
-                Some(Stretch::Lengthen) => lasts += STRETCH,
-                None => {}
-            }
+            let whole = duration(opus_packet_samples(&packet).unwrap().into());
+            lasts = match stretch {
+                Some(Stretch::Shorten | Stretch::ShortenAnyhow) => whole.saturating_sub(STRETCH),
+                Some(Stretch::Lengthen) => whole + STRETCH,
+                None => whole,
+            };
             Packet(number(&packet))
         }
-        Pull::Recover(payload) => RecoveredFrom(number(&payload)),
+        Pull::Recover { packet, samples } => {
+            lasts = duration(samples as u64);
+            RecoveredFrom(number(&packet))
+        }
         Pull::Reconstruct {
             packet,
             samples_before,
-        } => Reconstructed(number(&packet), samples_before / 960),
-        Pull::Conceal => Concealed,
-        Pull::Silence => Silence,
+            samples,
+        } => {
+            lasts = duration(samples as u64);
+            Reconstructed(number(&packet), samples_before / 480)
+        }
+        Pull::Conceal { samples } => {
+            lasts = duration(samples as u64);
+            Concealed
+        }
+        Pull::Silence { samples } => {
+            lasts = duration(samples as u64);
+            Silence
+        }
     };
     (played, lasts)
 }
@@ -110,7 +126,7 @@ fn play_all(delays_ms: impl IntoIterator<Item = u64>, lost: &[u32]) -> (Vec<Play
         .zip(delays_ms)
         .map(|(number, delay)| packet(start, number, delay))
         .collect();
-    let until = FRAME_DURATION * packets.len() as u32;
+    let until = PACKET_DURATION * packets.len() as u32;
     let packets = packets
         .into_iter()
         .filter(|packet| !lost.contains(&packet.sequence_number.into()))
@@ -133,13 +149,13 @@ fn packets_in(played: &[Played]) -> Vec<u32> {
 #[test]
 fn a_steady_stream_is_played_whole_and_soon() {
     let (played, buffer) = play_all([30; 100], &[]);
-    assert_eq!(played[..2], [Silence, Silence]);
+    assert_eq!(played[..4], [Silence, Silence, Silence, Packet(0)]);
     assert_eq!(
         packets_in(&played),
         (0..packets_in(&played).len() as u32).collect::<Vec<_>>()
     );
     assert!(packets_in(&played).len() >= 97, "{played:?}");
-    assert_eq!(buffer.counters().frames_concealed, 0);
+    assert_eq!(buffer.counters().samples_concealed, 0);
     assert!(buffer.delay() <= ms(40));
     assert_eq!(
         buffer.last_timestamp(),
@@ -150,7 +166,10 @@ fn a_steady_stream_is_played_whole_and_soon() {
 #[test]
 fn nothing_that_came_is_silence() {
     let mut buffer = JitterBuffer::new(Config::default());
-    assert_eq!(buffer.pull(simulation::start()), Pull::Silence);
+    assert_eq!(
+        buffer.pull(simulation::start()),
+        Pull::Silence { samples: 480 }
+    );
     assert_eq!(buffer.delay(), Duration::ZERO);
     assert_eq!(buffer.counters(), Counters::default());
 }
@@ -170,7 +189,7 @@ fn a_single_loss_is_recovered_from_the_packet_after_it() {
         .take(3)
         .collect();
     assert_eq!(rest, [RecoveredFrom(21), Packet(21), Packet(22)]);
-    assert_eq!(buffer.counters().frames_recovered, 1);
+    assert_eq!(buffer.counters().samples_recovered, 960);
 }
 
 #[test]
@@ -193,8 +212,10 @@ fn a_burst_of_losses_is_concealed_and_its_last_frame_recovered() {
         .position(|played| *played == Packet(19))
         .unwrap();
     assert_eq!(
-        played[at + 1..at + 6],
+        played[at + 1..at + 8],
         [
+            Concealed,
+            Concealed,
             Concealed,
             Concealed,
             RecoveredFrom(23),
@@ -221,8 +242,11 @@ fn a_burst_of_losses_is_reconstructed_from_the_deep_redundancy_after_it() {
     );
     let at = |wanted| played.iter().position(|played| *played == wanted).unwrap();
     assert_eq!(
-        played[at(Packet(19)) + 1..][..4],
+        played[at(Packet(19)) + 1..][..7],
         [
+            Reconstructed(23, 6),
+            Reconstructed(23, 5),
+            Reconstructed(23, 4),
             Reconstructed(23, 3),
             Reconstructed(23, 2),
             Reconstructed(23, 1),
@@ -230,15 +254,15 @@ fn a_burst_of_losses_is_reconstructed_from_the_deep_redundancy_after_it() {
         ]
     );
     assert_eq!(
-        played[at(Packet(29)) + 1..][..2],
-        [Reconstructed(31, 1), Packet(31)],
+        played[at(Packet(29)) + 1..][..3],
+        [Reconstructed(31, 2), Reconstructed(31, 1), Packet(31)],
         "these packets carry no FEC"
     );
-    assert_eq!(buffer.counters().frames_reconstructed, 4);
-    assert_eq!(buffer.counters().frames_concealed, 0);
-    buffer.on_out_of_reach();
-    assert_eq!(buffer.counters().frames_reconstructed, 3);
-    assert_eq!(buffer.counters().frames_concealed, 1);
+    assert_eq!(buffer.counters().samples_reconstructed, 4 * 960);
+    assert_eq!(buffer.counters().samples_concealed, 0);
+    buffer.on_out_of_reach(480);
+    assert_eq!(buffer.counters().samples_reconstructed, 4 * 960 - 480);
+    assert_eq!(buffer.counters().samples_concealed, 480);
 }
 
 #[test]
@@ -266,8 +290,12 @@ fn one_lost_frame_is_left_to_fec_where_the_packet_carries_both() {
     let at = |wanted| played.iter().position(|played| *played == wanted).unwrap();
     assert_eq!(played[at(Packet(19)) + 1], RecoveredFrom(21));
     assert_eq!(
-        played[at(Packet(29)) + 1..][..2],
-        [Reconstructed(32, 2), RecoveredFrom(32)]
+        played[at(Packet(29)) + 1..][..3],
+        [
+            Reconstructed(32, 4),
+            Reconstructed(32, 3),
+            RecoveredFrom(32)
+        ]
     );
 }
 
@@ -288,8 +316,8 @@ fn frequent_bursts_make_the_buffer_wait_for_their_redundancy_and_no_others() {
         (played, buffer)
     };
     let (played, buffer) = run(packet_with_dred, &is_lost);
-    assert_eq!(buffer.target_delay(), ms(80), "three frames and the next");
-    let late = &played[100..];
+    assert_eq!(buffer.target_delay(), ms(70), "three packets and a frame");
+    let late = &played[200..];
     let made_up = late.iter().filter(|played| **played == Concealed).count();
     assert_eq!(made_up, 0, "{late:?}");
     assert!(buffer.wants_deep_redundancy());
@@ -319,8 +347,8 @@ fn reordered_packets_are_played_in_order() {
     let numbers = packets_in(&played);
     assert!(numbers.is_sorted(), "{numbers:?}");
     assert_eq!(
-        numbers[20..],
-        (numbers[20]..numbers[20] + numbers.len() as u32 - 20).collect::<Vec<_>>()
+        numbers[40..],
+        (numbers[40]..numbers[40] + numbers.len() as u32 - 40).collect::<Vec<_>>()
     );
     assert!(
         buffer.counters().packets_late <= 4,
@@ -344,8 +372,8 @@ fn the_delay_follows_the_jitter_up_and_down() {
         .filter(|played| **played == Concealed)
         .count();
     assert!(
-        concealed <= 2,
-        "{concealed} of 100 are concealed: {late_half:?}"
+        concealed <= 4,
+        "{concealed} of 200 frames are concealed: {late_half:?}"
     );
 
     let (_, buffer) = play_all(jittery.chain([30; 300]), &[]);
@@ -436,10 +464,10 @@ fn silence_left_out_by_the_sender_passes_in_silence() {
         .position(|played| *played == Packet(19))
         .unwrap();
     assert_eq!(
-        played[at + 1..at + 7],
-        [Silence, Silence, Silence, Silence, Silence, Packet(20)]
+        played[at + 1..at + 12],
+        [&[Silence; 10][..], &[Packet(20)]].concat()
     );
-    assert_eq!(buffer.counters().frames_concealed, 0);
+    assert_eq!(buffer.counters().samples_concealed, 0);
 }
 
 #[test]
@@ -469,7 +497,7 @@ fn a_long_pause_ends_in_silence_and_then_sound_comes_back_at_once() {
         .iter()
         .position(|played| *played == Packet(50))
         .unwrap();
-    assert!((551..=555).contains(&resumed), "{resumed}");
+    assert!((1052..=1057).contains(&resumed), "{resumed}");
 }
 
 #[test]
@@ -507,7 +535,7 @@ fn numbers_and_timestamps_may_wrap() {
         ms(4000),
     );
     assert!(packets_in(&played).len() >= 197);
-    assert_eq!(buffer.counters().frames_concealed, 0);
+    assert_eq!(buffer.counters().samples_concealed, 0);
 }
 
 #[test]
@@ -557,7 +585,122 @@ fn packets_of_other_lengths_keep_the_time() {
         }
     }
     assert_eq!(buffer.delay(), ms(60));
-    assert_eq!(buffer.counters().frames_concealed, 0);
+    assert_eq!(buffer.counters().samples_concealed, 0);
+}
+
+/// Packet `number` of a stream in which packets hold 10 ms from the first number to the second, and 20 ms before and after.
+fn packet_of_changing_length(
+    start: Instant,
+    short: &std::ops::Range<u32>,
+    number: u32,
+) -> RtpPacket {
+    let frames: u32 = (0..number)
+        .map(|n| if short.contains(&n) { 1 } else { 2 })
+        .sum();
+    // 10 ms have another first byte.
+    let (length, toc) = if short.contains(&number) {
+        (1, 0x70)
+    } else {
+        (2, TOC_20_MS)
+    };
+    RtpPacket {
+        timestamp: frames * 480,
+        payload: Bytes::from([&[toc][..], &number.to_be_bytes()].concat()),
+        // When it is full.
+        arrived_at: start + FRAME_DURATION * (frames + length) + ms(10),
+        ..packet(start, number, 0)
+    }
+}
+
+#[test]
+fn a_sender_that_changes_the_length_of_its_packets_is_heard_whole_and_as_soon() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    let packets = (0..400).map(|number| packet_of_changing_length(start, &(100..300), number));
+    let played = play(
+        &mut buffer,
+        start,
+        packets.collect(),
+        Duration::ZERO,
+        ms(6000),
+    );
+    let numbers = packets_in(&played);
+    assert_eq!(numbers, (0..numbers.len() as u32).collect::<Vec<_>>());
+    assert!(numbers.len() >= 396, "{}", numbers.len());
+    // The first longer one is late by 10 ms.
+    assert!(buffer.counters().samples_concealed <= 480);
+    assert!(buffer.delay() <= ms(40), "{:?}", buffer.delay());
+}
+
+#[test]
+fn what_is_lost_around_a_change_of_length_is_made_up_in_its_own_length() {
+    let start = simulation::start();
+    // The last long one and the first short one; then a short one, and a short and a long one.
+    for (lost, samples) in [
+        (99..100, 960),
+        (100..101, 480),
+        (99..101, 1440),
+        (299..301, 1440),
+    ] {
+        let mut buffer = JitterBuffer::new(Config::default());
+        buffer.set_wanted_delay(ms(100));
+        let packets = (0..400)
+            .filter(|number| !lost.contains(number))
+            .map(|number| packet_of_changing_length(start, &(100..300), number));
+        let played = play(
+            &mut buffer,
+            start,
+            packets.collect(),
+            Duration::ZERO,
+            ms(6000),
+        );
+        let numbers = packets_in(&played);
+        let expected = (0..400).filter(|number| !lost.contains(number));
+        assert_eq!(numbers, expected.take(numbers.len()).collect::<Vec<_>>());
+        let counters = buffer.counters();
+        let made = counters.samples_concealed + counters.samples_recovered;
+        assert_eq!(made, samples, "{lost:?}: {counters:?}");
+    }
+}
+
+#[test]
+fn a_lost_packet_of_60_ms_is_one_loss() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    buffer.set_wanted_delay(ms(200));
+    let packets = (0..200)
+        .filter(|number| number % 10 != 7)
+        .map(|number| RtpPacket {
+            timestamp: number * 2880,
+            payload: Bytes::from([&[0x18][..], &number.to_be_bytes()].concat()),
+            arrived_at: start + ms(60) * number,
+            ..packet(start, number, 0)
+        });
+    let played = play(
+        &mut buffer,
+        start,
+        packets.collect(),
+        Duration::ZERO,
+        ms(12_000),
+    );
+    assert!(!played[100..].contains(&Silence), "{played:?}");
+    assert!(buffer.counters().samples_recovered >= 19 * 2880);
+    assert!(!buffer.wants_deep_redundancy(), "no bursts");
+}
+
+#[test]
+fn the_packet_after_the_one_that_was_given_can_be_had_with_it_if_it_is_there() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    for number in [0, 1, 3] {
+        buffer.insert(packet(start, number, 0));
+    }
+    assert_eq!(buffer.pull_next(start), None, "nothing was given yet");
+    assert_eq!(pull(&mut buffer, start + ms(60)), Packet(0));
+    assert_eq!(buffer.pull_next(start + ms(60)), Some(payload(1)));
+    assert_eq!(buffer.last_timestamp(), Some(960));
+    assert_eq!(buffer.pull_next(start + ms(60)), None, "2 is missing");
+    assert_eq!(pull(&mut buffer, start + ms(60)), RecoveredFrom(3));
 }
 
 #[test]
@@ -597,7 +740,7 @@ proptest::proptest! {
             proptest::prop_assert!(buffer.target_delay() <= buffer.config.max_delay);
         }
         // And it comes to rest: nothing is kept for ever.
-        for _ in 0..2000 {
+        for _ in 0..4000 {
             now += FRAME_DURATION;
             pull(&mut buffer, now);
         }

@@ -24,8 +24,8 @@ const CONNECT_TIME: Duration = Duration::from_mins(1);
 const JOIN_TIME: Duration = Duration::from_secs(20);
 /// From the wish for a partner to its arrival at the server, at most.
 const WISH_TIME: Duration = Duration::from_millis(700);
-/// Of Passerby's sound.
-const FRAME_MS: f64 = 20.0;
+/// Of Passerby's sound: what its microphone hands over at once, and the piece in which it counts what was made up.
+const FRAME_MS: f64 = 10.0;
 /// What Passerby may send of pictures at most: the program's own default.
 const VIDEO_KBPS: u32 = 2000;
 
@@ -184,7 +184,7 @@ impl End {
                 let mut heard = HeardSound::default();
                 for line in client.reports()? {
                     heard.all_s += 1.0;
-                    heard.concealed_s = line.audio_concealed as f64 * 0.02;
+                    heard.concealed_s = line.audio_concealed as f64 * FRAME_MS / 1e3;
                     if let Some(ms) = line.audio_jitter_buffer_ms {
                         heard.waited_s += ms / 1e3;
                         heard.emitted += 1.0;
