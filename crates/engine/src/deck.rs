@@ -9,6 +9,7 @@ use devices::{
     AudioSink, AudioSource, Camera, CameraSettings, DeviceState, Microphone, Speaker, VideoSource,
 };
 use media::video::VideoFrame;
+use media::video::way::{TimesIn, TimesOut};
 use media::{Newest, RtpPacket};
 use tokio::sync::{mpsc, watch};
 use transport::{KindStats, Peer};
@@ -19,7 +20,7 @@ use crate::peer_task::MediaTaps;
 use crate::pipeline::{
     Playback, Rates, ReceiveAudio, ReceiveVideo, SendAudio, SendVideo, SentPictures, Wake,
 };
-use crate::{Config, Deck, EngineError};
+use crate::{Config, Deck, EngineError, Ways};
 
 /// Where pictures lie for the window: always the newest one.
 pub(crate) type PictureSlot = Arc<Newest<Arc<VideoFrame>>>;
@@ -62,6 +63,7 @@ pub(crate) struct DeviceDeck {
     send_video: SendVideo,
     send_audio: SendAudio,
     playback: Playback,
+    ways: Arc<Ways>,
     wake: Wake,
 }
 
@@ -71,6 +73,7 @@ impl DeviceDeck {
         config: &Config,
         preview: PictureSlot,
         remote: PictureSlot,
+        ways: Arc<Ways>,
         wake: Wake,
     ) -> Result<Self, EngineError> {
         let camera_slot = PictureSlot::default();
@@ -84,6 +87,7 @@ impl DeviceDeck {
             rates,
             config.picture.fps,
             config.video_codecs,
+            Arc::clone(&ways),
             Arc::clone(&wake),
         )
         .map_err(EngineError::Thread)?;
@@ -105,6 +109,7 @@ impl DeviceDeck {
             send_video,
             send_audio: SendAudio::new(rates, config.voice, playback.played()),
             playback,
+            ways,
             wake,
         };
         deck.open_camera();
@@ -217,6 +222,7 @@ impl DeviceDeck {
             peer.clone(),
             Arc::clone(&self.remote),
             Arc::clone(lip_sync),
+            Arc::clone(&self.ways),
             Arc::clone(&self.wake),
         );
         (pictures, self.playback.receive(audio, Arc::clone(lip_sync)))
@@ -259,6 +265,11 @@ impl DeviceDeck {
     /// The size of the last picture that was sent, in pixels.
     pub(crate) fn sent_pictures(&self) -> Option<SentPictures> {
         self.send_video.sent_pictures()
+    }
+
+    /// How long pictures take at each stage of their way out and in.
+    pub(crate) fn stage_times(&self) -> (Option<TimesOut>, Option<TimesIn>) {
+        self.ways.times()
     }
 
     pub(crate) fn frames_sent(&self) -> u64 {

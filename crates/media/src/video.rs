@@ -11,6 +11,7 @@ mod playout;
 mod playout_delay;
 mod scale;
 mod test_pattern;
+pub mod way;
 
 pub use codec::VideoCodec;
 pub use convert::to_rgba;
