@@ -60,7 +60,7 @@ fn video(width: u32, height: u32, target_bitrate: u32) -> Result<(), CodecError>
     });
     outcome?;
 
-    let mut rgba = Vec::new();
+    let mut rgba = vec![0; width as usize * height as usize * 4];
     measure("I420 to RGBA", |number| {
         convert::to_rgba(&frames[number as usize], &mut rgba);
     });

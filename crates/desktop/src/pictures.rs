@@ -1,6 +1,9 @@
 //! The newest pictures as textures.
 
-use egui::{ColorImage, Context, TextureHandle, TextureId, TextureOptions, Vec2, vec2};
+use std::sync::Arc;
+
+use egui::{Color32, ColorImage, Context, ImageData, TextureHandle, TextureId, TextureOptions};
+use egui::{Vec2, vec2};
 use media::video::{VideoFrame, to_rgba};
 
 /// One's own picture and the stranger's.
@@ -16,17 +19,20 @@ pub struct Pictures {
 #[derive(Default)]
 pub struct Picture {
     texture: Option<TextureHandle>,
-    // Keeps its memory from one frame to the next.
-    rgba: Vec<u8>,
+    /// What is in the texture, or will be. The renderer lets go of it when it has drawn it, and then the next is written here.
+    image: Arc<ColorImage>,
 }
 
 impl Picture {
     /// Shows `frame` from now on.
     pub fn set(&mut self, ctx: &Context, frame: &VideoFrame) {
-        to_rgba(frame, &mut self.rgba);
         let size = [frame.width_px() as usize, frame.height_px() as usize];
-        // An opaque picture is its own premultiplied form, which saves a pass over all pixels.
-        let image = ColorImage::from_rgba_premultiplied(size, &self.rgba);
+        if self.image.size != size || Arc::get_mut(&mut self.image).is_none() {
+            self.image = Arc::new(ColorImage::filled(size, Color32::BLACK));
+        }
+        // An opaque picture is its own premultiplied form. Nobody else has the image, so that nothing is copied.
+        to_rgba(frame, Arc::make_mut(&mut self.image).as_raw_mut());
+        let image = ImageData::Color(Arc::clone(&self.image));
         match &mut self.texture {
             Some(texture) => texture.set(image, TextureOptions::LINEAR),
             None => self.texture = Some(ctx.load_texture("picture", image, TextureOptions::LINEAR)),
@@ -44,5 +50,60 @@ impl Picture {
             let [width, height] = texture.size();
             (texture.id(), vec2(width as f32, height as f32))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn grey(luma: u8, (width_px, height_px): (u32, u32)) -> VideoFrame {
+        let mut planes = vec![128; VideoFrame::len_bytes(width_px, height_px)];
+        planes[..(width_px * height_px) as usize].fill(luma);
+        VideoFrame::from_planes(width_px, height_px, planes, Instant::now()).unwrap()
+    }
+
+    /// What the renderer is given in one pass.
+    fn uploaded(ctx: &Context) -> Vec<ImageData> {
+        let mut output = ctx.run_ui(egui::RawInput::default(), |_| {});
+        let deltas = output.textures_delta.set.values().flatten();
+        let images = deltas.map(|delta| delta.image.clone()).collect();
+        output.textures_delta.clear();
+        images
+    }
+
+    fn first_pixel(images: &[ImageData]) -> Color32 {
+        let ImageData::Color(image) = images.last().expect("a picture was set");
+        image.pixels[0]
+    }
+
+    #[test]
+    fn a_picture_that_the_renderer_still_holds_is_not_written_over() {
+        let ctx = Context::default();
+        assert!(!uploaded(&ctx).is_empty(), "the letters");
+        let mut picture = Picture::default();
+        picture.set(&ctx, &grey(235, (8, 4)));
+        let held = uploaded(&ctx);
+        picture.set(&ctx, &grey(16, (8, 4)));
+        assert_eq!(first_pixel(&held), Color32::WHITE);
+        assert_eq!(first_pixel(&uploaded(&ctx)), Color32::BLACK);
+    }
+
+    #[test]
+    fn the_memory_is_used_again_once_the_picture_is_drawn() {
+        let ctx = Context::default();
+        assert!(!uploaded(&ctx).is_empty(), "the letters");
+        let mut picture = Picture::default();
+        picture.set(&ctx, &grey(16, (8, 4)));
+        drop(uploaded(&ctx));
+        let place = Arc::as_ptr(&picture.image);
+        picture.set(&ctx, &grey(235, (8, 4)));
+        assert_eq!(Arc::as_ptr(&picture.image), place);
+        assert_eq!(first_pixel(&uploaded(&ctx)), Color32::WHITE);
+        picture.set(&ctx, &grey(235, (16, 4)));
+        let size = picture.get().map(|(_, size)| size);
+        assert_eq!(size, Some(vec2(16.0, 4.0)));
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use devices::{
     AudioSink, AudioSource, Camera, CameraSettings, DeviceState, Microphone, Speaker, VideoSource,
 };
+use media::video::way::{TimesIn, TimesOut};
 use media::video::{Shown, VideoFrame};
 use media::{Newest, RtpPacket};
 use tokio::sync::{mpsc, watch};
@@ -19,7 +20,7 @@ use crate::peer_task::MediaTaps;
 use crate::pipeline::{
     Playback, Rates, ReceiveAudio, ReceiveVideo, SendAudio, SendVideo, SentPictures, Wake,
 };
-use crate::{Config, Deck, EngineError, power};
+use crate::{Config, Deck, EngineError, Ways, power};
 
 /// Where pictures lie for the window: always the newest one.
 pub(crate) type PictureSlot = Arc<Newest<Arc<VideoFrame>>>;
@@ -63,6 +64,7 @@ pub(crate) struct DeviceDeck {
     send_video: SendVideo,
     send_audio: SendAudio,
     playback: Playback,
+    ways: Arc<Ways>,
     wake: Wake,
 }
 
@@ -72,6 +74,7 @@ impl DeviceDeck {
         config: &Config,
         preview: PictureSlot,
         remote: PictureSlot,
+        ways: Arc<Ways>,
         wake: Wake,
     ) -> Result<Self, EngineError> {
         let camera_slot = PictureSlot::default();
@@ -85,6 +88,7 @@ impl DeviceDeck {
             rates,
             config.picture.fps,
             config.video_codecs,
+            Arc::clone(&ways),
             Arc::clone(&wake),
         )
         .map_err(EngineError::Thread)?;
@@ -107,6 +111,7 @@ impl DeviceDeck {
             send_video,
             send_audio: SendAudio::new(rates, config.voice, playback.played()),
             playback,
+            ways,
             wake,
         };
         deck.send_video.set_power_saving(config.power_saving);
@@ -220,6 +225,7 @@ impl DeviceDeck {
             peer.clone(),
             Arc::clone(&self.remote),
             Arc::clone(lip_sync),
+            Arc::clone(&self.ways),
             Arc::clone(&self.wake),
         );
         (pictures, self.playback.receive(audio, Arc::clone(lip_sync)))
@@ -279,6 +285,11 @@ impl DeviceDeck {
     /// The size of the last picture that was sent, in pixels.
     pub(crate) fn sent_pictures(&self) -> Option<SentPictures> {
         self.send_video.sent_pictures()
+    }
+
+    /// How long pictures take at each stage of their way out and in.
+    pub(crate) fn stage_times(&self) -> (Option<TimesOut>, Option<TimesIn>) {
+        self.ways.times()
     }
 
     pub(crate) fn frames_sent(&self) -> u64 {

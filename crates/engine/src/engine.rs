@@ -13,7 +13,7 @@ use crate::deck::{DeviceDeck, PictureSlot};
 use crate::pipeline::Wake;
 use crate::publisher::Publisher;
 use crate::session::Session;
-use crate::{Command, Config, Snapshot};
+use crate::{Command, Config, Snapshot, Ways};
 
 /// How many commands may wait. A person presses a few keys a second.
 const COMMANDS_LIMIT: usize = 256;
@@ -36,6 +36,7 @@ pub struct Engine {
     publisher: Arc<Publisher>,
     local_video: PictureSlot,
     remote_video: PictureSlot,
+    ways: Arc<Ways>,
     session: Option<JoinHandle<()>>,
     runtime: Option<Runtime>,
 }
@@ -61,11 +62,13 @@ impl Engine {
             .map_err(EngineError::Thread)?;
         let wake: Wake = Arc::new(wake);
         let (local_video, remote_video) = (PictureSlot::default(), PictureSlot::default());
+        let ways = Arc::<Ways>::default();
         let guard = runtime.enter();
         let deck = DeviceDeck::new(
             &config,
             Arc::clone(&local_video),
             Arc::clone(&remote_video),
+            Arc::clone(&ways),
             Arc::clone(&wake),
         )?;
         let publisher = Arc::new(Publisher::new(
@@ -81,6 +84,7 @@ impl Engine {
             publisher,
             local_video,
             remote_video,
+            ways,
             session: Some(session),
             runtime: Some(runtime),
         })
@@ -108,6 +112,12 @@ impl Engine {
     /// The partner's newest picture.
     pub fn remote_video(&self) -> &Newest<Arc<VideoFrame>> {
         &self.remote_video
+    }
+
+    /// Where the newest pictures were on their way out and in, and when. For those who measure; the stages' times are in
+    /// [`Statistics`](crate::Statistics).
+    pub fn ways(&self) -> &Ways {
+        &self.ways
     }
 
     /// Waits until `is_reached` is true of a snapshot, looking every few milliseconds. For programs without a window.

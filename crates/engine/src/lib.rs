@@ -24,6 +24,7 @@ mod spare;
 mod statistics;
 mod transport_figures;
 mod video_codecs;
+mod ways;
 
 pub use call::DirectView;
 pub use command::Command;
@@ -34,6 +35,7 @@ pub use devices::{
 };
 pub use engine::{Engine, EngineError};
 pub use media::video::VideoCodec;
+pub use media::video::way::{StageTime, TimesIn, TimesOut, WayIn, WayOut};
 pub use network::{AddressChange, NetworkFact, NetworkWatcher};
 pub use protocol::PathPolicy;
 pub use snapshot::{
@@ -49,6 +51,7 @@ pub use transport::{
 };
 pub use video_codecs::{UnknownCodec, VideoCodecs};
 pub use voice::VoiceConfig;
+pub use ways::Ways;
 
 /// Waits for `deadline`, or for ever if there is none.
 async fn at(deadline: Option<std::time::Instant>) {

@@ -320,6 +320,7 @@ impl Session {
             let target_bps = media.peer.budget().target_bps;
             self.statistics
                 .on_sending(target_bps, self.deck.sent_pictures());
+            self.statistics.on_ways(self.deck.stage_times());
             self.ask_for_redundancy(heard.wants_dred);
         }
         self.log_second();

@@ -7,6 +7,7 @@ use call::DirectView;
 pub use call::{EndReason, State as CallView};
 use devices::{AudioSink, AudioSource, DeviceState, VideoSource};
 pub use media::audio::MicrophoneNotice;
+use media::video::way::{TimesIn, TimesOut};
 pub use transport::{CandidateKind, KindStats as StreamView, PathProtocol, PathStats as PathView};
 pub use transport::{PairState, PairStats as PairView};
 
@@ -219,6 +220,10 @@ pub struct Statistics {
     pub audio_reconstructed: u64,
     /// Whether an echo is being taken out of what the microphone hears. False with headphones, once none was found for long.
     pub is_cancelling_echo: bool,
+    /// How long pictures took at each stage of their way out: the newest 300 of this call.
+    pub times_out: Option<TimesOut>,
+    /// The same of the way in, by this side's clock alone.
+    pub times_in: Option<TimesIn>,
     /// From capture to display, where the picture carries its capture time: the median over the last second.
     pub picture_latency: Option<Duration>,
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use media::video::VideoCodec;
+use media::video::way::{TimesIn, TimesOut};
 use transport::PeerStats;
 
 use crate::Statistics;
@@ -140,6 +141,11 @@ impl CallStatistics {
         self.view.target_bps = target_bps;
         self.view.sent_size_px = pictures.map(|pictures| pictures.size_px);
         self.view.sent_video_codec = pictures.map(|pictures| pictures.codec.name());
+    }
+
+    /// How long pictures take at each stage.
+    pub(crate) fn on_ways(&mut self, (out, into): (Option<TimesOut>, Option<TimesIn>)) {
+        (self.view.times_out, self.view.times_in) = (out, into);
     }
 
     pub(crate) fn view(&self) -> Statistics {

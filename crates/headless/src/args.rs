@@ -122,6 +122,9 @@ pub struct Args {
     /// taken.
     #[arg(long, value_name = "FILE", requires = "events")]
     pub shots: Option<PathBuf>,
+    /// Writes a line of JSON for each picture that has left or was shown: when it was at each place of its way.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub ways: Option<PathBuf>,
     /// Leaves the echo in what a microphone hears. Files and tones are always sent as they are.
     #[arg(long)]
     pub no_echo_cancellation: bool,

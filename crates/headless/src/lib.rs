@@ -10,9 +10,14 @@ mod record;
 mod report;
 mod shots;
 mod stranger;
+mod ways;
 
 pub use check::check;
 pub use events::{Event, EventLine};
 pub use record::VideoRecorder;
-pub use report::{Report, ReportLine, ReportedPair, ReportedStream};
+pub use report::{
+    Report, ReportLine, ReportedPair, ReportedStage, ReportedStream, ReportedTimesIn,
+    ReportedTimesOut,
+};
 pub use stranger::{Outcome, run};
+pub use ways::WayLine;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use engine::{
-    CandidateKind, MicrophoneNotice, PairState, PairView, PathProtocol, Snapshot, StreamView,
+    CandidateKind, MicrophoneNotice, PairState, PairView, PathProtocol, Snapshot, StageTime,
+    StreamView, TimesIn, TimesOut,
 };
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +90,12 @@ pub struct ReportLine {
     pub codec: Option<String>,
     /// Width and height of the pictures that arrive, in pixels.
     pub received_size: Option<(u32, u32)>,
+    /// How long pictures took at each stage of their way out: the newest 300 of this call.
+    #[serde(default)]
+    pub times_out: Option<ReportedTimesOut>,
+    /// The same of the way in, by this side's clock alone.
+    #[serde(default)]
+    pub times_in: Option<ReportedTimesIn>,
     /// From capture to display, where the picture carries its capture time.
     pub picture_latency_ms: Option<f64>,
     /// What the connection counts of sound.
@@ -141,6 +148,81 @@ impl From<StreamView> for ReportedStream {
             retransmitted_received: stream.retransmitted_received,
             keyframe_requests_sent: stream.keyframe_requests_sent,
             keyframe_requests_received: stream.keyframe_requests_received,
+        }
+    }
+}
+
+/// How long pictures took at one stage of their way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReportedStage {
+    /// Of half of them, no longer.
+    pub median_ms: f64,
+    /// Of 95 of 100, no longer.
+    pub p95_ms: f64,
+}
+
+impl From<StageTime> for ReportedStage {
+    fn from(stage: StageTime) -> Self {
+        Self {
+            median_ms: milliseconds(stage.median),
+            p95_ms: milliseconds(stage.p95),
+        }
+    }
+}
+
+/// The stages of the way out: see [`engine::TimesOut`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReportedTimesOut {
+    /// Until the encoder's thread took the picture.
+    pub waiting: ReportedStage,
+    /// Until it had the size that is sent.
+    pub scaling: ReportedStage,
+    /// In the encoder.
+    pub encoding: ReportedStage,
+    /// Until its first packet left.
+    pub queueing: ReportedStage,
+    /// Until its last packet left.
+    pub pacing: ReportedStage,
+    /// All of it.
+    pub total: ReportedStage,
+}
+
+impl From<TimesOut> for ReportedTimesOut {
+    fn from(times: TimesOut) -> Self {
+        Self {
+            waiting: times.waiting.into(),
+            scaling: times.scaling.into(),
+            encoding: times.encoding.into(),
+            queueing: times.queueing.into(),
+            pacing: times.pacing.into(),
+            total: times.total.into(),
+        }
+    }
+}
+
+/// The stages of the way in: see [`engine::TimesIn`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReportedTimesIn {
+    /// From the first packet to the last.
+    pub arriving: ReportedStage,
+    /// Until it was to be decoded.
+    pub holding: ReportedStage,
+    /// In the decoder.
+    pub decoding: ReportedStage,
+    /// For the sound that belongs to it.
+    pub playout: ReportedStage,
+    /// All of it.
+    pub total: ReportedStage,
+}
+
+impl From<TimesIn> for ReportedTimesIn {
+    fn from(times: TimesIn) -> Self {
+        Self {
+            arriving: times.arriving.into(),
+            holding: times.holding.into(),
+            decoding: times.decoding.into(),
+            playout: times.playout.into(),
+            total: times.total.into(),
         }
     }
 }
@@ -223,6 +305,8 @@ impl ReportLine {
             sent_size: figures.sent_size_px,
             codec: figures.video_codec.map(str::to_owned),
             received_size: figures.received_size_px,
+            times_out: figures.times_out.map(ReportedTimesOut::from),
+            times_in: figures.times_in.map(ReportedTimesIn::from),
             picture_latency_ms: figures.picture_latency.map(milliseconds),
             audio_stream: figures.audio_stream.into(),
             video_stream: figures.video_stream.into(),

@@ -9,6 +9,7 @@ use engine::{CallView, Command, Engine, Snapshot, Speaker};
 
 use crate::args::Args;
 use crate::events::EventRecorder;
+use crate::ways::WayRecorder;
 use crate::{Report, ReportLine, VideoRecorder};
 
 /// What begins every answer, so that two such strangers do not answer each other's answers for ever.
@@ -47,6 +48,10 @@ pub fn run(args: &Args, is_over: &AtomicBool) -> anyhow::Result<Outcome> {
         )?),
         None => None,
     };
+    let mut ways = match &args.ways {
+        Some(path) => Some(WayRecorder::create(path)?),
+        None => None,
+    };
     let mut outcome = Outcome::default();
     let mut number = 0;
     while !is_over.load(Ordering::Relaxed) && (args.calls == 0 || number < args.calls) {
@@ -61,7 +66,7 @@ pub fn run(args: &Args, is_over: &AtomicBool) -> anyhow::Result<Outcome> {
             Command::Next
         };
         engine.send(wish);
-        match one_call(&engine, args, number, &mut report, is_over)? {
+        match one_call(&engine, args, number, &mut report, &mut ways, is_over)? {
             Verdict::Made => outcome.made += 1,
             Verdict::Failed(why) => {
                 eprintln!("call {number} did not come about: {why}");
@@ -93,6 +98,7 @@ fn one_call(
     args: &Args,
     number: u32,
     report: &mut Report,
+    ways: &mut Option<WayRecorder>,
     is_over: &AtomicBool,
 ) -> anyhow::Result<Verdict> {
     let mut call = Watched::new(args);
@@ -116,6 +122,9 @@ fn one_call(
         if now >= next_line {
             next_line += Duration::from_secs(1);
             report.line(&ReportLine::new(number, &snapshot))?;
+        }
+        if let Some(ways) = ways {
+            ways.write(engine)?;
         }
         call.converse(engine, &snapshot);
         call.go_direct(engine, now);

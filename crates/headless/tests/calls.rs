@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use headless::measure::pictures::Clip;
-use headless::{Event, EventLine, ReportLine};
+use headless::{Event, EventLine, ReportLine, WayLine};
 use server::{Running, Server, Settings};
 use tokio::runtime::Runtime;
 
@@ -271,4 +271,79 @@ fn a_request_that_makes_no_sense_is_refused_in_words() {
         .unwrap();
     assert_eq!(nowhere.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&nowhere.stderr).contains("/no/such/folder"));
+}
+
+#[test]
+fn the_ways_of_the_pictures_that_one_sends_and_the_other_shows_fit_together() {
+    let server = TestServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (ways_a, ways_b, stats) = (file("a.jsonl"), file("b.jsonl"), file("stats.jsonl"));
+    let mut a = server.peer(&["--seconds", "4", "--ways", &ways_a, "--stats", &stats]);
+    let a = a.spawn().unwrap();
+    let b = server.peer(&["--seconds", "4", "--ways", &ways_b]).output();
+    assert_success(&b.unwrap());
+    assert_success(&a.wait_with_output().unwrap());
+    let ways = |path: &str| -> Vec<WayLine> {
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let shown: std::collections::BTreeMap<u32, [f64; 5]> = ways(&ways_b)
+        .into_iter()
+        .filter_map(|line| match line {
+            WayLine::In {
+                timestamp,
+                first_packet_ms,
+                completed_ms,
+                decoding_ms,
+                decoded_ms,
+                shown_ms,
+            } => Some((
+                timestamp,
+                [
+                    first_packet_ms,
+                    completed_ms,
+                    decoding_ms,
+                    decoded_ms,
+                    shown_ms,
+                ],
+            )),
+            WayLine::Out { .. } => None,
+        })
+        .collect();
+    let mut whole = 0;
+    for line in ways(&ways_a) {
+        let WayLine::Out {
+            timestamp,
+            captured_ms,
+            taken_ms,
+            encoding_ms,
+            encoded_ms,
+            first_left_ms,
+            last_left_ms,
+            ..
+        } = line
+        else {
+            continue;
+        };
+        let made = [captured_ms, taken_ms, encoding_ms, encoded_ms];
+        assert!(made.is_sorted(), "{made:?}");
+        // The stack's clock may have been read a moment before.
+        assert!(encoded_ms < first_left_ms + 5.0 && first_left_ms <= last_left_ms);
+        let Some(into) = shown.get(&timestamp) else {
+            continue;
+        };
+        assert!(into.is_sorted(), "{into:?}");
+        // The clocks of the two are compared to the microsecond, and by others' time of day.
+        assert!(into[0] + 5.0 > first_left_ms, "it came before it had left");
+        whole += 1;
+    }
+    assert!(whole > 10, "{whole} pictures");
+    let last = lines(Path::new(&stats)).into_iter().last().unwrap();
+    let (out, into) = (last.times_out.unwrap(), last.times_in.unwrap());
+    assert!(out.encoding.median_ms > 0.0 && out.encoding.p95_ms <= out.total.p95_ms);
+    assert!(into.decoding.median_ms > 0.0 && into.decoding.p95_ms <= into.total.p95_ms);
 }

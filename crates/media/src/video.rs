@@ -12,6 +12,7 @@ mod playout_delay;
 mod scale;
 mod shown;
 mod test_pattern;
+pub mod way;
 
 pub use codec::VideoCodec;
 pub use convert::to_rgba;

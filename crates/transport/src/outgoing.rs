@@ -7,6 +7,7 @@
 //! `docs/congestion.md`.
 
 mod budget;
+mod departures;
 mod feedback;
 mod history;
 mod protecting;
@@ -31,6 +32,7 @@ use crate::events::EventSink;
 use crate::rtcp_tap::LocalSsrcs;
 use crate::send::Gate;
 use crate::stats::RoundTrip;
+use departures::Leaving;
 use feedback::FeedbackReader;
 use history::History;
 use protecting::Protecting;
@@ -38,6 +40,7 @@ use retransmission::{Repair, Retransmissions};
 
 pub use budget::Budget;
 pub(crate) use budget::SharedBudget;
+pub(crate) use departures::SharedDepartures;
 pub(crate) use protecting::source;
 
 /// The header extension that carries transport-wide sequence numbers.
@@ -61,6 +64,7 @@ pub(crate) struct Outgoing {
     /// By SSRC: those whose packets the partner may ask for again.
     repeated: HashMap<u32, Retransmissions>,
     protecting: Protecting,
+    leaving: Leaving,
     /// Under which identifier the number goes; `None` while nobody would report.
     extension: Option<u8>,
     /// How often the path has changed, as far as the estimator knows.
@@ -77,6 +81,7 @@ pub(crate) struct OutgoingParts {
     pub(crate) round_trip: Arc<RoundTrip>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) budget: Arc<SharedBudget>,
+    pub(crate) departures: Arc<SharedDepartures>,
     pub(crate) events: EventSink,
     pub(crate) rates: EstimatorConfig,
 }
@@ -91,6 +96,7 @@ impl Outgoing {
             feedback: FeedbackReader::default(),
             repeated: HashMap::new(),
             protecting: Protecting::default(),
+            leaving: Leaving::default(),
             extension: None,
             path_changes: 0,
             reads: VecDeque::new(),
@@ -228,6 +234,12 @@ impl Outgoing {
         };
         packet.now = now;
         let size_bytes = wire_bytes(&packet);
+        if let Packet::Rtp(rtp) = &packet.message.packet
+            && rtp.header.ssrc == self.parts.ssrcs.video
+            && let Some(departure) = self.leaving.on_packet(&rtp.header, now)
+        {
+            self.parts.departures.push(departure);
+        }
         if let Some(extension) = self.extension
             && let Packet::Rtp(rtp) = &mut packet.message.packet
         {

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use media::video::way::Departure;
 use media::video::{EncodedFrame, VideoCodec};
 use media::{Codec, RtpPacket};
 use protocol::limits::PEER_MESSAGE_BYTES;
@@ -19,7 +20,7 @@ use crate::events::EventSink;
 use crate::handler::{Awaited, Fragment, Handler, SharedCandidates, StackNews, Tasks};
 use crate::nack::NackGenerator;
 use crate::negotiation::{Negotiation, Parts};
-use crate::outgoing::{Budget, Outgoing, OutgoingParts, SharedBudget};
+use crate::outgoing::{Budget, Outgoing, OutgoingParts, SharedBudget, SharedDepartures};
 use crate::payload_types::InboundTypes;
 use crate::receive::{self, InboundStream};
 use crate::role::Role;
@@ -87,6 +88,7 @@ struct Shared {
     keyframe_wanted: Arc<Notify>,
     counters: Arc<Counters>,
     budget: Arc<SharedBudget>,
+    departures: Arc<SharedDepartures>,
     runtime: Handle,
     is_closed: OnceCell<()>,
 }
@@ -177,6 +179,7 @@ impl Peer {
 
         let ssrcs = random_ssrcs()?;
         let budget = Arc::new(SharedBudget::new(config.rates));
+        let departures = Arc::<SharedDepartures>::default();
         let connection = setup::connection(
             &config,
             servers.for_stack.clone(),
@@ -187,6 +190,7 @@ impl Peer {
                         round_trip: paths.shared_round_trip(),
                         gate: Arc::clone(&gate),
                         budget: Arc::clone(&budget),
+                        departures: Arc::clone(&departures),
                         events: events.clone(),
                         rates: config.rates,
                     },
@@ -235,6 +239,7 @@ impl Peer {
                 keyframe_wanted,
                 counters,
                 budget,
+                departures,
                 runtime: Handle::current(),
                 is_closed: OnceCell::new(),
             }),
@@ -424,6 +429,11 @@ impl Peer {
     /// What may be sent at present. Renewed with every report of the partner and everything that is sent; any thread may ask.
     pub fn budget(&self) -> Budget {
         self.shared.budget.get()
+    }
+
+    /// When a picture has left, packet by packet, as far as nobody has asked before; the oldest of the newest 32. Any thread may ask.
+    pub fn take_departure(&self) -> Option<Departure> {
+        self.shared.departures.take()
     }
 
     /// Tells whether the partner has said that it can make use of repair packets (`media::repair::rlc`). Without that none are sent.

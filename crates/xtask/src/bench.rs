@@ -69,5 +69,6 @@ mod tests {
         assert_eq!(of("relay --streams 20"), "relay-bench --streams 20");
         assert_eq!(of("--quality --cells full"), "lab quality --cells full");
         assert_eq!(of("--seconds 5"), "call-bench --seconds 5");
+        assert_eq!(of("frames --rounds 3"), "call-bench frames --rounds 3");
     }
 }

@@ -21,6 +21,7 @@ cargo xtask lab [NAME ARGS..]     experiments on a virtual network (all, or matr
                                  or runs a command with a virtual camera, sound or display (see docs/lab.md)
 cargo xtask interop [--calls N]  a real Chromium calls a headless stranger and is called by it: a table of what was checked
 cargo xtask bench [ARGS..]       measures calls and prints a table
+cargo xtask bench frames [ARGS..] where the milliseconds of a picture go, and the CPU time, thread by thread (docs/frames.md)
 cargo xtask bench relay [ARGS..] measures how much the server's relay carries, beside coturn
 cargo xtask bench --quality [ARGS..]
                                  Passerby beside Chromium: pictures and sound on good and bad networks (docs/quality.md)

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use codecs::{H264Encoder, VideoEncoder, VideoSettings};
 use media::congestion::{Ladder, LadderConfig, LadderInput, Rung};
+use media::video::way::{OnTheirWay, WayOut};
 use media::video::{Scaler, VideoCodec, VideoFrame};
 use transport::Peer;
 
 use super::codec_choice::{CodecChoice, Effort};
 use super::rates::{self, Rates};
 use super::wish::Wish;
+use crate::Ways;
 
 /// The RTP clock rate of video (RFC 6184 section 8.2.1).
 const CLOCK_HZ: u128 = 90_000;
@@ -42,6 +44,8 @@ pub(super) struct Encoding {
     scaler: Scaler,
     cadence: Cadence,
     times: EncodeTimes,
+    on_their_way: OnTheirWay,
+    ways: Arc<Ways>,
     is_broken: bool,
     /// Whether the encoder refused the last picture.
     has_failed: bool,
@@ -71,7 +75,7 @@ pub(super) enum Sent {
 }
 
 impl Encoding {
-    pub(super) fn new(link: Arc<Link>, rates: Rates, capture_fps: u32) -> Self {
+    pub(super) fn new(link: Arc<Link>, rates: Rates, capture_fps: u32, ways: Arc<Ways>) -> Self {
         let bitrate_bps = rates.video_bps(&link.peer.budget());
         Self {
             link,
@@ -84,6 +88,8 @@ impl Encoding {
             scaler: Scaler::default(),
             cadence: Cadence::default(),
             times: EncodeTimes::default(),
+            on_their_way: OnTheirWay::default(),
+            ways,
             is_broken: false,
             has_failed: false,
         }
@@ -101,6 +107,8 @@ impl Encoding {
         force_keyframe: bool,
         choice: &mut CodecChoice,
     ) -> Sent {
+        let taken_at = Instant::now();
+        self.note_departures();
         let budget = self.link.peer.budget();
         self.path_bps = self.rates.video_bps(&budget);
         self.choose(choice, wish.is_saving);
@@ -110,11 +118,11 @@ impl Encoding {
         }
         let size_px = (rung.width_px, rung.height_px);
         if size_px == (frame.width_px(), frame.height_px()) {
-            return self.encode_and_send(frame, force_keyframe);
+            return self.encode_and_send(frame, force_keyframe, taken_at);
         }
         match self.scaler.scale(frame, size_px) {
             Ok(scaled) => {
-                let sent = self.encode_and_send(&scaled, force_keyframe);
+                let sent = self.encode_and_send(&scaled, force_keyframe, taken_at);
                 self.scaler.give_back(scaled);
                 sent
             }
@@ -207,7 +215,21 @@ impl Encoding {
         rung
     }
 
-    fn encode_and_send(&mut self, frame: &VideoFrame, force_keyframe: bool) -> Sent {
+    /// Learns which pictures have left.
+    fn note_departures(&mut self) {
+        while let Some(departure) = self.link.peer.take_departure() {
+            if let Some(way) = self.on_their_way.left(&departure) {
+                self.ways.left(way);
+            }
+        }
+    }
+
+    fn encode_and_send(
+        &mut self,
+        frame: &VideoFrame,
+        force_keyframe: bool,
+        taken_at: Instant,
+    ) -> Sent {
         let elapsed = frame
             .captured_at()
             .saturating_duration_since(self.link.epoch);
@@ -215,11 +237,23 @@ impl Encoding {
         let timestamp = self.link.first_timestamp.wrapping_add(ticks);
         let began = Instant::now();
         let encoded = self.encoder.encode(frame, timestamp, force_keyframe);
-        self.times.push(began.elapsed());
+        let encoded_at = Instant::now();
+        self.times.push(encoded_at - began);
         match encoded {
             Ok(Some(encoded)) => {
                 self.is_broken = false;
                 let codec = encoded.codec;
+                self.on_their_way.encoded(WayOut {
+                    timestamp,
+                    len_bytes: encoded.data.len(),
+                    is_keyframe: encoded.is_keyframe,
+                    captured_at: frame.captured_at(),
+                    taken_at,
+                    encoding_at: began,
+                    encoded_at,
+                    first_left_at: encoded_at,
+                    last_left_at: encoded_at,
+                });
                 if self.link.peer.send_video(encoded).is_ok() {
                     Sent::Yes(SentPictures {
                         codec,

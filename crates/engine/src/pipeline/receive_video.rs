@@ -13,12 +13,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use codecs::VideoDecoder;
 use media::RtpPacket;
 use media::video::jitter_buffer::{Config, Input, Output};
+use media::video::way::WayIn;
 use media::video::{AssembledFrame, JitterBuffer, Playout, VideoCodec, VideoFrame, read_mark};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use transport::Peer;
 
 use super::{Wake, lock};
+use crate::Ways;
 use crate::deck::PictureSlot;
 use crate::lip_sync::LipSync;
 use crate::statistics::VideoFigures;
@@ -47,6 +49,7 @@ struct Shared {
     /// Rung by the decoder for the jitter buffer.
     decode_failed: Notify,
     figures: Mutex<Running>,
+    ways: Arc<Ways>,
     wake: Wake,
 }
 
@@ -68,8 +71,10 @@ impl ReceiveVideo {
         peer: Peer,
         remote: PictureSlot,
         lip_sync: Arc<LipSync>,
+        ways: Arc<Ways>,
         wake: Wake,
     ) -> Self {
+        ways.forget_in();
         let shared = Arc::new(Shared {
             peer,
             remote,
@@ -78,6 +83,7 @@ impl ReceiveVideo {
             is_seen: AtomicBool::new(true),
             decode_failed: Notify::new(),
             figures: Mutex::default(),
+            ways,
             wake,
         });
         let (frames, queue) = sync_channel(DECODE_QUEUE);
@@ -174,11 +180,17 @@ struct Decoding<'a> {
     /// For the codec of the newest frame.
     decoder: Option<(VideoCodec, Box<dyn VideoDecoder>)>,
     waiting: WaitingFrames,
-    playout: Playout<Arc<VideoFrame>>,
+    playout: Playout<Decoded>,
     /// Frames that were queued behind a broken one are worth nothing until a keyframe.
     needs_keyframe: bool,
     /// Whether the last frame was left undecoded because nobody would have seen it.
     is_resting: bool,
+}
+
+/// A picture, and its way so far.
+struct Decoded {
+    picture: Arc<VideoFrame>,
+    way: WayIn,
 }
 
 impl<'a> Decoding<'a> {
@@ -210,8 +222,8 @@ impl<'a> Decoding<'a> {
             if let Some(frame) = self.waiting.poll_output(Instant::now()) {
                 self.decode(&frame);
             }
-            if let Some(picture) = self.playout.poll_output(Instant::now()) {
-                self.show(picture);
+            if let Some(decoded) = self.playout.poll_output(Instant::now()) {
+                self.show(decoded);
             }
         }
     }
@@ -240,9 +252,10 @@ impl<'a> Decoding<'a> {
             lock(&self.shared.figures).dropped_in_decoding += 1;
             return;
         }
+        let decoding_at = Instant::now();
         {
             let mut running = lock(&self.shared.figures);
-            running.held_back += frame.first_packet_at.elapsed();
+            running.held_back += decoding_at.saturating_duration_since(frame.first_packet_at);
             running.held_back_count += 1;
         }
         let Some(decoder) = self.decoder(frame.codec) else {
@@ -253,7 +266,18 @@ impl<'a> Decoding<'a> {
                 self.needs_keyframe = false;
                 let now = Instant::now();
                 let play_at = self.shared.lip_sync.picture_play_at(frame.timestamp, now);
-                self.playout.insert(Arc::new(picture), play_at, now);
+                let decoded = Decoded {
+                    picture: Arc::new(picture),
+                    way: WayIn {
+                        timestamp: frame.timestamp,
+                        first_packet_at: frame.first_packet_at,
+                        completed_at: frame.completed_at,
+                        decoding_at,
+                        decoded_at: now,
+                        shown_at: now,
+                    },
+                };
+                self.playout.insert(decoded, play_at, now);
                 let totals = &mut lock(&self.shared.figures).totals;
                 totals.frames_decoded += 1;
                 totals.codec = Some(frame.codec);
@@ -281,7 +305,7 @@ impl<'a> Decoding<'a> {
         Some(decoder)
     }
 
-    fn show(&self, picture: Arc<VideoFrame>) {
+    fn show(&self, Decoded { picture, way }: Decoded) {
         let latency = latency(&picture);
         {
             let mut running = lock(&self.shared.figures);
@@ -301,6 +325,10 @@ impl<'a> Decoding<'a> {
             }
             self.shared.remote.put(picture);
         }
+        self.shared.ways.shown(WayIn {
+            shown_at: Instant::now(),
+            ..way
+        });
         (self.shared.wake)();
     }
 }

@@ -17,7 +17,7 @@ use super::encoding::{Encoding, Link, Sent, SentPictures};
 use super::rates::Rates;
 use super::wish::Wish;
 use super::{Wake, lock};
-use crate::VideoCodecs;
+use crate::{VideoCodecs, Ways};
 
 /// How often the thread looks whether it is to end while no pictures come.
 const IDLE_CHECK: Duration = Duration::from_millis(200);
@@ -39,6 +39,7 @@ struct Shared {
     rates: Rates,
     fps: u32,
     codecs: VideoCodecs,
+    ways: Arc<Ways>,
     wake: Wake,
 }
 
@@ -50,6 +51,7 @@ impl SendVideo {
         rates: Rates,
         fps: u32,
         codecs: VideoCodecs,
+        ways: Arc<Ways>,
         wake: Wake,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
@@ -63,6 +65,7 @@ impl SendVideo {
             rates,
             fps,
             codecs,
+            ways,
             wake,
         });
         let thread = std::thread::Builder::new()
@@ -81,6 +84,7 @@ impl SendVideo {
     pub(crate) fn link(&self, peer: Peer) {
         peer.set_budget_ceiling(self.shared.rates.ceiling_bps());
         *lock(&self.shared.sent) = None;
+        self.shared.ways.forget_out();
         let first_timestamp = getrandom::u32().unwrap_or_default();
         self.shared.frames_sent.store(0, Ordering::Relaxed);
         *lock(&self.shared.link) = Some(Arc::new(Link {
@@ -153,7 +157,8 @@ fn run(shared: &Shared) {
             .as_ref()
             .is_none_or(|encoding| !encoding.is_for(&link))
         {
-            encoding = Some(Encoding::new(link, shared.rates, shared.fps));
+            let ways = Arc::clone(&shared.ways);
+            encoding = Some(Encoding::new(link, shared.rates, shared.fps, ways));
         }
         let wish = *lock(&shared.wish);
         if !wish.is_seen() {

@@ -8,6 +8,11 @@ const TICKS_PER_SECOND: u32 = 100;
 /// CPU time that a process has used so far, in user and system mode. `None` where there is no `/proc`.
 pub fn cpu_time(pid: u32) -> Option<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    ticks_of_stat(&stat)
+}
+
+/// The CPU time in the text of a `stat` file, of a process or of a thread.
+pub(super) fn ticks_of_stat(stat: &str) -> Option<Duration> {
     // The second field is the name in brackets and may hold anything; fields 14 and 15 are utime and stime (proc(5)).
     let after_name = stat.rsplit_once(')')?.1;
     let mut fields = after_name.split_whitespace().skip(11);

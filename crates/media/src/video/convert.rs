@@ -96,10 +96,14 @@ pub fn nv12_to_i420(
     })
 }
 
-/// Writes the picture as RGBA, four bytes for each pixel, opaque, rows without padding. `rgba` is resized to fit.
-pub fn to_rgba(frame: &VideoFrame, rgba: &mut Vec<u8>) {
+/// Writes the picture as RGBA, four bytes for each pixel, opaque, rows without padding.
+///
+/// # Panics
+/// If `rgba` has not four bytes for each pixel.
+pub fn to_rgba(frame: &VideoFrame, rgba: &mut [u8]) {
     let (width, height) = (frame.width_px(), frame.height_px());
-    rgba.resize(width as usize * height as usize * 4, 0);
+    let len = width as usize * height as usize * 4;
+    assert_eq!(rgba.len(), len, "the target must fit the picture");
     let planar = YuvPlanarImage {
         y_plane: frame.y(),
         y_stride: width,
@@ -117,7 +121,7 @@ pub fn to_rgba(frame: &VideoFrame, rgba: &mut Vec<u8>) {
         YuvRange::Limited,
         YuvStandardMatrix::Bt601,
     )
-    .expect("the planes of a VideoFrame fit its size, and the target was made to fit");
+    .expect("the planes of a VideoFrame fit its size, and so does the target");
 }
 
 /// The picture that a conversion makes: its even size, and the error if the source does not fit.
@@ -216,9 +220,8 @@ mod tests {
             let mut planes = vec![luma; 16];
             planes.extend([128; 8]);
             let frame = VideoFrame::from_planes(4, 4, planes, simulation::start()).unwrap();
-            let mut rgba = vec![9; 3];
+            let mut rgba = [9; 64];
             to_rgba(&frame, &mut rgba);
-            assert_eq!(rgba.len(), 64);
             for pixel in rgba.chunks_exact(4) {
                 assert!(
                     pixel[..3]
@@ -236,7 +239,7 @@ mod tests {
         // BT.601, limited range: pure red is (81, 90, 240).
         let planes = [vec![81; 16], vec![90; 4], vec![240; 4]].concat();
         let frame = VideoFrame::from_planes(4, 4, planes, simulation::start()).unwrap();
-        let mut rgba = Vec::new();
+        let mut rgba = [9; 64];
         to_rgba(&frame, &mut rgba);
         assert!(
             rgba[0] >= 252 && rgba[1] <= 3 && rgba[2] <= 3,

@@ -32,6 +32,7 @@ fn bound(has_reports: bool, now: Instant) -> Outgoing {
         round_trip: Arc::new(RoundTrip::default()),
         gate: Arc::new(Gate::default()),
         budget: Arc::new(SharedBudget::new(rates)),
+        departures: Arc::default(),
         events,
         rates,
     };
@@ -411,4 +412,32 @@ fn a_path_is_another_one_by_its_addresses_or_its_sockets_and_begins_with_a_probe
     gate.on_path(false, true);
     assert!(padding_after(&mut outgoing, start + ms(4000)) > 0);
     assert_eq!(padding_after(&mut outgoing, start + ms(5000)), 0);
+}
+
+#[test]
+fn it_is_told_when_a_picture_has_left_and_nothing_of_what_is_sent_again() {
+    let start = Instant::now();
+    let mut outgoing = bound(true, start);
+    for number in 0..20 {
+        let mut picture = packet(VIDEO, number, 1000);
+        picture.header.timestamp = 90;
+        picture.header.marker = number == 19;
+        send(&mut outgoing, picture, start);
+    }
+    let departures = Arc::clone(&outgoing.parts.departures);
+    assert_eq!(departures.take(), None, "it waits in the pacer");
+    let left = pass_time(&mut outgoing, start, start + Duration::from_secs(1));
+    let departure = departures.take().expect("it has left");
+    let (last_at, _, _) = left.last().expect("some waited");
+    assert_eq!(departure.timestamp, 90);
+    assert_eq!((departure.first_at, departure.last_at), (start, *last_at));
+    let again = start + Duration::from_secs(2);
+    let request = TransportLayerNack {
+        sender_ssrc: 9,
+        media_ssrc: VIDEO,
+        nacks: nack_pairs_from_sequence_numbers(&[19]),
+    };
+    hear(&mut outgoing, Box::new(request), again);
+    pass_time(&mut outgoing, again, again + Duration::from_secs(1));
+    assert_eq!(departures.take(), None);
 }

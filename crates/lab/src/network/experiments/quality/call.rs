@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use headless::measure::machine::Machine;
 use headless::measure::quantile;
 use serde::{Deserialize, Serialize};
 
 use super::cells::{Phase, QualityCell};
 use super::clip::{Clip, SIZE_PX};
-use super::cost::{Cost, CpuTimes, Machine, memory_bytes};
+use super::cost::{Cost, CpuTimes, memory_bytes};
 use super::ends::{End, Invited, Place, Program, wait_for_the_wish};
 use super::figures::{Compare, PictureFigures, Stretch, look};
 use super::sound::mouth_to_ear_ms;

@@ -3,19 +3,26 @@
 //! Every figure stands beside one from the same run that it can be compared with. The two sides of a call are two processes, as in
 //! life; the server is a third. On Linux only: it reads `/proc`.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+mod frames;
+mod programs;
+
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
-use clap::Parser;
+use anyhow::{Context as _, ensure};
+use clap::{Parser, Subcommand};
 use headless::ReportLine;
 use headless::measure::{pictures, process, quantile, speech};
 
+use programs::{Folder, Process, lines, peer, start_server};
+
 /// Measures calls between real processes on this machine.
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Args {
+    /// What to measure instead.
+    #[command(subcommand)]
+    task: Option<Task>,
     /// How long each measured call lasts, in seconds.
     #[arg(long, default_value_t = 15)]
     seconds: u32,
@@ -30,8 +37,18 @@ struct Args {
     speech: Option<PathBuf>,
 }
 
+/// What can be measured besides.
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Where the milliseconds of a picture go, stage by stage, and the CPU time, thread by thread.
+    Frames(frames::FramesArgs),
+}
+
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    if let Some(Task::Frames(args)) = &args.task {
+        return frames::measure(args);
+    }
     let folder = Folder::new()?;
     let (_server, url) = start_server()?;
     println!("Next, {} calls in a row, 640x480:", args.calls);
@@ -43,102 +60,6 @@ fn main() -> anyhow::Result<()> {
         recording(&args, &folder, &url)?;
     }
     Ok(())
-}
-
-/// A folder for statistics and recordings that goes when it is dropped.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("call-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&path).context("no folder for the recordings")?;
-        Ok(Self(path))
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
-
-/// A process that is killed when it is dropped.
-struct Process(Child);
-
-impl Process {
-    fn start(command: &mut Command) -> anyhow::Result<Self> {
-        Ok(Self(command.spawn().with_context(|| {
-            format!("{} cannot be started", command.get_program().display())
-        })?))
-    }
-
-    fn pid(&self) -> u32 {
-        self.0.id()
-    }
-
-    /// Waits for the end.
-    fn finish(mut self, longest: Duration) -> anyhow::Result<()> {
-        let deadline = Instant::now() + longest;
-        loop {
-            if let Some(status) = self.0.try_wait()? {
-                ensure!(status.success(), "a peer failed: {status}");
-                return Ok(());
-            }
-            ensure!(Instant::now() < deadline, "a peer did not end in time");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-fn beside_us(name: &str) -> anyhow::Result<Command> {
-    let here = std::env::current_exe()?;
-    let folder = here.parent().context("the bench lies in no folder")?;
-    Ok(Command::new(
-        folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX)),
-    ))
-}
-
-fn start_server() -> anyhow::Result<(Process, String)> {
-    let mut command = beside_us("passerby-server")?;
-    command
-        .args(["--listen", "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    let mut server = Process::start(&mut command)?;
-    let output = server.0.stdout.take().context("the server has no output")?;
-    for line in BufReader::new(output).lines() {
-        if let Some(url) = line?.strip_prefix("listening on ") {
-            return Ok((server, url.trim().to_owned()));
-        }
-    }
-    bail!("the server did not say where it listens")
-}
-
-fn peer(url: &str, stats: &Path) -> anyhow::Result<Command> {
-    let mut command = beside_us("passerby-headless")?;
-    command
-        .args(["--server", url, "--quiet", "--stats"])
-        .arg(stats);
-    command.stdout(Stdio::null());
-    Ok(command)
-}
-
-fn lines(stats: &Path) -> anyhow::Result<Vec<ReportLine>> {
-    let text = std::fs::read_to_string(stats).context("there are no statistics")?;
-    text.lines()
-        .map(|line| Ok(serde_json::from_str(line)?))
-        .collect()
 }
 
 /// The last line of every call that was connected.
