@@ -231,7 +231,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut sink = WavSink::create(file.path()).unwrap();
         let (mut tone, mut frame) = (Tone::new(440.0), [0.0; FRAME_SAMPLES]);
-        for _ in 0..50 {
+        for _ in 0..100 {
             tone.fill(&mut frame);
             sink.write(&frame).unwrap();
         }
@@ -243,9 +243,9 @@ mod tests {
             .samples()
             .collect::<Result<_, _>>()
             .unwrap();
-        assert_eq!(samples.len(), 52 * FRAME_SAMPLES);
+        assert_eq!(samples.len(), 102 * FRAME_SAMPLES);
         assert_eq!(
-            (samples[50 * FRAME_SAMPLES], samples[51 * FRAME_SAMPLES]),
+            (samples[100 * FRAME_SAMPLES], samples[101 * FRAME_SAMPLES]),
             (0, i16::MAX)
         );
         let sound: Vec<f32> = samples[..48_000]

@@ -173,8 +173,9 @@ fn a_tone_keeps_its_pitch_through_speaker_and_microphone() {
     let pitch: f32 = summary["pitch"].parse().unwrap();
     assert!((pitch - 440.0).abs() < 5.0, "{summary:?}");
     let frames: u64 = summary["frames"].parse().unwrap();
+    // Of 10 ms, in 5 s.
     assert!(
-        (100..=350).contains(&frames),
+        (200..=700).contains(&frames),
         "sound is pulled in real time: {summary:?}"
     );
 }
@@ -203,7 +204,7 @@ fn a_sound_server_that_dies_is_reported_and_the_sound_of_the_call_goes_by_unhear
     probe.expect("speaker state Failed(NotFound)");
     let summary = probe.summary();
     let frames: u64 = summary["frames"].parse().unwrap();
-    assert!(frames > 400, "sound is pulled on: {summary:?}");
+    assert!(frames > 800, "sound is pulled on: {summary:?}");
 }
 
 #[test]

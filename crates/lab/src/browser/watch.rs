@@ -48,8 +48,8 @@ pub struct Talk {
 }
 
 impl Talk {
-    /// Samples in a second.
-    pub const RATE_HZ: u32 = 8000;
+    /// Samples in a second: as many as PESQ listens to.
+    pub const RATE_HZ: u32 = 16_000;
 }
 
 impl Guest {

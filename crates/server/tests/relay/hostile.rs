@@ -361,7 +361,7 @@ async fn allocations_that_come_and_go_leave_nothing_behind() {
     .await;
     let addr = server.relay_addr().unwrap();
     let mut before = 0;
-    for round in 0..6 {
+    for round in 1..=6 {
         for user in 0..100 {
             let mut udp = TurnClient::udp(addr, user).await;
             udp.allocate().await.unwrap();
@@ -369,13 +369,16 @@ async fn allocations_that_come_and_go_leave_nothing_behind() {
             let mut tcp = TurnClient::tcp(addr, user).await;
             tcp.allocate().await.unwrap();
         }
-        until(&server, |counters| counters.allocations == 0).await;
-        if round == 1 {
+        // The last one may be answered a moment before it is counted.
+        until(&server, |counters| {
+            counters.allocations_opened == 200 * round && counters.allocations == 0
+        })
+        .await;
+        if round == 2 {
             before = memory();
         }
     }
     let grown = memory().saturating_sub(before);
     // Other tests of this process run beside it.
     assert!(grown < 32 << 20, "{grown} bytes more");
-    assert_eq!(server.relay_counters().unwrap().allocations_opened, 1200);
 }

@@ -1,10 +1,10 @@
-// Listens to what this side says and hears, for tests: both as one recording at 8 kHz that knows when it began.
+// Listens to what this side says and hears, for tests: both as one recording at 16 kHz that knows when it began.
 
-const RATE = 8000;
+const RATE = 16_000;
 /** More is not kept: ten minutes. */
 const SAMPLES_LIMIT = 600 * RATE;
 
-/** Runs where sound is rendered: makes 8 kHz of 48 and tells when it had which. */
+/** Runs where sound is rendered: makes 16 kHz of 48 and tells when it had which. */
 const PROCESSOR = `
   const STEP = sampleRate / ${RATE};
   registerProcessor("listen", class extends AudioWorkletProcessor {
@@ -27,7 +27,7 @@ const PROCESSOR = `
         this.sums = [0, 0];
         this.count = 0;
       }
-      if (this.block.length >= 1600) {
+      if (this.block.length >= 3200) {
         this.port.postMessage({ began, block: Float32Array.from(this.block) });
         this.block = [];
       }

@@ -12,7 +12,7 @@ use super::clip::{Clip, SIZE_PX};
 use super::cost::{Cost, CpuTimes, memory_bytes};
 use super::ends::{End, Invited, Place, Program, wait_for_the_wish};
 use super::figures::{Compare, PictureFigures, Stretch, look};
-use super::sound::mouth_to_ear_ms;
+use super::sound::{mouth_to_ear_ms, speech_score};
 use crate::browser::HeardSound;
 use crate::ffi;
 use crate::network::client::now_ms;
@@ -46,6 +46,9 @@ pub struct Row {
     pub queue_ms: Option<[f64; 2]>,
     /// From mouth to ear, in milliseconds: median and 95th percentile.
     pub mouth_to_ear_ms: Option<[f64; 2]>,
+    /// How good the speech is that was heard: PESQ, from 1 to about 4.6.
+    #[serde(default)]
+    pub speech: Option<f64>,
     /// The share of sound that was made up.
     pub concealed: Option<f64>,
     /// How long sound waits in the jitter buffer, in milliseconds.
@@ -169,8 +172,13 @@ fn call(
             let mouth_to_ear = talk.and_then(|([said, _], [_, heard])| {
                 mouth_to_ear_ms(said, heard, &stretch.counted_ms)
             });
+            let judged = talk.zip(mouth_to_ear).filter(|_| clip.is_speech());
+            let speech = judged.and_then(|(([said, _], [_, heard]), [delay_ms, _])| {
+                speech_score(said, heard, &stretch.counted_ms, delay_ms)
+            });
             rows.push(Row {
                 mouth_to_ear_ms: mouth_to_ear,
+                speech,
                 cell: cell.phase_name(index),
                 from: programs[from],
                 to: programs[to],

@@ -1,6 +1,7 @@
-//! What both programs send: a clip whose pictures carry their numbers, and sound with the rhythm of speech.
+//! What both programs send: a clip whose pictures carry their numbers, and speech.
 //!
-//! Made anew for each run, without anything from outside: somebody before a wall full of detail, waving, filmed from the hand by
+//! Made anew for each run; the speech by `espeak-ng`, where it is installed, and else there is sound with the rhythm of speech.
+//! The pictures: somebody before a wall full of detail, waving, filmed from the hand by
 //! a camera with some noise. All movements are periodic in the length of the clip, so that its end fits its beginning. Another
 //! clip can be given instead.
 
@@ -8,6 +9,7 @@ use std::f32::consts::TAU;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
@@ -29,6 +31,11 @@ const LUMA_LEN: usize = SIZE_PX.0 as usize * (SIZE_PX.1 as usize - MARK_ROWS);
 /// Of the sound.
 const SAMPLE_RATE_HZ: u32 = 48_000;
 const SOUND_SECONDS: u32 = 10;
+/// What is said, and after each sentence there is a pause: all sounds of English, many of them hard to code.
+const TEXT: &str = "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background. \
+    It is easy to tell the depth of a well. These days a chicken leg is a rare dish. Rice is often served in round bowls.";
+/// The level of the room between the sentences, -56 dBFS at its peaks: no room is silent.
+const ROOM: f32 = 0.0015;
 
 /// The files that both programs play over and over, and what they hold.
 #[derive(Debug)]
@@ -36,8 +43,9 @@ pub(super) struct Clip {
     folder: TempDir,
     /// All pictures, planar 4:2:0.
     pictures: Vec<Vec<u8>>,
-    /// The sound, at 8 kHz.
+    /// The sound, at 16 kHz.
     said: Vec<f32>,
+    is_speech: bool,
 }
 
 impl Clip {
@@ -50,6 +58,7 @@ impl Clip {
             folder: tempfile::tempdir().context("no temporary folder")?,
             pictures: Vec::new(),
             said: Vec::new(),
+            is_speech: false,
         };
         let given = from.map(read_clip).transpose()?;
         let scene = Scene::new(SIZE_PX, LEN);
@@ -73,7 +82,9 @@ impl Clip {
             clip.pictures.push(planes);
         }
         file.flush().context("no room for the clip")?;
-        let sound = draw_sound();
+        let speech = speak(&clip.folder.path().join("speech.wav"));
+        clip.is_speech = speech.is_some();
+        let sound = speech.unwrap_or_else(draw_sound);
         write_sound(&clip.sound(), &sound)?;
         clip.said = super::sound::thin_out(&sound);
         Ok(clip)
@@ -89,7 +100,12 @@ impl Clip {
         self.folder.path().join("sound.wav")
     }
 
-    /// The sound at 8 kHz.
+    /// Whether the sound is speech, which can be judged as such.
+    pub(super) const fn is_speech(&self) -> bool {
+        self.is_speech
+    }
+
+    /// The sound at 16 kHz.
     pub(super) fn said(&self) -> &[f32] {
         &self.said
     }
@@ -202,6 +218,40 @@ fn read_clip(path: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
     Ok(pictures)
 }
 
+/// Speech at 48 kHz in a room; none where nothing here can speak. It is written to this file first.
+fn speak(path: &Path) -> Option<Vec<f32>> {
+    let spoken = Command::new("espeak-ng")
+        .args(["-v", "en", "-s", "150", "-w"])
+        .arg(path)
+        .arg(TEXT)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if !spoken.is_ok_and(|status| status.success()) {
+        return None;
+    }
+    let mut reader = hound::WavReader::open(path).ok()?;
+    let rate_hz = reader.spec().sample_rate;
+    let samples: Result<Vec<i16>, _> = reader.samples().collect();
+    let samples: Vec<f32> = samples
+        .ok()?
+        .iter()
+        .map(|s| f32::from(*s) / 32_768.0)
+        .collect();
+    let mut speech = Vec::new();
+    media::audio::Resampler::new(rate_hz, SAMPLE_RATE_HZ)
+        .ok()?
+        .push(&samples, &mut speech);
+    let mut random = 7_u32;
+    for sample in &mut speech {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let noise = (random >> 16) as f32 / 32_768.0 - 1.0;
+        *sample = *sample * 0.7 + ROOM * noise;
+    }
+    (speech.len() > SAMPLE_RATE_HZ as usize).then_some(speech)
+}
+
 /// Syllables of a gliding buzz with some noise, and pauses between the words: it is loud and silent as speech is, and no piece of it
 /// is like another.
 fn draw_sound() -> Vec<f32> {
@@ -276,6 +326,15 @@ mod tests {
         }
         assert_eq!(count, LEN);
         assert_eq!(clip.likeness(LEN, &clip.pictures[0]), None);
+    }
+
+    #[test]
+    fn what_cannot_be_spoken_here_is_no_speech_and_there_is_sound_all_the_same() {
+        let nowhere = Path::new("/nonexistent/speech.wav");
+        assert_eq!(speak(nowhere), None);
+        let sound = draw_sound();
+        assert_eq!(sound.len() as u32, SOUND_SECONDS * SAMPLE_RATE_HZ);
+        assert!(sound.iter().all(|sample| sample.abs() < 1.0));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::cells::QualityCell;
 use super::cost::Cost;
 use super::ends::Program;
 use super::figures::{PictureFigures, mean};
-use super::table::{likeness, maybe, percent, seconds, whole};
+use super::table::{likeness, maybe, percent, score, seconds, whole};
 use crate::network::experiments::Verdicts;
 
 /// The most CPU that Passerby may use for each second of Chromium's.
@@ -117,6 +117,7 @@ fn merge(rows: &[&Row]) -> Option<Row> {
         used_bps: all(&|row| row.used_bps),
         queue_ms: two(&|row| row.queue_ms),
         mouth_to_ear_ms: two(&|row| row.mouth_to_ear_ms),
+        speech: some(&|row| row.speech),
         concealed: some(&|row| row.concealed),
         sound_buffer_ms: some(&|row| row.sound_buffer_ms),
         cost: Cost {
@@ -181,7 +182,7 @@ const LIKENESS: &str = "likeness";
 const CPU: &str = "CPU s/s";
 
 /// In the order of their worth.
-const MEASURES: [Measure; 14] = [
+const MEASURES: [Measure; 15] = [
     Measure {
         name: FROZEN,
         of: |row| Some(row.pictures.frozen),
@@ -251,6 +252,13 @@ const MEASURES: [Measure; 14] = [
         show: whole,
         is_more_better: false,
         slack: (10.0, 0.02),
+    },
+    Measure {
+        name: "speech (PESQ)",
+        of: |row| row.speech,
+        show: score,
+        is_more_better: true,
+        slack: (0.1, 0.0),
     },
     Measure {
         name: "sound made up",
@@ -415,6 +423,7 @@ pub(super) mod tests {
             rate_bps: None,
             queue_ms: Some([1.0, 5.0]),
             mouth_to_ear_ms: Some([70.0, 90.0]),
+            speech: Some(3.5),
             concealed: Some(0.0),
             sound_buffer_ms: Some(40.0),
             cost: Cost {

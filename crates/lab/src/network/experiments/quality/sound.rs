@@ -1,20 +1,26 @@
-//! From mouth to ear: how much later one side hears what the other side said. Pure.
+//! From mouth to ear: how much later one side hears what the other side said, and how well. Pure.
 //!
 //! Both are recordings that know when they began. Pieces of what was heard are looked for in what was said.
 
 use headless::measure::quantile;
+use headless::measure::speech::aligned_opinion_score;
 
+use super::figures::mean;
 use crate::browser::Talk;
 
+/// Delays are looked for at half the rate: an eighth of a millisecond is enough.
+const COARSE_HZ: u32 = Talk::RATE_HZ / 2;
 /// The length of a piece, and from one to the next: half a second.
-const PIECE: usize = Talk::RATE_HZ as usize / 2;
+const PIECE: usize = COARSE_HZ as usize / 2;
 /// The longest delay that is looked for: 1.5 s.
-const LONGEST: usize = Talk::RATE_HZ as usize * 3 / 2;
+const LONGEST: usize = COARSE_HZ as usize * 3 / 2;
 /// Below this correlation a piece was not found: it was made up, or silent on both sides.
 const FOUND: f32 = 0.5;
 /// Quieter pieces are silence.
 const SILENT: f32 = 0.003;
-const SAMPLES_PER_MS: f64 = Talk::RATE_HZ as f64 / 1e3;
+const SAMPLES_PER_MS: f64 = COARSE_HZ as f64 / 1e3;
+/// So much speech is judged at a time, in samples: 7 s. PESQ is made for little more.
+const JUDGED: usize = Talk::RATE_HZ as usize * 7;
 
 /// Sound that began at a known moment, at [`Talk::RATE_HZ`].
 #[derive(Debug, Clone, Default)]
@@ -32,6 +38,7 @@ pub(super) fn mouth_to_ear_ms(
     heard: &Recording,
     within_ms: &std::ops::Range<f64>,
 ) -> Option<[f64; 2]> {
+    let (said, heard) = (&said.coarse(), &heard.coarse());
     let place = |at_ms: f64| ((at_ms - heard.began_ms).max(0.0) * SAMPLES_PER_MS) as usize;
     let (from, to) = (place(within_ms.start), place(within_ms.end));
     let pieces = heard.samples.get(from..to.min(heard.samples.len()))?;
@@ -44,6 +51,31 @@ pub(super) fn mouth_to_ear_ms(
         })
         .collect();
     Some([quantile(&delays, 0.5)?, quantile(&delays, 0.95)?])
+}
+
+/// The mean opinion score of what was heard in a stretch of time, which was said so much earlier (PESQ, ITU-T P.862.2): from 1,
+/// bad, to about 4.6. None where too little was heard.
+pub(super) fn speech_score(
+    said: &Recording,
+    heard: &Recording,
+    within_ms: &std::ops::Range<f64>,
+    delay_ms: f64,
+) -> Option<f64> {
+    let samples_per_ms = f64::from(Talk::RATE_HZ) / 1e3;
+    let place = |at_ms: f64| ((at_ms - heard.began_ms).max(0.0) * samples_per_ms) as usize;
+    let (from, to) = (place(within_ms.start), place(within_ms.end));
+    let pieces = heard.samples.get(from..to.min(heard.samples.len()))?;
+    let scores: Vec<f64> = pieces
+        .chunks_exact(JUDGED)
+        .enumerate()
+        .filter_map(|(index, piece)| {
+            let at_ms = heard.began_ms + (from + index * JUDGED) as f64 / samples_per_ms;
+            let begin = ((at_ms - delay_ms - said.began_ms) * samples_per_ms).round() as i64;
+            let source = said.window(begin, begin + piece.len() as i64)?;
+            aligned_opinion_score(&source, piece).ok().map(f64::from)
+        })
+        .collect();
+    mean(&scores)
 }
 
 /// How much earlier a piece was said that was heard from `at_ms` on.
@@ -76,6 +108,15 @@ fn energy(samples: &[f32]) -> f32 {
 }
 
 impl Recording {
+    /// At half the rate.
+    fn coarse(&self) -> Self {
+        let pairs = self.samples.chunks_exact(2);
+        Self {
+            samples: pairs.map(|pair| f32::midpoint(pair[0], pair[1])).collect(),
+            ..self.clone()
+        }
+    }
+
     /// Samples from one place to another; silence before the beginning. None beyond its end.
     fn window(&self, begin: i64, end: i64) -> Option<Vec<f32>> {
         let len = i64::try_from(self.samples.len())
@@ -92,15 +133,17 @@ impl Recording {
     }
 }
 
-/// 8 kHz of 48: means of six.
+/// 16 kHz of 48: means of three.
 pub(super) fn thin_out(samples: &[f32]) -> Vec<f32> {
-    let six = samples.chunks_exact(6);
-    six.map(|six| six.iter().sum::<f32>() / 6.0).collect()
+    let three = samples.chunks_exact(3);
+    three.map(|three| three.iter().sum::<f32>() / 3.0).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const RATE: f64 = Talk::RATE_HZ as f64;
 
     fn noise(len: usize) -> Vec<f32> {
         let mut state = 7_u32;
@@ -114,20 +157,48 @@ mod tests {
     fn said() -> Recording {
         Recording {
             began_ms: 1000.0,
-            samples: noise(80_000),
+            samples: noise(160_000),
             is_loop: true,
         }
     }
 
     /// What is heard from 5 s on of what was said, that much later.
     fn heard(said: &Recording, delay_ms: f64) -> Recording {
-        let first = (4000.0 - delay_ms) * SAMPLES_PER_MS;
+        let first = (4000.0 - delay_ms) / 1e3 * RATE;
         let place = |index: usize| (first as usize + index) % said.samples.len();
         Recording {
             began_ms: 5000.0,
-            samples: (0..120_000).map(|i| 0.3 * said.samples[place(i)]).collect(),
+            samples: (0..240_000).map(|i| 0.3 * said.samples[place(i)]).collect(),
             is_loop: false,
         }
+    }
+
+    #[test]
+    fn speech_that_is_heard_whole_is_judged_better_than_with_holes_in_it() {
+        // Syllables of a gliding buzz.
+        let syllable = |i: usize| {
+            let t = i as f64 / RATE;
+            let phase = 120.0 * t + 8.0 * (t * 4.0).sin();
+            (((t * 11.0).sin().max(0.0) * (t * 1.7).sin().max(0.1)) * (phase.fract() - 0.5)) as f32
+        };
+        let said = Recording {
+            began_ms: 1000.0,
+            samples: (0..160_000).map(syllable).collect(),
+            is_loop: true,
+        };
+        let score =
+            |heard: &Recording| speech_score(&said, heard, &(6000.0..19_000.0), 80.0).unwrap();
+        let mut heard = heard(&said, 80.0);
+        let whole = score(&heard);
+        assert!(whole > 4.2, "{whole}");
+        for hole in heard.samples.chunks_mut(3200) {
+            hole[..640].fill(0.0);
+        }
+        let holes = score(&heard);
+        assert!(holes < whole - 1.0, "{holes}");
+        assert_eq!(speech_score(&said, &heard, &(6000.0..8000.0), 80.0), None);
+        let nothing = Recording::default();
+        assert_eq!(speech_score(&said, &nothing, &(0.0..9000.0), 80.0), None);
     }
 
     #[test]
@@ -142,7 +213,7 @@ mod tests {
     fn silence_and_what_nobody_said_are_left_out() {
         let said = said();
         let mut heard = heard(&said, 80.0);
-        heard.samples[..60_000].fill(0.0);
+        heard.samples[..120_000].fill(0.0);
         let found = mouth_to_ear_ms(&said, &heard, &(5000.0..19_000.0));
         assert_eq!(found, Some([80.0, 80.0]));
         heard.samples.reverse();
@@ -162,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn six_samples_become_one() {
-        assert_eq!(thin_out(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]), [3.5]);
+    fn three_samples_become_one() {
+        assert_eq!(thin_out(&[1.0, 2.0, 3.0, 4.0]), [2.0]);
     }
 }

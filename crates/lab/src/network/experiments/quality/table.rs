@@ -5,8 +5,8 @@ use super::call::Row;
 /// Above the rows of [`row`].
 pub(super) const HEADER: &str = "\
 | line | from → to | codec | frozen | pictures/s | latency p50 / p95 ms | used kbit/s (of the line) | size | full size after | \
-likeness, its worst 5 %, of coding | SSIMULACRA2 | broken | queue p50 / p95 ms | mouth to ear p50 / p95 ms | sound made up | sound buffer ms | CPU s/s | memory MB | idle |\n\
-|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
+likeness, its worst 5 %, of coding | SSIMULACRA2 | broken | queue p50 / p95 ms | mouth to ear p50 / p95 ms | speech (PESQ) | sound made up | sound buffer ms | CPU s/s | memory MB | idle |\n\
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
 
 /// One direction of one line.
 pub(super) fn row(row: &Row) -> String {
@@ -33,6 +33,7 @@ pub(super) fn row(row: &Row) -> String {
         percent(pictures.broken),
         two(row.queue_ms),
         two(row.mouth_to_ear_ms),
+        maybe(row.speech, score),
         maybe(row.concealed, percent),
         maybe(row.sound_buffer_ms, whole),
         format!("{:.2}", row.cost.cpu),
@@ -77,6 +78,11 @@ pub(super) fn whole(value: f64) -> String {
 /// Of SSIM.
 pub(super) fn likeness(value: f64) -> String {
     format!("{value:.3}")
+}
+
+/// Of opinion.
+pub(super) fn score(value: f64) -> String {
+    format!("{value:.2}")
 }
 
 fn dash() -> String {
