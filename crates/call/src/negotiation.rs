@@ -487,10 +487,10 @@ impl Negotiator {
 
     fn consider(&mut self, description: Description) {
         let generation = Generation::of(&description);
-        self.answers_early = sdp::says(&description, sdp::ANSWERS_EARLY);
         if self.is_late(&description) {
             return;
         }
+        self.answers_early = sdp::says(&description, sdp::ANSWERS_EARLY);
         match (description.kind, self.signalling) {
             (DescriptionKind::Answer, Signalling::HaveLocalOffer(_)) => {
                 self.order(

@@ -2,7 +2,8 @@
 //!
 //! Prints PESQ (ITU-T P.862.2) of what is heard against what was said, how long sound waited in the jitter buffer, how long it
 //! took from the mouth to the ear (with what a packet waits to be full and the encoder to look ahead, without sound cards),
-//! and how the time was made up; with packets of 20 and of 10 ms. In virtual time: each row hears the same in every run. Compare within one file only.
+//! and how the time was made up; with packets of 20 and of 10 ms,
+//! and these with no more bits than those. In virtual time: each row hears the same in every run. Compare within one file only.
 
 use std::time::Duration;
 
@@ -44,9 +45,23 @@ fn main() {
             Duration::from_millis(200).saturating_sub(into)
         }),
     ];
-    for length in [PACKET_DURATION, FRAME_DURATION] {
-        println!("packets of {} ms", length.as_millis());
-        let packets = encode(&speech, length);
+    let plan = AudioPlan::for_voice(AudioPlan::BEST_VOICE_BPS, 0.0, false);
+    let plans = [
+        plan.in_packets(PACKET_DURATION),
+        plan.in_packets(FRAME_DURATION),
+        AudioPlan {
+            packet: FRAME_DURATION,
+            ..plan
+        },
+    ];
+    for plan in plans {
+        let length = plan.packet;
+        println!(
+            "packets of {} ms, {} bit/s",
+            length.as_millis(),
+            plan.bitrate_bps
+        );
+        let packets = encode(&speech, &plan);
         for (name, jitter) in networks {
             let outcome = play(&packets, length, speech.len(), jitter);
             let waited = outcome.delay(0.5);
@@ -62,12 +77,11 @@ fn main() {
     }
 }
 
-fn encode(speech: &[f32], length: Duration) -> Vec<bytes::Bytes> {
+fn encode(speech: &[f32], plan: &AudioPlan) -> Vec<bytes::Bytes> {
     let mut encoder = OpusEncoder::new().expect("the library starts");
-    let plan = AudioPlan::for_voice(AudioPlan::BEST_VOICE_BPS, 0.0, false).in_packets(length);
-    encoder.follow(&plan).expect("the library takes any plan");
+    encoder.follow(plan).expect("the library takes any plan");
     speech
-        .chunks_exact(samples(length))
+        .chunks_exact(samples(plan.packet))
         .map(|piece| encoder.encode(piece).expect("any samples are encoded"))
         .collect()
 }

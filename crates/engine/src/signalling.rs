@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::SignallingProblem;
 use pace::Pace;
-use socket::{End, Socket, greet, read, write};
+use socket::{End, Socket, greet, is_stranded, read, write};
 
 pub(crate) use prepare::prepare;
 
@@ -240,6 +240,12 @@ async fn carry(
         let message = tokio::select! {
             biased;
             () = doubt.notified() => {
+                if is_stranded(socket) {
+                    return End {
+                        wait: Some(Duration::ZERO),
+                        ..SignallingProblem::Lost("the network has changed".to_owned()).into()
+                    };
+                }
                 doubted_at = Some(Instant::now());
                 ping(ledger.as_deref_mut())
             }

@@ -282,6 +282,22 @@ fn another_path_is_found_out_about_at_once() {
 }
 
 #[test]
+fn a_path_that_follows_a_lost_one_begins_with_what_that_took_while_it_worked() {
+    for seed in SEEDS {
+        let report = run(&named("1.5M lost for 3 s, 3M path"), seed);
+        let lost = report.least_target_bps(32, 33);
+        assert!(lost < 300_000, "it was silent; seed {seed}: {lost}");
+        let first = report.least_target_bps(33, 34);
+        assert!(first > 550_000, "seed {seed}: {first}");
+        let after = report.reaches(2_550_000, 33);
+        assert!(
+            after.is_some_and(|after| after < ms(2_000)),
+            "seed {seed}: {after:?}"
+        );
+    }
+}
+
+#[test]
 fn an_application_that_sends_little_keeps_its_chance_and_pads_little() {
     for seed in SEEDS {
         let report = run(&named("2M app-limited till 30"), seed);

@@ -122,7 +122,11 @@ impl Outgoing {
     fn on_feedback(&mut self, feedback: &TransportLayerCc, now: Instant) {
         let statuses = self.feedback.read(feedback);
         let reports = self.history.on_feedback(&statuses);
+        let was_silent = self.estimator.is_silent();
         self.estimator.on_feedback(now, &reports);
+        if was_silent && !self.estimator.is_silent() {
+            self.start_anew();
+        }
     }
 
     fn on_request(&mut self, request: &TransportLayerNack, now: Instant) {
@@ -165,13 +169,27 @@ impl Outgoing {
         }
     }
 
+    /// Takes note of another path, before anything is done with it.
+    fn follow_path(&mut self, now: Instant) {
+        let path_changes = self.parts.gate.path_changes();
+        if std::mem::replace(&mut self.path_changes, path_changes) == path_changes {
+            return;
+        }
+        if self.estimator.is_silent() {
+            self.start_anew();
+        }
+        self.estimator.on_new_path(now);
+    }
+
+    /// Pictures that went nowhere are not made up for: a keyframe is there sooner than what the partner lacks of them.
+    fn start_anew(&mut self) {
+        self.pacer.start_anew();
+        self.repeated.values_mut().for_each(Retransmissions::forget);
+    }
+
     /// Lets out what may leave, as long as there is a path.
     fn release(&mut self, now: Instant) {
         self.now = now;
-        let path_changes = self.parts.gate.path_changes();
-        if std::mem::replace(&mut self.path_changes, path_changes) != path_changes {
-            self.estimator.on_new_path(now);
-        }
         self.estimator.handle_timeout(now);
         self.follow_losses(now);
         self.push_copies(now);
@@ -269,6 +287,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Outgoing {
 
     fn handle_read(&mut self, packet: TaggedPacket) -> Result<(), Error> {
         if let Packet::Rtcp(packets) = &packet.message.packet {
+            self.follow_path(packet.now);
             for item in packets {
                 let item = item.as_any();
                 if let Some(feedback) = item.downcast_ref::<TransportLayerCc>() {
@@ -294,6 +313,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Outgoing {
             return Ok(());
         };
         let ssrc = rtp.header.ssrc;
+        self.follow_path(packet.now);
         if let Some(stream) = self.repeated.get_mut(&ssrc) {
             stream.keep(rtp, self.parts.gate.repair_of(rtp.header.payload_type));
         }
@@ -312,6 +332,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Outgoing {
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+        self.follow_path(now);
         self.release(now);
         Ok(())
     }

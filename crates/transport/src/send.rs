@@ -125,7 +125,7 @@ impl Gate {
         self.is_rebound.store(true, Ordering::Relaxed);
     }
 
-    /// A path was taken: the first one, or after another, which `is_same` as this one by its addresses.
+    /// A path was taken: the first one, or after another, which `is_same` as this one.
     pub(crate) fn on_path(&self, is_first: bool, is_same: bool) {
         let is_rebound = self.is_rebound.swap(false, Ordering::Relaxed);
         if !is_first && (is_rebound || !is_same) {

@@ -41,6 +41,7 @@ impl Supervisor {
     ) {
         let mut presence = Presence::new();
         let mut last_ends = None;
+        let mut was_lost = false;
         let mut ticks = tokio::time::interval(presence::TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
@@ -74,13 +75,16 @@ impl Supervisor {
                         self.events.post(PeerEvent::PathSelected(path));
                     }
                     let ends = stats::ends(self.connection.as_ref()).await;
-                    self.gate.on_path(last_ends.is_none(), ends == last_ends);
+                    // One that was lost and is back may be another one beyond its ends.
+                    let is_same = ends == last_ends && !std::mem::take(&mut was_lost);
+                    self.gate.on_path(last_ends.is_none(), is_same);
                     last_ends = ends.or(last_ends);
                     self.open_gate().await;
                     self.events.post(PeerEvent::Connected);
                 }
                 Some(Change::Disconnected) => {
                     self.paths.set_lost(true);
+                    was_lost = true;
                     self.events.post(PeerEvent::Disconnected);
                 }
                 None => {}

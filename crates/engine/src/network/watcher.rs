@@ -1,8 +1,7 @@
 //! Looks at the interfaces and the clocks, and delivers what the monitor makes of them.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
-use std::net::{IpAddr, UdpSocket};
+use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use netwatcher::async_adapter::Tokio;
@@ -12,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use super::monitor::{Config, Input, NetworkMonitor};
-use super::{NetworkFact, usable};
+use super::{NetworkFact, is_gone, usable};
 
 /// How often the clocks are read, and the interfaces even if the system says nothing: a notice may be lost, and there may be none.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -136,7 +135,7 @@ impl Lister {
             .map(|record| record.ip)
             .filter(|&address| usable::is_usable(address))
             .collect();
-        let ready: BTreeSet<IpAddr> = all.iter().copied().filter(|&ip| can_be_bound(ip)).collect();
+        let ready: BTreeSet<IpAddr> = all.iter().copied().filter(|&ip| is_settled(ip)).collect();
         if all != self.last {
             self.look_closely_until = Some(now + LOOK_CLOSELY_FOR);
         }
@@ -149,11 +148,6 @@ impl Lister {
 }
 
 /// Whether the system lets us send from `address`: not while it checks that no other machine has it (RFC 4862 section 5.4).
-///
-/// Whatever else goes wrong says nothing about the address.
-fn can_be_bound(address: IpAddr) -> bool {
-    match UdpSocket::bind((address, 0)) {
-        Ok(_) => true,
-        Err(error) => address.is_ipv4() || error.kind() != ErrorKind::AddrNotAvailable,
-    }
+fn is_settled(address: IpAddr) -> bool {
+    address.is_ipv4() || !is_gone(address)
 }

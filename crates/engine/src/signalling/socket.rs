@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use super::Session;
-use crate::SignallingProblem;
+use crate::{SignallingProblem, network};
 
 /// How long a server may take for the TCP, TLS and WebSocket handshakes. Beyond this a person takes it for dead.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,9 +31,10 @@ pub(super) const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// How a connection ended, and how long the server wants us to stay away, if it said so.
+/// How a connection ended.
 pub(super) struct End {
     pub(super) problem: SignallingProblem,
+    /// How long to stay away, where that is known: the server has said so, or the fault is not the server's.
     pub(super) wait: Option<Duration>,
     /// The server has ended the session too.
     pub(super) is_final: bool,
@@ -95,6 +96,18 @@ async fn attempt(url: &str) -> Result<Socket, SignallingProblem> {
         .await
         .map_err(connect_problem)?;
     Ok(socket)
+}
+
+/// Whether the machine does not have the address any more that the connection was made from: nothing will ever come.
+pub(super) fn is_stranded(socket: &Socket) -> bool {
+    let stream = match socket.get_ref() {
+        MaybeTlsStream::Plain(stream) => stream,
+        MaybeTlsStream::Rustls(stream) => stream.get_ref().0,
+        _ => return false,
+    };
+    stream
+        .local_addr()
+        .is_ok_and(|address| network::is_gone(address.ip()))
 }
 
 fn too_late() -> SignallingProblem {

@@ -89,6 +89,8 @@ pub struct Estimator {
     round_trip_since: Instant,
     /// When feedback on what was sent since the last one is overdue.
     silent_until: Option<Instant>,
+    /// Whether it was overdue and has not come since.
+    is_silent: bool,
     /// Since when packets take the present path. Those that left before say nothing of it.
     path_since: Instant,
     is_application_limited: bool,
@@ -144,6 +146,7 @@ impl Estimator {
             round_trip_before: None,
             round_trip_since: now,
             silent_until: None,
+            is_silent: false,
             path_since: now,
             is_application_limited: false,
         }
@@ -151,10 +154,10 @@ impl Estimator {
 
     /// From now on packets take another path: its delay, its queue, its losses and its capacity are its own.
     ///
-    /// Half of what the path before took is tried at first, as long as that is not less than what any path is trusted with, and a probe
-    /// says at once whether there is room for more.
+    /// Half of what the path before took while it worked is tried at first, as long as that is not less than what any path is trusted
+    /// with, and a probe says at once whether there is room for more.
     pub fn on_new_path(&mut self, now: Instant) {
-        let before_bps = self.control.target_bps();
+        let before_bps = self.control.undisturbed_bps();
         let start_bps = (before_bps / 2.0).max(self.config.start_bps as f64);
         let (floor, ceiling) = (self.config.floor_bps as f64, self.config.ceiling_bps as f64);
         self.control = RateControl::new(floor, ceiling, start_bps.min(before_bps));
@@ -171,7 +174,13 @@ impl Estimator {
         self.round_trip_before = None;
         self.round_trip_since = now;
         self.silent_until = Some(now + self.silence());
+        self.is_silent = false;
         self.path_since = now;
+    }
+
+    /// Whether feedback has stopped coming: what was sent lately is most likely lost.
+    pub const fn is_silent(&self) -> bool {
+        self.is_silent
     }
 
     /// A packet leaves for the network, of this size on the wire.
@@ -210,6 +219,7 @@ impl Estimator {
         if let Some(sent_at) = newest_sent_at {
             self.on_round_trip(now, now.saturating_duration_since(sent_at));
             self.silent_until = None;
+            self.is_silent = false;
         }
         self.delay_signal = self.delay.assess();
         self.decide(now);
@@ -219,6 +229,7 @@ impl Estimator {
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.silent_until.is_some_and(|at| now >= at) {
             self.control.on_silence(now);
+            self.is_silent = true;
             self.silent_until = Some(now + self.silence());
         }
     }

@@ -255,6 +255,14 @@ impl<T> Pacer<T> {
         std::mem::replace(&mut self.has_lost_picture, false)
     }
 
+    /// What was sent lately is lost. Drops all that waits but sound, since it refers to that or repeats it, and says so by
+    /// [`take_lost_picture`](Self::take_lost_picture).
+    pub fn start_anew(&mut self) {
+        self.drops.retransmissions += self.retransmissions.waiting.len() as u64;
+        self.retransmissions = Queue::new();
+        self.drop_pictures();
+    }
+
     /// What was dropped so far.
     pub const fn drops(&self) -> PacerDrops {
         self.drops

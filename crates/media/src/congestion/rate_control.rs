@@ -122,6 +122,12 @@ impl RateControl {
         self.target_bps
     }
 
+    /// The target, or what it was before the fall that is under way.
+    pub(super) fn undisturbed_bps(&self) -> f64 {
+        self.episode
+            .map_or(self.target_bps, |episode| episode.before_bps)
+    }
+
     pub(super) const fn capacity_bps(&self) -> Option<f64> {
         self.capacity_bps
     }
@@ -196,9 +202,7 @@ impl RateControl {
 
     /// No feedback comes although something was sent.
     pub(super) fn on_silence(&mut self, now: Instant) {
-        let before_bps = self
-            .episode
-            .map_or(self.target_bps, |episode| episode.before_bps);
+        let before_bps = self.undisturbed_bps();
         let capacity = self
             .capacity_bps
             .map_or(before_bps, |capacity| capacity.min(before_bps));
@@ -234,9 +238,7 @@ impl RateControl {
                 0
             }
         });
-        let before_bps = self
-            .episode
-            .map_or(self.target_bps, |episode| episode.before_bps);
+        let before_bps = self.undisturbed_bps();
         if vain_falls >= VAIN_FALLS {
             self.episode = None;
             self.capacity_bps = None;

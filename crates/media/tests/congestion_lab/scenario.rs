@@ -266,6 +266,12 @@ pub fn all() -> Vec<Scenario> {
         new_path: Some(30),
         ..Scenario::new("700k-3M path", link(80, 700)).then(30, link(40, 3_000))
     });
+    all.push(Scenario {
+        new_path: Some(33),
+        ..Scenario::new("1.5M lost for 3 s, 3M path", link(40, 1_500))
+            .then(30, lossy(link(40, 1_500), 1.0))
+            .then(33, link(80, 3_000))
+    });
     all.push(
         Scenario::new("1.5M outage 3 s", link(40, 1_500))
             .then(30, lossy(link(40, 1_500), 1.0))

@@ -70,6 +70,12 @@ impl Retransmissions {
         });
     }
 
+    /// What was sent so far is not sent again.
+    pub(super) fn forget(&mut self) {
+        self.kept.fill(None);
+        self.newest = None;
+    }
+
     /// The partner lacks the packet of this number. `None` if it is not kept any more, or on its way already.
     pub(super) fn repeat(
         &mut self,

@@ -407,7 +407,10 @@ fn a_path_is_another_one_by_its_addresses_or_its_sockets_and_begins_with_a_probe
     gate.on_path(false, true);
     assert_eq!(padding_after(&mut outgoing, start + ms(2000)), 0);
     gate.on_path(false, false);
-    assert!(padding_after(&mut outgoing, start + ms(3000)) > 0);
+    assert!(
+        padding_after(&mut outgoing, start + ms(3000)) > 0,
+        "a probe"
+    );
     gate.on_rebound();
     gate.on_path(false, true);
     assert!(padding_after(&mut outgoing, start + ms(4000)) > 0);
@@ -440,4 +443,59 @@ fn it_is_told_when_a_picture_has_left_and_nothing_of_what_is_sent_again() {
     hear(&mut outgoing, Box::new(request), again);
     pass_time(&mut outgoing, again, again + Duration::from_secs(1));
     assert_eq!(departures.take(), None);
+}
+
+/// Sends one picture, waits until nothing was heard of it for long, or hears of it, and fills the queue. The transport-wide
+/// number of the newest packet comes with it.
+fn after_silence(is_silent: bool, start: Instant, now: Instant) -> (Outgoing, u16) {
+    let mut outgoing = bound(true, start);
+    outgoing.parts.gate.on_path(true, false);
+    send(&mut outgoing, packet(VIDEO, 1, 1000), start);
+    pass_time(&mut outgoing, start, start + ms(100));
+    if !is_silent {
+        // The first probe is reported too.
+        hear(
+            &mut outgoing,
+            Box::new(feedback(0, &[0; 64])),
+            start + ms(100),
+        );
+    }
+    pass_time(&mut outgoing, start + ms(100), now);
+    assert_eq!(outgoing.estimator.is_silent(), is_silent);
+    for number in 2..100 {
+        send(&mut outgoing, packet(VIDEO, number, 1000), now);
+    }
+    assert_eq!(outgoing.pacer.drops().pictures, 0);
+    let newest = leaving(&mut outgoing)
+        .last()
+        .and_then(|(_, _, number)| *number);
+    (outgoing, newest.expect("some have left"))
+}
+
+#[test]
+fn what_was_sent_into_silence_gives_way_to_a_keyframe_when_there_is_a_path_again() {
+    for (is_silent, is_another) in [(false, true), (true, true), (false, false), (true, false)] {
+        let start = Instant::now();
+        let now = start + ms(3000);
+        let (mut outgoing, newest) = after_silence(is_silent, start, now);
+        if is_another {
+            outgoing.parts.gate.on_path(false, false);
+        } else {
+            hear(&mut outgoing, Box::new(feedback(newest, &[0])), now + ms(1));
+        }
+        let request = TransportLayerNack {
+            sender_ssrc: 9,
+            media_ssrc: VIDEO,
+            nacks: nack_pairs_from_sequence_numbers(&[1]),
+        };
+        hear(&mut outgoing, Box::new(request), now + ms(1));
+        assert_eq!(outgoing.pacer.drops().pictures > 0, is_silent);
+        let left = pass_time(&mut outgoing, now + ms(1), now + ms(100));
+        let is_repeated = left.iter().any(|(_, ssrc, _)| *ssrc == REPAIR);
+        assert_eq!(is_repeated, !is_silent, "{left:?}");
+        // What comes now is sent, and sent again.
+        send(&mut outgoing, packet(VIDEO, 100, 1000), now + ms(100));
+        let repeated = outgoing.repeated.get_mut(&VIDEO).unwrap();
+        assert!(repeated.repeat(100, ms(10), now + ms(200)).is_some());
+    }
 }

@@ -3,25 +3,11 @@
 use std::time::Duration;
 
 use protocol::{Description, DescriptionKind, sdp};
-use tokio::task::JoinHandle;
-use transport::{Peer, PeerEvent, Restart};
+use transport::{PeerEvent, Restart};
 
 use crate::coturn::{Coturn, with_login};
-use crate::support::{End, Pair, distant, drain, in_order, loopback, sound};
+use crate::support::{End, Pair, distant, drain, in_order, loopback, speak};
 use crate::turn::LOOPBACK;
-
-/// Sends a numbered packet each 20 ms until it is aborted.
-fn speak(peer: &Peer) -> JoinHandle<()> {
-    let peer = peer.clone();
-    tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(Duration::from_millis(20));
-        for number in 0.. {
-            ticks.tick().await;
-            peer.send_audio(sound(number), number * 960)
-                .expect("the queue has room");
-        }
-    })
-}
 
 /// How many packets have arrived at this end, and how many of those in between are missing.
 fn heard(end: &mut End) -> (usize, usize) {

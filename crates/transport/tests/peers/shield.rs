@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use protocol::Candidate;
 use tokio::net::UdpSocket;
-use tokio::task::JoinHandle;
-use transport::{CandidateKind, Peer, PeerConfig, PeerEvent, Restart};
+use transport::{CandidateKind, PeerConfig, PeerEvent, Restart};
 
 use crate::coturn::{Coturn, with_login};
-use crate::support::{Pair, distant, drain, in_order, loopback, sound};
+use crate::support::{Pair, distant, drain, in_order, loopback, speak};
 use crate::turn::LOOPBACK;
 
 fn config(server: &Coturn, relay_only: bool, is_offerer: bool) -> PeerConfig {
@@ -118,19 +117,6 @@ async fn a_direct_path_is_preferred_to_a_relay_and_a_relay_not_waited_with_where
         assert_eq!(path.is_relayed(), is_shielded, "{path:?}");
         pair.close().await;
     }
-}
-
-/// Sends a numbered packet each 20 ms until it is aborted.
-fn speak(peer: &Peer) -> JoinHandle<()> {
-    let peer = peer.clone();
-    tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(Duration::from_millis(20));
-        for number in 0.. {
-            ticks.tick().await;
-            peer.send_audio(sound(number), number * 960)
-                .expect("the queue has room");
-        }
-    })
 }
 
 /// The longest time without a packet at either end since the last call, and how many are missing.

@@ -8,6 +8,7 @@ use media::congestion::EstimatorConfig;
 use media::video::{EncodedFrame, VideoCodec};
 use protocol::DescriptionKind;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use transport::{Impairment, MediaKind, Opened, PathStats, Peer, PeerConfig, PeerEvent, Restart};
 
 /// The longest that anything on loopback may take on a busy machine.
@@ -249,6 +250,19 @@ pub(crate) fn frame(number: u32, len: usize) -> EncodedFrame {
 /// An audio payload that no other number has.
 pub(crate) fn sound(number: u32) -> Bytes {
     Bytes::from(number.to_be_bytes().repeat(10))
+}
+
+/// Sends a numbered packet each 20 ms until it is aborted.
+pub(crate) fn speak(peer: &Peer) -> JoinHandle<()> {
+    let peer = peer.clone();
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(Duration::from_millis(20));
+        for number in 0.. {
+            ticks.tick().await;
+            peer.send_audio(sound(number), number * 960)
+                .expect("the queue has room");
+        }
+    })
 }
 
 /// Puts the packets of a stream in order, without duplicates, and says how many are missing in between.

@@ -39,16 +39,9 @@ pub(super) fn mouth_to_ear_ms(
     within_ms: &std::ops::Range<f64>,
 ) -> Option<[f64; 2]> {
     let (said, heard) = (&said.coarse(), &heard.coarse());
-    let place = |at_ms: f64| ((at_ms - heard.began_ms).max(0.0) * SAMPLES_PER_MS) as usize;
-    let (from, to) = (place(within_ms.start), place(within_ms.end));
-    let pieces = heard.samples.get(from..to.min(heard.samples.len()))?;
-    let delays: Vec<f64> = pieces
-        .chunks_exact(PIECE)
-        .enumerate()
-        .filter_map(|(index, piece)| {
-            let at_ms = heard.began_ms + (from + index * PIECE) as f64 / SAMPLES_PER_MS;
-            delay_ms(said, piece, at_ms)
-        })
+    let delays: Vec<f64> = heard
+        .pieces(within_ms, SAMPLES_PER_MS, PIECE)
+        .filter_map(|(at_ms, piece)| delay_ms(said, piece, at_ms))
         .collect();
     Some([quantile(&delays, 0.5)?, quantile(&delays, 0.95)?])
 }
@@ -62,14 +55,9 @@ pub(super) fn speech_score(
     delay_ms: f64,
 ) -> Option<f64> {
     let samples_per_ms = f64::from(Talk::RATE_HZ) / 1e3;
-    let place = |at_ms: f64| ((at_ms - heard.began_ms).max(0.0) * samples_per_ms) as usize;
-    let (from, to) = (place(within_ms.start), place(within_ms.end));
-    let pieces = heard.samples.get(from..to.min(heard.samples.len()))?;
-    let scores: Vec<f64> = pieces
-        .chunks_exact(JUDGED)
-        .enumerate()
-        .filter_map(|(index, piece)| {
-            let at_ms = heard.began_ms + (from + index * JUDGED) as f64 / samples_per_ms;
+    let scores: Vec<f64> = heard
+        .pieces(within_ms, samples_per_ms, JUDGED)
+        .filter_map(|(at_ms, piece)| {
             let begin = ((at_ms - delay_ms - said.began_ms) * samples_per_ms).round() as i64;
             let source = said.window(begin, begin + piece.len() as i64)?;
             aligned_opinion_score(&source, piece).ok().map(f64::from)
@@ -115,6 +103,27 @@ impl Recording {
             samples: pairs.map(|pair| f32::midpoint(pair[0], pair[1])).collect(),
             ..self.clone()
         }
+    }
+
+    /// Pieces of `len` samples of a stretch of time, and when each of them begins, in milliseconds.
+    fn pieces(
+        &self,
+        within_ms: &std::ops::Range<f64>,
+        samples_per_ms: f64,
+        len: usize,
+    ) -> impl Iterator<Item = (f64, &[f32])> {
+        let place = |at_ms: f64| ((at_ms - self.began_ms).max(0.0) * samples_per_ms) as usize;
+        let from = place(within_ms.start);
+        let to = place(within_ms.end).min(self.samples.len());
+        let began_ms = self.began_ms;
+        let pieces = self.samples.get(from..to).unwrap_or_default();
+        pieces
+            .chunks_exact(len)
+            .enumerate()
+            .map(move |(index, piece)| {
+                let at_ms = began_ms + (from + index * len) as f64 / samples_per_ms;
+                (at_ms, piece)
+            })
     }
 
     /// Samples from one place to another; silence before the beginning. None beyond its end.
