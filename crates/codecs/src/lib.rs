@@ -3,7 +3,7 @@
 //! One file for each codec. Video goes through the two traits below, so that a further codec is one new file. Nothing in
 //! here decides on bitrates or knows a network; whoever calls runs it on a thread where a few milliseconds do no harm.
 
-use media::video::{EncodedFrame, VideoCodec, VideoFrame};
+use media::video::{EncodedFrame, Pictures, VideoCodec, VideoFrame};
 
 #[cfg(feature = "av1")]
 mod av1;
@@ -113,6 +113,8 @@ pub struct VideoSettings {
     /// Pictures per second that will come. The encoder divides the bitrate by it: with fewer pictures the measured
     /// bitrate stays below the target, with more it exceeds it.
     pub frames_per_second: f32,
+    /// What they are of.
+    pub pictures: Pictures,
 }
 
 impl Default for VideoSettings {
@@ -121,6 +123,7 @@ impl Default for VideoSettings {
         Self {
             target_bitrate: 1_000_000,
             frames_per_second: 30.0,
+            pictures: Pictures::Camera,
         }
     }
 }

@@ -292,6 +292,8 @@ pub(crate) mod tests {
                 cameras: Arc::clone(&nobody),
                 microphones: Arc::clone(&nobody),
                 speakers: nobody,
+                screen: None,
+                shareable: None,
             },
             statistics: Statistics::default(),
         }

@@ -252,9 +252,11 @@ pub fn video_source(source: &VideoSource) -> String {
     match source {
         VideoSource::DefaultCamera => "Default camera".to_owned(),
         VideoSource::Camera(number) => format!("Camera {number}"),
-        VideoSource::CameraNamed(name) => plain(name),
+        VideoSource::CameraNamed(name) | VideoSource::Screen(Some(name)) => plain(name),
         VideoSource::Pattern => "Test picture".to_owned(),
         VideoSource::File(path) => file_name(path),
+        VideoSource::Screen(None) => "Main screen".to_owned(),
+        VideoSource::Window(_) => "A window".to_owned(),
         VideoSource::None => "No camera".to_owned(),
     }
 }

@@ -1,10 +1,11 @@
-//! Pictures: from a webcam, a test pattern or a file, newest first.
+//! Pictures: from a webcam, a screen, a test pattern or a file, newest first.
 
 mod clip;
 mod format;
 mod jpeg;
 mod pattern;
 mod registry;
+mod screen;
 mod watch;
 mod webcam;
 
@@ -18,6 +19,7 @@ use media::video::VideoFrame;
 use crate::worker::{Reporter, StopSignal, Worker};
 use crate::{DeviceState, VideoSource};
 
+pub use screen::{Shareable, list_shareable};
 pub use webcam::list_cameras;
 
 /// Longest that dropping a [`Camera`] may take. A frame takes 33 ms; beyond this the thread is stuck in the driver.
@@ -104,6 +106,14 @@ impl Camera {
                 reporter,
                 move |stop, reporter| {
                     clip::run(&path, &for_thread, stop, reporter);
+                },
+            )),
+            source @ (VideoSource::Screen(_) | VideoSource::Window(_)) => Some(Worker::start(
+                "screen",
+                PATIENCE,
+                reporter,
+                move |stop, reporter| {
+                    screen::run(&source, settings, &for_thread, stop, reporter);
                 },
             )),
             source => Some(Worker::start(

@@ -18,6 +18,10 @@ pub enum VideoSource {
     Pattern,
     /// A `.y4m` file, played over and over.
     File(PathBuf),
+    /// A screen by the name of its monitor (`screen:NAME`), or the main one (`screen`).
+    Screen(Option<String>),
+    /// A window by the number that the system gives it while it is open (`window:N`).
+    Window(u32),
     /// No pictures (`none`).
     None,
 }
@@ -64,20 +68,23 @@ impl FromStr for VideoSource {
     type Err = InvalidChoice;
 
     fn from_str(text: &str) -> Result<Self, InvalidChoice> {
-        let expected = "pattern, FILE.y4m, camera, camera:N, camera:NAME, none";
+        let invalid = || InvalidChoice {
+            given: text.to_owned(),
+            expected: "pattern, FILE.y4m, camera, camera:N, camera:NAME, screen, screen:NAME, window:N, none",
+        };
         match text.split_once(':') {
             Some(("camera", which)) if !which.is_empty() => Ok(which
                 .parse()
                 .map_or_else(|_| Self::CameraNamed(which.to_owned()), Self::Camera)),
+            Some(("screen", name)) if !name.is_empty() => Ok(Self::Screen(Some(name.to_owned()))),
+            Some(("window", number)) => number.parse().map(Self::Window).map_err(|_| invalid()),
             _ => match text {
+                "screen" => Ok(Self::Screen(None)),
                 "camera" => Ok(Self::DefaultCamera),
                 "pattern" => Ok(Self::Pattern),
                 "none" => Ok(Self::None),
                 _ if has_extension(text, "y4m") => Ok(Self::File(text.into())),
-                _ => Err(InvalidChoice {
-                    given: text.to_owned(),
-                    expected,
-                }),
+                _ => Err(invalid()),
             },
         }
     }
@@ -141,6 +148,9 @@ impl fmt::Display for VideoSource {
             Self::CameraNamed(name) => write!(f, "camera:{name}"),
             Self::Pattern => f.write_str("pattern"),
             Self::File(path) => path.display().fmt(f),
+            Self::Screen(None) => f.write_str("screen"),
+            Self::Screen(Some(name)) => write!(f, "screen:{name}"),
+            Self::Window(number) => write!(f, "window:{number}"),
             Self::None => f.write_str("none"),
         }
     }
@@ -181,6 +191,9 @@ mod tests {
             "camera:Logitech C920",
             "pattern",
             "a/b.y4m",
+            "screen",
+            "screen:HDMI-1",
+            "window:6291459",
             "none",
         ] {
             assert_eq!(text.parse::<VideoSource>().unwrap().to_string(), text);
@@ -203,6 +216,9 @@ mod tests {
     fn nonsense_is_refused_with_the_words_that_are_understood() {
         let error = "webcam".parse::<VideoSource>().unwrap_err();
         assert!(error.to_string().contains("camera:N"), "{error}");
+        for text in ["window:", "window:mine", "screen:", "window:4294967296"] {
+            assert!(text.parse::<VideoSource>().is_err(), "{text}");
+        }
         assert!("tone:5".parse::<AudioSource>().is_err());
         assert!("speaker".parse::<AudioSink>().is_err());
     }

@@ -31,6 +31,11 @@ pub enum Command {
     SetVoice(VoiceConfig),
     /// Look again which devices there are.
     ListDevices,
+    /// Look which screens and windows can be shared.
+    ListShareable,
+    /// Show the partner of this call a screen or a window, or any other source of pictures, beside the camera; none ends that. The end of
+    /// the call ends it too, and without a partner nothing is shared.
+    ShareScreen(Option<VideoSource>),
     /// Send a line of chat. Longer text than the protocol allows is cut.
     SendChat(String),
     /// Tell the partner whether the person is writing.

@@ -2,6 +2,8 @@
 //!
 //! Devices outlive calls: the preview and the level run in the lobby. A call links its peer to the paths and unlinks it.
 
+mod screen;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,7 +11,7 @@ use devices::{
     AudioSink, AudioSource, Camera, CameraSettings, DeviceState, Microphone, Speaker, VideoSource,
 };
 use media::video::way::{TimesIn, TimesOut};
-use media::video::{Shown, VideoFrame};
+use media::video::{Pictures, Shown, VideoFrame};
 use media::{Newest, RtpPacket};
 use tokio::sync::{mpsc, watch};
 use transport::{KindStats, Peer};
@@ -18,9 +20,11 @@ use voice::VoiceConfig;
 use crate::lip_sync::LipSync;
 use crate::peer_task::MediaTaps;
 use crate::pipeline::{
-    Playback, Rates, ReceiveAudio, ReceiveVideo, SendAudio, SendVideo, SentPictures, Wake,
+    BitShares, Playback, Rates, ReceiveAudio, ReceiveVideo, SendAudio, SendVideo, SentPictures,
+    Stream, Wake,
 };
 use crate::{Config, Deck, EngineError, Ways, power};
+use screen::{Listed, Screens};
 
 /// Where pictures lie for the window: always the newest one.
 pub(crate) type PictureSlot = Arc<Newest<Arc<VideoFrame>>>;
@@ -31,9 +35,11 @@ struct Reports {
     camera: Report,
     microphone: Report,
     speaker: Report,
+    screen: Report,
     cameras: Arc<[String]>,
     microphones: Arc<[String]>,
     speakers: Arc<[String]>,
+    shareable: Option<Listed>,
 }
 
 /// How one device is doing. A thread of an earlier device that is slow to end must not speak for the present one.
@@ -61,6 +67,9 @@ pub(crate) struct DeviceDeck {
     speaker: Option<Speaker>,
     camera_slot: PictureSlot,
     remote: PictureSlot,
+    /// The camera's pictures on their way out.
+    stream: Stream,
+    screens: Screens,
     send_video: SendVideo,
     send_audio: SendAudio,
     playback: Playback,
@@ -82,13 +91,19 @@ impl DeviceDeck {
             most_video_bps: config.video_bps,
             voice_bps: config.voice_bps,
         };
+        let stream = Stream {
+            pictures: Pictures::Camera,
+            rates,
+            shares: Arc::<BitShares>::default(),
+            capture_fps: config.picture.fps,
+            codecs: config.video_codecs,
+            ways: Arc::clone(&ways),
+            is_keyframe_wanted: Arc::default(),
+        };
         let send_video = SendVideo::start(
             Arc::clone(&camera_slot),
             preview,
-            rates,
-            config.picture.fps,
-            config.video_codecs,
-            Arc::clone(&ways),
+            stream.clone(),
             Arc::clone(&wake),
         )
         .map_err(EngineError::Thread)?;
@@ -108,6 +123,8 @@ impl DeviceDeck {
             speaker: None,
             camera_slot,
             remote,
+            stream,
+            screens: Screens::default(),
             send_video,
             send_audio: SendAudio::new(rates, config.voice, playback.played()),
             playback,
@@ -120,6 +137,14 @@ impl DeviceDeck {
         deck.open_speaker();
         deck.list();
         Ok(deck)
+    }
+
+    /// Where the newest pictures of our own screen and of the partner's lie.
+    pub(crate) fn screen_slots(&self) -> (PictureSlot, PictureSlot) {
+        let Screens {
+            preview, remote, ..
+        } = &self.screens;
+        (Arc::clone(preview), Arc::clone(remote))
     }
 
     /// Fires whenever a device has something to report.
@@ -206,8 +231,10 @@ impl DeviceDeck {
     }
 
     pub(crate) fn media_taps(&self) -> MediaTaps {
+        let is_keyframe_wanted = Arc::clone(&self.stream.is_keyframe_wanted);
         MediaTaps {
-            keyframe_wanted: Arc::new(self.send_video.keyframe_requests()),
+            keyframe_wanted: Arc::new(move || is_keyframe_wanted.store(true, Ordering::Relaxed)),
+            screen_keyframe_wanted: Arc::new(self.screen_keyframe_requests()),
             lip_sync: Arc::new(LipSync::default()),
         }
     }
@@ -221,6 +248,7 @@ impl DeviceDeck {
         lip_sync: &Arc<LipSync>,
     ) -> (ReceiveVideo, ReceiveAudio) {
         let pictures = ReceiveVideo::start(
+            Pictures::Camera,
             video,
             peer.clone(),
             Arc::clone(&self.remote),
@@ -245,12 +273,16 @@ impl DeviceDeck {
     /// Tells how the partner shows our pictures. Holds until sending stops.
     pub(crate) fn set_partner_shows(&self, shown: Shown) {
         self.send_video.set_partner_shows(shown);
+        self.set_screen_seen(shown != Shown::NOTHING);
     }
 
     /// Makes pictures cheap from now on, or good again. The camera is opened anew, since it need not take more than are sent.
     pub(crate) fn set_power_saving(&mut self, is_saving: bool) {
         self.is_saving = is_saving;
         self.send_video.set_power_saving(is_saving);
+        if let Some(screen) = &self.screens.shared {
+            screen.set_power_saving(is_saving);
+        }
         self.open_camera();
     }
 
@@ -269,9 +301,10 @@ impl DeviceDeck {
         self.send_audio.unlink();
     }
 
-    /// Takes away the last partner's picture, so that nobody else is ever shown in its place.
+    /// Takes away the last partner's pictures, so that nobody else's are ever shown in their place.
     pub(crate) fn clear_remote(&self) {
         self.remote.take();
+        self.screens.remote.take();
         (self.wake)();
     }
 
@@ -312,13 +345,17 @@ impl DeviceDeck {
             cameras: Arc::clone(&reports.cameras),
             microphones: Arc::clone(&reports.microphones),
             speakers: Arc::clone(&reports.speakers),
+            screen: self.screen_view(&reports.screen.state),
+            shareable: reports.shareable.clone(),
         }
     }
 
     fn open_camera(&mut self) {
         close(&mut self.camera);
         let notify = self.notifier(|reports| &mut reports.camera);
-        if self.is_camera_on && self.video_source != VideoSource::None {
+        let is_open = self.is_camera_on && self.video_source != VideoSource::None;
+        self.stream.shares.set(Pictures::Camera, is_open);
+        if is_open {
             let slot = Arc::clone(&self.camera_slot);
             let settings = if self.is_saving {
                 power::camera(self.settings)

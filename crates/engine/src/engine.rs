@@ -36,6 +36,8 @@ pub struct Engine {
     publisher: Arc<Publisher>,
     local_video: PictureSlot,
     remote_video: PictureSlot,
+    local_screen: PictureSlot,
+    remote_screen: PictureSlot,
     ways: Arc<Ways>,
     session: Option<JoinHandle<()>>,
     runtime: Option<Runtime>,
@@ -71,6 +73,7 @@ impl Engine {
             Arc::clone(&ways),
             Arc::clone(&wake),
         )?;
+        let (local_screen, remote_screen) = deck.screen_slots();
         let publisher = Arc::new(Publisher::new(
             Snapshot::initial(deck.view(), &config),
             wake,
@@ -84,6 +87,8 @@ impl Engine {
             publisher,
             local_video,
             remote_video,
+            local_screen,
+            remote_screen,
             ways,
             session: Some(session),
             runtime: Some(runtime),
@@ -112,6 +117,16 @@ impl Engine {
     /// The partner's newest picture.
     pub fn remote_video(&self) -> &Newest<Arc<VideoFrame>> {
         &self.remote_video
+    }
+
+    /// The newest picture of our own screen, while it is shared.
+    pub fn local_screen(&self) -> &Newest<Arc<VideoFrame>> {
+        &self.local_screen
+    }
+
+    /// The newest picture of the partner's screen.
+    pub fn remote_screen(&self) -> &Newest<Arc<VideoFrame>> {
+        &self.remote_screen
     }
 
     /// Where the newest pictures were on their way out and in, and when. For those who measure; the stages' times are in

@@ -31,7 +31,7 @@ pub use command::Command;
 pub use config::Config;
 pub use connection_check::{ServerCheck, ServerCheckError, check_server};
 pub use devices::{
-    AudioSink, AudioSource, CameraSettings, DeviceProblem, DeviceState, VideoSource,
+    AudioSink, AudioSource, CameraSettings, DeviceProblem, DeviceState, Shareable, VideoSource,
 };
 pub use engine::{Engine, EngineError};
 pub use media::video::VideoCodec;
@@ -40,8 +40,8 @@ pub use network::{AddressChange, NetworkFact, NetworkWatcher};
 pub use protocol::PathPolicy;
 pub use snapshot::{
     CallView, CandidateKind, ChatLine, Deck, EndReason, MicrophoneNotice, PairState, PairView,
-    PartnerView, PathProtocol, PathView, SignallingProblem, SignallingView, Snapshot, Speaker,
-    Statistics, StreamView,
+    PartnerView, PathProtocol, PathView, ScreenView, SignallingProblem, SignallingView, Snapshot,
+    Speaker, Statistics, StreamView,
 };
 pub use transport::may_be_logged;
 pub use transport::{

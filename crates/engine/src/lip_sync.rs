@@ -27,6 +27,7 @@ impl LipSync {
         let stream = match kind {
             MediaKind::Audio => Stream::Audio,
             MediaKind::Video => Stream::Video,
+            MediaKind::Screen => return,
         };
         lock(&self.state)
             .clock

@@ -9,6 +9,7 @@ use std::time::Duration;
 use call::PeerFact;
 use call::negotiation::Restart;
 use media::RtpPacket;
+use media::video::Pictures;
 use protocol::{Candidate, Description, PeerMessage, Role};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -35,6 +36,8 @@ pub(crate) enum Order {
     ApplyRemote(Description),
     Rollback,
     AddCandidate(Option<Candidate>),
+    /// Make it possible to send pictures of a screen.
+    ShareScreen,
     Close {
         say_bye: bool,
     },
@@ -47,6 +50,7 @@ pub(crate) enum News {
         peer: Peer,
         video: mpsc::Receiver<RtpPacket>,
         audio: mpsc::Receiver<RtpPacket>,
+        screen: mpsc::Receiver<RtpPacket>,
     },
     /// What the connection would offer, with all its candidates.
     OfferAhead(Description),
@@ -63,6 +67,8 @@ pub(crate) enum News {
 pub(crate) struct MediaTaps {
     /// Called when the partner needs a keyframe.
     pub(crate) keyframe_wanted: Arc<dyn Fn() + Send + Sync>,
+    /// The same for the screen that is shared.
+    pub(crate) screen_keyframe_wanted: Arc<dyn Fn() + Send + Sync>,
     /// Hears the sender reports.
     pub(crate) lip_sync: Arc<LipSync>,
 }
@@ -118,6 +124,7 @@ async fn run(
         events,
         video,
         audio,
+        screen,
     } = match Peer::open_without_role(config).await {
         Ok(opened) => opened,
         Err(error) => {
@@ -133,6 +140,7 @@ async fn run(
             peer: peer.clone(),
             video,
             audio,
+            screen,
         },
     )
     .await;
@@ -216,6 +224,8 @@ async fn negotiate(peer: &Peer, order: Order) -> Option<PeerFact> {
             }
             Ok(None)
         }
+        // The stack says next that there is something to negotiate.
+        Order::ShareScreen => peer.share_screen().await.map(|()| None),
         Order::TellOfferAhead | Order::Close { .. } => Ok(None),
     };
     result.unwrap_or_else(|error| {
@@ -250,8 +260,12 @@ async fn hand_on(
             PeerEvent::NegotiationNeeded => News::Fact(PeerFact::NegotiationNeeded),
             PeerEvent::MessageChannelOpen => News::MessageChannelOpen,
             PeerEvent::Message(text) => News::Message(text),
-            PeerEvent::KeyframeRequested => {
+            PeerEvent::KeyframeRequested(Pictures::Camera) => {
                 (taps.keyframe_wanted)();
+                continue;
+            }
+            PeerEvent::KeyframeRequested(Pictures::Screen) => {
+                (taps.screen_keyframe_wanted)();
                 continue;
             }
             PeerEvent::SenderReport {

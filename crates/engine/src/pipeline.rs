@@ -1,5 +1,6 @@
 //! The four media paths, each one readable loop of calls: what happens to a frame is decided in `media` and `codecs`.
 
+mod bit_shares;
 mod codec_choice;
 mod encoding;
 mod played;
@@ -10,7 +11,8 @@ mod send_audio;
 mod send_video;
 mod wish;
 
-pub(crate) use encoding::SentPictures;
+pub(crate) use bit_shares::BitShares;
+pub(crate) use encoding::{SentPictures, Stream};
 pub(crate) use played::Played;
 pub(crate) use rates::Rates;
 pub(crate) use receive_audio::{Playback, ReceiveAudio};

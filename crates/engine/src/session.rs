@@ -1,10 +1,12 @@
 //! The one loop that owns the [`Call`]: facts in, orders out, a [`Snapshot`] after each turn.
 //!
 //! Nothing here waits for a device, a peer or the server: all of them work in tasks and threads of their own and report.
-//! `session/peers.rs` is what has to do with peer connections, `session/partner.rs` what the partner says.
+//! `session/peers.rs` is what has to do with peer connections, `session/partner.rs` what the partner says, `session/screen.rs` what is
+//! shared.
 
 mod partner;
 mod peers;
+mod screen;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,7 +28,7 @@ use crate::spare::SparePolicy;
 use crate::statistics::CallStatistics;
 use crate::{Command, Config, SignallingView, Snapshot};
 use partner::Partner;
-use peers::{Live, Spare};
+use peers::{Live, PartnerScreen, Spare};
 
 /// How many events of each kind may wait for the session. Senders wait when it is full; none of them is a device or a window.
 const EVENTS_LIMIT: usize = 256;
@@ -171,6 +173,8 @@ impl Session {
             Command::ChooseSpeaker(sink) => self.deck.choose_speaker(sink),
             Command::SetVoice(config) => self.deck.set_voice(config),
             Command::ListDevices => self.deck.list(),
+            Command::ListShareable => self.deck.list_shareable(),
+            Command::ShareScreen(source) => self.share_screen(source),
             Command::SendChat(text) => self.send_chat(&text),
             Command::SetTyping(active) => self.send(&PeerMessage::Typing { active }),
             Command::SetShownSize(size_px) => {
@@ -321,6 +325,12 @@ impl Session {
             self.statistics
                 .on_sending(target_bps, self.deck.sent_pictures());
             self.statistics.on_ways(self.deck.stage_times());
+            let seen = match &media.screen {
+                PartnerScreen::Received(screen) => Some(screen.figures()),
+                _ => None,
+            };
+            self.statistics
+                .on_screens(self.deck.screen_frames_sent(), seen.as_ref());
             self.ask_for_redundancy(heard.wants_dred);
         }
         self.log_second();

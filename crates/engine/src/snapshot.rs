@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use call::DirectView;
 pub use call::{EndReason, State as CallView};
-use devices::{AudioSink, AudioSource, DeviceState, VideoSource};
+use devices::{AudioSink, AudioSource, DeviceProblem, DeviceState, Shareable, VideoSource};
 pub use media::audio::MicrophoneNotice;
 use media::video::way::{TimesIn, TimesOut};
 pub use transport::{CandidateKind, KindStats as StreamView, PathProtocol, PathStats as PathView};
@@ -97,13 +97,15 @@ pub enum SignallingProblem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "four things that are each so or not, in any combination"
+    reason = "five things that are each so or not, in any combination"
 )]
 pub struct PartnerView {
     /// False while the partner's microphone is muted or absent.
     pub is_sending_audio: bool,
     /// False while the partner's camera is off or absent.
     pub is_sending_video: bool,
+    /// The partner shares a screen.
+    pub is_sending_screen: bool,
     /// The partner is writing.
     pub is_typing: bool,
     /// Chat can be sent.
@@ -157,6 +159,19 @@ pub struct Deck {
     pub microphones: Arc<[String]>,
     /// Names of the speakers that are there.
     pub speakers: Arc<[String]>,
+    /// What of ours is shared with the partner, if anything is.
+    pub screen: Option<ScreenView>,
+    /// What can be shared, or why nothing can; none before anybody has asked.
+    pub shareable: Option<Result<Arc<[Shareable]>, DeviceProblem>>,
+}
+
+/// A screen or a window of ours that is shared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScreenView {
+    /// Which.
+    pub source: VideoSource,
+    /// How taking pictures of it goes.
+    pub state: DeviceState,
 }
 
 /// Figures about the running call. `None` means "not known yet".
@@ -202,6 +217,12 @@ pub struct Statistics {
     pub sent_fps: u32,
     /// Pictures encoded and sent since the call began.
     pub frames_sent: u64,
+    /// Pictures of our screen that were sent since it is shared.
+    pub screen_frames_sent: u64,
+    /// Pictures of the partner's screen that were decoded since the call began.
+    pub screen_frames_decoded: u64,
+    /// Size of the pictures of the partner's screen, in pixels.
+    pub screen_size_px: Option<(u32, u32)>,
     /// Whole pictures received since the call began.
     pub frames_received: u64,
     /// Pictures decoded since the call began.

@@ -143,6 +143,13 @@ impl CallStatistics {
         self.view.sent_video_codec = pictures.map(|pictures| pictures.codec.name());
     }
 
+    /// Screens that are shared, ours and the partner's.
+    pub(crate) fn on_screens(&mut self, frames_sent: u64, received: Option<&VideoFigures>) {
+        self.view.screen_frames_sent = frames_sent;
+        self.view.screen_frames_decoded = received.map_or(0, |video| video.frames_decoded);
+        self.view.screen_size_px = received.and_then(|video| video.size_px);
+    }
+
     /// How long pictures take at each stage.
     pub(crate) fn on_ways(&mut self, (out, into): (Option<TimesOut>, Option<TimesIn>)) {
         (self.view.times_out, self.view.times_in) = (out, into);

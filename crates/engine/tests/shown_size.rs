@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use codecs::{H264Encoder, VideoEncoder as _, VideoSettings};
 use engine::{CallView, Command, Config};
-use media::video::TestPattern;
+use media::video::{Pictures, TestPattern};
 use protocol::{PeerMessage, ServerMessage};
 use support::partner::{Partner, ReadyPeer, numbered, runtime};
 use support::{Stranger, TestServer, pair, synthetic};
@@ -295,6 +295,7 @@ impl Camera {
             encoder: H264Encoder::new(VideoSettings {
                 target_bitrate: 200_000,
                 frames_per_second: 30.0,
+                ..VideoSettings::default()
             }),
             pattern: TestPattern::new(160, 120),
             frame_number: 0,
@@ -308,14 +309,14 @@ impl Camera {
             assert!(Instant::now() < deadline, "it is never reached");
             let mut is_keyframe_wanted = false;
             while let Ok(event) = peer.opened.events.try_recv() {
-                is_keyframe_wanted |= event == PeerEvent::KeyframeRequested;
+                is_keyframe_wanted |= event == PeerEvent::KeyframeRequested(Pictures::Camera);
             }
             self.keyframes_asked_for += u32::from(is_keyframe_wanted);
             let picture = self.pattern.draw(self.frame_number, 0, Instant::now());
             let timestamp = self.frame_number * 3000;
             let frame = self.encoder.encode(&picture, timestamp, is_keyframe_wanted);
             if let Some(frame) = frame.unwrap() {
-                assert!(peer.peer.send_video(frame).is_ok());
+                assert!(peer.peer.send_video(Pictures::Camera, frame).is_ok());
             }
             self.frame_number += 1;
             sleep(Duration::from_millis(33)).await;

@@ -65,7 +65,7 @@ pub struct Args {
     /// The signalling server.
     #[arg(long, value_name = "URL", env = "PASSERBY_SERVER")]
     pub server: String,
-    /// Pictures: pattern, FILE.y4m, camera:N, camera:NAME or none.
+    /// Pictures: pattern, FILE.y4m, camera:N, camera:NAME, screen, screen:NAME, window:N or none.
     #[arg(long, value_name = "SOURCE", default_value = "pattern")]
     pub video: VideoSource,
     /// Sound: tone, tone:HZ, FILE.wav, device, device:NAME or none.
@@ -79,6 +79,9 @@ pub struct Args {
         conflicts_with = "record_audio"
     )]
     pub speaker: AudioSink,
+    /// Shows each partner a screen beside these, or anything else that --video can name.
+    #[arg(long, value_name = "SOURCE")]
+    pub share: Option<VideoSource>,
     /// The size of pattern or camera pictures.
     #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "640x480", value_parser = parse_size)]
     pub size: (u32, u32),

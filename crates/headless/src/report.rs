@@ -86,6 +86,15 @@ pub struct ReportLine {
     /// Width and height of the pictures that are sent, in pixels.
     #[serde(default)]
     pub sent_size: Option<(u32, u32)>,
+    /// Pictures of this side's screen that were sent since it is shared.
+    #[serde(default)]
+    pub screen_frames_sent: u64,
+    /// Pictures of the partner's screen that were decoded in this call.
+    #[serde(default)]
+    pub screen_frames_decoded: u64,
+    /// Width and height of the pictures of the partner's screen, in pixels.
+    #[serde(default)]
+    pub screen_size: Option<(u32, u32)>,
     /// The codec of the pictures that arrive.
     pub codec: Option<String>,
     /// Width and height of the pictures that arrive, in pixels.
@@ -303,6 +312,9 @@ impl ReportLine {
             target_bps: figures.target_bps,
             sent_codec: figures.sent_video_codec.map(str::to_owned),
             sent_size: figures.sent_size_px,
+            screen_frames_sent: figures.screen_frames_sent,
+            screen_frames_decoded: figures.screen_frames_decoded,
+            screen_size: figures.screen_size_px,
             codec: figures.video_codec.map(str::to_owned),
             received_size: figures.received_size_px,
             times_out: figures.times_out.map(ReportedTimesOut::from),

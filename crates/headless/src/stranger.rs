@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use engine::{CallView, Command, Engine, Snapshot, Speaker};
+use engine::{CallView, Command, Engine, Snapshot, Speaker, VideoSource};
 
 use crate::args::Args;
 use crate::events::EventRecorder;
@@ -128,6 +128,7 @@ fn one_call(
         }
         call.converse(engine, &snapshot);
         call.go_direct(engine, now);
+        call.share(engine, &snapshot);
         if let Some(verdict) = call.judge(&snapshot, now) {
             report.line(&ReportLine::new(number, &snapshot))?;
             return Ok(verdict);
@@ -145,6 +146,8 @@ struct Watched<'a> {
     partner_sent_video: bool,
     lines_read: usize,
     has_greeted: bool,
+    /// What to share, until that is done.
+    share: Option<VideoSource>,
     /// When to agree to a direct path, until that is done.
     go_direct_after: Option<Duration>,
 }
@@ -159,6 +162,7 @@ impl<'a> Watched<'a> {
             partner_sent_video: false,
             lines_read: 0,
             has_greeted: false,
+            share: args.share.clone(),
             go_direct_after: args.go_direct.map(Duration::from_secs_f64),
         }
     }
@@ -184,6 +188,15 @@ impl<'a> Watched<'a> {
         {
             self.go_direct_after = None;
             engine.send(Command::AllowDirect(true));
+        }
+    }
+
+    /// Shares a screen as soon as there is somebody to show it to.
+    fn share(&mut self, engine: &Engine, snapshot: &Snapshot) {
+        if snapshot.partner.is_chat_open
+            && let Some(source) = self.share.take()
+        {
+            engine.send(Command::ShareScreen(Some(source)));
         }
     }
 

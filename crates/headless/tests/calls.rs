@@ -347,3 +347,27 @@ fn the_ways_of_the_pictures_that_one_sends_and_the_other_shows_fit_together() {
     assert!(out.encoding.median_ms > 0.0 && out.encoding.p95_ms <= out.total.p95_ms);
     assert!(into.decoding.median_ms > 0.0 && into.decoding.p95_ms <= into.total.p95_ms);
 }
+
+#[test]
+fn a_screen_that_is_shared_is_seen_beside_the_camera_and_counted() {
+    let server = TestServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let stats = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (shows, sees) = (stats("shows.jsonl"), stats("sees.jsonl"));
+    let mut one = server
+        .peer(&["--share", "pattern", "--seconds", "6", "--stats", &shows])
+        .spawn()
+        .unwrap();
+    let two = server.peer(&["--seconds", "4", "--stats", &sees]).output();
+    assert!(one.wait().unwrap().success());
+    assert_success(&two.unwrap());
+    let newest = |path: &str| lines(Path::new(path)).into_iter().last().unwrap();
+    let (shown, seen) = (newest(&shows), newest(&sees));
+    assert!(shown.screen_frames_sent > 15, "{shown:?}");
+    assert!(
+        seen.screen_frames_decoded > 15 && seen.frames_decoded > 30,
+        "{seen:?}"
+    );
+    assert_eq!(seen.screen_size, Some((320, 240)));
+    assert_eq!(seen.screen_frames_sent, 0);
+}

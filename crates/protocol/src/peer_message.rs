@@ -26,6 +26,9 @@ pub enum PeerMessage {
         audio: bool,
         /// False while the camera is off or absent.
         video: bool,
+        /// True while a screen is shared, in a stream of its own.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        screen: bool,
     },
     /// Whether the sender agrees to a direct path, on which the two learn each other's network address. Said once when
     /// the channel opens and at every change. The direct path is taken once both agree.

@@ -370,8 +370,17 @@ fn peer_messages() {
         &PeerMessage::Sending {
             audio: true,
             video: false,
+            screen: false,
         },
         r#"{"type":"sending","audio":true,"video":false}"#,
+    );
+    is_written(
+        &PeerMessage::Sending {
+            audio: true,
+            video: true,
+            screen: true,
+        },
+        r#"{"type":"sending","audio":true,"video":true,"screen":true}"#,
     );
     is_written(
         &PeerMessage::Direct { allowed: true },

@@ -3,18 +3,30 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use media::video::Pictures;
 use protocol::Candidate;
 use tokio::sync::mpsc;
 
 use crate::PathStats;
 
-/// Audio or video.
+/// What is sent and received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MediaKind {
     /// Opus, 48 kHz RTP clock.
     Audio,
-    /// H.264 or AV1, 90 kHz RTP clock.
+    /// Pictures of the camera: H.264 or AV1, 90 kHz RTP clock.
     Video,
+    /// Pictures of a screen, beside those of the camera: the same codecs and clock.
+    Screen,
+}
+
+impl From<Pictures> for MediaKind {
+    fn from(pictures: Pictures) -> Self {
+        match pictures {
+            Pictures::Camera => Self::Video,
+            Pictures::Screen => Self::Screen,
+        }
+    }
 }
 
 /// Something that happened to a peer connection.
@@ -32,8 +44,8 @@ pub enum PeerEvent {
     Failed,
     /// What was agreed no longer fits what this side wants: an offer is due.
     NegotiationNeeded,
-    /// The partner cannot go on decoding: the next video frame must be a keyframe.
-    KeyframeRequested,
+    /// The partner cannot go on decoding these: the next one must be a keyframe.
+    KeyframeRequested(Pictures),
     /// The message channel is open in both directions.
     MessageChannelOpen,
     /// A text from the partner, at most [`protocol::limits::PEER_MESSAGE_BYTES`] long.
@@ -134,7 +146,7 @@ mod tests {
     async fn a_flood_of_keyframe_requests_leaves_room_for_what_comes_once() {
         let (sink, mut events) = EventSink::new();
         for _ in 0..10 * CAPACITY {
-            sink.offer(PeerEvent::KeyframeRequested);
+            sink.offer(PeerEvent::KeyframeRequested(Pictures::Camera));
         }
         sink.post(PeerEvent::Failed);
         sink.end();
@@ -174,7 +186,7 @@ mod tests {
     async fn a_waiting_message_gives_up_when_the_owner_is_gone() {
         let (sink, events) = EventSink::new();
         for _ in 0..CAPACITY {
-            sink.offer(PeerEvent::KeyframeRequested);
+            sink.offer(PeerEvent::KeyframeRequested(Pictures::Camera));
         }
         drop(events);
         assert!(!sink.deliver(PeerEvent::Message(String::new())).await);

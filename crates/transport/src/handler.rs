@@ -19,6 +19,7 @@ use webrtc::peer_connection::{
 
 use crate::events::EventSink;
 use crate::local_candidates::LocalCandidates;
+use crate::payload_types::SCREEN;
 use crate::receive::InboundStream;
 use crate::runtime::Paths;
 use crate::send::Gate;
@@ -77,6 +78,7 @@ impl Handler {
 pub(crate) struct Awaited {
     pub(crate) audio: Option<InboundStream>,
     pub(crate) video: Option<InboundStream>,
+    pub(crate) screen: Option<InboundStream>,
     /// Messages for the channel; only the answerer awaits one.
     pub(crate) outgoing_messages: Option<mpsc::Receiver<String>>,
 }
@@ -178,10 +180,12 @@ impl PeerConnectionEventHandler for Handler {
 
     async fn on_track(&self, track: Arc<dyn TrackRemote>) {
         let kind = track.kind().await;
+        let is_screen = track.track_id().await == SCREEN;
         let stream = {
             let mut awaited = lock(&self.awaited);
             match kind {
                 RtpCodecKind::Audio => awaited.audio.take(),
+                RtpCodecKind::Video if is_screen => awaited.screen.take(),
                 RtpCodecKind::Video => awaited.video.take(),
                 _ => None,
             }

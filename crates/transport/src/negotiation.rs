@@ -213,6 +213,7 @@ impl Negotiation {
         .await?;
         let sdp = turn.dtls_role.answer(&self.told(&answer.sdp));
         self.set_local("answer", answer).await?;
+        self.gate.on_agreement();
         Ok(Answer {
             description: Description {
                 kind: DescriptionKind::Answer,
@@ -290,6 +291,7 @@ impl Negotiation {
         }
         self.paths
             .on_remote_cookie(Cookie::told_in(&description.sdp));
+        self.types.learn_screen(&description.sdp);
         for line in description.sdp.lines() {
             if let Some(candidate) = line.strip_prefix("a=candidate:") {
                 self.paths.on_remote_candidate(candidate);
@@ -313,6 +315,7 @@ impl Negotiation {
         .await?;
         if let Some(answer) = answer {
             turn.dtls_role.on_answer(&answer);
+            self.gate.on_agreement();
         }
         if is_restart {
             self.enter_generation();
@@ -344,6 +347,11 @@ impl Negotiation {
             Ok(())
         })
         .await
+    }
+
+    /// Whether only relays are used from the next restart on, or already.
+    pub(crate) fn is_relay_only(&self) -> bool {
+        self.is_relay_only.load(Ordering::Relaxed)
     }
 
     pub(crate) async fn add_candidate(
@@ -399,7 +407,7 @@ impl Negotiation {
         self.local_fragment.set_from(sdp);
         self.types.learn(sdp);
         let told = told_apart(self.candidates.lock().rewrite(sdp));
-        let told = in_order_of_preference(told, &self.video_codecs);
+        let told = in_order_of_preference(&told, &self.video_codecs);
         let told = match self.paths.cookie() {
             Some(cookie) => cookie.tell_in(&told),
             None => told,

@@ -19,6 +19,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use media::congestion::{Estimator, EstimatorConfig, Pacer, PacerConfig, Priority, Release};
+use media::video::Pictures;
 use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};
@@ -207,7 +208,11 @@ impl Outgoing {
         }
         if self.pacer.take_lost_picture() {
             // What follows refers to what was dropped.
-            self.parts.events.post(PeerEvent::KeyframeRequested);
+            for pictures in [Pictures::Camera, Pictures::Screen] {
+                self.parts
+                    .events
+                    .post(PeerEvent::KeyframeRequested(pictures));
+            }
         }
         let queue_delay = self.pacer.queue_delay();
         let snapshot = self.extension.map(|_| self.estimator.snapshot());

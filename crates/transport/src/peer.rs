@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use media::video::way::Departure;
-use media::video::{EncodedFrame, VideoCodec};
+use media::video::{EncodedFrame, Pictures, VideoCodec};
 use media::{Codec, RtpPacket};
 use protocol::limits::PEER_MESSAGE_BYTES;
 use protocol::{Candidate, Description};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, OnceCell, mpsc, watch};
+use tokio::sync::{Notify, OnceCell, Semaphore, mpsc, watch};
 use webrtc::peer_connection::PeerConnection;
-use webrtc::rtp_transceiver::RtpSender;
 
 use crate::Restart;
 use crate::events::EventSink;
 use crate::handler::{Awaited, Fragment, Handler, SharedCandidates, StackNews, Tasks};
+use crate::hidden_names;
 use crate::nack::NackGenerator;
 use crate::negotiation::{Negotiation, Parts};
 use crate::outgoing::{Budget, Outgoing, OutgoingParts, SharedBudget, SharedDepartures};
@@ -27,8 +27,9 @@ use crate::role::Role;
 use crate::rtcp_tap::{LocalSsrcs, RtcpTap};
 use crate::runtime::{Cookie, Paths, PeerRuntime, Tunnels};
 use crate::send::{AUDIO_QUEUE_PACKETS, AudioPacket, Gate, OutboundStream, VIDEO_QUEUE_FRAMES};
+use crate::sharing::Sharing;
 use crate::stats::{self, Counters};
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Senders, Supervisor};
 use crate::{
     Dropped, MediaKind, NegotiationError, PeerConfig, PeerEvent, PeerStats, messages, servers,
     setup,
@@ -67,6 +68,8 @@ pub struct Opened {
     pub video: mpsc::Receiver<RtpPacket>,
     /// The partner's audio: Opus in RTP (RFC 7587), in order of arrival, some twice.
     pub audio: mpsc::Receiver<RtpPacket>,
+    /// The partner's screen while it shares one: as [`video`](Self::video).
+    pub screen: mpsc::Receiver<RtpPacket>,
 }
 
 /// A handle on one peer connection. Cheap to clone.
@@ -83,13 +86,18 @@ struct Shared {
     paths: Arc<Paths>,
     video: mpsc::Sender<EncodedFrame>,
     audio: mpsc::Sender<AudioPacket>,
+    screen: mpsc::Sender<EncodedFrame>,
+    sharing: Sharing,
     messages: mpsc::Sender<String>,
     role: Role,
     keyframe_wanted: Arc<Notify>,
+    screen_keyframe_wanted: Arc<Notify>,
     counters: Arc<Counters>,
     budget: Arc<SharedBudget>,
     departures: Arc<SharedDepartures>,
     runtime: Handle,
+    /// For those of the partner's hidden names that are being looked up.
+    lookups: Arc<Semaphore>,
     is_closed: OnceCell<()>,
 }
 
@@ -118,7 +126,9 @@ impl Peer {
         let (events, event_receiver) = EventSink::new();
         let (video_packets, video_receiver) = mpsc::channel(receive::QUEUE_PACKETS);
         let (audio_packets, audio_receiver) = mpsc::channel(receive::QUEUE_PACKETS);
+        let (screen_packets, screen_receiver) = mpsc::channel(receive::QUEUE_PACKETS);
         let (video, video_frames) = mpsc::channel(VIDEO_QUEUE_FRAMES);
+        let (screen, screen_frames) = mpsc::channel(VIDEO_QUEUE_FRAMES);
         let (audio, audio_frames) = mpsc::channel(AUDIO_QUEUE_PACKETS);
         let (messages, outgoing) = mpsc::channel(messages::QUEUE_MESSAGES);
         let (states, state_changes) = watch::channel(StackNews::default());
@@ -145,6 +155,7 @@ impl Peer {
         let tasks = Tasks::default();
         let counters = Arc::<Counters>::default();
         let keyframe_wanted = Arc::<Notify>::default();
+        let screen_keyframe_wanted = Arc::<Notify>::default();
         let local_fragment = Arc::<Fragment>::default();
         let candidates = Arc::<SharedCandidates>::default();
         candidates.lock().set_relay_only(config.relay_only);
@@ -156,6 +167,7 @@ impl Peer {
             packets,
             keyframe_wanted: match kind {
                 MediaKind::Video => Arc::clone(&keyframe_wanted),
+                MediaKind::Screen => Arc::clone(&screen_keyframe_wanted),
                 MediaKind::Audio => Arc::default(),
             },
             types: Arc::clone(&types),
@@ -164,6 +176,7 @@ impl Peer {
         let awaited = Awaited {
             audio: Some(inbound(MediaKind::Audio, audio_packets)),
             video: Some(inbound(MediaKind::Video, video_packets)),
+            screen: Some(inbound(MediaKind::Screen, screen_packets)),
             outgoing_messages: None,
         };
         let handler = Arc::new(Handler {
@@ -201,7 +214,12 @@ impl Peer {
                     paths.shared_round_trip(),
                     Arc::clone(&types),
                 ),
-                rtcp_tap: RtcpTap::new(events.clone(), ssrcs, Arc::clone(&counters)),
+                rtcp_tap: RtcpTap::new(
+                    events.clone(),
+                    ssrcs,
+                    Arc::clone(&counters),
+                    Arc::clone(&types),
+                ),
             },
             Arc::clone(&handler) as Arc<_>,
             Arc::clone(&runtime) as Arc<_>,
@@ -210,6 +228,20 @@ impl Peer {
         .await
         .map_err(OpenError::new)?;
 
+        let outbound =
+            |kind, ssrc, rtx_ssrc| OutboundStream::new(kind, ssrc, rtx_ssrc, Arc::clone(&gate));
+        let senders = Arc::<Senders>::default();
+        let screen_stream = outbound(
+            MediaKind::Screen,
+            ssrcs.screen,
+            Some(ssrcs.screen_retransmission),
+        );
+        let sharing = Sharing::new(
+            screen_stream,
+            screen_frames,
+            Arc::clone(&senders),
+            config.video_codecs.clone(),
+        );
         let peer = Self {
             shared: Arc::new(Shared {
                 negotiation: Negotiation::new(Parts {
@@ -234,27 +266,28 @@ impl Peer {
                 },
                 video,
                 audio,
+                screen,
                 messages,
                 role: Role::new(outgoing, events.clone(), tasks.clone()),
                 keyframe_wanted,
+                screen_keyframe_wanted,
+                sharing,
                 counters,
                 budget,
                 departures,
                 runtime: Handle::current(),
+                lookups: Arc::new(Semaphore::new(hidden_names::MAX_LOOKUPS)),
                 is_closed: OnceCell::new(),
             }),
         };
 
         // From here on an early return drops `peer`, which closes the connection.
-        let outbound =
-            |kind, ssrc, rtx_ssrc| OutboundStream::new(kind, ssrc, rtx_ssrc, Arc::clone(&gate));
         let audio_stream = outbound(MediaKind::Audio, ssrcs.audio, None);
         let video_stream = outbound(
             MediaKind::Video,
             ssrcs.video,
             Some(ssrcs.video_retransmission),
         );
-        let mut senders: Vec<(MediaKind, Arc<dyn RtpSender>)> = Vec::new();
         for stream in [&audio_stream, &video_stream] {
             let sender = connection
                 .add_track(Arc::clone(&stream.track) as Arc<_>)
@@ -265,7 +298,7 @@ impl Peer {
                     .await
                     .map_err(OpenError::new)?;
             }
-            senders.push((stream.kind, sender));
+            senders.lock().await.push((stream.kind, sender));
         }
         tasks.spawn(audio_stream.send_audio(audio_frames));
         tasks.spawn(video_stream.send_frames(video_frames));
@@ -285,6 +318,7 @@ impl Peer {
             events: event_receiver,
             video: video_receiver,
             audio: audio_receiver,
+            screen: screen_receiver,
         })
     }
 
@@ -413,12 +447,44 @@ impl Peer {
     /// Makes a candidate of the partner known; `None` says that there are no more.
     ///
     /// # Errors
-    /// [`NegotiationError`] if there is no remote description yet, if it makes no sense, or if there are too many.
+    /// [`NegotiationError`] if there is no remote description yet, if it makes no sense, or if there are too many. One with a
+    /// hidden name (mDNS) is looked up first, in the background; one that leads nowhere is left out.
     pub async fn add_candidate(
         &self,
         candidate: Option<Candidate>,
     ) -> Result<(), NegotiationError> {
-        self.shared.negotiation.add_candidate(candidate).await
+        match candidate {
+            Some(hidden) if hidden_names::name_in(&hidden.candidate).is_some() => {
+                self.look_up(hidden);
+                Ok(())
+            }
+            other => self.shared.negotiation.add_candidate(other).await,
+        }
+    }
+
+    /// Makes a candidate known when its address is. Others need not wait for that.
+    fn look_up(&self, mut hidden: Candidate) {
+        let shared = &self.shared;
+        // Behind a shield nobody on the local network is to be reached.
+        if shared.negotiation.is_relay_only() {
+            return;
+        }
+        let Ok(permit) = Arc::clone(&shared.lookups).try_acquire_owned() else {
+            tracing::debug!("the partner has more hidden names than are looked up at a time");
+            return;
+        };
+        let peer = Arc::downgrade(shared);
+        shared.resources.tasks.spawn(async move {
+            let revealed = hidden_names::reveal(&hidden.candidate).await;
+            drop(permit);
+            let (Some(revealed), Some(shared)) = (revealed, peer.upgrade()) else {
+                return;
+            };
+            hidden.candidate = revealed;
+            if let Err(error) = shared.negotiation.add_candidate(Some(hidden)).await {
+                tracing::debug!(%error, "a candidate came too late");
+            }
+        });
     }
 
     /// To the partner and back, as the last connectivity check measured it. Any thread may ask.
@@ -446,13 +512,33 @@ impl Peer {
         self.shared.budget.set_ceiling_bps(bits_per_second);
     }
 
-    /// Sends a frame. Never blocks; any thread may call it.
+    /// Makes it possible to send pictures of a screen, for as long as the connection lives. They are taken once the partner has agreed:
+    /// [`takes_video`](Self::takes_video) tells. Further calls do nothing.
     ///
     /// # Errors
-    /// [`Dropped`] if the frame will not be sent. The next one must be a keyframe.
-    pub fn send_video(&self, frame: EncodedFrame) -> Result<(), Dropped> {
+    /// [`NegotiationError::Refused`] if the stack does not add the stream.
+    pub async fn share_screen(&self) -> Result<(), NegotiationError> {
+        let Resources {
+            connection, tasks, ..
+        } = &self.shared.resources;
+        let begun = self.shared.sharing.begin(connection.as_ref(), tasks).await;
+        begun.map_err(|source| NegotiationError::Refused {
+            step: "share the screen",
+            source: Box::new(source),
+        })
+    }
+
+    /// Sends a picture. Never blocks; any thread may call it.
+    ///
+    /// # Errors
+    /// [`Dropped`] if it will not be sent. The next one of these pictures must be a keyframe.
+    pub fn send_video(&self, pictures: Pictures, frame: EncodedFrame) -> Result<(), Dropped> {
         let codec = Codec::Video(frame.codec);
-        self.send(codec, &self.shared.video, frame)
+        let queue = match pictures {
+            Pictures::Camera => &self.shared.video,
+            Pictures::Screen => &self.shared.screen,
+        };
+        self.send(pictures.into(), codec, queue, frame)
     }
 
     /// Sends one Opus packet, of the instant `timestamp` on the stream's 48 kHz clock. Never blocks.
@@ -461,24 +547,29 @@ impl Peer {
     /// [`Dropped`] if it will not be sent.
     pub fn send_audio(&self, payload: Bytes, timestamp: u32) -> Result<(), Dropped> {
         self.send(
+            MediaKind::Audio,
             Codec::Opus,
             &self.shared.audio,
             AudioPacket { payload, timestamp },
         )
     }
 
-    /// Whether the partner takes pictures of this codec. Nothing is taken before the connection is up.
-    pub fn takes_video(&self, codec: VideoCodec) -> bool {
+    /// Whether the partner takes such pictures in this codec. Nothing is taken before the connection is up.
+    pub fn takes_video(&self, pictures: Pictures, codec: VideoCodec) -> bool {
         let gate = &self.shared.resources.gate;
-        gate.payload_type(Codec::Video(codec)).is_some()
+        let codec = Codec::Video(codec);
+        gate.payload_type(pictures.into(), codec).is_some()
     }
 
-    fn send<T>(&self, codec: Codec, queue: &mpsc::Sender<T>, item: T) -> Result<(), Dropped> {
-        let kind = match codec {
-            Codec::Opus => MediaKind::Audio,
-            Codec::Video(_) => MediaKind::Video,
-        };
-        let is_open = self.shared.resources.gate.payload_type(codec).is_some();
+    fn send<T>(
+        &self,
+        kind: MediaKind,
+        codec: Codec,
+        queue: &mpsc::Sender<T>,
+        item: T,
+    ) -> Result<(), Dropped> {
+        let gate = &self.shared.resources.gate;
+        let is_open = gate.payload_type(kind, codec).is_some();
         let result = if is_open {
             queue.try_send(item).map_err(Dropped::from)
         } else {
@@ -497,8 +588,12 @@ impl Peer {
     /// Asks the partner for a keyframe (RFC 4585 section 6.3.1), at once or when its first packet arrives.
     ///
     /// Never blocks. How often is the caller's business: requests that were not sent yet are one request.
-    pub fn request_keyframe(&self) {
-        self.shared.keyframe_wanted.notify_one();
+    pub fn request_keyframe(&self, pictures: Pictures) {
+        let wanted = match pictures {
+            Pictures::Camera => &self.shared.keyframe_wanted,
+            Pictures::Screen => &self.shared.screen_keyframe_wanted,
+        };
+        wanted.notify_one();
     }
 
     /// Sends a text over the message channel, or keeps it until the channel opens. Never blocks.
@@ -594,11 +689,13 @@ impl Resources {
 fn random_ssrcs() -> Result<LocalSsrcs, OpenError> {
     let first = getrandom::u32()
         .map_err(OpenError::new)?
-        .clamp(1, u32::MAX - 2);
+        .clamp(1, u32::MAX - 4);
     Ok(LocalSsrcs {
         audio: first,
         video: first + 1,
         video_retransmission: first + 2,
+        screen: first + 3,
+        screen_retransmission: first + 4,
     })
 }
 

@@ -91,6 +91,11 @@ impl Presence {
         }
     }
 
+    /// Whether the owner was told so last. A restart changes nothing about that.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.told == Some(Change::Connected)
+    }
+
     fn lose(&mut self) -> Option<Change> {
         let was_connected = self.told == Some(Change::Connected);
         was_connected.then(|| self.tell(Change::Disconnected))

@@ -56,7 +56,7 @@ impl InboundStream {
     fn pass_on(&self, packet: rtc::rtp::Packet) {
         let codec = match self.kind {
             MediaKind::Audio => Some(Codec::Opus),
-            MediaKind::Video => {
+            MediaKind::Video | MediaKind::Screen => {
                 let codec = self.types.codec(packet.header.payload_type);
                 codec.map(Codec::Video)
             }

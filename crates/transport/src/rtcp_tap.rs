@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use media::video::Pictures;
 use rtc::interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp;
 use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
@@ -21,6 +22,7 @@ use rtc::sansio::Protocol;
 use rtc::shared::error::Error;
 
 use crate::events::EventSink;
+use crate::payload_types::InboundTypes;
 use crate::stats::Counters;
 use crate::{MediaKind, PeerEvent};
 
@@ -29,6 +31,8 @@ pub(crate) struct RtcpTap {
     events: EventSink,
     local: LocalSsrcs,
     counters: Arc<Counters>,
+    types: Arc<InboundTypes>,
+    /// Of the partner's streams. All with pictures count as the camera's here.
     kinds: HashMap<u32, MediaKind>,
     /// SSRCs of retransmission streams, which have reports but no clock of their own.
     repairs: HashSet<u32>,
@@ -42,6 +46,8 @@ pub(crate) struct LocalSsrcs {
     pub(crate) audio: u32,
     pub(crate) video: u32,
     pub(crate) video_retransmission: u32,
+    pub(crate) screen: u32,
+    pub(crate) screen_retransmission: u32,
 }
 
 impl LocalSsrcs {
@@ -49,17 +55,24 @@ impl LocalSsrcs {
         match ssrc {
             ssrc if ssrc == self.audio => Some(MediaKind::Audio),
             ssrc if ssrc == self.video => Some(MediaKind::Video),
+            ssrc if ssrc == self.screen => Some(MediaKind::Screen),
             _ => None,
         }
     }
 }
 
 impl RtcpTap {
-    pub(crate) fn new(events: EventSink, local: LocalSsrcs, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        events: EventSink,
+        local: LocalSsrcs,
+        counters: Arc<Counters>,
+        types: Arc<InboundTypes>,
+    ) -> Self {
         Self {
             events,
             local,
             counters,
+            types,
             kinds: HashMap::new(),
             repairs: HashSet::new(),
             reads: VecDeque::new(),
@@ -68,15 +81,20 @@ impl RtcpTap {
     }
 
     fn on_rtcp(&self, packets: &[Box<dyn rtcp::Packet>]) {
-        if packets
-            .iter()
-            .any(|packet| self.is_keyframe_request(packet.as_ref()))
-        {
-            self.counters
-                .of(MediaKind::Video)
-                .keyframe_requests_received
-                .fetch_add(1, Ordering::Relaxed);
-            self.events.offer(PeerEvent::KeyframeRequested);
+        for (pictures, ssrc) in [
+            (Pictures::Camera, self.local.video),
+            (Pictures::Screen, self.local.screen),
+        ] {
+            if packets
+                .iter()
+                .any(|packet| is_keyframe_request(packet.as_ref(), ssrc))
+            {
+                self.counters
+                    .of(pictures.into())
+                    .keyframe_requests_received
+                    .fetch_add(1, Ordering::Relaxed);
+                self.events.offer(PeerEvent::KeyframeRequested(pictures));
+            }
         }
         for packet in packets {
             if let Some(report) = packet.as_any().downcast_ref::<SenderReport>() {
@@ -101,8 +119,9 @@ impl RtcpTap {
 
     fn on_sender_report(&self, report: &SenderReport) {
         if let Some(kind) = self.kinds.get(&report.ssrc) {
+            let is_screen = self.types.screen_ssrc() == Some(report.ssrc);
             self.events.offer(PeerEvent::SenderReport {
-                kind: *kind,
+                kind: if is_screen { MediaKind::Screen } else { *kind },
                 ntp: report.ntp_time,
                 rtp_timestamp: report.rtp_time,
             });
@@ -120,20 +139,15 @@ impl RtcpTap {
             }
         }
     }
+}
 
-    /// Picture loss indication (RFC 4585 section 6.3.1) or full intra request (RFC 5104 section 4.3.1).
-    fn is_keyframe_request(&self, packet: &dyn rtcp::Packet) -> bool {
-        let packet = packet.as_any();
-        let loss = packet.downcast_ref::<PictureLossIndication>();
-        let request = packet.downcast_ref::<FullIntraRequest>();
-        loss.is_some_and(|loss| loss.media_ssrc == self.local.video)
-            || request.is_some_and(|request| {
-                request
-                    .fir
-                    .iter()
-                    .any(|entry| entry.ssrc == self.local.video)
-            })
-    }
+/// Picture loss indication (RFC 4585 section 6.3.1) or full intra request (RFC 5104 section 4.3.1) for the stream `ssrc`.
+fn is_keyframe_request(packet: &dyn rtcp::Packet, ssrc: u32) -> bool {
+    let packet = packet.as_any();
+    let loss = packet.downcast_ref::<PictureLossIndication>();
+    let request = packet.downcast_ref::<FullIntraRequest>();
+    loss.is_some_and(|loss| loss.media_ssrc == ssrc)
+        || request.is_some_and(|request| request.fir.iter().any(|entry| entry.ssrc == ssrc))
 }
 
 impl Protocol<TaggedPacket, TaggedPacket, ()> for RtcpTap {
@@ -205,6 +219,8 @@ mod tests {
 
     const OUR_AUDIO: u32 = 4;
     const OUR_VIDEO: u32 = 5;
+    const OUR_SCREEN: u32 = 7;
+    const THEIR_SCREEN: u32 = 77;
 
     fn events_of(packets: Vec<Box<dyn rtcp::Packet>>) -> Vec<PeerEvent> {
         events_and_counters_of(packets).0
@@ -219,8 +235,14 @@ mod tests {
             audio: OUR_AUDIO,
             video: OUR_VIDEO,
             video_retransmission: 6,
+            screen: OUR_SCREEN,
+            screen_retransmission: 8,
         };
-        let mut tap = RtcpTap::new(sink, local, Arc::clone(&counters));
+        let types = Arc::<InboundTypes>::default();
+        types.learn_screen(&format!(
+            "v=0\r\nm=video 9 X\r\na=msid:passerby screen\r\na=ssrc:{THEIR_SCREEN} cname:x\r\n"
+        ));
+        let mut tap = RtcpTap::new(sink, local, Arc::clone(&counters), types);
         let stream = |ssrc, mime: &str| StreamInfo {
             ssrc,
             mime_type: mime.into(),
@@ -275,9 +297,12 @@ mod tests {
         });
         assert_eq!(
             events_of(vec![loss(OUR_VIDEO), request.clone()]),
-            [PeerEvent::KeyframeRequested]
+            [PeerEvent::KeyframeRequested(Pictures::Camera)]
         );
-        assert_eq!(events_of(vec![request]), [PeerEvent::KeyframeRequested]);
+        assert_eq!(
+            events_of(vec![request]),
+            [PeerEvent::KeyframeRequested(Pictures::Camera)]
+        );
     }
 
     #[test]

@@ -64,6 +64,9 @@ pub(crate) struct AudioPacket {
 pub(crate) struct Gate {
     audio: Mutex<Vec<Agreed>>,
     video: Mutex<Vec<Agreed>>,
+    screen: Mutex<Vec<Agreed>>,
+    /// Fires when offer and answer have met.
+    agreement: Notify,
     /// Until when media waits, because the stack would drop it: it has no pair selected.
     paused_until: Mutex<Option<Instant>>,
     resumed: Notify,
@@ -91,17 +94,13 @@ impl Gate {
     }
 
     pub(crate) fn shut(&self) {
-        for kind in [MediaKind::Audio, MediaKind::Video] {
+        for kind in [MediaKind::Audio, MediaKind::Video, MediaKind::Screen] {
             self.of(kind).clear();
         }
     }
 
     /// As what packets of this codec leave; `None` if the partner does not take it.
-    pub(crate) fn payload_type(&self, codec: Codec) -> Option<u8> {
-        let kind = match codec {
-            Codec::Opus => MediaKind::Audio,
-            Codec::Video(_) => MediaKind::Video,
-        };
+    pub(crate) fn payload_type(&self, kind: MediaKind, codec: Codec) -> Option<u8> {
         let agreed = self.of(kind);
         let agreed = agreed.iter().find(|agreed| agreed.codec == codec)?;
         Some(agreed.payload_type)
@@ -109,11 +108,23 @@ impl Gate {
 
     /// As what a packet of pictures is sent again.
     pub(crate) fn repair_of(&self, payload_type: u8) -> Option<u8> {
-        let agreed = self.of(MediaKind::Video);
-        let agreed = agreed
-            .iter()
-            .find(|agreed| agreed.payload_type == payload_type)?;
-        agreed.repair
+        let repair = |kind| {
+            let agreed = self.of(kind);
+            let mut agreed = agreed.iter();
+            agreed
+                .find(|agreed| agreed.payload_type == payload_type)?
+                .repair
+        };
+        repair(MediaKind::Video).or_else(|| repair(MediaKind::Screen))
+    }
+
+    /// Offer and answer have met: what was agreed may be something else.
+    pub(crate) fn on_agreement(&self) {
+        self.agreement.notify_one();
+    }
+
+    pub(crate) async fn agreement(&self) {
+        self.agreement.notified().await;
     }
 
     pub(crate) fn set_relayed(&self, is_relayed: bool) {
@@ -179,6 +190,7 @@ impl Gate {
         let agreed = match kind {
             MediaKind::Audio => &self.audio,
             MediaKind::Video => &self.video,
+            MediaKind::Screen => &self.screen,
         };
         agreed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -244,7 +256,7 @@ impl OutboundStream {
     /// False if the connection is gone.
     async fn send(&mut self, codec: Codec, payload: Bytes, timestamp: u32, marker: bool) -> bool {
         self.gate.wait_for_path().await;
-        let Some(payload_type) = self.gate.payload_type(codec) else {
+        let Some(payload_type) = self.gate.payload_type(self.kind, codec) else {
             return true;
         };
         let header = rtc::rtp::Header {

@@ -27,6 +27,7 @@ use webrtc::runtime::Runtime;
 
 use crate::nack::NackGenerator;
 use crate::outgoing::{Outgoing, TRANSPORT_WIDE_URI};
+use crate::payload_types::{CAMERA, SCREEN};
 use crate::rtcp_tap::RtcpTap;
 use crate::runtime::{Cookie, Cryptography};
 use crate::{MediaKind, PeerConfig};
@@ -229,7 +230,7 @@ fn registry(media_engine: &mut MediaEngine, interceptors: Interceptors) -> Resul
 
 fn settings(cookie: Option<Cookie>) -> SettingEngine {
     let mut settings = SettingEngineBuilder::new()
-        // A partner's hidden names are not looked up: one side's real address is enough (RFC 8445 section 7.3.1.3).
+        // Names are looked up outside of the stack (`hidden_names.rs`).
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
         .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(MAX_CHECKS))
         .with_host_acceptance_min_wait(Some(Duration::ZERO))
@@ -256,9 +257,11 @@ fn settings(cookie: Option<Cookie>) -> SettingEngine {
 pub(crate) fn track(kind: MediaKind, ssrc: u32, rtx_ssrc: Option<u32>) -> TrackLocalStaticRTP {
     // A track has one codec for the stack, though packets of any that was agreed on may be written to it: for pictures it is the
     // one that everybody has.
-    let (name, codec_kind, usual) = match kind {
-        MediaKind::Audio => ("audio", RtpCodecKind::Audio, Codec::Opus),
-        MediaKind::Video => ("video", RtpCodecKind::Video, Codec::Video(VideoCodec::H264)),
+    let pictures = (RtpCodecKind::Video, Codec::Video(VideoCodec::H264));
+    let (name, (codec_kind, usual)) = match kind {
+        MediaKind::Audio => ("audio", (RtpCodecKind::Audio, Codec::Opus)),
+        MediaKind::Video => (CAMERA, pictures),
+        MediaKind::Screen => (SCREEN, pictures),
     };
     let rtx = rtx_ssrc.map(|ssrc| RTCRtpRtxParameters { ssrc });
     let coding = RTCRtpCodingParameters {

@@ -176,6 +176,7 @@ pub(crate) struct Counters {
     pub(crate) messages_refused: AtomicU64,
     audio: KindCounters,
     video: KindCounters,
+    screen: KindCounters,
 }
 
 #[derive(Debug, Default)]
@@ -193,6 +194,7 @@ impl Counters {
         match kind {
             MediaKind::Audio => &self.audio,
             MediaKind::Video => &self.video,
+            MediaKind::Screen => &self.screen,
         }
     }
 }

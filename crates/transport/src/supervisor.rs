@@ -19,10 +19,13 @@ use crate::runtime::{DriverEnd, Paths, Tunnels};
 use crate::send::{Agreed, Gate};
 use crate::{MediaKind, PeerEvent, setup, stats};
 
+/// Our ends of the streams that the stack knows of.
+pub(crate) type Senders = tokio::sync::Mutex<Vec<(MediaKind, Arc<dyn RtpSender>)>>;
+
 pub(crate) struct Supervisor {
     pub(crate) events: EventSink,
     pub(crate) gate: Arc<Gate>,
-    pub(crate) senders: Vec<(MediaKind, Arc<dyn RtpSender>)>,
+    pub(crate) senders: Arc<Senders>,
     pub(crate) connection: Arc<dyn PeerConnection>,
     pub(crate) paths: Arc<Paths>,
     pub(crate) tunnels: Arc<Tunnels>,
@@ -59,6 +62,12 @@ impl Supervisor {
                         _ => StackState::Connecting,
                     };
                     presence.on_news(state, news.connections)
+                }
+                () = self.gate.agreement() => {
+                    if presence.is_connected() {
+                        self.open_gate().await;
+                    }
+                    None
                 }
                 _ = &mut driver_end => break,
                 _ = ticks.tick() => {
@@ -99,12 +108,13 @@ impl Supervisor {
     }
 
     async fn open_gate(&self) {
-        for (kind, sender) in &self.senders {
+        for (kind, sender) in self.senders.lock().await.iter() {
             let agreed = match sender.get_parameters().await {
                 Ok(parameters) => agreed(&parameters.rtp_parameters.codecs),
                 Err(_) => Vec::new(),
             };
-            if agreed.is_empty() {
+            // That a screen is shared comes to an agreement later.
+            if agreed.is_empty() && *kind != MediaKind::Screen {
                 tracing::warn!(?kind, "the partner does not take this kind of media");
             }
             self.gate.open(*kind, agreed);

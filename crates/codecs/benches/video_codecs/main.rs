@@ -131,6 +131,7 @@ fn run(
         VideoSettings {
             target_bitrate,
             frames_per_second: FRAME_RATE as f32,
+            ..VideoSettings::default()
         },
     )?;
     encoder.set_effort(effort)?;

@@ -1,6 +1,6 @@
 //! Pictures to AV1.
 
-use media::video::{EncodedFrame, VideoCodec, VideoFrame};
+use media::video::{EncodedFrame, Pictures, VideoCodec, VideoFrame};
 
 use super::library::{AomError, Control, RawEncoder, Setting, Tool};
 use crate::{CodecError, VideoEncoder, VideoSettings};
@@ -43,6 +43,7 @@ impl Av1Encoder {
             settings: VideoSettings {
                 target_bitrate: clamp_bitrate(settings.target_bitrate),
                 frames_per_second: clamp_frame_rate(settings.frames_per_second),
+                ..settings
             },
             effort: 0,
             running: None,
@@ -68,7 +69,7 @@ impl Av1Encoder {
         let mut running = match self.running.take() {
             Some(running) if fits(&running) => running,
             _ => Running {
-                encoder: start(setting)?,
+                encoder: start(setting, self.settings.pictures)?,
                 setting,
                 most_px: size_px,
                 effort: u8::MAX,
@@ -165,7 +166,7 @@ const fn clamp_frame_rate(pictures_per_second: f32) -> f32 {
 }
 
 /// Starts libaom with the settings of libwebrtc's encoder, which were measured to be the best for calls.
-fn start(setting: Setting) -> Result<RawEncoder, AomError> {
+fn start(setting: Setting, pictures: Pictures) -> Result<RawEncoder, AomError> {
     /// BT.601, as in H.264.
     const BT_601: i32 = 6;
     let mut encoder = RawEncoder::new(setting)?;
@@ -196,8 +197,12 @@ fn start(setting: Setting) -> Result<RawEncoder, AomError> {
     for (control, value) in controls {
         encoder.control(control, value)?;
     }
+    let is_screen = pictures == Pictures::Screen;
+    encoder.control(Control::IsScreen, i32::from(is_screen))?;
     for tool in Tool::ALL {
-        encoder.control(Control::Tool(tool), 0)?;
+        // Writing has few colours.
+        let is_used = is_screen && tool == Tool::Palette;
+        encoder.control(Control::Tool(tool), i32::from(is_used))?;
     }
     Ok(encoder)
 }

@@ -242,11 +242,13 @@ pub(super) enum Control {
     ColorPrimaries,
     TransferCharacteristics,
     MatrixCoefficients,
-    /// Tools that are switched off, by name.
+    /// 1 for a screen, 0 for anything else.
+    IsScreen,
+    /// Tools that are switched off or on, by name.
     Tool(Tool),
 }
 
-/// Tools of AV1 that are not worth their time in a call.
+/// Tools of AV1 that are not worth their time in a call, most of them whatever the pictures are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tool {
     Obmc,
@@ -305,6 +307,7 @@ impl Control {
         match self {
             Self::Speed => ffi::AOME_SET_CPUUSED,
             Self::MaxIntraBitratePercent => ffi::AOME_SET_MAX_INTRA_BITRATE_PCT,
+            Self::IsScreen => ffi::AV1E_SET_TUNE_CONTENT,
             Self::AqMode => ffi::AV1E_SET_AQ_MODE,
             Self::Cdef => ffi::AV1E_SET_ENABLE_CDEF,
             Self::Restoration => ffi::AV1E_SET_ENABLE_RESTORATION,

@@ -48,6 +48,7 @@ impl H264Encoder {
             settings: VideoSettings {
                 target_bitrate,
                 frames_per_second,
+                ..settings
             },
             running: None,
             media_time: TimestampUnwrapper::new(),
@@ -167,6 +168,7 @@ const fn clamp_frame_rate(pictures_per_second: f32) -> f32 {
 fn start(settings: VideoSettings) -> Result<Encoder, CodecError> {
     let config = EncoderConfig::new()
         .profile(Profile::Baseline)
+        // Its mode for screens made writing worse for the same bits (`tests/writing.rs`: 33.4 dB of 169 kB for 36.3 dB of 202 kB).
         .usage_type(UsageType::CameraVideoRealTime)
         .complexity(Complexity::Low)
         .rate_control_mode(RateControlMode::Bitrate)

@@ -338,6 +338,8 @@ pub(crate) fn lobby(_: Instant) -> Snapshot {
             cameras: strings(&["Integrated Camera", "Logitech BRIO"]),
             microphones: strings(&["Built-in microphone", "USB Audio"]),
             speakers: strings(&["Built-in speakers", "Headphones (USB Audio)"]),
+            screen: None,
+            shareable: None,
         },
         statistics: Statistics::default(),
     }
@@ -422,6 +424,7 @@ pub(crate) fn call(now: Instant) -> Snapshot {
         partner: PartnerView {
             is_sending_audio: true,
             is_sending_video: true,
+            is_sending_screen: false,
             is_typing: false,
             is_chat_open: true,
         },

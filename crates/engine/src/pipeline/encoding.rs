@@ -1,18 +1,20 @@
 //! Pictures to one partner: as large, as many and as good as the path, the processor and the partner have use for.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use codecs::{H264Encoder, VideoEncoder, VideoSettings};
 use media::congestion::{Ladder, LadderConfig, LadderInput, Rung};
 use media::video::way::{OnTheirWay, WayOut};
-use media::video::{Scaler, VideoCodec, VideoFrame};
-use transport::Peer;
+use media::video::{Pictures, Scaler, VideoCodec, VideoFrame};
+use transport::{Budget, Peer};
 
+use super::bit_shares::BitShares;
 use super::codec_choice::{CodecChoice, Effort};
 use super::rates::{self, Rates};
 use super::wish::Wish;
-use crate::Ways;
+use crate::{VideoCodecs, Ways};
 
 /// The RTP clock rate of video (RFC 6184 section 8.2.1).
 const CLOCK_HZ: u128 = 90_000;
@@ -30,12 +32,32 @@ pub(super) struct Link {
     pub(super) first_timestamp: u32,
 }
 
+/// What all encoders of one stream have in common.
+#[derive(Clone)]
+pub(crate) struct Stream {
+    /// What is sent.
+    pub(crate) pictures: Pictures,
+    pub(crate) rates: Rates,
+    pub(crate) shares: Arc<BitShares>,
+    /// So many come in a second.
+    pub(crate) capture_fps: u32,
+    pub(crate) codecs: VideoCodecs,
+    pub(crate) ways: Arc<Ways>,
+    /// Set when the partner needs a keyframe.
+    pub(crate) is_keyframe_wanted: Arc<AtomicBool>,
+}
+
+impl Stream {
+    fn picture_bps(&self, budget: &Budget) -> u32 {
+        self.rates.video_bps(budget, self.shares.of(self.pictures))
+    }
+}
+
 /// An encoder and the peer that it works for.
 pub(super) struct Encoding {
     link: Arc<Link>,
     encoder: Box<dyn VideoEncoder>,
-    rates: Rates,
-    capture_fps: u32,
+    stream: Stream,
     /// What the path leaves to pictures.
     path_bps: u32,
     /// What the encoder was told last.
@@ -45,7 +67,6 @@ pub(super) struct Encoding {
     cadence: Cadence,
     times: EncodeTimes,
     on_their_way: OnTheirWay,
-    ways: Arc<Ways>,
     is_broken: bool,
     /// Whether the encoder refused the last picture.
     has_failed: bool,
@@ -75,13 +96,12 @@ pub(super) enum Sent {
 }
 
 impl Encoding {
-    pub(super) fn new(link: Arc<Link>, rates: Rates, capture_fps: u32, ways: Arc<Ways>) -> Self {
-        let bitrate_bps = rates.video_bps(&link.peer.budget());
+    pub(super) fn new(link: Arc<Link>, stream: Stream) -> Self {
+        let bitrate_bps = stream.picture_bps(&link.peer.budget());
         Self {
             link,
-            encoder: encoder(VideoCodec::H264, bitrate_bps, capture_fps),
-            rates,
-            capture_fps,
+            encoder: encoder(VideoCodec::H264, bitrate_bps, &stream),
+            stream,
             path_bps: bitrate_bps,
             bitrate_bps,
             ladder: None,
@@ -89,7 +109,6 @@ impl Encoding {
             cadence: Cadence::default(),
             times: EncodeTimes::default(),
             on_their_way: OnTheirWay::default(),
-            ways,
             is_broken: false,
             has_failed: false,
         }
@@ -110,8 +129,13 @@ impl Encoding {
         let taken_at = Instant::now();
         self.note_departures();
         let budget = self.link.peer.budget();
-        self.path_bps = self.rates.video_bps(&budget);
+        self.path_bps = self.stream.picture_bps(&budget);
         self.choose(choice, wish.is_saving);
+        // A screen is negotiated about when it is shared, and not before.
+        let pictures = self.stream.pictures;
+        if !self.link.peer.takes_video(pictures, self.encoder.codec()) {
+            return Sent::Lost;
+        }
         let rung = self.rung(frame, wish);
         if rates::is_behind(&budget) || !self.cadence.is_due(frame.captured_at(), rung) {
             return Sent::Skipped;
@@ -153,7 +177,7 @@ impl Encoding {
             }
         }
         self.has_failed = false;
-        let takes = |codec| self.link.peer.takes_video(codec);
+        let takes = |codec| self.link.peer.takes_video(self.stream.pictures, codec);
         let best = if is_saving {
             choice.cheapest(takes)
         } else {
@@ -161,7 +185,7 @@ impl Encoding {
         };
         if best != self.encoder.codec() {
             tracing::debug!(codec = %best, "pictures are sent in another codec");
-            self.encoder = encoder(best, self.bitrate_bps, self.capture_fps);
+            self.encoder = encoder(best, self.bitrate_bps, &self.stream);
             self.ladder = None;
             self.times = EncodeTimes::default();
         }
@@ -184,8 +208,10 @@ impl Encoding {
         let limits = wish.limits();
         let window_px = limits.map(|limits| limits.size_px);
         let most_fps = limits.and_then(|limits| limits.most_fps);
-        let fps = most_fps.map_or(self.capture_fps, |most| most.min(self.capture_fps));
-        let config = config(self.encoder.codec(), capture_px, fps, wish.is_saving);
+        let capture_fps = self.stream.capture_fps;
+        let fps = most_fps.map_or(capture_fps, |most| most.min(capture_fps));
+        let codec = self.encoder.codec();
+        let config = config(self.stream.pictures, codec, capture_px, fps, wish.is_saving);
         let new = || SizedLadder {
             config,
             ladder: Ladder::new(config, picture_bps),
@@ -215,11 +241,14 @@ impl Encoding {
         rung
     }
 
-    /// Learns which pictures have left.
+    /// Learns which pictures have left. The connection tells that of the camera's alone.
     fn note_departures(&mut self) {
+        if self.stream.pictures == Pictures::Screen {
+            return;
+        }
         while let Some(departure) = self.link.peer.take_departure() {
             if let Some(way) = self.on_their_way.left(&departure) {
-                self.ways.left(way);
+                self.stream.ways.left(way);
             }
         }
     }
@@ -254,7 +283,8 @@ impl Encoding {
                     first_left_at: encoded_at,
                     last_left_at: encoded_at,
                 });
-                if self.link.peer.send_video(encoded).is_ok() {
+                let pictures = self.stream.pictures;
+                if self.link.peer.send_video(pictures, encoded).is_ok() {
                     Sent::Yes(SentPictures {
                         codec,
                         size_px: (frame.width_px(), frame.height_px()),
@@ -281,10 +311,11 @@ impl Encoding {
 }
 
 /// An encoder of this codec, or of the one that is always there.
-fn encoder(codec: VideoCodec, bitrate_bps: u32, capture_fps: u32) -> Box<dyn VideoEncoder> {
+fn encoder(codec: VideoCodec, bitrate_bps: u32, stream: &Stream) -> Box<dyn VideoEncoder> {
     let settings = VideoSettings {
         target_bitrate: bitrate_bps,
-        frames_per_second: capture_fps as f32,
+        frames_per_second: stream.capture_fps as f32,
+        pictures: stream.pictures,
     };
     codecs::video_encoder(codec, settings).unwrap_or_else(|error| {
         tracing::error!(%error, "pictures are sent in H.264");
@@ -293,19 +324,23 @@ fn encoder(codec: VideoCodec, bitrate_bps: u32, capture_fps: u32) -> Box<dyn Vid
 }
 
 const fn config(
+    pictures: Pictures,
     codec: VideoCodec,
     (width_px, height_px): (u32, u32),
     capture_rate_hz: u32,
     is_saving: bool,
 ) -> LadderConfig {
-    let bits_per_pixel = match codec {
-        VideoCodec::H264 => LadderConfig::H264_BITS_PER_PIXEL,
-        VideoCodec::Av1 => LadderConfig::AV1_BITS_PER_PIXEL,
+    let bits_per_pixel = match (pictures, codec) {
+        (Pictures::Camera, VideoCodec::H264) => LadderConfig::H264_BITS_PER_PIXEL,
+        (Pictures::Camera, VideoCodec::Av1) => LadderConfig::AV1_BITS_PER_PIXEL,
+        (Pictures::Screen, VideoCodec::H264) => LadderConfig::H264_SCREEN_BITS_PER_PIXEL,
+        (Pictures::Screen, VideoCodec::Av1) => LadderConfig::AV1_SCREEN_BITS_PER_PIXEL,
     };
     LadderConfig {
         capture_width_px: width_px,
         capture_height_px: height_px,
         capture_rate_hz,
+        pictures,
         bits_per_pixel,
         max_effort: if !is_saving && width_px * height_px < EFFORT_PAYS_BELOW_PX {
             codecs::max_effort(codec)

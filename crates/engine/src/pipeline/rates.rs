@@ -27,21 +27,22 @@ pub(crate) struct Rates {
 }
 
 impl Rates {
-    /// The bitrate for the encoder of pictures, in bits per second.
-    pub(crate) fn video_bps(self, budget: &Budget) -> u32 {
+    /// The bitrate for the encoder of pictures that have this share of all, in bits per second.
+    pub(crate) fn video_bps(self, budget: &Budget, share: f64) -> u32 {
         let Some(target_bps) = budget.target_bps else {
             return self.most_video_bps;
         };
         let for_pictures = target_bps.saturating_sub(self.sound_bps(budget));
         let with_repair = 1.0 + budget.repair_ratio.clamp(0.0, LARGEST_REPAIR);
         let payload = for_pictures * PAYLOAD_BITS / (PAYLOAD_BITS + PACKET_BITS);
-        let bps = (payload as f64 / with_repair) as u64;
+        let bps = (payload as f64 * share / with_repair) as u64;
         bps.max(LEAST_BPS).min(u64::from(self.most_video_bps)) as u32
     }
 
-    /// What sound and pictures need on the wire at best: more room is not looked for.
-    pub(crate) fn ceiling_bps(self) -> u64 {
-        let pictures = u64::from(self.most_video_bps) * (PAYLOAD_BITS + PACKET_BITS) / PAYLOAD_BITS;
+    /// What sound and so many streams of pictures need on the wire at best: more room is not looked for.
+    pub(crate) fn ceiling_bps(self, streams: u32) -> u64 {
+        let payload = u64::from(self.most_video_bps) * u64::from(streams);
+        let pictures = payload * (PAYLOAD_BITS + PACKET_BITS) / PAYLOAD_BITS;
         // A tenth for what is sent again, and for encoders that miss their target.
         (pictures + self.sound_bps(&Budget::default())) * 11 / 10
     }
@@ -104,14 +105,14 @@ mod tests {
 
     #[test]
     fn pictures_get_what_sound_and_headers_leave() {
-        let bps = RATES.video_bps(&budget(500_000));
+        let bps = RATES.video_bps(&budget(500_000), 1.0);
         assert!((400_000..430_000).contains(&bps), "{bps}");
-        let bps = RATES.video_bps(&budget(1_500_000));
+        let bps = RATES.video_bps(&budget(1_500_000), 1.0);
         let rates = Rates {
             most_video_bps: bps,
             ..RATES
         };
-        let on_the_wire = rates.ceiling_bps() * 10 / 11;
+        let on_the_wire = rates.ceiling_bps(1) * 10 / 11;
         assert!(on_the_wire.abs_diff(1_500_000) < 1_000, "{on_the_wire}");
     }
 
@@ -121,7 +122,7 @@ mod tests {
         assert_eq!((sound(100_000), sound(150_000)), (16_000, 25_000));
         assert_eq!(sound(1_000_000), 32_000);
         let on_the_wire = |bps: u64| {
-            let pictures = u64::from(RATES.video_bps(&budget(bps)));
+            let pictures = u64::from(RATES.video_bps(&budget(bps), 1.0));
             let pictures = pictures * (PAYLOAD_BITS + PACKET_BITS) / PAYLOAD_BITS;
             pictures + RATES.sound_bps(&budget(bps))
         };
@@ -135,10 +136,10 @@ mod tests {
 
     #[test]
     fn pictures_never_get_more_than_is_wanted_nor_less_than_shows_something() {
-        assert_eq!(RATES.video_bps(&budget(9_000_000)), 2_000_000);
-        assert_eq!(u64::from(RATES.video_bps(&budget(50_000))), LEAST_BPS);
+        assert_eq!(RATES.video_bps(&budget(9_000_000), 1.0), 2_000_000);
+        assert_eq!(u64::from(RATES.video_bps(&budget(50_000), 1.0)), LEAST_BPS);
         assert_eq!(
-            RATES.video_bps(&Budget::default()),
+            RATES.video_bps(&Budget::default(), 1.0),
             2_000_000,
             "nobody knows"
         );
@@ -148,8 +149,8 @@ mod tests {
     fn what_repairs_losses_is_sent_within_the_budget() {
         let mut lossy = budget(1_000_000);
         lossy.repair_ratio = 0.2;
-        let clean = RATES.video_bps(&budget(1_000_000));
-        let bps = RATES.video_bps(&lossy);
+        let clean = RATES.video_bps(&budget(1_000_000), 1.0);
+        let bps = RATES.video_bps(&lossy, 1.0);
         assert!(bps * 12 <= clean * 10 + 10, "{bps} of {clean}");
     }
 

@@ -14,7 +14,9 @@ use codecs::VideoDecoder;
 use media::RtpPacket;
 use media::video::jitter_buffer::{Config, Input, Output};
 use media::video::way::WayIn;
-use media::video::{AssembledFrame, JitterBuffer, Playout, VideoCodec, VideoFrame, read_mark};
+use media::video::{
+    AssembledFrame, JitterBuffer, Pictures, Playout, VideoCodec, VideoFrame, read_mark,
+};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use transport::Peer;
@@ -40,6 +42,7 @@ pub(crate) struct ReceiveVideo {
 }
 
 struct Shared {
+    pictures: Pictures,
     peer: Peer,
     remote: PictureSlot,
     lip_sync: Arc<LipSync>,
@@ -67,6 +70,7 @@ struct Running {
 impl ReceiveVideo {
     /// Begins to show what comes in `packets`.
     pub(crate) fn start(
+        pictures: Pictures,
         packets: mpsc::Receiver<RtpPacket>,
         peer: Peer,
         remote: PictureSlot,
@@ -76,6 +80,7 @@ impl ReceiveVideo {
     ) -> Self {
         ways.forget_in();
         let shared = Arc::new(Shared {
+            pictures,
             peer,
             remote,
             lip_sync,
@@ -87,12 +92,14 @@ impl ReceiveVideo {
             wake,
         });
         let (frames, queue) = sync_channel(DECODE_QUEUE);
-        let decoding = std::thread::Builder::new()
-            .name("decode-video".to_owned())
-            .spawn({
-                let shared = Arc::clone(&shared);
-                move || Decoding::new(&shared).run(&queue)
-            });
+        let name = match pictures {
+            Pictures::Camera => "decode-video",
+            Pictures::Screen => "decode-screen",
+        };
+        let decoding = std::thread::Builder::new().name(name.to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || Decoding::new(&shared).run(&queue)
+        });
         if let Err(error) = decoding {
             tracing::error!(%error, "no thread to decode: the partner stays unseen");
         }
@@ -165,7 +172,7 @@ async fn assemble(
                     }
                 }
                 Output::KeyframeRequest if shared.is_seen.load(Ordering::Relaxed) => {
-                    shared.peer.request_keyframe();
+                    shared.peer.request_keyframe(shared.pictures);
                 }
                 Output::KeyframeRequest => {}
             }

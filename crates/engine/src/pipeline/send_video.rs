@@ -3,21 +3,19 @@
 //! The thread lives as long as the engine, so that the preview runs in the lobby too. Pictures are encoded only while a peer
 //! is linked.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use media::Newest;
-use media::video::{Shown, VideoFrame};
+use media::video::{Pictures, Shown, VideoFrame};
 use transport::Peer;
 
 use super::codec_choice::CodecChoice;
-use super::encoding::{Encoding, Link, Sent, SentPictures};
-use super::rates::Rates;
+use super::encoding::{Encoding, Link, Sent, SentPictures, Stream};
 use super::wish::Wish;
 use super::{Wake, lock};
-use crate::{VideoCodecs, Ways};
 
 /// How often the thread looks whether it is to end while no pictures come.
 const IDLE_CHECK: Duration = Duration::from_millis(200);
@@ -32,14 +30,10 @@ struct Shared {
     camera: Arc<Newest<Arc<VideoFrame>>>,
     preview: Arc<Newest<Arc<VideoFrame>>>,
     link: Mutex<Option<Arc<Link>>>,
-    is_keyframe_wanted: AtomicBool,
     wish: Mutex<Wish>,
     frames_sent: AtomicU64,
     sent: Mutex<Option<SentPictures>>,
-    rates: Rates,
-    fps: u32,
-    codecs: VideoCodecs,
-    ways: Arc<Ways>,
+    stream: Stream,
     wake: Wake,
 }
 
@@ -48,32 +42,27 @@ impl SendVideo {
     pub(crate) fn start(
         camera: Arc<Newest<Arc<VideoFrame>>>,
         preview: Arc<Newest<Arc<VideoFrame>>>,
-        rates: Rates,
-        fps: u32,
-        codecs: VideoCodecs,
-        ways: Arc<Ways>,
+        stream: Stream,
         wake: Wake,
     ) -> std::io::Result<Self> {
+        let name = match stream.pictures {
+            Pictures::Camera => "encode-video",
+            Pictures::Screen => "encode-screen",
+        };
         let shared = Arc::new(Shared {
             camera,
             preview,
             link: Mutex::new(None),
-            is_keyframe_wanted: AtomicBool::new(false),
             wish: Mutex::default(),
             frames_sent: AtomicU64::new(0),
             sent: Mutex::default(),
-            rates,
-            fps,
-            codecs,
-            ways,
+            stream,
             wake,
         });
-        let thread = std::thread::Builder::new()
-            .name("encode-video".to_owned())
-            .spawn({
-                let shared = Arc::clone(&shared);
-                move || run(&shared)
-            })?;
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || run(&shared)
+        })?;
         Ok(Self {
             shared,
             thread: Some(thread),
@@ -82,9 +71,14 @@ impl SendVideo {
 
     /// From the next picture on, encodes for `peer`, beginning with a keyframe.
     pub(crate) fn link(&self, peer: Peer) {
-        peer.set_budget_ceiling(self.shared.rates.ceiling_bps());
+        let streams = match self.shared.stream.pictures {
+            Pictures::Camera => 1,
+            // Beside the camera.
+            Pictures::Screen => 2,
+        };
+        peer.set_budget_ceiling(self.shared.stream.rates.ceiling_bps(streams));
         *lock(&self.shared.sent) = None;
-        self.shared.ways.forget_out();
+        self.shared.stream.ways.forget_out();
         let first_timestamp = getrandom::u32().unwrap_or_default();
         self.shared.frames_sent.store(0, Ordering::Relaxed);
         *lock(&self.shared.link) = Some(Arc::new(Link {
@@ -96,7 +90,12 @@ impl SendVideo {
 
     /// Stops encoding. The preview goes on.
     pub(crate) fn unlink(&self) {
-        lock(&self.shared.link).take();
+        let link = lock(&self.shared.link).take();
+        let stream = &self.shared.stream;
+        if let Some(link) = link.filter(|_| stream.pictures == Pictures::Screen) {
+            // The camera's alone.
+            link.peer.set_budget_ceiling(stream.rates.ceiling_bps(1));
+        }
         lock(&self.shared.wish).shown = None;
     }
 
@@ -109,12 +108,6 @@ impl SendVideo {
     /// Tells whether pictures should cost little from now on.
     pub(crate) fn set_power_saving(&self, is_saving: bool) {
         lock(&self.shared.wish).is_saving = is_saving;
-    }
-
-    /// Something that asks for a keyframe, for those who hear the partner's requests.
-    pub(crate) fn keyframe_requests(&self) -> impl Fn() + Send + Sync + 'static {
-        let shared = Arc::clone(&self.shared);
-        move || shared.is_keyframe_wanted.store(true, Ordering::Relaxed)
     }
 
     /// What the last picture that was sent is like.
@@ -134,14 +127,14 @@ impl Drop for SendVideo {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the encode-video thread panicked");
+            tracing::error!("a thread that encodes pictures panicked");
         }
     }
 }
 
 fn run(shared: &Shared) {
     let mut encoding: Option<Encoding> = None;
-    let mut choice = CodecChoice::new(shared.codecs);
+    let mut choice = CodecChoice::new(shared.stream.codecs);
     while !shared.camera.is_closed() {
         let Some(frame) = shared.camera.wait(IDLE_CHECK) else {
             continue;
@@ -157,17 +150,22 @@ fn run(shared: &Shared) {
             .as_ref()
             .is_none_or(|encoding| !encoding.is_for(&link))
         {
-            let ways = Arc::clone(&shared.ways);
-            encoding = Some(Encoding::new(link, shared.rates, shared.fps, ways));
+            encoding = Some(Encoding::new(link, shared.stream.clone()));
         }
         let wish = *lock(&shared.wish);
         if !wish.is_seen() {
             // The first one that is seen again refers to none that was not sent.
-            shared.is_keyframe_wanted.store(true, Ordering::Relaxed);
+            shared
+                .stream
+                .is_keyframe_wanted
+                .store(true, Ordering::Relaxed);
             continue;
         }
         if let Some(encoding) = &mut encoding {
-            let force_keyframe = shared.is_keyframe_wanted.swap(false, Ordering::Relaxed);
+            let force_keyframe = shared
+                .stream
+                .is_keyframe_wanted
+                .swap(false, Ordering::Relaxed);
             match encoding.take(&frame, wish, force_keyframe, &mut choice) {
                 Sent::Yes(pictures) => {
                     *lock(&shared.sent) = Some(pictures);
@@ -177,7 +175,10 @@ fn run(shared: &Shared) {
                 Sent::Skipped if !force_keyframe => {}
                 // What follows would refer to a picture that the partner never gets.
                 Sent::Skipped | Sent::Lost => {
-                    shared.is_keyframe_wanted.store(true, Ordering::Relaxed);
+                    shared
+                        .stream
+                        .is_keyframe_wanted
+                        .store(true, Ordering::Relaxed);
                 }
             }
         }

@@ -7,6 +7,7 @@ use media::video::Shown;
 use protocol::{PeerMessage, limits};
 
 use super::Session;
+use super::peers::PartnerScreen;
 use crate::{PartnerView, power};
 
 /// What is known of the partner, and how long it holds.
@@ -36,10 +37,15 @@ impl Session {
             Ok(PeerMessage::Typing { active }) => {
                 self.partner.set_typing(active.then(Instant::now));
             }
-            Ok(PeerMessage::Sending { audio, video }) => {
+            Ok(PeerMessage::Sending {
+                audio,
+                video,
+                screen,
+            }) => {
                 self.partner.view.is_sending_audio = audio;
                 self.partner.view.is_sending_video = video;
                 self.deck.set_partner_sends_audio(audio);
+                self.on_partner_screen(screen);
             }
             Ok(PeerMessage::Direct { allowed }) => {
                 self.tell_call(PeerFact::DirectAllowed(allowed));
@@ -108,7 +114,11 @@ impl Session {
             return;
         };
         if let Some(media) = self.live.as_ref().and_then(|live| live.media.as_ref()) {
-            media.video.set_seen(shown != Shown::NOTHING);
+            let is_seen = shown != Shown::NOTHING;
+            media.video.set_seen(is_seen);
+            if let PartnerScreen::Received(screen) = &media.screen {
+                screen.set_seen(is_seen && self.partner.view.is_sending_screen);
+            }
         }
         let (width_px, height_px) = shown.size_px;
         self.send(&PeerMessage::Showing {
@@ -147,7 +157,11 @@ impl Session {
     /// Tells the partner which of sound and pictures to expect.
     pub(super) fn tell_what_we_send(&self) {
         let (audio, video) = self.deck.is_sending();
-        self.send(&PeerMessage::Sending { audio, video });
+        self.send(&PeerMessage::Sending {
+            audio,
+            video,
+            screen: self.deck.is_sending_screen(),
+        });
     }
 
     pub(super) fn send(&self, message: &PeerMessage) {

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use call::{Input, Output, PeerFact, PeerId, ReadyOffer, State};
+use media::RtpPacket;
 use protocol::{ClientMessage, IceServer, PathPolicy, Role};
+use tokio::sync::mpsc;
 use transport::{CertificateDer, Peer, PeerConfig};
 
 use super::Session;
@@ -35,8 +37,19 @@ pub(super) struct LiveMedia {
     pub(super) peer: Peer,
     pub(super) video: ReceiveVideo,
     pub(super) audio: ReceiveAudio,
+    pub(super) screen: PartnerScreen,
     pub(super) transport: TransportFigures,
     pub(super) is_sending: bool,
+}
+
+/// The partner's screen, which costs nothing before there is one.
+pub(super) enum PartnerScreen {
+    /// Its packets would come here.
+    Awaited(mpsc::Receiver<RtpPacket>),
+    /// It has been shared once.
+    Received(ReceiveVideo),
+    /// In between.
+    None,
 }
 
 /// A connection that is ready for the next call.
@@ -65,7 +78,12 @@ impl Session {
     pub(super) fn on_news(&mut self, key: Key, item: News) {
         if let Some(live) = self.live.as_mut().filter(|live| live.task.key() == key) {
             match item {
-                News::Opened { peer, video, audio } => {
+                News::Opened {
+                    peer,
+                    video,
+                    audio,
+                    screen,
+                } => {
                     let (video, audio) =
                         self.deck.receive(&peer, video, audio, &live.taps.lip_sync);
                     let transport = TransportFigures::watch(peer.clone());
@@ -74,6 +92,7 @@ impl Session {
                         peer,
                         video,
                         audio,
+                        screen: PartnerScreen::Awaited(screen),
                         transport,
                         is_sending,
                     });
@@ -134,6 +153,7 @@ impl Session {
                     }
                     // What was sent while the path was lost is missing at the other end.
                     (live.taps.keyframe_wanted)();
+                    (live.taps.screen_keyframe_wanted)();
                 }
                 self.watch_address_in_use();
             }
@@ -260,6 +280,8 @@ impl Session {
     fn close_peer(&mut self, id: PeerId, say_bye: bool) {
         if let Some(live) = self.live.take_if(|live| live.id == id) {
             self.deck.stop_sending();
+            // What was shown to one is not shown to the next.
+            self.deck.stop_sharing();
             close(&live.task, say_bye);
         }
         self.deck.clear_remote();

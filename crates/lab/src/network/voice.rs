@@ -150,6 +150,7 @@ async fn talk(
         mut events,
         video: _video,
         mut audio,
+        screen: _screen,
     } = opened;
     if is_offerer {
         let offer = peer.create_offer(None).await?;

@@ -10,6 +10,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::video::Pictures;
+
 /// One quality setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rung {
@@ -38,6 +40,8 @@ pub struct LadderConfig {
     pub capture_height_px: u32,
     /// Captured pictures per second.
     pub capture_rate_hz: u32,
+    /// What they are of: of a screen there are rather fewer pictures than smaller ones.
+    pub pictures: Pictures,
     /// With how many bits the codec makes a fair picture of a face. A codec that needs fewer takes higher rungs at the same rate.
     pub bits_per_pixel: f64,
     /// The slowest encoder setting.
@@ -51,6 +55,10 @@ impl LadderConfig {
     pub const H264_BITS_PER_PIXEL: f64 = 0.05;
     /// What AV1 needs for the same: 35 % less was measured.
     pub const AV1_BITS_PER_PIXEL: f64 = 0.033;
+    /// What H.264 needs for a screen, most of which stands still: less than a third of what a face does.
+    pub const H264_SCREEN_BITS_PER_PIXEL: f64 = 0.015;
+    /// What AV1 needs for the same.
+    pub const AV1_SCREEN_BITS_PER_PIXEL: f64 = 0.008;
 }
 
 /// What a decision is based on.
@@ -72,6 +80,16 @@ const SHARES: [(u32, u32, u32); 6] = [
     (3, 8, 1),
     (1, 4, 1),
     (1, 4, 2),
+];
+
+/// The same for a screen: what is written there is to be readable, and it need not move smoothly.
+const SCREEN_SHARES: [(u32, u32, u32); 6] = [
+    (1, 1, 1),
+    (1, 1, 2),
+    (1, 1, 3),
+    (3, 4, 3),
+    (1, 2, 3),
+    (1, 2, 5),
 ];
 
 /// Chooses rungs. Takes the time as an argument; to be asked several times a second.
@@ -131,7 +149,11 @@ impl Ladder {
             let side_px = u64::from(side_px) * u64::from(over) / u64::from(under) / 2 * 2;
             (side_px as u32).max(Self::MIN_SIDE_PX)
         };
-        let rungs: Vec<_> = SHARES
+        let shares = match config.pictures {
+            Pictures::Camera => SHARES,
+            Pictures::Screen => SCREEN_SHARES,
+        };
+        let rungs: Vec<_> = shares
             .iter()
             .map(|(over, under, slower)| Rung {
                 width_px: even(config.capture_width_px, *over, *under),

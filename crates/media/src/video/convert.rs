@@ -5,8 +5,8 @@
 use std::time::Instant;
 
 use yuv::{
-    BufferStoreMut, YuvPackedImage, YuvPlanarImage, YuvPlanarImageMut, YuvRange, YuvStandardMatrix,
-    yuv420_to_rgba, yuyv422_to_yuv420,
+    BufferStoreMut, YuvConversionMode, YuvPackedImage, YuvPlanarImage, YuvPlanarImageMut, YuvRange,
+    YuvStandardMatrix, bgra_to_yuv420, yuv420_to_rgba, yuyv422_to_yuv420,
 };
 
 use super::{InvalidFrame, VideoFrame};
@@ -39,16 +39,7 @@ pub fn yuyv_to_i420(
         height: target.height_px,
     };
     target.fill(captured_at, |y, u, v, target| {
-        let mut planar = YuvPlanarImageMut {
-            y_plane: BufferStoreMut::Borrowed(y),
-            y_stride: target.width_px,
-            u_plane: BufferStoreMut::Borrowed(u),
-            u_stride: target.width_px / 2,
-            v_plane: BufferStoreMut::Borrowed(v),
-            v_stride: target.width_px / 2,
-            width: target.width_px,
-            height: target.height_px,
-        };
+        let mut planar = target.planar(y, u, v);
         yuyv422_to_yuv420(&mut planar, &source).map_err(|_| target.error)
     })
 }
@@ -93,6 +84,36 @@ pub fn nv12_to_i420(
             }
         }
         Ok(())
+    })
+}
+
+/// Converts four bytes for each pixel (blue, green, red, one that does not count), as screens are read. Rows follow each other without
+/// padding. Chroma is the mean of the four pixels that share it.
+///
+/// # Errors
+/// [`InvalidFrame`] if there are fewer bytes than four for each pixel, or the size is none that [`VideoFrame`] takes.
+pub fn bgrx_to_i420(
+    width_px: u32,
+    height_px: u32,
+    bgrx: &[u8],
+    captured_at: Instant,
+) -> Result<VideoFrame, InvalidFrame> {
+    let target = Target::new(width_px, height_px, bgrx.len())?;
+    let stride = width_px as usize * 4;
+    let Some(rows) = bgrx.get(..stride * target.height()) else {
+        return Err(target.error);
+    };
+    target.fill(captured_at, |y, u, v, target| {
+        let mut planar = target.planar(y, u, v);
+        bgra_to_yuv420(
+            &mut planar,
+            rows,
+            stride as u32,
+            YuvRange::Limited,
+            YuvStandardMatrix::Bt601,
+            YuvConversionMode::Balanced,
+        )
+        .map_err(|_| target.error)
     })
 }
 
@@ -159,6 +180,25 @@ impl Target {
         self.height_px as usize
     }
 
+    /// The planes as the library wants them.
+    fn planar<'a>(
+        &self,
+        y: &'a mut [u8],
+        u: &'a mut [u8],
+        v: &'a mut [u8],
+    ) -> YuvPlanarImageMut<'a, u8> {
+        YuvPlanarImageMut {
+            y_plane: BufferStoreMut::Borrowed(y),
+            y_stride: self.width_px,
+            u_plane: BufferStoreMut::Borrowed(u),
+            u_stride: self.width_px / 2,
+            v_plane: BufferStoreMut::Borrowed(v),
+            v_stride: self.width_px / 2,
+            width: self.width_px,
+            height: self.height_px,
+        }
+    }
+
     /// Lets `write` fill the three planes.
     fn fill(
         self,
@@ -212,6 +252,28 @@ mod tests {
         let yuyv = [[10, 100, 20, 200, 30, 101, 0, 201]; 3];
         let frame = yuyv_to_i420(3, 3, yuyv.as_flattened(), simulation::start()).unwrap();
         assert_eq!(frame.planes(), [10, 20, 10, 20, 100, 200]);
+    }
+
+    #[test]
+    fn a_screen_comes_back_as_it_was() {
+        // Areas of one colour, so that nothing is lost with the chroma.
+        for (bgrx, rgb) in [
+            ([0, 0, 0, 9], [0, 0, 0]),
+            ([255, 255, 255, 0], [255, 255, 255]),
+            ([200, 40, 20, 7], [20, 40, 200]),
+            ([30, 60, 220, 0], [220, 60, 30]),
+        ] {
+            let frame = bgrx_to_i420(5, 3, &bgrx.repeat(15), simulation::start()).unwrap();
+            assert_eq!((frame.width_px(), frame.height_px()), (4, 2));
+            let mut rgba = [9; 32];
+            to_rgba(&frame, &mut rgba);
+            for pixel in rgba.chunks_exact(4) {
+                let is_near = |(a, b): (&u8, &u8)| a.abs_diff(*b) <= 3;
+                assert!(pixel.iter().zip(&rgb).all(is_near), "{pixel:?} {rgb:?}");
+            }
+        }
+        assert!(bgrx_to_i420(4, 4, &[0; 63], simulation::start()).is_err());
+        assert!(bgrx_to_i420(0, 4, &[], simulation::start()).is_err());
     }
 
     #[test]

@@ -24,6 +24,8 @@ fn bound(has_reports: bool, now: Instant) -> Outgoing {
         audio: AUDIO,
         video: VIDEO,
         video_retransmission: REPAIR,
+        screen: 5,
+        screen_retransmission: 6,
     };
     let rates = EstimatorConfig::default();
     let (events, _) = EventSink::new();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use media::video::{EncodedFrame, VideoCodec};
+use media::video::{EncodedFrame, Pictures, VideoCodec};
 use media::{Codec, RtpPacket};
 use transport::{Dropped, PeerConfig};
 
@@ -69,7 +69,10 @@ async fn the_codec_may_change_at_any_frame_and_each_packet_says_which_it_is() {
         } else {
             (&pair.b, &mut pair.a)
         };
-        assert!(BOTH.iter().all(|codec| from.peer.takes_video(*codec)));
+        assert!(
+            BOTH.iter()
+                .all(|codec| from.peer.takes_video(Pictures::Camera, *codec))
+        );
         let sent: Vec<_> = (1..=30)
             .map(|number| match number / 5 % 2 {
                 0 => av1_frame(number, 300 * number as usize),
@@ -77,7 +80,9 @@ async fn the_codec_may_change_at_any_frame_and_each_packet_says_which_it_is() {
             })
             .collect();
         for frame in &sent {
-            from.peer.send_video(frame.clone()).unwrap();
+            from.peer
+                .send_video(Pictures::Camera, frame.clone())
+                .unwrap();
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -95,11 +100,13 @@ async fn only_what_both_sides_have_is_agreed_on() {
     for (a, b) in [(&BOTH[..], &BOTH[1..]), (&BOTH[1..], &BOTH[..])] {
         let mut pair = connected(with(loopback(true), a), with(loopback(false), b)).await;
         for end in [&pair.a, &pair.b] {
-            assert!(end.peer.takes_video(VideoCodec::H264));
-            assert!(!end.peer.takes_video(VideoCodec::Av1));
-            let refused = end.peer.send_video(av1_frame(1, 100));
+            assert!(end.peer.takes_video(Pictures::Camera, VideoCodec::H264));
+            assert!(!end.peer.takes_video(Pictures::Camera, VideoCodec::Av1));
+            let refused = end.peer.send_video(Pictures::Camera, av1_frame(1, 100));
             assert_eq!(refused, Err(Dropped::NotConnected));
-            end.peer.send_video(frame(2, 100)).unwrap();
+            end.peer
+                .send_video(Pictures::Camera, frame(2, 100))
+                .unwrap();
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
         for end in [&mut pair.a, &mut pair.b] {
@@ -130,7 +137,10 @@ async fn lost_packets_of_either_codec_are_sent_again_as_what_they_were() {
     for (number, frame) in sent.iter().enumerate() {
         let is_lossy = (10..=130).contains(&number);
         networks[0].set_loss_ratio(if is_lossy { 0.05 } else { 0.0 });
-        pair.a.peer.send_video(frame.clone()).unwrap();
+        pair.a
+            .peer
+            .send_video(Pictures::Camera, frame.clone())
+            .unwrap();
         tokio::time::sleep(Duration::from_millis(10)).await;
         received.extend(drain(&mut pair.b.video));
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use media::video::Pictures;
 use protocol::Candidate;
 use transport::{PathStats, PeerConfig};
 
@@ -15,7 +16,7 @@ async fn the_very_first_packets_arrive_although_the_sides_are_not_ready_at_once(
         let mut pair = Pair::open(config(true), config(false)).await;
         pair.negotiate(None).await;
         pair.send_once_connected(|peer| {
-            peer.send_video(frame(1, 10)).unwrap();
+            peer.send_video(Pictures::Camera, frame(1, 10)).unwrap();
             peer.send_audio(sound(1), 480).unwrap();
         })
         .await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use media::video::Pictures;
 use protocol::{Description, DescriptionKind};
 use transport::{Impairment, Peer, PeerConfig, PeerEvent, Restart};
 
@@ -95,7 +96,7 @@ async fn a_connection_whose_sockets_die_fails_although_the_stack_does_not_say_so
     .await;
     pair.a
         .peer
-        .send_video(crate::support::frame(1, 10))
+        .send_video(Pictures::Camera, crate::support::frame(1, 10))
         .expect_err("nothing is taken any more");
     pair.close().await;
 }

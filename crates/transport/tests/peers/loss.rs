@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use media::video::Pictures;
 use transport::Impairment;
 
 use crate::support::{Pair, behind, drain, frame, in_order, network, sound};
 
 /// A pair whose datagrams are lost with this chance and delayed both ways.
-async fn impaired(seed: u64, loss_ratio: f64, delay: Duration) -> (Pair, [Impairment; 2]) {
+pub(crate) async fn impaired(
+    seed: u64,
+    loss_ratio: f64,
+    delay: Duration,
+) -> (Pair, [Impairment; 2]) {
     let networks = [2 * seed, 2 * seed + 1].map(|seed| network(seed, loss_ratio, delay));
     let (a, b) = (behind(&networks[0], true), behind(&networks[1], false));
     (Pair::open(a, b).await, networks)
@@ -42,7 +47,7 @@ async fn lost_packets_are_sent_again_and_not_again_and_again() {
         network.set_loss_ratio(if is_lossy { 0.05 } else { 0.0 });
         pair.a
             .peer
-            .send_video(frame(number, 8000))
+            .send_video(Pictures::Camera, frame(number, 8000))
             .expect("there is room");
         pair.a
             .peer

@@ -13,6 +13,7 @@ mod loss;
 mod media;
 mod renegotiation;
 mod round_trips;
+mod screen;
 mod shield;
 mod spare;
 mod stun;

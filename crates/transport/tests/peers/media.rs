@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use media::RtpPacket;
-use media::video::h264;
+use media::video::{Pictures, h264};
 use tokio::sync::mpsc;
 use transport::{
     CandidateKind, Dropped, Impairment, MediaKind, PathProtocol, PathStats, PeerConfig, PeerEvent,
@@ -35,7 +35,7 @@ async fn video_arrives(from: &End, to: &mut End, numbers: std::ops::Range<u32>) 
         .collect();
     for frame in &frames {
         from.peer
-            .send_video(frame.clone())
+            .send_video(Pictures::Camera, frame.clone())
             .expect("the queue takes a frame each 5 ms");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -142,17 +142,27 @@ async fn texts_arrive_in_order_both_ways_also_those_sent_before_the_channel_is_o
 async fn keyframe_requests_reach_the_other_side() {
     let mut pair = Pair::connected().await;
     // Asked for before anything has arrived, it is kept until there is a stream to ask for.
-    pair.b.peer.request_keyframe();
-    pair.a.peer.send_video(frame(1, 100)).unwrap();
-    pair.b.peer.send_video(frame(1, 100)).unwrap();
+    pair.b.peer.request_keyframe(Pictures::Camera);
+    pair.a
+        .peer
+        .send_video(Pictures::Camera, frame(1, 100))
+        .unwrap();
+    pair.b
+        .peer
+        .send_video(Pictures::Camera, frame(1, 100))
+        .unwrap();
     pair.until("the early request", |pair| {
-        pair.a.count(&PeerEvent::KeyframeRequested) == 1
+        pair.a
+            .count(&PeerEvent::KeyframeRequested(Pictures::Camera))
+            == 1
     })
     .await;
     receive_until(3000, &mut pair.a.video).await;
-    pair.a.peer.request_keyframe();
+    pair.a.peer.request_keyframe(Pictures::Camera);
     pair.until("a request the other way", |pair| {
-        pair.b.count(&PeerEvent::KeyframeRequested) == 1
+        pair.b
+            .count(&PeerEvent::KeyframeRequested(Pictures::Camera))
+            == 1
     })
     .await;
 
@@ -175,7 +185,7 @@ async fn keyframe_requests_reach_the_other_side() {
 async fn nothing_is_accepted_before_the_connection_and_after_it() {
     let mut pair = Pair::on_loopback().await;
     assert_eq!(
-        pair.a.peer.send_video(frame(1, 10)),
+        pair.a.peer.send_video(Pictures::Camera, frame(1, 10)),
         Err(Dropped::NotConnected)
     );
     assert_eq!(
@@ -184,11 +194,14 @@ async fn nothing_is_accepted_before_the_connection_and_after_it() {
     );
     pair.negotiate(None).await;
     pair.until("both are connected", Pair::is_connected).await;
-    pair.a.peer.send_video(frame(1, 10)).unwrap();
+    pair.a
+        .peer
+        .send_video(Pictures::Camera, frame(1, 10))
+        .unwrap();
 
     pair.close().await;
     assert_eq!(
-        pair.a.peer.send_video(frame(1, 10)),
+        pair.a.peer.send_video(Pictures::Camera, frame(1, 10)),
         Err(Dropped::NotConnected)
     );
     assert_eq!(
@@ -206,7 +219,12 @@ async fn nothing_is_accepted_before_the_connection_and_after_it() {
 async fn a_burst_is_refused_frame_by_frame_and_what_is_taken_arrives_whole() {
     let mut pair = Pair::connected().await;
     let taken: Vec<u32> = (1..=200)
-        .filter(|number| pair.a.peer.send_video(frame(*number, 20_000)).is_ok())
+        .filter(|number| {
+            pair.a
+                .peer
+                .send_video(Pictures::Camera, frame(*number, 20_000))
+                .is_ok()
+        })
         .collect();
     assert!(
         taken.len() < 200,
@@ -287,7 +305,12 @@ async fn the_counters_tell_what_happened() {
 async fn packets_that_nobody_reads_are_dropped_and_counted() {
     let mut pair = Pair::connected().await;
     for number in 1..=60 {
-        while pair.a.peer.send_video(frame(number, 20_000)).is_err() {
+        while pair
+            .a
+            .peer
+            .send_video(Pictures::Camera, frame(number, 20_000))
+            .is_err()
+        {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }

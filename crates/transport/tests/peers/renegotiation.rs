@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use media::video::Pictures;
 use transport::Restart;
 
 use crate::support::{PATIENCE, Pair, drain, frame};
@@ -15,7 +16,7 @@ async fn media_flows(pair: &mut Pair, number: u32) {
         while !is_at_a || !is_at_b {
             for end in [&pair.a, &pair.b] {
                 end.peer
-                    .send_video(frame(number, 100))
+                    .send_video(Pictures::Camera, frame(number, 100))
                     .expect("connected, and the queue is empty again");
             }
             pair.until_soon().await;
@@ -128,7 +129,10 @@ async fn a_damaged_restart_is_refused_and_the_call_goes_on() {
         .expect_err("it makes no sense");
     let mut arrivals = 0;
     for number in 2..12 {
-        pair.a.peer.send_video(frame(number, 100)).unwrap();
+        pair.a
+            .peer
+            .send_video(Pictures::Camera, frame(number, 100))
+            .unwrap();
         pair.until_soon().await;
         arrivals += drain(&mut pair.b.video).len();
     }

@@ -60,6 +60,7 @@ pub(crate) struct End {
     pub(crate) events: mpsc::Receiver<PeerEvent>,
     pub(crate) video: mpsc::Receiver<RtpPacket>,
     pub(crate) audio: mpsc::Receiver<RtpPacket>,
+    pub(crate) screen: mpsc::Receiver<RtpPacket>,
     /// Every event that was read, without local candidates and paths.
     pub(crate) history: Vec<PeerEvent>,
     /// Every local candidate that was told by itself.
@@ -79,12 +80,14 @@ impl End {
             events,
             video,
             audio,
+            screen,
         } = opened;
         Self {
             peer,
             events,
             video,
             audio,
+            screen,
             history: Vec::new(),
             told: Vec::new(),
             paths: Vec::new(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use media::video::Pictures;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use transport::{
     CandidateKind, CertificateDer, PairState, PathProtocol, PeerConfig, PeerEvent, Restart,
@@ -90,8 +91,10 @@ async fn the_very_first_packets_arrive_through_a_relay_too() {
     for number in 0..5 {
         let mut pair = Pair::open(config(true), config(false)).await;
         pair.negotiate(None).await;
-        pair.send_once_connected(|peer| peer.send_video(frame(1, 30_000)).unwrap())
-            .await;
+        pair.send_once_connected(|peer| {
+            peer.send_video(Pictures::Camera, frame(1, 30_000)).unwrap();
+        })
+        .await;
         pair.wait(Duration::from_millis(300)).await;
         let sent = [&pair.b, &pair.a].map(|end| end.peer.clone());
         for (end, from) in [&mut pair.a, &mut pair.b].into_iter().zip(sent) {

@@ -4,6 +4,7 @@ use simulation::Random;
 use super::*;
 
 const VGA: LadderConfig = LadderConfig {
+    pictures: Pictures::Camera,
     capture_width_px: 640,
     capture_height_px: 480,
     capture_rate_hz: 30,
@@ -192,6 +193,27 @@ fn a_window_that_grows_and_shrinks_all_the_time_does_not_make_each_picture_a_key
         }
     });
     assert!(run.changes <= 62, "{} changes in a minute", run.changes);
+}
+
+#[test]
+fn a_screen_is_shown_less_often_before_it_is_made_smaller() {
+    let config = LadderConfig {
+        pictures: Pictures::Screen,
+        bits_per_pixel: LadderConfig::AV1_SCREEN_BITS_PER_PIXEL,
+        capture_width_px: 1920,
+        capture_height_px: 1080,
+        capture_rate_hz: 15,
+        ..VGA
+    };
+    let rung = |picture_bps| Ladder::new(config, picture_bps).rung();
+    let sizes: Vec<_> = [300_000, 150_000, 90_000, 60_000, 30_000]
+        .map(rung)
+        .map(|rung| (rung.width_px, rung.frame_rate_hz))
+        .into();
+    assert_eq!(
+        sizes,
+        [(1920, 15), (1920, 7), (1920, 5), (1440, 5), (960, 5)]
+    );
 }
 
 proptest! {

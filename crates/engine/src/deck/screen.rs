@@ -1,0 +1,191 @@
+//! Our screen, while it is shared: captured and sent beside the camera. It belongs to one call, and ends with it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use devices::{Camera, CameraSettings, DeviceProblem, DeviceState, Shareable, VideoSource};
+use media::RtpPacket;
+use media::video::{Pictures, Shown};
+use tokio::sync::mpsc;
+use transport::Peer;
+
+use super::{DeviceDeck, PictureSlot, close};
+use crate::lip_sync::LipSync;
+use crate::pipeline::{ReceiveVideo, SendVideo, Stream};
+use crate::{ScreenView, Ways};
+
+/// So many pictures of a screen are taken in a second: enough for a page that scrolls, and half the work of a camera's.
+const SCREEN_FPS: u32 = 15;
+
+/// What there is while a screen is shared.
+pub(super) struct Screen {
+    source: VideoSource,
+    /// Before `send`, so that it ends first.
+    capture: Option<Camera>,
+    send: SendVideo,
+    slot: PictureSlot,
+}
+
+impl Screen {
+    pub(super) fn set_power_saving(&self, is_saving: bool) {
+        self.send.set_power_saving(is_saving);
+    }
+}
+
+/// What there is whether or not a screen is shared.
+#[derive(Default)]
+pub(super) struct Screens {
+    pub(super) shared: Option<Screen>,
+    /// Our own screen, as it is sent.
+    pub(super) preview: PictureSlot,
+    /// The partner's.
+    pub(super) remote: PictureSlot,
+    is_keyframe_wanted: Arc<AtomicBool>,
+}
+
+impl DeviceDeck {
+    /// Begins to take pictures of `source`, or takes them of something else from now on. They are sent when
+    /// [`send_screen_to`](Self::send_screen_to) says to whom.
+    pub(crate) fn share(&mut self, source: VideoSource) {
+        let running = self.screens.shared.take();
+        let (send, slot) = if let Some(running) = running {
+            let Screen {
+                mut capture,
+                send,
+                slot,
+                ..
+            } = running;
+            close(&mut capture);
+            (send, slot)
+        } else {
+            let slot = PictureSlot::default();
+            let stream = Stream {
+                pictures: Pictures::Screen,
+                capture_fps: SCREEN_FPS,
+                ways: Arc::<Ways>::default(),
+                is_keyframe_wanted: Arc::clone(&self.screens.is_keyframe_wanted),
+                ..self.stream.clone()
+            };
+            let preview = Arc::clone(&self.screens.preview);
+            match SendVideo::start(Arc::clone(&slot), preview, stream, Arc::clone(&self.wake)) {
+                Ok(send) => (send, slot),
+                Err(error) => {
+                    tracing::error!(%error, "no thread for the screen");
+                    return;
+                }
+            }
+        };
+        send.set_power_saving(self.is_saving);
+        let notify = self.notifier(|reports| &mut reports.screen);
+        let settings = CameraSettings {
+            fps: SCREEN_FPS,
+            ..self.settings
+        };
+        let capture = Camera::start(source.clone(), settings, Arc::clone(&slot), notify);
+        self.stream.shares.set(Pictures::Screen, true);
+        self.screens.shared = Some(Screen {
+            source,
+            capture: Some(capture),
+            send,
+            slot,
+        });
+    }
+
+    /// Tells whether the partner sees anything at all. How large the screen is shown there nobody says: what is written on it is worth
+    /// its size.
+    pub(super) fn set_screen_seen(&self, is_seen: bool) {
+        let shown = if is_seen { Shown::ANY } else { Shown::NOTHING };
+        if let Some(screen) = &self.screens.shared {
+            screen.send.set_partner_shows(shown);
+        }
+    }
+
+    /// Begins to send the screen to `peer`, as soon as that has agreed to it.
+    pub(crate) fn send_screen_to(&self, peer: &Peer) {
+        if let Some(screen) = &self.screens.shared {
+            screen.send.link(peer.clone());
+        }
+    }
+
+    /// Ends it.
+    pub(crate) fn stop_sharing(&mut self) {
+        let Some(mut screen) = self.screens.shared.take() else {
+            return;
+        };
+        self.stream.shares.set(Pictures::Screen, false);
+        // Silences it.
+        drop(self.notifier(|reports| &mut reports.screen));
+        close(&mut screen.capture);
+        screen.send.unlink();
+        close(&mut Some(screen.send));
+        self.screens.preview.take();
+        (self.wake)();
+    }
+
+    /// Whether pictures of a screen are being sent, as far as our side is concerned.
+    pub(crate) fn is_sending_screen(&self) -> bool {
+        let state = &self.reports.borrow().screen.state;
+        self.screens.shared.is_some() && matches!(state, DeviceState::Working { .. })
+    }
+
+    /// Pictures of the screen that were sent since it is shared.
+    pub(crate) fn screen_frames_sent(&self) -> u64 {
+        let shared = self.screens.shared.as_ref();
+        shared.map_or(0, |screen| screen.send.frames_sent())
+    }
+
+    /// Something that asks for a keyframe of the screen, for those who hear the partner's requests.
+    pub(super) fn screen_keyframe_requests(&self) -> impl Fn() + Send + Sync + 'static {
+        let is_wanted = Arc::clone(&self.screens.is_keyframe_wanted);
+        move || is_wanted.store(true, Ordering::Relaxed)
+    }
+
+    /// Begins to take in the partner's screen.
+    pub(crate) fn receive_screen(
+        &self,
+        peer: &Peer,
+        packets: mpsc::Receiver<RtpPacket>,
+    ) -> ReceiveVideo {
+        ReceiveVideo::start(
+            Pictures::Screen,
+            packets,
+            peer.clone(),
+            Arc::clone(&self.screens.remote),
+            // Nothing is said that belongs to it to the hundredth of a second.
+            Arc::<LipSync>::default(),
+            Arc::<Ways>::default(),
+            Arc::clone(&self.wake),
+        )
+    }
+
+    /// Takes away the partner's screen.
+    pub(crate) fn clear_remote_screen(&self) {
+        self.screens.remote.take();
+        (self.wake)();
+    }
+
+    /// Looks what can be shared. That can take a moment, so a thread does it.
+    pub(crate) fn list_shareable(&self) {
+        let reports = self.reports.clone();
+        let spawned = std::thread::Builder::new()
+            .name("list-screens".to_owned())
+            .spawn(move || {
+                let found = devices::list_shareable().map(Into::into);
+                reports.send_modify(|reports| reports.shareable = Some(found));
+            });
+        if let Err(error) = spawned {
+            tracing::error!(%error, "no thread to list the screens");
+        }
+    }
+
+    pub(super) fn screen_view(&self, state: &DeviceState) -> Option<ScreenView> {
+        let screen = self.screens.shared.as_ref()?;
+        Some(ScreenView {
+            source: screen.source.clone(),
+            state: state.clone(),
+        })
+    }
+}
+
+/// What can be shared, or why nothing can.
+pub(super) type Listed = Result<Arc<[Shareable]>, DeviceProblem>;
