@@ -80,6 +80,7 @@ impl App {
         }
         // Whoever starts by flag has not seen the question.
         state.is_shield_open = launch.settings.shield.is_none();
+        state.preferences.clone_from(&launch.settings.window);
         let window = Window::new(state);
         Ok(Self {
             engine,
@@ -93,13 +94,18 @@ impl App {
     }
 
     fn carry_out(&mut self, command: Command) {
-        if self.settings.note(&command)
-            && let Some(path) = &self.settings_path
+        if self.settings.note(&command) {
+            self.remember();
+        }
+        self.engine.send(command);
+    }
+
+    fn remember(&self) {
+        if let Some(path) = &self.settings_path
             && let Err(error) = self.settings.save(path)
         {
             tracing::warn!(%error, "the settings cannot be saved");
         }
-        self.engine.send(command);
     }
 }
 
@@ -131,6 +137,9 @@ impl eframe::App for App {
         }
         if let Some(command) = self.window.shown_size(false) {
             self.carry_out(command);
+        }
+        if self.settings.note_window(&self.window.state.preferences) {
+            self.remember();
         }
         if let Some(question) = self.window.state.take_question(&self.snapshot) {
             self.checker.start(question);

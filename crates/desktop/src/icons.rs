@@ -56,6 +56,10 @@ pub enum Icon {
     Pulse,
     /// An arrow round in a circle: the way back.
     Again,
+    /// Sliders: what can be set.
+    Settings,
+    /// A keyboard.
+    Keyboard,
 }
 
 /// Paints `icon` into `rect` (its shorter side counts) in one colour.
@@ -174,6 +178,20 @@ pub fn paint(painter: &Painter, icon: Icon, rect: Rect, color: Color32) {
         Icon::Again => {
             pen.arc((12.0, 12.0), 7.8, -0.35, TAU - 1.25);
             pen.line(&[(19.8, 4.4), (19.3, 9.4), (14.4, 8.6)]);
+        }
+        Icon::Settings => {
+            for (y, knob) in [(6.0, 15.0), (12.0, 8.5), (18.0, 13.0)] {
+                pen.line(&[(3.5, y), (knob - 2.4, y)]);
+                pen.line(&[(knob + 2.4, y), (20.5, y)]);
+                pen.ring((knob, y), 2.4);
+            }
+        }
+        Icon::Keyboard => {
+            pen.outline((2.5, 6.0), (21.5, 18.0), 2.5);
+            for x in [6.5, 10.2, 13.9, 17.6] {
+                pen.dot((x, 10.2), 1.1);
+            }
+            pen.line(&[(8.0, 14.4), (16.0, 14.4)]);
         }
     }
 }

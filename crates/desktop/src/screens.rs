@@ -6,6 +6,7 @@ mod ended;
 mod lobby;
 mod reconnecting;
 mod searching;
+mod settings;
 mod shield;
 mod stage;
 
@@ -41,6 +42,7 @@ pub fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Co
         CallView::Idle => lobby::ui(ui, view, state, out),
         _ => stage::ui(ui, view, state, out),
     }
+    settings::ui(ui, state);
 }
 
 /// Draws again when the clock that shows `age` moves on.

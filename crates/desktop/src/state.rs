@@ -1,10 +1,13 @@
-//! What the window itself remembers: what is typed, what is open, what was last seen. Plain values, no engine, no egui.
+//! What the window itself remembers: what is typed, what is open, what was last seen. Plain values, no engine, no window.
 
 use std::time::{Duration, Instant};
 
 use engine::{CallView, Snapshot, Speaker, Statistics};
 
+use crate::actions::Action;
 use crate::connection_check::{Check, Outcome, Question};
+use crate::keymap::Refusal;
+use crate::preferences::Preferences;
 use crate::shield::Shield;
 use crate::trouble::Trouble;
 
@@ -24,6 +27,10 @@ pub const HISTORY_SECONDS: usize = 60;
 pub struct WindowState {
     /// The signalling server that is in use.
     pub server: String,
+    /// What the person wants of the window; remembered when it changes.
+    pub preferences: Preferences,
+    /// The settings, while they are open.
+    pub settings: Option<SettingsPage>,
     /// Whether the person has still to say who may learn the network address. The lobby asks, and Start takes the answer.
     pub is_shield_open: bool,
     /// Who may learn it, as it was last chosen in this window. The engine's word for it comes a moment later.
@@ -85,6 +92,40 @@ pub enum KeyboardOwner {
     Field,
 }
 
+/// A part of the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// Which key does what.
+    Shortcuts,
+}
+
+impl Section {
+    /// All of them, in the order of the list.
+    pub const ALL: [Self; 1] = [Self::Shortcuts];
+}
+
+/// What is open of the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SettingsPage {
+    /// The part that can be seen.
+    pub section: Section,
+    /// The action that waits for its new key.
+    pub recording: Option<Action>,
+    /// The action that did not get the key that was pressed for it, and why.
+    pub refused: Option<(Action, Refusal)>,
+}
+
+impl SettingsPage {
+    /// The settings at one of their parts.
+    pub const fn at(section: Section) -> Self {
+        Self {
+            section,
+            recording: None,
+            refused: None,
+        }
+    }
+}
+
 /// Figures of the last minute, one per second.
 #[derive(Debug, Default)]
 pub struct History {
@@ -101,6 +142,8 @@ impl WindowState {
         Self {
             server_draft: server.clone(),
             server,
+            preferences: Preferences::default(),
+            settings: None,
             is_shield_open: false,
             shield_choice: None,
             check: None,

@@ -4,6 +4,7 @@
 
 mod check;
 mod figures;
+mod keys;
 mod network;
 
 use engine::{
@@ -14,6 +15,7 @@ use engine::{
 pub use check::{Finding, Mark, check_broke_off, check_under_way, findings, verdict};
 use figures::grouped;
 pub use figures::{bitrate, clock, delay};
+pub use keys::{keys, refusal};
 pub use network::{SHIELD_QUESTION, path, relay_side, shield_choice, shield_in_use, shield_stage};
 
 /// A thing that happened, put to a person.

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use egui::{Context, Popup, Ui, ViewportCommand};
+use egui::{Context, Key, Popup, Ui, ViewportCommand};
 use engine::{CallView, Command, DeviceState, Snapshot};
 use media::video::VideoFrame;
 
+use crate::keymap::Shortcut;
 use crate::pictures::Pictures;
 use crate::screens::{self, View};
 use crate::shortcuts;
@@ -76,7 +77,8 @@ impl Window {
     pub fn ui(&mut self, ui: &mut Ui, snapshot: &Snapshot, now: Instant) -> Vec<Command> {
         let mut out = Vec::new();
         let was_full_screen = self.state.is_full_screen;
-        for action in shortcuts::actions(ui.ctx(), snapshot, self.state.keyboard, now) {
+        self.record_shortcut(ui.ctx());
+        for action in shortcuts::actions(ui.ctx(), snapshot, &self.state, now) {
             action.perform(snapshot, &mut self.state, &mut out);
         }
         ui.painter()
@@ -101,6 +103,25 @@ impl Window {
         }
         self.state.keyboard = keyboard_owner(ui);
         out
+    }
+
+    /// Gives the action that waits for it the key that was pressed. Esc alone means that it was not meant so.
+    fn record_shortcut(&mut self, ctx: &Context) {
+        let Some(page) = &mut self.state.settings else {
+            return;
+        };
+        let Some(action) = page.recording else {
+            return;
+        };
+        let Some(shortcut) = shortcuts::take(ctx) else {
+            return;
+        };
+        page.recording = None;
+        if shortcut == Shortcut::plain(Key::Escape) {
+            return;
+        }
+        let changed = self.state.preferences.shortcuts.change(action, shortcut);
+        page.refused = changed.err().map(|refusal| (action, refusal));
     }
 }
 

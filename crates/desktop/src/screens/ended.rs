@@ -38,9 +38,10 @@ pub(super) fn ui(
     };
     let top = notice.show(ui, Id::unique("ended"), stage, GAP + BUTTON_HEIGHT) + GAP;
 
+    let key = Action::Next.key(state);
     let next = Button::new(Look::Primary, "Next stranger")
         .with_icon(Icon::Next)
-        .key(Action::Next.key());
+        .key(&key);
     let next = next.font(theme::semibold(15.0));
     let back = Button::new(Look::Quiet, "Back to the lobby");
     let back = back.hint(Action::Stop.hint(view.snapshot, state));

@@ -10,9 +10,10 @@ use egui::{Align2, Id, Rect, ScrollArea, Ui, Vec2, accesskit::Role, pos2, vec2};
 use engine::{Command, SignallingView};
 
 use super::View;
-use crate::icons;
+use crate::actions::Action;
+use crate::icons::{self, Icon};
 use crate::state::WindowState;
-use crate::widgets::{Pill, describe, within};
+use crate::widgets::{Button, Look, Pill, describe, was_pressed, within};
 use crate::{text, theme};
 
 const TOP_BAR: f32 = 64.0;
@@ -28,7 +29,8 @@ const INVITATION_HEIGHT: f32 = 520.0;
 pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     let window = ui.max_rect();
     let is_narrow = window.width() < theme::NARROW_BELOW;
-    top_bar_ui(ui, window.with_max_y(window.top() + TOP_BAR), view);
+    let bar = window.with_max_y(window.top() + TOP_BAR);
+    top_bar_ui(ui, bar, view, state, out);
     let body = window.with_min_y(window.top() + TOP_BAR);
     within(ui, "lobby", body, |ui| {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
@@ -96,7 +98,13 @@ fn two_columns_ui(
     ui.add_space(20.0);
 }
 
-fn top_bar_ui(ui: &mut Ui, bar: Rect, view: View<'_>) {
+fn top_bar_ui(
+    ui: &mut Ui,
+    bar: Rect,
+    view: View<'_>,
+    state: &mut WindowState,
+    out: &mut Vec<Command>,
+) {
     let inset = if bar.width() < theme::NARROW_BELOW {
         16.0
     } else {
@@ -123,10 +131,27 @@ fn top_bar_ui(ui: &mut Ui, bar: Rect, view: View<'_>) {
             .plain(text::people_online(*online)),
         SignallingView::Away { .. } => Pill::new().dot(theme::BAD).plain("No server"),
     };
+    let right = bar.right() - inset;
     pill.show_at(
         ui,
         Id::unique("online"),
         Align2::RIGHT_CENTER,
-        pos2(bar.right() - inset, bar.center().y),
+        pos2(right - theme::CONTROL - 8.0, bar.center().y),
     );
+    let action = Action::ToggleSettings;
+    let button = Button::icon(
+        Look::Quiet,
+        Icon::Settings,
+        action.name(view.snapshot, state),
+    );
+    let button = button
+        .hint(action.hint(view.snapshot, state))
+        .icon_size(18.0);
+    let place = Rect::from_center_size(
+        pos2(right - theme::CONTROL / 2.0, bar.center().y),
+        Vec2::splat(theme::CONTROL),
+    );
+    if was_pressed(&button.show_at(ui, Id::unique("settings-button"), place)) {
+        action.perform(view.snapshot, state, out);
+    }
 }

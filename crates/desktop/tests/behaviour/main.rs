@@ -6,6 +6,7 @@ mod keys;
 mod lobby;
 mod picture;
 mod shield;
+mod shortcuts;
 mod stage;
 mod trouble;
 

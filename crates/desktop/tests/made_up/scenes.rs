@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use desktop::actions::Action;
 use desktop::connection_check::Check;
-use desktop::state::WindowState;
+use desktop::keymap::{Refusal, Shortcut};
+use desktop::state::{Section, SettingsPage, WindowState};
 use desktop::text;
 use desktop::window::Window;
+use egui::Key;
 use engine::{
     AudioSink, AudioSource, CallView, CandidateKind, ChatLine, ConnectionReport, Deck,
     DeviceProblem, DeviceState, DirectView, EndReason, Ipv6, NatFiltering, NatMapping, NatReport,
@@ -25,7 +28,7 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 28] = [
+pub(crate) const SCENES: [Scene; 30] = [
     Scene {
         name: "lobby",
         make: lobby,
@@ -166,6 +169,16 @@ pub(crate) const SCENES: [Scene; 28] = [
         make: ended_connection_lost,
         prepare: nothing,
     },
+    Scene {
+        name: "settings-shortcuts",
+        make: call,
+        prepare: at_shortcuts,
+    },
+    Scene {
+        name: "settings-shortcuts-changed",
+        make: lobby,
+        prepare: at_changed_shortcuts,
+    },
 ];
 
 impl Scene {
@@ -205,6 +218,22 @@ fn likes_things(state: &mut WindowState) {
 
 fn first_time(state: &mut WindowState) {
     state.is_shield_open = true;
+}
+
+fn at_shortcuts(state: &mut WindowState) {
+    state.settings = Some(SettingsPage::at(Section::Shortcuts));
+}
+
+fn at_changed_shortcuts(state: &mut WindowState) {
+    let keymap = &mut state.preferences.shortcuts;
+    keymap
+        .change(Action::Next, Shortcut::plain(Key::N))
+        .expect("N is free");
+    state.settings = Some(SettingsPage {
+        recording: Some(Action::ToggleMicrophone),
+        refused: Some((Action::Stop, Refusal::Taken(Action::ToggleChat))),
+        ..SettingsPage::at(Section::Shortcuts)
+    });
 }
 
 fn checking(state: &mut WindowState) {

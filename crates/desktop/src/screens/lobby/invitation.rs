@@ -46,9 +46,10 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
         ui.add_space(24.0);
     }
 
+    let key = Action::Start.key(state);
     let start = Button::new(Look::Primary, "Start")
         .font(theme::semibold(17.0))
-        .key(Action::Start.key())
+        .key(&key)
         .enabled(Action::Start.is_possible(view.snapshot));
     let width = ui.available_width();
     if was_pressed(&start.show(ui, vec2(width, 56.0))) || is_done {
