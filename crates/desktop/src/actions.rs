@@ -234,7 +234,10 @@ impl Action {
     }
 
     /// Whether it makes sense right now.
-    pub fn is_possible(self, snapshot: &Snapshot) -> bool {
+    pub fn is_possible(self, snapshot: &Snapshot, state: &WindowState) -> bool {
+        if state.is_welcome_open {
+            return matches!(self, Self::ToggleFullScreen);
+        }
         let has_partner = matches!(
             snapshot.call,
             CallView::Connecting { .. }
@@ -267,15 +270,12 @@ impl Action {
 
     /// Does it: changes what the window remembers, or asks the engine.
     pub fn perform(self, snapshot: &Snapshot, state: &mut WindowState, out: &mut Vec<Command>) {
-        if !self.is_possible(snapshot) {
+        if !self.is_possible(snapshot, state) {
             return;
         }
         match self {
             Self::Start => {
                 crate::widgets::finish_interest(state);
-                if std::mem::take(&mut state.is_shield_open) {
-                    out.push(Command::SetShield(state.is_shielded(snapshot)));
-                }
                 state.searched_for.clone_from(&state.interests);
                 out.push(Command::Start {
                     interests: state.interests.clone(),

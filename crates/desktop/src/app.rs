@@ -26,8 +26,10 @@ pub struct Launch {
     pub config: Config,
     /// What the person likes to talk about.
     pub interests: Vec<String>,
-    /// Whether to look for somebody at once.
+    /// Whether to look for somebody at once, or as soon as the rules are agreed to.
     pub is_searching: bool,
+    /// Whether the rules were agreed to on the command line, for this run.
+    pub has_agreed: bool,
     /// What is remembered so far.
     pub settings: Settings,
     /// Where it is remembered; nowhere if there is no such place.
@@ -71,16 +73,16 @@ impl App {
         let checker = Checker::new(wake.clone());
         let engine = Engine::start(launch.config, wake)?;
         let snapshot = engine.snapshot();
-        if launch.is_searching {
+        state.preferences.clone_from(&launch.settings.window);
+        state.is_welcome_open = !launch.has_agreed && !state.preferences.has_agreed();
+        state.starts_when_agreed = launch.is_searching;
+        if launch.is_searching && !state.is_welcome_open {
             let mut commands = Vec::new();
             Action::Start.perform(&snapshot, &mut state, &mut commands);
             for command in commands {
                 engine.send(command);
             }
         }
-        // Whoever starts by flag has not seen the question.
-        state.is_shield_open = launch.settings.shield.is_none();
-        state.preferences.clone_from(&launch.settings.window);
         let window = Window::new(state);
         Ok(Self {
             engine,

@@ -33,6 +33,9 @@ struct Flags {
     /// Look for somebody at once
     #[arg(long)]
     start: bool,
+    /// You are 18 or older and agree to the rules of the first screen, which is left out: for trials and scripts
+    #[arg(long)]
+    agree: bool,
     /// Neither read nor write remembered settings
     #[arg(long)]
     no_settings: bool,
@@ -137,6 +140,7 @@ fn launch(flags: Flags, settings: Settings, settings_path: Option<std::path::Pat
         config,
         interests,
         is_searching: flags.start,
+        has_agreed: flags.agree,
         settings,
         settings_path,
     }

@@ -1,5 +1,6 @@
 //! The screens. Each one draws plain state and writes down what the person wishes; none of them asks anybody anything.
 
+mod address;
 mod banner;
 mod call;
 mod ended;
@@ -9,6 +10,7 @@ mod searching;
 mod settings;
 mod shield;
 mod stage;
+mod welcome;
 
 use std::time::{Duration, Instant};
 
@@ -39,6 +41,7 @@ impl View<'_> {
 /// Draws the screen for the state of the call over the whole of `ui`.
 pub fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     match &view.snapshot.call {
+        CallView::Idle if state.is_welcome_open => welcome::ui(ui, view, state, out),
         CallView::Idle => lobby::ui(ui, view, state, out),
         _ => stage::ui(ui, view, state, out),
     }

@@ -78,7 +78,7 @@ fn action(
             other => other,
         }
     };
-    action.is_possible(snapshot).then_some(action)
+    action.is_possible(snapshot, state).then_some(action)
 }
 
 /// What the key of Next means: it cancels a search, too.

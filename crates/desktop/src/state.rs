@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use engine::{CallView, Snapshot, Speaker, Statistics};
+use engine::{CallView, Command, Snapshot, Speaker, Statistics};
 
 use crate::actions::Action;
 use crate::connection_check::{Check, Outcome, Question};
 use crate::keymap::Refusal;
-use crate::preferences::Preferences;
+use crate::preferences::{Preferences, RULES_VERSION};
 use crate::shield::Shield;
 use crate::trouble::Trouble;
 
@@ -31,8 +31,12 @@ pub struct WindowState {
     pub preferences: Preferences,
     /// The settings, while they are open.
     pub settings: Option<SettingsPage>,
-    /// Whether the person has still to say who may learn the network address. The lobby asks, and Start takes the answer.
-    pub is_shield_open: bool,
+    /// Whether the person has still to agree to the rules. Nothing can be started before.
+    pub is_welcome_open: bool,
+    /// Whether the box that says so is ticked.
+    pub is_consent_ticked: bool,
+    /// Look for somebody as soon as the person has agreed.
+    pub starts_when_agreed: bool,
     /// Who may learn it, as it was last chosen in this window. The engine's word for it comes a moment later.
     pub shield_choice: Option<bool>,
     /// The connection check, while its card is open.
@@ -144,7 +148,9 @@ impl WindowState {
             server,
             preferences: Preferences::default(),
             settings: None,
-            is_shield_open: false,
+            is_welcome_open: false,
+            is_consent_ticked: false,
+            starts_when_agreed: false,
             shield_choice: None,
             check: None,
             wants_check: false,
@@ -247,6 +253,19 @@ impl WindowState {
         self.read_lines = 0;
         self.history = History::default();
         self.shield = Shield::default();
+    }
+
+    /// Takes the consent, if the box is ticked, and who may learn the network address as it is marked.
+    pub fn agree(&mut self, snapshot: &Snapshot, out: &mut Vec<Command>) {
+        if !self.is_consent_ticked {
+            return;
+        }
+        self.is_welcome_open = false;
+        self.preferences.consent = RULES_VERSION;
+        out.push(Command::SetShield(self.is_shielded(snapshot)));
+        if std::mem::take(&mut self.starts_when_agreed) {
+            Action::Start.perform(snapshot, self, out);
+        }
     }
 
     /// Whether later calls hide the network address.

@@ -8,6 +8,7 @@ mod notice;
 mod option_card;
 mod pill;
 mod sparkline;
+mod tick;
 mod tile;
 mod video_view;
 
@@ -22,6 +23,7 @@ pub use notice::{Notice, Sign};
 pub use option_card::OptionCard;
 pub use pill::Pill;
 pub use sparkline::sparkline;
+pub use tick::tick;
 pub use tile::Tile;
 pub use video_view::{VideoView, shown_size, visible_part};
 

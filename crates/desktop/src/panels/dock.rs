@@ -177,7 +177,7 @@ fn slots<'a>(
         .with_icon(Icon::Next)
         .font(theme::semibold(15.0))
         .hint(hint(Action::Next))
-        .enabled(Action::Next.is_possible(snapshot));
+        .enabled(Action::Next.is_possible(snapshot, state));
     let width = next.natural_width(ui.painter());
     slots.push(Slot {
         button: next,
@@ -208,7 +208,7 @@ fn slots<'a>(
         role: Role::Act(Action::Stop),
     });
 
-    if Action::ToggleChat.is_possible(snapshot) {
+    if Action::ToggleChat.is_possible(snapshot, state) {
         let look = if state.is_chat_open {
             Look::Quiet
         } else {

@@ -203,7 +203,7 @@ pub(super) fn statistics_ui(
     view: View<'_>,
     state: &WindowState,
 ) {
-    if !state.is_statistics_open || !Action::ToggleStatistics.is_possible(view.snapshot) {
+    if !state.is_statistics_open || !Action::ToggleStatistics.is_possible(view.snapshot, state) {
         return;
     }
     let width = 264.0_f32.min(stage.width() - 28.0);

@@ -23,8 +23,6 @@ const MAX_WIDTH: f32 = 1040.0;
 const FIELDS_HEIGHT: f32 = 150.0;
 /// About how high it is what is said about one device in trouble.
 const TROUBLE_HEIGHT: f32 = 66.0;
-/// About how high the invitation is with the question in it.
-const INVITATION_HEIGHT: f32 = 520.0;
 
 pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     let window = ui.max_rect();
@@ -71,12 +69,7 @@ fn two_columns_ui(
     // The columns stand in the middle, a little high; what they need is known once the picture's height is.
     let troubles = devices::troubles(view).count() as f32;
     let left_height = left_width * 9.0 / 16.0 + FIELDS_HEIGHT + troubles * TROUBLE_HEIGHT;
-    let height = if state.is_shield_open {
-        left_height.max(INVITATION_HEIGHT)
-    } else {
-        left_height
-    };
-    let top = ((body.height() - height) * 0.42).max(4.0);
+    let top = ((body.height() - left_height) * 0.42).max(4.0);
     ui.add_space(top);
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = 0.0;
@@ -139,12 +132,7 @@ fn top_bar_ui(
         pos2(right - theme::CONTROL - 8.0, bar.center().y),
     );
     let action = Action::ToggleSettings;
-    let button = Button::icon(
-        Look::Quiet,
-        Icon::Settings,
-        action.name(view.snapshot, state),
-    );
-    let button = button
+    let button = Button::icon(Look::Quiet, Icon::Settings, "Settings")
         .hint(action.hint(view.snapshot, state))
         .icon_size(18.0);
     let place = Rect::from_center_size(

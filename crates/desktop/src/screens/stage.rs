@@ -19,7 +19,7 @@ const CHAT_SHARE: f32 = 0.44;
 pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     let window = ui.max_rect();
     let is_narrow = window.width() < theme::NARROW_BELOW;
-    let has_chat = state.is_chat_open && Action::ToggleChat.is_possible(view.snapshot);
+    let has_chat = state.is_chat_open && Action::ToggleChat.is_possible(view.snapshot, state);
     let (stage, chat_rect) = split(window, is_narrow, has_chat);
     let radius = if is_narrow { 0 } else { theme::RADIUS_CARD };
     ui.painter().rect_filled(stage, radius, theme::SURFACE);

@@ -2,6 +2,7 @@
 
 mod chat;
 mod check;
+mod first_run;
 mod keys;
 mod lobby;
 mod picture;

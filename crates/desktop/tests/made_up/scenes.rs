@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use desktop::actions::Action;
 use desktop::connection_check::Check;
 use desktop::keymap::{Refusal, Shortcut};
+use desktop::preferences::RULES_VERSION;
 use desktop::state::{Section, SettingsPage, WindowState};
 use desktop::text;
 use desktop::window::Window;
@@ -28,16 +29,26 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 30] = [
+pub(crate) const SCENES: [Scene; 32] = [
     Scene {
         name: "lobby",
         make: lobby,
         prepare: likes_things,
     },
     Scene {
-        name: "lobby-first-time",
+        name: "first-run",
+        make: lobby,
+        prepare: first_run,
+    },
+    Scene {
+        name: "first-run-new-rules",
+        make: lobby_shielded,
+        prepare: new_rules,
+    },
+    Scene {
+        name: "lobby-alone",
         make: lobby_alone,
-        prepare: first_time,
+        prepare: nothing,
     },
     Scene {
         name: "lobby-devices-in-trouble",
@@ -216,8 +227,14 @@ fn likes_things(state: &mut WindowState) {
     state.interests = strings(&["climbing", "jazz"]).to_vec();
 }
 
-fn first_time(state: &mut WindowState) {
-    state.is_shield_open = true;
+fn first_run(state: &mut WindowState) {
+    state.is_welcome_open = true;
+}
+
+fn new_rules(state: &mut WindowState) {
+    state.preferences.consent = RULES_VERSION;
+    state.is_welcome_open = true;
+    state.is_consent_ticked = true;
 }
 
 fn at_shortcuts(state: &mut WindowState) {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use egui::{Align, Frame, Id, Key, Layout, Margin, Stroke, TextEdit, Ui, Vec2, vec2};
 use engine::{Command, SignallingProblem, SignallingView};
 
-use super::privacy;
 use crate::actions::Action;
 use crate::icons::{self, Icon};
 use crate::screens::View;
@@ -13,7 +12,7 @@ use crate::state::WindowState;
 use crate::widgets::{Button, Look, finish_interest, interest_field, was_pressed, words};
 use crate::{text, theme};
 
-/// What this is, the interests, the question of the first time, and Start; or what stands in the way of it.
+/// What this is, the interests and Start; or what stands in the way of it.
 pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     ui.spacing_mut().item_spacing.y = 0.0;
     if let SignallingView::Away { problem, retry_at } = &view.snapshot.signalling {
@@ -37,20 +36,13 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
     ui.add_space(8.0);
     let hint = "Optional. People who like the same come first.";
     ui.label(words(hint, theme::regular(12.5), theme::TEXT_THIRD));
-    if state.is_shield_open {
-        ui.add_space(18.0);
-        privacy::question_ui(ui, view, state, out);
-        ui.spacing_mut().item_spacing.y = 0.0;
-        ui.add_space(12.0);
-    } else {
-        ui.add_space(24.0);
-    }
+    ui.add_space(24.0);
 
     let key = Action::Start.key(state);
     let start = Button::new(Look::Primary, "Start")
         .font(theme::semibold(17.0))
         .key(&key)
-        .enabled(Action::Start.is_possible(view.snapshot));
+        .enabled(Action::Start.is_possible(view.snapshot, state));
     let width = ui.available_width();
     if was_pressed(&start.show(ui, vec2(width, 56.0))) || is_done {
         finish_interest(state);
