@@ -32,6 +32,10 @@ pub enum Action {
     ToggleFullScreen,
     /// Agree to a direct path in this call, or take that back.
     ToggleDirect,
+    /// Everything a step larger.
+    LargerText,
+    /// Everything a step smaller.
+    SmallerText,
     /// The settings open or closed.
     ToggleSettings,
 }
@@ -78,7 +82,7 @@ pub struct Entry {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Start,
         Self::Next,
         Self::Stop,
@@ -89,6 +93,8 @@ impl Action {
         Self::ToggleStatistics,
         Self::ToggleFullScreen,
         Self::ToggleDirect,
+        Self::LargerText,
+        Self::SmallerText,
         Self::ToggleSettings,
     ];
 
@@ -151,6 +157,18 @@ impl Action {
                 Window,
                 Shortcut::command(Key::I),
             ),
+            Self::LargerText => (
+                "larger-text",
+                "Larger text",
+                Window,
+                Shortcut::command(Key::Plus),
+            ),
+            Self::SmallerText => (
+                "smaller-text",
+                "Smaller text",
+                Window,
+                Shortcut::command(Key::Minus),
+            ),
             Self::ToggleSettings => (
                 "settings",
                 "Settings",
@@ -160,6 +178,8 @@ impl Action {
         };
         let also = match self {
             Self::ToggleFullScreen => Some(Shortcut::plain(Key::F11)),
+            // Where the plus needs Shift, its key alone is the equals sign.
+            Self::LargerText => Some(Shortcut::command(Key::Equals)),
             _ => None,
         };
         Entry {
@@ -217,6 +237,7 @@ impl Action {
                 "Stay hidden after all",
                 "Go direct",
             ),
+            Self::LargerText | Self::SmallerText => self.entry().title,
             Self::ToggleSettings => {
                 either(state.settings.is_some(), "Close the settings", "Settings")
             }
@@ -236,7 +257,10 @@ impl Action {
     /// Whether it makes sense right now.
     pub fn is_possible(self, snapshot: &Snapshot, state: &WindowState) -> bool {
         if state.is_welcome_open {
-            return matches!(self, Self::ToggleFullScreen);
+            return matches!(
+                self,
+                Self::ToggleFullScreen | Self::LargerText | Self::SmallerText
+            );
         }
         let has_partner = matches!(
             snapshot.call,
@@ -264,6 +288,8 @@ impl Action {
             Self::ToggleMicrophone
             | Self::ToggleCamera
             | Self::ToggleFullScreen
+            | Self::LargerText
+            | Self::SmallerText
             | Self::ToggleSettings => true,
         }
     }
@@ -299,10 +325,16 @@ impl Action {
                 let is_allowed = snapshot.direct.is_some_and(|direct| direct.is_allowed);
                 out.push(Command::AllowDirect(!is_allowed));
             }
+            Self::LargerText | Self::SmallerText => {
+                let preferences = &mut state.preferences;
+                if let Some(percent) = preferences.text_step(self == Self::LargerText) {
+                    preferences.text_percent = percent;
+                }
+            }
             Self::ToggleSettings => {
                 state.settings = match state.settings {
                     Some(_) => None,
-                    None => Some(SettingsPage::at(Section::Shortcuts)),
+                    None => Some(SettingsPage::at(Section::AudioVideo)),
                 };
             }
         }

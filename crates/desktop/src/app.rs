@@ -74,6 +74,8 @@ impl App {
         let engine = Engine::start(launch.config, wake)?;
         let snapshot = engine.snapshot();
         state.preferences.clone_from(&launch.settings.window);
+        let path = launch.settings_path.as_deref();
+        state.settings_file = path.map(|path| path.display().to_string());
         state.is_welcome_open = !launch.has_agreed && !state.preferences.has_agreed();
         state.starts_when_agreed = launch.is_searching;
         if launch.is_searching && !state.is_welcome_open {

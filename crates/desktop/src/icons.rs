@@ -60,6 +60,10 @@ pub enum Icon {
     Settings,
     /// A keyboard.
     Keyboard,
+    /// A large and a small letter.
+    Text,
+    /// The letter i: what this is.
+    About,
 }
 
 /// Paints `icon` into `rect` (its shorter side counts) in one colour.
@@ -185,6 +189,17 @@ pub fn paint(painter: &Painter, icon: Icon, rect: Rect, color: Color32) {
                 pen.line(&[(knob + 2.4, y), (20.5, y)]);
                 pen.ring((knob, y), 2.4);
             }
+        }
+        Icon::Text => {
+            pen.line(&[(3.0, 18.5), (8.5, 5.0), (14.0, 18.5)]);
+            pen.line(&[(5.0, 13.8), (12.0, 13.8)]);
+            pen.ring((18.2, 15.4), 3.0);
+            pen.line(&[(21.3, 12.2), (21.3, 18.5)]);
+        }
+        Icon::About => {
+            pen.ring((12.0, 12.0), 8.8);
+            pen.line(&[(12.0, 11.2), (12.0, 16.4)]);
+            pen.dot((12.0, 7.8), 1.2);
         }
         Icon::Keyboard => {
             pen.outline((2.5, 6.0), (21.5, 18.0), 2.5);

@@ -123,6 +123,7 @@ fn launch(flags: Flags, settings: Settings, settings_path: Option<std::path::Pat
             .speaker
             .or_else(|| remembered(&settings.speaker).parse().ok())
             .unwrap_or(defaults.speaker),
+        voice: settings.window.voice(),
         power_saving: settings.power_saving,
         shield: settings.shield.unwrap_or(defaults.shield),
         ..Config::default()

@@ -45,7 +45,7 @@ pub fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Co
         CallView::Idle => lobby::ui(ui, view, state, out),
         _ => stage::ui(ui, view, state, out),
     }
-    settings::ui(ui, state);
+    settings::ui(ui, view, state, out);
 }
 
 /// Draws again when the clock that shows `age` moves on.

@@ -31,6 +31,8 @@ pub struct WindowState {
     pub preferences: Preferences,
     /// The settings, while they are open.
     pub settings: Option<SettingsPage>,
+    /// Where they are kept, as a person reads it; nowhere if they are not.
+    pub settings_file: Option<String>,
     /// Whether the person has still to agree to the rules. Nothing can be started before.
     pub is_welcome_open: bool,
     /// Whether the box that says so is ticked.
@@ -99,13 +101,30 @@ pub enum KeyboardOwner {
 /// A part of the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Section {
+    /// Devices, and what is done to voice and pictures.
+    AudioVideo,
+    /// The address, the server and the network.
+    Network,
+    /// Writing to strangers.
+    Chat,
+    /// Sizes and motion.
+    Appearance,
     /// Which key does what.
     Shortcuts,
+    /// What this program is.
+    About,
 }
 
 impl Section {
     /// All of them, in the order of the list.
-    pub const ALL: [Self; 1] = [Self::Shortcuts];
+    pub const ALL: [Self; 6] = [
+        Self::AudioVideo,
+        Self::Network,
+        Self::Chat,
+        Self::Appearance,
+        Self::Shortcuts,
+        Self::About,
+    ];
 }
 
 /// What is open of the settings.
@@ -148,6 +167,7 @@ impl WindowState {
             server,
             preferences: Preferences::default(),
             settings: None,
+            settings_file: None,
             is_welcome_open: false,
             is_consent_ticked: false,
             starts_when_agreed: false,
@@ -181,7 +201,10 @@ impl WindowState {
     pub fn observe(&mut self, snapshot: &Snapshot, now: Instant) {
         match &snapshot.call {
             CallView::Connected { since, .. } | CallView::Reconnecting { since, .. } => {
-                self.call_since = Some(*since);
+                let is_new = self.call_since.replace(*since).is_none();
+                if is_new && self.preferences.opens_chat {
+                    self.is_chat_open = true;
+                }
                 self.history.record(&snapshot.statistics);
                 self.shield.observe(snapshot, now);
             }

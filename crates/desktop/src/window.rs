@@ -21,6 +21,10 @@ pub struct Window {
     pub pictures: Pictures,
     /// How large the engine was told that the stranger is shown, in pixels of the screen; zero of a window that cannot be seen.
     told_shown_px: Option<(u32, u32)>,
+    /// What the style was last told about motion.
+    is_motion_reduced: bool,
+    /// How large everything was last made.
+    zoom: f32,
 }
 
 impl Window {
@@ -30,6 +34,8 @@ impl Window {
             state,
             pictures: Pictures::default(),
             told_shown_px: None,
+            is_motion_reduced: false,
+            zoom: 1.0,
         }
     }
 
@@ -81,6 +87,7 @@ impl Window {
         for action in shortcuts::actions(ui.ctx(), snapshot, &self.state, now) {
             action.perform(snapshot, &mut self.state, &mut out);
         }
+        self.apply_preferences(ui.ctx());
         ui.painter()
             .rect_filled(ui.max_rect(), 0.0, theme::BACKGROUND);
         let view = View {
@@ -91,7 +98,9 @@ impl Window {
         self.state.stranger_px = None;
         screens::ui(ui, view, &mut self.state, &mut out);
         // Asked here and not in the chat: one can close it in the middle of a line.
-        if let Some(is_typing) = self.state.typing_notice(now) {
+        if let Some(is_typing) = self.state.typing_notice(now)
+            && self.state.preferences.tells_typing
+        {
             out.push(Command::SetTyping(is_typing));
         }
         if let Some(end) = self.state.typing_ends_at() {
@@ -103,6 +112,20 @@ impl Window {
         }
         self.state.keyboard = keyboard_owner(ui);
         out
+    }
+
+    fn apply_preferences(&mut self, ctx: &Context) {
+        let preferences = &self.state.preferences;
+        let zoom = preferences.zoom();
+        if (self.zoom - zoom).abs() > f32::EPSILON {
+            self.zoom = zoom;
+            // It holds from the next frame on, which this asks for.
+            ctx.set_zoom_factor(zoom);
+        }
+        if self.is_motion_reduced != preferences.is_motion_reduced {
+            self.is_motion_reduced = preferences.is_motion_reduced;
+            theme::set_motion(ctx, self.is_motion_reduced);
+        }
     }
 
     /// Gives the action that waits for it the key that was pressed. Esc alone means that it was not meant so.

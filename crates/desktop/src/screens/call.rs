@@ -148,6 +148,7 @@ pub(super) fn top_ui(
         right - quality_width - PILL_GAP,
     );
     for (index, pill) in pills.into_iter().enumerate() {
+        let pill = pill.at_most(ui, right - stage.left() - 14.0);
         let width = pill.width(ui);
         if at.x + width > limit && index > 0 {
             // What does not fit beside the quality goes below, where the whole width is free.

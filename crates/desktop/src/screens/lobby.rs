@@ -1,7 +1,7 @@
 //! Before the first call: am I seen and heard, what do I like to talk about, and the one big button.
 
 mod check;
-mod devices;
+pub(super) mod devices;
 mod invitation;
 mod preview;
 mod privacy;
@@ -108,15 +108,6 @@ fn top_bar_ui(
         Vec2::splat(30.0),
     );
     icons::paint_mark(ui.painter(), mark, theme::WARM, theme::ACCENT);
-    let name = pos2(mark.right() + 12.0, bar.center().y);
-    let place = ui.painter().text(
-        name,
-        Align2::LEFT_CENTER,
-        "Passerby",
-        theme::semibold(18.0),
-        theme::TEXT,
-    );
-    describe(ui, Id::unique("name"), place, Role::Heading, "Passerby");
     let pill = match &view.snapshot.signalling {
         SignallingView::Connecting => Pill::new().dot(theme::WARNING).weak("Connecting…"),
         SignallingView::Connected { online } => Pill::new()
@@ -125,6 +116,19 @@ fn top_bar_ui(
         SignallingView::Away { .. } => Pill::new().dot(theme::BAD).plain("No server"),
     };
     let right = bar.right() - inset;
+    let pill = pill.at_most(ui, right - theme::CONTROL - 16.0 - mark.right());
+    let pill_left = right - theme::CONTROL - 8.0 - pill.width(ui);
+    let name =
+        ui.painter()
+            .layout_no_wrap("Passerby".to_owned(), theme::semibold(18.0), theme::TEXT);
+    let at = pos2(mark.right() + 12.0, bar.center().y - name.size().y / 2.0);
+    let mut place = Rect::from_min_size(at, name.size());
+    if place.right() + 8.0 < pill_left {
+        ui.painter().galley(at, name, theme::TEXT);
+    } else {
+        place = mark;
+    }
+    describe(ui, Id::unique("name"), place, Role::Heading, "Passerby");
     pill.show_at(
         ui,
         Id::unique("online"),

@@ -1,11 +1,21 @@
 //! The settings: a card over whatever is on, so that a call goes on meanwhile.
 
+mod about;
+mod appearance;
+mod audio_video;
+mod chat;
+mod network;
+mod parts;
 mod shortcuts;
 
 use egui::{
-    Align2, Color32, Frame, Id, Modal, Rect, ScrollArea, Stroke, Ui, Vec2, accesskit::Role, vec2,
+    Align2, Color32, Frame, Id, Modal, Rect, ScrollArea, Stroke, Ui, Vec2, accesskit::Role, pos2,
+    vec2,
 };
 
+use engine::Command;
+
+use super::View;
 use crate::icons::Icon;
 use crate::state::{Section, SettingsPage, WindowState};
 use crate::theme;
@@ -16,25 +26,35 @@ const HEADER: f32 = 60.0;
 const LIST_WIDTH: f32 = 208.0;
 const PADDING: f32 = 24.0;
 /// Height of the list of parts where it stands above the part.
-const TABS: f32 = 48.0;
+const TABS: f32 = 52.0;
 
 impl Section {
     /// Its name in the list.
     const fn title(self) -> &'static str {
         match self {
+            Self::AudioVideo => "Audio and video",
+            Self::Network => "Network and privacy",
+            Self::Chat => "Chat",
+            Self::Appearance => "Appearance",
             Self::Shortcuts => "Shortcuts",
+            Self::About => "About",
         }
     }
 
     const fn icon(self) -> Icon {
         match self {
+            Self::AudioVideo => Icon::Camera,
+            Self::Network => Icon::Shield,
+            Self::Chat => Icon::Chat,
+            Self::Appearance => Icon::Text,
             Self::Shortcuts => Icon::Keyboard,
+            Self::About => Icon::About,
         }
     }
 }
 
 /// Draws the settings, if they are open.
-pub(super) fn ui(ui: &mut Ui, state: &mut WindowState) {
+pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     let Some(page) = state.settings else {
         return;
     };
@@ -55,16 +75,21 @@ pub(super) fn ui(ui: &mut Ui, state: &mut WindowState) {
         .frame(frame)
         .show(ui.ctx(), |ui| {
             let (_, card) = ui.allocate_space(size - Vec2::splat(2.0));
-            let is_closed = header_ui(ui, card.with_max_y(card.top() + HEADER));
+            let title = if is_narrow {
+                page.section.title()
+            } else {
+                "Settings"
+            };
+            let is_closed = header_ui(ui, card.with_max_y(card.top() + HEADER), title);
             let body = card.with_min_y(card.top() + HEADER);
             if is_narrow {
                 let (tabs, body) = body.split_top_bottom_at_y(body.top() + TABS);
                 tabs_ui(ui, tabs, page.section, state);
-                section_ui(ui, body, page.section, 16.0, state);
+                section_ui(ui, body, (page.section, 16.0), view, state, out);
             } else {
                 let (list, body) = body.split_left_right_at_x(body.left() + LIST_WIDTH);
                 list_ui(ui, list, page.section, state);
-                section_ui(ui, body, page.section, PADDING, state);
+                section_ui(ui, body, (page.section, PADDING), view, state, out);
             }
             is_closed
         });
@@ -78,16 +103,16 @@ pub(super) fn ui(ui: &mut Ui, state: &mut WindowState) {
 }
 
 /// The title and the cross; returns whether the cross was pressed.
-fn header_ui(ui: &mut Ui, bar: Rect) -> bool {
-    let title = ui.painter().text(
+fn header_ui(ui: &mut Ui, bar: Rect, title: &str) -> bool {
+    let place = ui.painter().text(
         bar.left_center() + vec2(PADDING, 2.0),
         Align2::LEFT_CENTER,
-        "Settings",
+        title,
         theme::semibold(18.0),
         theme::TEXT,
     );
     let id = Id::unique("settings-header");
-    describe(ui, id, title, Role::Heading, "Settings");
+    describe(ui, id, place, Role::Heading, title);
     let middle = bar.right_center() + vec2(-30.0, 2.0);
     let place = Rect::from_center_size(middle, Vec2::splat(theme::CONTROL));
     let close = Button::icon(Look::Bare, Icon::Close, "Close the settings").icon_size(16.0);
@@ -99,7 +124,7 @@ fn list_ui(ui: &mut Ui, place: Rect, chosen: Section, state: &mut WindowState) {
     let mut y = place.top();
     for section in Section::ALL {
         let rect = Rect::from_min_size(
-            egui::pos2(place.left() + 14.0, y),
+            pos2(place.left() + 14.0, y),
             vec2(place.width() - 22.0, 40.0),
         );
         if was_pressed(&part(section, chosen).left().show_at(ui, id(section), rect)) {
@@ -109,27 +134,22 @@ fn list_ui(ui: &mut Ui, place: Rect, chosen: Section, state: &mut WindowState) {
     }
 }
 
-/// The parts beside each other; a narrow window shows some of them and is pushed to the others.
+/// The parts beside each other as icons; the header says which one is open.
 fn tabs_ui(ui: &mut Ui, place: Rect, chosen: Section, state: &mut WindowState) {
-    within(ui, "tabs", place.shrink2(vec2(12.0, 0.0)), |ui| {
-        ScrollArea::horizontal().show(ui, |ui| {
-            ui.horizontal(|ui| {
-                ui.spacing_mut().item_spacing.x = 4.0;
-                for section in Section::ALL {
-                    let button = part(section, chosen);
-                    let width = button.natural_width(ui.painter());
-                    let (_, rect) = ui.allocate_space(vec2(width, theme::CONTROL));
-                    let response = button.show_at(ui, id(section), rect);
-                    if response.has_focus() {
-                        response.scroll_to_me(None);
-                    }
-                    if was_pressed(&response) {
-                        state.settings = Some(SettingsPage::at(section));
-                    }
-                }
-            });
-        });
-    });
+    let width = (place.width() - 24.0) / Section::ALL.len() as f32;
+    for (index, section) in Section::ALL.into_iter().enumerate() {
+        let left = place.left() + 12.0 + index as f32 * width;
+        let rect = Rect::from_min_size(pos2(left + 2.0, place.top()), vec2(width - 4.0, 40.0));
+        let look = if section == chosen {
+            Look::Quiet
+        } else {
+            Look::Bare
+        };
+        let button = Button::icon(look, section.icon(), section.title()).on(section == chosen);
+        if was_pressed(&button.show_at(ui, id(section), rect)) {
+            state.settings = Some(SettingsPage::at(section));
+        }
+    }
 }
 
 fn part(section: Section, chosen: Section) -> Button<'static> {
@@ -149,7 +169,14 @@ fn id(section: Section) -> Id {
     Id::unique(("settings-part", section.title()))
 }
 
-fn section_ui(ui: &mut Ui, body: Rect, section: Section, padding: f32, state: &mut WindowState) {
+fn section_ui(
+    ui: &mut Ui,
+    body: Rect,
+    (section, padding): (Section, f32),
+    view: View<'_>,
+    state: &mut WindowState,
+    out: &mut Vec<Command>,
+) {
     within(ui, "section", body.with_max_y(body.bottom() - 1.0), |ui| {
         ScrollArea::vertical()
             .id_salt(section.title())
@@ -162,7 +189,12 @@ fn section_ui(ui: &mut Ui, body: Rect, section: Section, padding: f32, state: &m
                     ui.vertical(|ui| {
                         ui.set_width(width);
                         match section {
+                            Section::AudioVideo => audio_video::ui(ui, view, state, out),
+                            Section::Network => network::ui(ui, view, state, out),
+                            Section::Chat => chat::ui(ui, state),
+                            Section::Appearance => appearance::ui(ui, state),
                             Section::Shortcuts => shortcuts::ui(ui, state),
+                            Section::About => about::ui(ui, state),
                         }
                         ui.add_space(PADDING);
                     });

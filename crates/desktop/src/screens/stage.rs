@@ -30,7 +30,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
             CallView::Idle => {}
             CallView::Searching { since } => searching::search_ui(ui, stage, view, state, *since),
             CallView::Connecting { since, interests } => {
-                searching::connecting_ui(ui, stage, view, *since, interests);
+                searching::connecting_ui(ui, stage, view, state, *since, interests);
             }
             CallView::Connected { .. } | CallView::Reconnecting { .. } => {
                 call::picture_ui(ui, stage, view, radius);

@@ -12,7 +12,7 @@ use crate::{text, theme};
 const MAX_WIDTH: f32 = 920.0;
 const COLUMN_GAP: f32 = 48.0;
 /// About how high the two columns are.
-const HEIGHT: f32 = 480.0;
+const HEIGHT: f32 = 430.0;
 
 pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     let window = ui.max_rect();

@@ -6,6 +6,7 @@ mod first_run;
 mod keys;
 mod lobby;
 mod picture;
+mod settings;
 mod shield;
 mod shortcuts;
 mod stage;

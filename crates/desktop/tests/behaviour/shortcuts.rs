@@ -117,6 +117,8 @@ fn changed_keys_can_be_set_back_one_by_one_and_together() {
     harness.run();
     click(&mut harness, "Set back: Mute or unmute the microphone");
     harness.get_by_label("Mute or unmute the microphone: M");
+    harness.get_by_label("Set all keys back").scroll_to_me();
+    harness.run();
     click(&mut harness, "Set all keys back");
     harness.get_by_label("Next stranger, or cancel the search: Esc");
     assert!(harness.query_by_label("Set all keys back").is_none());

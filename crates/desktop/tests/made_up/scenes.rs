@@ -29,7 +29,7 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 32] = [
+pub(crate) const SCENES: [Scene; 39] = [
     Scene {
         name: "lobby",
         make: lobby,
@@ -181,6 +181,41 @@ pub(crate) const SCENES: [Scene; 32] = [
         prepare: nothing,
     },
     Scene {
+        name: "settings-audio-video",
+        make: lobby,
+        prepare: at_audio_video,
+    },
+    Scene {
+        name: "settings-network",
+        make: lobby_shielded,
+        prepare: at_network,
+    },
+    Scene {
+        name: "settings-chat",
+        make: call,
+        prepare: at_chat,
+    },
+    Scene {
+        name: "settings-appearance",
+        make: lobby,
+        prepare: at_appearance,
+    },
+    Scene {
+        name: "settings-about",
+        make: lobby,
+        prepare: at_about,
+    },
+    Scene {
+        name: "lobby-large-text",
+        make: lobby,
+        prepare: large_text,
+    },
+    Scene {
+        name: "call-large-text",
+        make: call,
+        prepare: large_text,
+    },
+    Scene {
         name: "settings-shortcuts",
         make: call,
         prepare: at_shortcuts,
@@ -235,6 +270,32 @@ fn new_rules(state: &mut WindowState) {
     state.preferences.consent = RULES_VERSION;
     state.is_welcome_open = true;
     state.is_consent_ticked = true;
+}
+
+fn at_audio_video(state: &mut WindowState) {
+    state.settings = Some(SettingsPage::at(Section::AudioVideo));
+}
+
+fn at_network(state: &mut WindowState) {
+    state.settings = Some(SettingsPage::at(Section::Network));
+}
+
+fn at_chat(state: &mut WindowState) {
+    state.settings = Some(SettingsPage::at(Section::Chat));
+}
+
+fn at_appearance(state: &mut WindowState) {
+    state.preferences.is_motion_reduced = true;
+    state.settings = Some(SettingsPage::at(Section::Appearance));
+}
+
+fn at_about(state: &mut WindowState) {
+    state.settings_file = Some("/home/me/.config/passerby/settings.json".to_owned());
+    state.settings = Some(SettingsPage::at(Section::About));
+}
+
+fn large_text(state: &mut WindowState) {
+    state.preferences.text_percent = 150;
 }
 
 fn at_shortcuts(state: &mut WindowState) {

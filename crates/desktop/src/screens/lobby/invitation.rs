@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use egui::{Align, Frame, Id, Key, Layout, Margin, Stroke, TextEdit, Ui, Vec2, vec2};
+use egui::{Align, Frame, Id, Layout, Margin, Stroke, Ui, Vec2, vec2};
 use engine::{Command, SignallingProblem, SignallingView};
 
 use crate::actions::Action;
 use crate::icons::{self, Icon};
-use crate::screens::View;
+use crate::screens::{View, address};
 use crate::state::WindowState;
 use crate::widgets::{Button, Look, finish_interest, interest_field, was_pressed, words};
 use crate::{text, theme};
@@ -92,26 +92,7 @@ fn server_ui(
             });
         });
         ui.add_space(14.0);
-        ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = 8.0;
-            let connect = Button::new(Look::Quiet, "Connect").font(theme::medium(13.0));
-            let field_width = ui.available_width() - connect.natural_width(ui.painter()) - 8.0;
-            let edit = TextEdit::singleline(&mut state.server_draft)
-                .id(Id::unique("server"))
-                .font(theme::regular(13.5))
-                .text_color(theme::TEXT)
-                .char_limit(512)
-                .margin(Margin::symmetric(10, 9))
-                .desired_width(field_width);
-            let response = ui.add(edit).accessible_name("Server address");
-            let is_entered =
-                response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
-            let is_pressed = was_pressed(&connect.show(ui, vec2(0.0, response.rect.height())));
-            if is_entered || is_pressed {
-                state.server_draft.trim().clone_into(&mut state.server);
-                out.push(Command::SetServer(state.server.clone()));
-            }
-        });
+        address::server_ui(ui, Id::unique("server"), state, out);
     });
     ui.request_repaint_after(Duration::from_millis(500));
 }

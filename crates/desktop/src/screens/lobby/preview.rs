@@ -43,7 +43,7 @@ fn controls_ui(
     out: &mut Vec<Command>,
 ) {
     let deck = &view.snapshot.devices;
-    let bar = Rect::from_min_size(rect.left_bottom() + vec2(12.0, -66.0), vec2(212.0, 54.0));
+    let bar = Rect::from_min_size(rect.left_bottom() + vec2(12.0, -66.0), vec2(212.0_f32.min(rect.width() - 24.0), 54.0));
     ui.painter().rect(
         bar,
         18.0,

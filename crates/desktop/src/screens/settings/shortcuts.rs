@@ -1,14 +1,17 @@
 //! Every action with its key, which can be changed.
 
 use egui::{
-    Align, Id, Layout, Rect, Sense, Stroke, StrokeKind, Ui, WidgetInfo, accesskit::Role, vec2,
+    Align, Layout, Rect, Sense, Stroke, StrokeKind, Ui, WidgetInfo,
+    accesskit::{Live, Role},
+    vec2,
 };
 
+use super::parts::{heading_ui, line_ui};
 use crate::actions::{Action, Group};
 use crate::icons::Icon;
 use crate::keymap::Keymap;
 use crate::state::{SettingsPage, WindowState};
-use crate::widgets::{Button, Look, announce, was_pressed, words};
+use crate::widgets::{Button, Look, was_pressed, words};
 use crate::{text, theme};
 
 const ROW: f32 = 44.0;
@@ -22,13 +25,7 @@ pub(super) fn ui(ui: &mut Ui, state: &mut WindowState) {
                 Single letters rest while you write.";
     ui.label(words(hint, theme::regular(13.0), theme::TEXT_SECOND));
     for group in Group::ALL {
-        ui.add_space(18.0);
-        ui.label(words(
-            group.title(),
-            theme::semibold(13.0),
-            theme::TEXT_SECOND,
-        ));
-        ui.add_space(4.0);
+        heading_ui(ui, group.title(), false);
         let actions = Action::ALL.into_iter();
         for action in actions.filter(|action| action.entry().group == group) {
             row_ui(ui, action, keymap, page);
@@ -74,12 +71,11 @@ fn row_ui(ui: &mut Ui, action: Action, keymap: &mut Keymap, page: &mut SettingsP
             theme::regular(13.0),
             theme::WARNING,
         ));
-        let id = Id::unique("key-refused");
-        announce(ui, id, response.rect, Role::Alert, text::refusal(refusal));
+        ui.ctx()
+            .accesskit_node_builder(response.id, |node| node.set_live(Live::Assertive));
         ui.add_space(6.0);
     }
-    let (_, line) = ui.allocate_space(vec2(ui.available_width(), 1.0));
-    ui.painter().rect_filled(line, 0.0, theme::LINE);
+    line_ui(ui);
 }
 
 /// The key as a cap that waits for another one once it is pressed.
