@@ -32,6 +32,8 @@ pub enum Action {
     ToggleFullScreen,
     /// Agree to a direct path in this call, or take that back.
     ToggleDirect,
+    /// The stranger's picture whole, or filling the stage.
+    ToggleFit,
     /// Everything a step larger.
     LargerText,
     /// Everything a step smaller.
@@ -82,7 +84,7 @@ pub struct Entry {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Start,
         Self::Next,
         Self::Stop,
@@ -93,6 +95,7 @@ impl Action {
         Self::ToggleStatistics,
         Self::ToggleFullScreen,
         Self::ToggleDirect,
+        Self::ToggleFit,
         Self::LargerText,
         Self::SmallerText,
         Self::ToggleSettings,
@@ -156,6 +159,12 @@ impl Action {
                 "Connection details",
                 Window,
                 Shortcut::command(Key::I),
+            ),
+            Self::ToggleFit => (
+                "picture-fit",
+                "Show the whole picture, or fill the window",
+                Window,
+                Shortcut::plain(Key::Z),
             ),
             Self::LargerText => (
                 "larger-text",
@@ -237,6 +246,11 @@ impl Action {
                 "Stay hidden after all",
                 "Go direct",
             ),
+            Self::ToggleFit => either(
+                state.preferences.fits_picture,
+                "Fill the window",
+                "Show the whole picture",
+            ),
             Self::LargerText | Self::SmallerText => self.entry().title,
             Self::ToggleSettings => {
                 either(state.settings.is_some(), "Close the settings", "Settings")
@@ -276,7 +290,7 @@ impl Action {
             }
             Self::Next => has_partner || is_ended,
             Self::Stop | Self::ToggleSelfView => !matches!(snapshot.call, CallView::Idle),
-            Self::ToggleChat | Self::ToggleStatistics => has_partner,
+            Self::ToggleChat | Self::ToggleStatistics | Self::ToggleFit => has_partner,
             Self::ToggleDirect => {
                 matches!(
                     snapshot.call,
@@ -324,6 +338,9 @@ impl Action {
             Self::ToggleDirect => {
                 let is_allowed = snapshot.direct.is_some_and(|direct| direct.is_allowed);
                 out.push(Command::AllowDirect(!is_allowed));
+            }
+            Self::ToggleFit => {
+                state.preferences.fits_picture = !state.preferences.fits_picture;
             }
             Self::LargerText | Self::SmallerText => {
                 let preferences = &mut state.preferences;

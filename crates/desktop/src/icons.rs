@@ -58,6 +58,10 @@ pub enum Icon {
     Again,
     /// Sliders: what can be set.
     Settings,
+    /// Three dots: what else there is.
+    More,
+    /// Four corners: more room.
+    Grow,
     /// A keyboard.
     Keyboard,
     /// A large and a small letter.
@@ -189,6 +193,17 @@ pub fn paint(painter: &Painter, icon: Icon, rect: Rect, color: Color32) {
                 pen.line(&[(knob + 2.4, y), (20.5, y)]);
                 pen.ring((knob, y), 2.4);
             }
+        }
+        Icon::More => {
+            for x in [5.5, 12.0, 18.5] {
+                pen.dot((x, 12.0), 1.9);
+            }
+        }
+        Icon::Grow => {
+            pen.line(&[(14.5, 4.5), (19.5, 4.5), (19.5, 9.5)]);
+            pen.line(&[(9.5, 19.5), (4.5, 19.5), (4.5, 14.5)]);
+            pen.line(&[(19.0, 5.0), (13.5, 10.5)]);
+            pen.line(&[(5.0, 19.0), (10.5, 13.5)]);
         }
         Icon::Text => {
             pen.line(&[(3.0, 18.5), (8.5, 5.0), (14.0, 18.5)]);

@@ -13,6 +13,61 @@ const TEXT_PERCENT: std::ops::RangeInclusive<u16> = 80..=160;
 /// One step larger or smaller.
 const TEXT_STEP: u16 = 10;
 
+/// A corner of the stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Corner {
+    /// Left, below what stands at the top.
+    TopLeft,
+    /// Right, below what stands at the top.
+    TopRight,
+    /// Left, beside or above the dock.
+    BottomLeft,
+    /// Right, beside or above the dock.
+    #[default]
+    BottomRight,
+}
+
+impl Corner {
+    /// All of them, as one reads.
+    pub const ALL: [Self; 4] = [
+        Self::TopLeft,
+        Self::TopRight,
+        Self::BottomLeft,
+        Self::BottomRight,
+    ];
+
+    /// The corner of a place.
+    pub const fn of(is_left: bool, is_top: bool) -> Self {
+        match (is_left, is_top) {
+            (true, true) => Self::TopLeft,
+            (false, true) => Self::TopRight,
+            (true, false) => Self::BottomLeft,
+            (false, false) => Self::BottomRight,
+        }
+    }
+
+    /// Whether it is on the left.
+    pub const fn is_left(self) -> bool {
+        matches!(self, Self::TopLeft | Self::BottomLeft)
+    }
+
+    /// Whether it is at the top.
+    pub const fn is_top(self) -> bool {
+        matches!(self, Self::TopLeft | Self::TopRight)
+    }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TopLeft => "Top left",
+            Self::TopRight => "Top right",
+            Self::BottomLeft => "Bottom left",
+            Self::BottomRight => "Bottom right",
+        }
+    }
+}
+
 /// What is remembered of the window. What an older file lacks is as at first; what it has too much is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -39,6 +94,12 @@ pub struct Preferences {
     pub text_percent: u16,
     /// Nothing moves that need not.
     pub is_motion_reduced: bool,
+    /// Where one's own picture stands in a call.
+    pub self_view: Corner,
+    /// One's own picture is shown as in a mirror. The stranger always sees it as it is.
+    pub is_mirrored: bool,
+    /// The stranger's picture is shown whole, with bars where it has another shape, and does not fill the stage.
+    pub fits_picture: bool,
 }
 
 impl Default for Preferences {
@@ -54,6 +115,9 @@ impl Default for Preferences {
             opens_chat: false,
             text_percent: 100,
             is_motion_reduced: false,
+            self_view: Corner::default(),
+            is_mirrored: true,
+            fits_picture: false,
         }
     }
 }

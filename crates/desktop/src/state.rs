@@ -61,6 +61,12 @@ pub struct WindowState {
     pub is_self_view_hidden: bool,
     /// Whether the window fills the screen.
     pub is_full_screen: bool,
+    /// When the pointer or a key was last used.
+    pub active_at: Option<Instant>,
+    /// Where the pointer keeps what floats over the picture from going; set in each frame of a call.
+    pub is_pointer_on_chrome: bool,
+    /// How much of it is seen, from 0 to 1.
+    pub chrome: f32,
     /// How large the stranger was shown in the last frame, in pixels of the screen; nothing outside of calls.
     pub stranger_px: Option<(u32, u32)>,
     /// The chat wants the keyboard in the next frame.
@@ -181,6 +187,9 @@ impl WindowState {
             is_statistics_open: false,
             is_self_view_hidden: false,
             is_full_screen: false,
+            active_at: None,
+            is_pointer_on_chrome: false,
+            chrome: 1.0,
             stranger_px: None,
             wants_chat_focus: false,
             is_draft_changed: false,
@@ -199,9 +208,14 @@ impl WindowState {
 
     /// Takes note of what the engine says, before anything is drawn.
     pub fn observe(&mut self, snapshot: &Snapshot, now: Instant) {
+        self.active_at.get_or_insert(now);
         match &snapshot.call {
             CallView::Connected { since, .. } | CallView::Reconnecting { since, .. } => {
                 let is_new = self.call_since.replace(*since).is_none();
+                if is_new {
+                    // Who one meets is told for a while, whoever moves.
+                    self.active_at = self.active_at.max(Some(*since));
+                }
                 if is_new && self.preferences.opens_chat {
                     self.is_chat_open = true;
                 }

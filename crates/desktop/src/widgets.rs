@@ -1,5 +1,6 @@
 //! The pieces that screens are made of. Each one has an accessible name and can be worked with the keyboard alone.
 
+mod action_menu;
 mod button;
 mod device_picker;
 mod interest_field;
@@ -13,6 +14,7 @@ mod tick;
 mod tile;
 mod video_view;
 
+pub(crate) use action_menu::action_menu;
 pub use button::{Button, Look, was_pressed};
 pub(crate) use device_picker::device_menu;
 pub use device_picker::{

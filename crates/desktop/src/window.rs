@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use egui::{Context, Key, Popup, Ui, ViewportCommand};
+use egui::{Context, Event, Key, Popup, Ui, ViewportCommand};
 use engine::{CallView, Command, DeviceState, Snapshot};
 use media::video::VideoFrame;
 
@@ -88,6 +88,9 @@ impl Window {
             action.perform(snapshot, &mut self.state, &mut out);
         }
         self.apply_preferences(ui.ctx());
+        if is_in_use(ui.ctx()) {
+            self.state.active_at = Some(now);
+        }
         ui.painter()
             .rect_filled(ui.max_rect(), 0.0, theme::BACKGROUND);
         let view = View {
@@ -158,6 +161,25 @@ fn has_partner_picture(snapshot: &Snapshot) -> bool {
 fn has_own_picture(snapshot: &Snapshot) -> bool {
     let deck = &snapshot.devices;
     deck.is_camera_on && matches!(deck.camera, DeviceState::Working { .. })
+}
+
+/// Whether the person does something in this frame.
+fn is_in_use(ctx: &Context) -> bool {
+    ctx.input(|input| {
+        input.pointer.any_down()
+            || input.events.iter().any(|event| {
+                matches!(
+                    event,
+                    Event::Key { .. }
+                        | Event::Text(_)
+                        | Event::PointerMoved(_)
+                        | Event::PointerButton { .. }
+                        | Event::MouseWheel { .. }
+                        | Event::Touch { .. }
+                        | Event::AccessKitActionRequest(_)
+                )
+            })
+    })
 }
 
 /// egui takes the focus from a text field on Esc before anybody sees the key, so the owner is noted at the end of each

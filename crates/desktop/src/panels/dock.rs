@@ -9,7 +9,7 @@ use crate::screens::View;
 use crate::state::WindowState;
 use crate::theme;
 use crate::widgets::{
-    Button, Look, camera_choices, device_menu, microphone_choices, picture_choices,
+    Button, Look, action_menu, camera_choices, device_menu, microphone_choices, picture_choices,
     speaker_choices, was_pressed,
 };
 
@@ -37,7 +37,17 @@ enum Role {
     Act(Action),
     Microphones,
     Cameras,
+    More,
 }
+
+/// What stands in the list of everything else.
+const MORE: [Action; 5] = [
+    Action::ToggleFullScreen,
+    Action::ToggleFit,
+    Action::ToggleSelfView,
+    Action::ToggleStatistics,
+    Action::ToggleSettings,
+];
 
 /// Draws the dock and returns its place.
 pub(crate) fn ui(
@@ -126,6 +136,11 @@ pub(crate) fn ui(
                     ("Pictures", picture_choices(view.snapshot.is_saving_power)),
                 ];
                 device_menu(&response, &groups, out);
+            }
+            Role::More => {
+                if let Some(action) = action_menu(&response, &MORE, view.snapshot, state) {
+                    action.perform(view.snapshot, state, out);
+                }
             }
         }
     }
@@ -242,5 +257,10 @@ fn slots<'a>(
             role: Role::Act(Action::ToggleChat),
         });
     }
+    slots.push(Slot {
+        button: Button::icon(Look::Bare, Icon::More, "More"),
+        width: square,
+        role: Role::More,
+    });
     slots
 }

@@ -1,5 +1,6 @@
 //! What buttons and keys do, found by the names that a screen reader would read. No pixels, no engine.
 
+mod call_screen;
 mod chat;
 mod check;
 mod first_run;

@@ -70,6 +70,8 @@ fn the_voice_is_cleaned_as_the_switches_say_and_that_is_remembered() {
     assert!(!is_on(&harness, "Noise suppression"));
     assert!(is_on(&harness, "Echo cancellation"));
     assert_eq!(remembered(&harness).window.voice(), wanted);
+    harness.get_by_label("Save power in calls").scroll_to_me();
+    harness.run();
     assert_eq!(
         click(&mut harness, "Save power in calls"),
         [Command::SetPowerSaving(true)]

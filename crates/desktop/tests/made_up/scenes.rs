@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use desktop::actions::Action;
 use desktop::connection_check::Check;
 use desktop::keymap::{Refusal, Shortcut};
-use desktop::preferences::RULES_VERSION;
+use desktop::preferences::{Corner, RULES_VERSION};
 use desktop::state::{Section, SettingsPage, WindowState};
 use desktop::text;
 use desktop::window::Window;
@@ -29,7 +29,7 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 39] = [
+pub(crate) const SCENES: [Scene; 42] = [
     Scene {
         name: "lobby",
         make: lobby,
@@ -181,6 +181,21 @@ pub(crate) const SCENES: [Scene; 39] = [
         prepare: nothing,
     },
     Scene {
+        name: "call-at-rest",
+        make: call,
+        prepare: at_rest,
+    },
+    Scene {
+        name: "call-whole-picture",
+        make: call,
+        prepare: whole_picture,
+    },
+    Scene {
+        name: "call-own-picture-hidden",
+        make: call,
+        prepare: own_picture_hidden,
+    },
+    Scene {
         name: "settings-audio-video",
         make: lobby,
         prepare: at_audio_video,
@@ -292,6 +307,19 @@ fn at_appearance(state: &mut WindowState) {
 fn at_about(state: &mut WindowState) {
     state.settings_file = Some("/home/me/.config/passerby/settings.json".to_owned());
     state.settings = Some(SettingsPage::at(Section::About));
+}
+
+fn at_rest(state: &mut WindowState) {
+    state.active_at = Some(ago(Instant::now(), 10.0));
+}
+
+fn whole_picture(state: &mut WindowState) {
+    state.preferences.fits_picture = true;
+    state.preferences.self_view = Corner::TopLeft;
+}
+
+fn own_picture_hidden(state: &mut WindowState) {
+    state.is_self_view_hidden = true;
 }
 
 fn large_text(state: &mut WindowState) {
@@ -594,13 +622,18 @@ fn call_partner_hidden(now: Instant) -> Snapshot {
     snapshot
 }
 
+/// A camera that is gone.
+pub(crate) fn unplugged() -> DeviceState {
+    DeviceState::Failed(DeviceProblem::Unplugged)
+}
+
 fn call_troubles(now: Instant) -> Snapshot {
     let mut snapshot = call(now);
     snapshot.signalling = SignallingView::Away {
         problem: SignallingProblem::Lost("reset".to_owned()),
         retry_at: now + Duration::from_secs(2),
     };
-    snapshot.devices.camera = DeviceState::Failed(DeviceProblem::Unplugged);
+    snapshot.devices.camera = unplugged();
     snapshot
 }
 

@@ -4,11 +4,12 @@ use egui::{Id, Sense, Ui, vec2};
 use engine::{Command, DeviceState};
 
 use super::parts::{heading_ui, line_ui, words_ui};
+use crate::preferences::Corner;
 use crate::screens::View;
 use crate::screens::lobby::devices;
 use crate::state::WindowState;
-use crate::text;
-use crate::widgets::{level_meter, switch_row, was_pressed};
+use crate::widgets::{Button, Look, level_meter, switch_row, was_pressed, words};
+use crate::{text, theme};
 
 pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     let deck = &view.snapshot.devices;
@@ -65,9 +66,56 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
     }
 
     heading_ui(ui, "Pictures", false);
+    let mirrored = preferences.is_mirrored;
+    let detail = "Strangers always see you as you are.";
+    if was_pressed(&switch_row(ui, "Show me as in a mirror", detail, mirrored)) {
+        preferences.is_mirrored = !mirrored;
+    }
+    line_ui(ui);
+    let fits = preferences.fits_picture;
+    let detail = "With bars at its sides, instead of filling the window and losing its edges.";
+    if was_pressed(&switch_row(
+        ui,
+        "Show the stranger's whole picture",
+        detail,
+        fits,
+    )) {
+        preferences.fits_picture = !fits;
+    }
+    line_ui(ui);
+    corner_ui(ui, &mut preferences.self_view);
+    line_ui(ui);
     let is_saving = view.snapshot.is_saving_power;
     let detail = "Fewer and smaller pictures, both ways. For laptops on battery and slow machines.";
     if was_pressed(&switch_row(ui, "Save power in calls", detail, is_saving)) {
         out.push(Command::SetPowerSaving(!is_saving));
     }
+}
+
+/// Where one's own picture stands: for those who do not drag it.
+fn corner_ui(ui: &mut Ui, corner: &mut Corner) {
+    ui.add_space(10.0);
+    ui.label(words(
+        "My picture stands in this corner",
+        theme::medium(14.0),
+        theme::TEXT,
+    ));
+    ui.add_space(8.0);
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = vec2(6.0, 6.0);
+        for choice in Corner::ALL {
+            let look = if choice == *corner {
+                Look::Primary
+            } else {
+                Look::Quiet
+            };
+            let button = Button::new(look, choice.name())
+                .font(theme::medium(13.0))
+                .on(choice == *corner);
+            if was_pressed(&button.show(ui, vec2(0.0, theme::CONTROL))) {
+                *corner = choice;
+            }
+        }
+    });
+    ui.add_space(10.0);
 }
