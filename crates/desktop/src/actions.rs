@@ -214,7 +214,7 @@ impl Action {
             Self::Next => "Next stranger",
             Self::Stop => match snapshot.call {
                 CallView::Searching { .. } => "Stop searching",
-                CallView::Ended { .. } => "Back to the lobby",
+                CallView::Idle | CallView::Ended { .. } => "Back to the lobby",
                 _ => "End the call",
             },
             Self::ToggleMicrophone => either(
@@ -289,7 +289,8 @@ impl Action {
                     && !matches!(snapshot.signalling, engine::SignallingView::Away { .. })
             }
             Self::Next => has_partner || is_ended,
-            Self::Stop | Self::ToggleSelfView => !matches!(snapshot.call, CallView::Idle),
+            Self::Stop => state.after_call.is_some() || !matches!(snapshot.call, CallView::Idle),
+            Self::ToggleSelfView => !matches!(snapshot.call, CallView::Idle),
             Self::ToggleChat | Self::ToggleStatistics | Self::ToggleFit => has_partner,
             Self::ToggleDirect => {
                 matches!(
@@ -316,6 +317,7 @@ impl Action {
         match self {
             Self::Start => {
                 crate::widgets::finish_interest(state);
+                state.after_call = None;
                 state.searched_for.clone_from(&state.interests);
                 out.push(Command::Start {
                     interests: state.interests.clone(),
@@ -323,7 +325,14 @@ impl Action {
                 });
             }
             Self::Next => out.push(Command::Next),
-            Self::Stop => out.push(Command::Stop),
+            Self::Stop if snapshot.call == CallView::Idle => state.after_call = None,
+            Self::Stop => {
+                state.is_stopping = matches!(
+                    snapshot.call,
+                    CallView::Connected { .. } | CallView::Reconnecting { .. }
+                );
+                out.push(Command::Stop);
+            }
             Self::ToggleMicrophone => {
                 out.push(Command::SetMicrophone(!snapshot.devices.is_microphone_on));
             }

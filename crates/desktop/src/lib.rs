@@ -11,6 +11,7 @@
 
 pub mod actions;
 pub mod app;
+pub mod automatic_next;
 pub mod chrome;
 pub mod connection_check;
 pub mod icons;

@@ -94,6 +94,8 @@ pub struct Preferences {
     pub text_percent: u16,
     /// Nothing moves that need not.
     pub is_motion_reduced: bool,
+    /// Go on to the next stranger by itself when one has left.
+    pub goes_on_by_itself: bool,
     /// Where one's own picture stands in a call.
     pub self_view: Corner,
     /// One's own picture is shown as in a mirror. The stranger always sees it as it is.
@@ -115,6 +117,7 @@ impl Default for Preferences {
             opens_chat: false,
             text_percent: 100,
             is_motion_reduced: false,
+            goes_on_by_itself: true,
             self_view: Corner::default(),
             is_mirrored: true,
             fits_picture: false,

@@ -42,7 +42,10 @@ impl View<'_> {
 pub fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     match &view.snapshot.call {
         CallView::Idle if state.is_welcome_open => welcome::ui(ui, view, state, out),
-        CallView::Idle => lobby::ui(ui, view, state, out),
+        CallView::Idle => match state.after_call {
+            Some(length) => ended::after_ui(ui, view, state, length, out),
+            None => lobby::ui(ui, view, state, out),
+        },
         _ => stage::ui(ui, view, state, out),
     }
     settings::ui(ui, view, state, out);

@@ -74,16 +74,17 @@ fn action(
         return None;
     } else {
         match state.preferences.shortcuts.action(shortcut)? {
-            Action::Next => next(snapshot, now)?,
+            Action::Next => next(snapshot, state, now)?,
             other => other,
         }
     };
     action.is_possible(snapshot, state).then_some(action)
 }
 
-/// What the key of Next means: it cancels a search, too.
-fn next(snapshot: &Snapshot, now: Instant) -> Option<Action> {
+/// What the key of Next means: it cancels a search, too, and leaves what comes after a call.
+fn next(snapshot: &Snapshot, state: &WindowState, now: Instant) -> Option<Action> {
     match snapshot.call {
+        CallView::Idle if state.after_call.is_some() => Some(Action::Stop),
         CallView::Searching { since } => {
             (now.saturating_duration_since(since) >= SEARCH_SETTLES).then_some(Action::Stop)
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use engine::{CallView, Command, Snapshot, Speaker, Statistics};
 
 use crate::actions::Action;
+use crate::automatic_next::AutomaticNext;
 use crate::connection_check::{Check, Outcome, Question};
 use crate::keymap::Refusal;
 use crate::preferences::{Preferences, RULES_VERSION};
@@ -61,6 +62,12 @@ pub struct WindowState {
     pub is_self_view_hidden: bool,
     /// Whether the window fills the screen.
     pub is_full_screen: bool,
+    /// On to the next stranger by itself.
+    pub automatic_next: AutomaticNext,
+    /// How long the call was that the person has ended, until something else is begun.
+    pub after_call: Option<Duration>,
+    /// The person has ended the call, and the engine has not said so yet.
+    pub is_stopping: bool,
     /// When the pointer or a key was last used.
     pub active_at: Option<Instant>,
     /// Where the pointer keeps what floats over the picture from going; set in each frame of a call.
@@ -111,7 +118,7 @@ pub enum Section {
     AudioVideo,
     /// The address, the server and the network.
     Network,
-    /// Writing to strangers.
+    /// Going on to the next stranger, and writing.
     Chat,
     /// Sizes and motion.
     Appearance,
@@ -187,6 +194,9 @@ impl WindowState {
             is_statistics_open: false,
             is_self_view_hidden: false,
             is_full_screen: false,
+            automatic_next: AutomaticNext::default(),
+            after_call: None,
+            is_stopping: false,
             active_at: None,
             is_pointer_on_chrome: false,
             chrome: 1.0,
@@ -209,6 +219,7 @@ impl WindowState {
     /// Takes note of what the engine says, before anything is drawn.
     pub fn observe(&mut self, snapshot: &Snapshot, now: Instant) {
         self.active_at.get_or_insert(now);
+        self.automatic_next.observe(snapshot, now);
         match &snapshot.call {
             CallView::Connected { since, .. } | CallView::Reconnecting { since, .. } => {
                 let is_new = self.call_since.replace(*since).is_none();
@@ -223,13 +234,17 @@ impl WindowState {
                 self.shield.observe(snapshot, now);
             }
             CallView::Ended { .. } => {
+                self.is_stopping = false;
                 if let Some(since) = self.call_since.take() {
                     self.last_call = Some(now.saturating_duration_since(since));
                 }
                 self.forget_partner();
             }
             CallView::Idle | CallView::Searching { .. } | CallView::Connecting { .. } => {
-                self.call_since = None;
+                let call_since = self.call_since.take();
+                if std::mem::take(&mut self.is_stopping) && snapshot.call == CallView::Idle {
+                    self.after_call = call_since.map(|since| now.saturating_duration_since(since));
+                }
                 self.last_call = None;
                 self.forget_partner();
             }

@@ -3,6 +3,7 @@
 //! The rest of the program speaks of partners; here they are strangers, because that is what a person calls them.
 
 mod check;
+mod ending;
 mod figures;
 mod keys;
 mod network;
@@ -14,6 +15,7 @@ use engine::{
 };
 
 pub use check::{Finding, Mark, check_broke_off, check_under_way, findings, verdict};
+pub use ending::{after_call, automatic_next};
 use figures::grouped;
 pub use figures::{bitrate, clock, delay};
 pub use keys::{keys, refusal};

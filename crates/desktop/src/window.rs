@@ -6,6 +6,7 @@ use egui::{Context, Event, Key, Popup, Ui, ViewportCommand};
 use engine::{CallView, Command, DeviceState, Snapshot};
 use media::video::VideoFrame;
 
+use crate::actions::Action;
 use crate::keymap::Shortcut;
 use crate::pictures::Pictures;
 use crate::screens::{self, View};
@@ -89,6 +90,7 @@ impl Window {
         }
         self.apply_preferences(ui.ctx());
         if is_in_use(ui.ctx()) {
+            self.state.automatic_next.on_use();
             self.state.active_at = Some(now);
         }
         ui.painter()
@@ -100,6 +102,10 @@ impl Window {
         };
         self.state.stranger_px = None;
         screens::ui(ui, view, &mut self.state, &mut out);
+        let goes_on = self.state.preferences.goes_on_by_itself && self.state.settings.is_none();
+        if self.state.automatic_next.take(goes_on, now) {
+            Action::Next.perform(snapshot, &mut self.state, &mut out);
+        }
         // Asked here and not in the chat: one can close it in the middle of a line.
         if let Some(is_typing) = self.state.typing_notice(now)
             && self.state.preferences.tells_typing

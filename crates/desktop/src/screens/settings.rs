@@ -34,7 +34,7 @@ impl Section {
         match self {
             Self::AudioVideo => "Audio and video",
             Self::Network => "Network and privacy",
-            Self::Chat => "Chat",
+            Self::Chat => "Calls and chat",
             Self::Appearance => "Appearance",
             Self::Shortcuts => "Shortcuts",
             Self::About => "About",

@@ -3,6 +3,7 @@
 mod call_screen;
 mod chat;
 mod check;
+mod ending;
 mod first_run;
 mod keys;
 mod lobby;

@@ -29,7 +29,7 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 42] = [
+pub(crate) const SCENES: [Scene; 44] = [
     Scene {
         name: "lobby",
         make: lobby,
@@ -196,6 +196,16 @@ pub(crate) const SCENES: [Scene; 42] = [
         prepare: own_picture_hidden,
     },
     Scene {
+        name: "ended-staying",
+        make: ended_partner_left,
+        prepare: staying,
+    },
+    Scene {
+        name: "after-call",
+        make: lobby,
+        prepare: after_call,
+    },
+    Scene {
         name: "settings-audio-video",
         make: lobby,
         prepare: at_audio_video,
@@ -320,6 +330,14 @@ fn whole_picture(state: &mut WindowState) {
 
 fn own_picture_hidden(state: &mut WindowState) {
     state.is_self_view_hidden = true;
+}
+
+fn staying(state: &mut WindowState) {
+    state.preferences.goes_on_by_itself = false;
+}
+
+fn after_call(state: &mut WindowState) {
+    state.after_call = Some(Duration::from_secs(754));
 }
 
 fn large_text(state: &mut WindowState) {

@@ -1,4 +1,4 @@
-//! How one writes to strangers.
+//! How one goes on to the next stranger, and how one writes.
 
 use egui::Ui;
 
@@ -7,8 +7,14 @@ use crate::state::WindowState;
 use crate::widgets::{switch_row, was_pressed};
 
 pub(super) fn ui(ui: &mut Ui, state: &mut WindowState) {
-    heading_ui(ui, "Chat", true);
     let preferences = &mut state.preferences;
+    heading_ui(ui, "Calls", true);
+    let detail = "Five seconds after a stranger has left, you meet somebody else, unless you stay.";
+    let goes_on = preferences.goes_on_by_itself;
+    if was_pressed(&switch_row(ui, "Go on by itself", detail, goes_on)) {
+        preferences.goes_on_by_itself = !goes_on;
+    }
+    heading_ui(ui, "Chat", false);
     let detail = "They see three dots while you type.";
     let tells = preferences.tells_typing;
     if was_pressed(&switch_row(
