@@ -1,10 +1,13 @@
-//! Everything that a button or a key can do, in one list: its words, its key, when it is possible and what it does.
+//! Everything that a button or a key can do, in one table: its words, its first key, when it is possible and what it does.
 //!
-//! Buttons, tooltips and the keyboard all read this list, so they cannot disagree.
+//! Buttons, tooltips, the keyboard and the page of shortcuts all read this table, so they cannot disagree. What a person
+//! has changed about the keys is in [`crate::keymap`].
 
+use egui::Key;
 use engine::{CallView, Command, Snapshot};
 
-use crate::state::WindowState;
+use crate::keymap::Shortcut;
+use crate::state::{Section, SettingsPage, WindowState};
 
 /// Something that a person can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +32,59 @@ pub enum Action {
     ToggleFullScreen,
     /// Agree to a direct path in this call, or take that back.
     ToggleDirect,
+    /// The stranger's picture whole, or filling the stage.
+    ToggleFit,
+    /// Everything a step larger.
+    LargerText,
+    /// Everything a step smaller.
+    SmallerText,
+    /// The settings open or closed.
+    ToggleSettings,
+}
+
+/// Where an action stands on the page of shortcuts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Who one talks to.
+    People,
+    /// Being seen and heard, and being read.
+    Talking,
+    /// What the window shows.
+    Window,
+}
+
+impl Group {
+    /// All of them, in the order of the page.
+    pub const ALL: [Self; 3] = [Self::People, Self::Talking, Self::Window];
+
+    /// Its heading.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::People => "Meeting people",
+            Self::Talking => "Talking",
+            Self::Window => "The window",
+        }
+    }
+}
+
+/// What is the same about an action whatever happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name in the settings file. It stays, whatever the words become.
+    pub id: &'static str,
+    /// What it does, for the page of shortcuts.
+    pub title: &'static str,
+    /// Where it stands there.
+    pub group: Group,
+    /// The key that does it at first.
+    pub shortcut: Shortcut,
+    /// Another key that does it, always.
+    pub also: Option<Shortcut>,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::Start,
         Self::Next,
         Self::Stop,
@@ -44,7 +95,116 @@ impl Action {
         Self::ToggleStatistics,
         Self::ToggleFullScreen,
         Self::ToggleDirect,
+        Self::ToggleFit,
+        Self::LargerText,
+        Self::SmallerText,
+        Self::ToggleSettings,
     ];
+
+    /// Its line in the table.
+    pub const fn entry(self) -> Entry {
+        use Group::{People, Talking, Window};
+        let (id, title, group, shortcut) = match self {
+            Self::Start => ("start", "Start", People, Shortcut::plain(Key::Enter)),
+            Self::Next => (
+                "next",
+                "Next stranger, or cancel the search",
+                People,
+                Shortcut::plain(Key::Escape),
+            ),
+            Self::Stop => (
+                "stop",
+                "End the call or the search",
+                People,
+                Shortcut::shift(Key::Escape),
+            ),
+            Self::ToggleDirect => (
+                "direct",
+                "Go direct, in a call that hides your address",
+                People,
+                Shortcut::plain(Key::D),
+            ),
+            Self::ToggleMicrophone => (
+                "microphone",
+                "Mute or unmute the microphone",
+                Talking,
+                Shortcut::plain(Key::M),
+            ),
+            Self::ToggleCamera => (
+                "camera",
+                "Turn the camera off or on",
+                Talking,
+                Shortcut::plain(Key::V),
+            ),
+            Self::ToggleChat => (
+                "chat",
+                "Open or close the chat",
+                Talking,
+                Shortcut::plain(Key::T),
+            ),
+            Self::ToggleFullScreen => (
+                "full-screen",
+                "Full screen",
+                Window,
+                Shortcut::plain(Key::F),
+            ),
+            Self::ToggleSelfView => (
+                "self-view",
+                "Hide or show my own picture",
+                Window,
+                Shortcut::plain(Key::H),
+            ),
+            Self::ToggleStatistics => (
+                "statistics",
+                "Connection details",
+                Window,
+                Shortcut::command(Key::I),
+            ),
+            Self::ToggleFit => (
+                "picture-fit",
+                "Show the whole picture, or fill the window",
+                Window,
+                Shortcut::plain(Key::Z),
+            ),
+            Self::LargerText => (
+                "larger-text",
+                "Larger text",
+                Window,
+                Shortcut::command(Key::Plus),
+            ),
+            Self::SmallerText => (
+                "smaller-text",
+                "Smaller text",
+                Window,
+                Shortcut::command(Key::Minus),
+            ),
+            Self::ToggleSettings => (
+                "settings",
+                "Settings",
+                Window,
+                Shortcut::command(Key::Comma),
+            ),
+        };
+        let also = match self {
+            Self::ToggleFullScreen => Some(Shortcut::plain(Key::F11)),
+            // Where the plus needs Shift, its key alone is the equals sign.
+            Self::LargerText => Some(Shortcut::command(Key::Equals)),
+            _ => None,
+        };
+        Entry {
+            id,
+            title,
+            group,
+            shortcut,
+            also,
+        }
+    }
+
+    /// Whether its key can be changed. Enter is everybody's: it belongs to the button that has the keyboard, and starts
+    /// where none has.
+    pub const fn is_changeable(self) -> bool {
+        !matches!(self, Self::Start)
+    }
 
     /// What it would do right now, in words.
     pub fn name(self, snapshot: &Snapshot, state: &WindowState) -> &'static str {
@@ -54,7 +214,7 @@ impl Action {
             Self::Next => "Next stranger",
             Self::Stop => match snapshot.call {
                 CallView::Searching { .. } => "Stop searching",
-                CallView::Ended { .. } => "Back to the lobby",
+                CallView::Idle | CallView::Ended { .. } => "Back to the lobby",
                 _ => "End the call",
             },
             Self::ToggleMicrophone => either(
@@ -86,32 +246,36 @@ impl Action {
                 "Stay hidden after all",
                 "Go direct",
             ),
+            Self::ToggleFit => either(
+                state.preferences.fits_picture,
+                "Fill the window",
+                "Show the whole picture",
+            ),
+            Self::LargerText | Self::SmallerText => self.entry().title,
+            Self::ToggleSettings => {
+                either(state.settings.is_some(), "Close the settings", "Settings")
+            }
         }
     }
 
     /// The key that does it, as it is printed on the keyboard.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Start => "Enter",
-            Self::Next => "Esc",
-            Self::Stop => "Shift+Esc",
-            Self::ToggleMicrophone => "M",
-            Self::ToggleCamera => "V",
-            Self::ToggleChat => "T",
-            Self::ToggleSelfView => "H",
-            Self::ToggleStatistics => "Ctrl+I",
-            Self::ToggleFullScreen => "F11",
-            Self::ToggleDirect => "D",
-        }
+    pub fn key(self, state: &WindowState) -> String {
+        state.preferences.shortcuts.shortcut(self).label()
     }
 
     /// Words and key, for a tooltip.
     pub fn hint(self, snapshot: &Snapshot, state: &WindowState) -> String {
-        format!("{}  ({})", self.name(snapshot, state), self.key())
+        format!("{}  ({})", self.name(snapshot, state), self.key(state))
     }
 
     /// Whether it makes sense right now.
-    pub fn is_possible(self, snapshot: &Snapshot) -> bool {
+    pub fn is_possible(self, snapshot: &Snapshot, state: &WindowState) -> bool {
+        if state.is_welcome_open {
+            return matches!(
+                self,
+                Self::ToggleFullScreen | Self::LargerText | Self::SmallerText
+            );
+        }
         let has_partner = matches!(
             snapshot.call,
             CallView::Connecting { .. }
@@ -125,8 +289,9 @@ impl Action {
                     && !matches!(snapshot.signalling, engine::SignallingView::Away { .. })
             }
             Self::Next => has_partner || is_ended,
-            Self::Stop | Self::ToggleSelfView => !matches!(snapshot.call, CallView::Idle),
-            Self::ToggleChat | Self::ToggleStatistics => has_partner,
+            Self::Stop => state.after_call.is_some() || !matches!(snapshot.call, CallView::Idle),
+            Self::ToggleSelfView => !matches!(snapshot.call, CallView::Idle),
+            Self::ToggleChat | Self::ToggleStatistics | Self::ToggleFit => has_partner,
             Self::ToggleDirect => {
                 matches!(
                     snapshot.call,
@@ -135,21 +300,24 @@ impl Action {
                     .direct
                     .is_some_and(|direct| direct.is_hidden && direct.is_permitted)
             }
-            Self::ToggleMicrophone | Self::ToggleCamera | Self::ToggleFullScreen => true,
+            Self::ToggleMicrophone
+            | Self::ToggleCamera
+            | Self::ToggleFullScreen
+            | Self::LargerText
+            | Self::SmallerText
+            | Self::ToggleSettings => true,
         }
     }
 
     /// Does it: changes what the window remembers, or asks the engine.
     pub fn perform(self, snapshot: &Snapshot, state: &mut WindowState, out: &mut Vec<Command>) {
-        if !self.is_possible(snapshot) {
+        if !self.is_possible(snapshot, state) {
             return;
         }
         match self {
             Self::Start => {
                 crate::widgets::finish_interest(state);
-                if std::mem::take(&mut state.is_shield_open) {
-                    out.push(Command::SetShield(state.is_shielded(snapshot)));
-                }
+                state.after_call = None;
                 state.searched_for.clone_from(&state.interests);
                 out.push(Command::Start {
                     interests: state.interests.clone(),
@@ -157,7 +325,14 @@ impl Action {
                 });
             }
             Self::Next => out.push(Command::Next),
-            Self::Stop => out.push(Command::Stop),
+            Self::Stop if snapshot.call == CallView::Idle => state.after_call = None,
+            Self::Stop => {
+                state.is_stopping = matches!(
+                    snapshot.call,
+                    CallView::Connected { .. } | CallView::Reconnecting { .. }
+                );
+                out.push(Command::Stop);
+            }
             Self::ToggleMicrophone => {
                 out.push(Command::SetMicrophone(!snapshot.devices.is_microphone_on));
             }
@@ -172,6 +347,21 @@ impl Action {
             Self::ToggleDirect => {
                 let is_allowed = snapshot.direct.is_some_and(|direct| direct.is_allowed);
                 out.push(Command::AllowDirect(!is_allowed));
+            }
+            Self::ToggleFit => {
+                state.preferences.fits_picture = !state.preferences.fits_picture;
+            }
+            Self::LargerText | Self::SmallerText => {
+                let preferences = &mut state.preferences;
+                if let Some(percent) = preferences.text_step(self == Self::LargerText) {
+                    preferences.text_percent = percent;
+                }
+            }
+            Self::ToggleSettings => {
+                state.settings = match state.settings {
+                    Some(_) => None,
+                    None => Some(SettingsPage::at(Section::AudioVideo)),
+                };
             }
         }
     }
@@ -209,18 +399,6 @@ mod tests {
         assert_eq!(language_tag("en").as_deref(), Some("en"));
         for none in ["C", "C.UTF-8", "POSIX", "", "_", "12"] {
             assert_eq!(language_tag(none), None, "{none}");
-        }
-    }
-
-    #[test]
-    fn no_two_actions_share_a_key() {
-        for (index, action) in Action::ALL.into_iter().enumerate() {
-            assert!(
-                Action::ALL[..index]
-                    .iter()
-                    .all(|other| other.key() != action.key()),
-                "{action:?}"
-            );
         }
     }
 }

@@ -26,8 +26,10 @@ pub struct Launch {
     pub config: Config,
     /// What the person likes to talk about.
     pub interests: Vec<String>,
-    /// Whether to look for somebody at once.
+    /// Whether to look for somebody at once, or as soon as the rules are agreed to.
     pub is_searching: bool,
+    /// Whether the rules were agreed to on the command line, for this run.
+    pub has_agreed: bool,
     /// What is remembered so far.
     pub settings: Settings,
     /// Where it is remembered; nowhere if there is no such place.
@@ -71,15 +73,18 @@ impl App {
         let checker = Checker::new(wake.clone());
         let engine = Engine::start(launch.config, wake)?;
         let snapshot = engine.snapshot();
-        if launch.is_searching {
+        state.preferences.clone_from(&launch.settings.window);
+        let path = launch.settings_path.as_deref();
+        state.settings_file = path.map(|path| path.display().to_string());
+        state.is_welcome_open = !launch.has_agreed && !state.preferences.has_agreed();
+        state.starts_when_agreed = launch.is_searching;
+        if launch.is_searching && !state.is_welcome_open {
             let mut commands = Vec::new();
             Action::Start.perform(&snapshot, &mut state, &mut commands);
             for command in commands {
                 engine.send(command);
             }
         }
-        // Whoever starts by flag has not seen the question.
-        state.is_shield_open = launch.settings.shield.is_none();
         let window = Window::new(state);
         Ok(Self {
             engine,
@@ -93,13 +98,18 @@ impl App {
     }
 
     fn carry_out(&mut self, command: Command) {
-        if self.settings.note(&command)
-            && let Some(path) = &self.settings_path
+        if self.settings.note(&command) {
+            self.remember();
+        }
+        self.engine.send(command);
+    }
+
+    fn remember(&self) {
+        if let Some(path) = &self.settings_path
             && let Err(error) = self.settings.save(path)
         {
             tracing::warn!(%error, "the settings cannot be saved");
         }
-        self.engine.send(command);
     }
 }
 
@@ -131,6 +141,9 @@ impl eframe::App for App {
         }
         if let Some(command) = self.window.shown_size(false) {
             self.carry_out(command);
+        }
+        if self.settings.note_window(&self.window.state.preferences) {
+            self.remember();
         }
         if let Some(question) = self.window.state.take_question(&self.snapshot) {
             self.checker.start(question);

@@ -56,6 +56,18 @@ pub enum Icon {
     Pulse,
     /// An arrow round in a circle: the way back.
     Again,
+    /// Sliders: what can be set.
+    Settings,
+    /// Three dots: what else there is.
+    More,
+    /// Four corners: more room.
+    Grow,
+    /// A keyboard.
+    Keyboard,
+    /// A large and a small letter.
+    Text,
+    /// The letter i: what this is.
+    About,
 }
 
 /// Paints `icon` into `rect` (its shorter side counts) in one colour.
@@ -174,6 +186,42 @@ pub fn paint(painter: &Painter, icon: Icon, rect: Rect, color: Color32) {
         Icon::Again => {
             pen.arc((12.0, 12.0), 7.8, -0.35, TAU - 1.25);
             pen.line(&[(19.8, 4.4), (19.3, 9.4), (14.4, 8.6)]);
+        }
+        Icon::Settings => {
+            for (y, knob) in [(6.0, 15.0), (12.0, 8.5), (18.0, 13.0)] {
+                pen.line(&[(3.5, y), (knob - 2.4, y)]);
+                pen.line(&[(knob + 2.4, y), (20.5, y)]);
+                pen.ring((knob, y), 2.4);
+            }
+        }
+        Icon::More => {
+            for x in [5.5, 12.0, 18.5] {
+                pen.dot((x, 12.0), 1.9);
+            }
+        }
+        Icon::Grow => {
+            pen.line(&[(14.5, 4.5), (19.5, 4.5), (19.5, 9.5)]);
+            pen.line(&[(9.5, 19.5), (4.5, 19.5), (4.5, 14.5)]);
+            pen.line(&[(19.0, 5.0), (13.5, 10.5)]);
+            pen.line(&[(5.0, 19.0), (10.5, 13.5)]);
+        }
+        Icon::Text => {
+            pen.line(&[(3.0, 18.5), (8.5, 5.0), (14.0, 18.5)]);
+            pen.line(&[(5.0, 13.8), (12.0, 13.8)]);
+            pen.ring((18.2, 15.4), 3.0);
+            pen.line(&[(21.3, 12.2), (21.3, 18.5)]);
+        }
+        Icon::About => {
+            pen.ring((12.0, 12.0), 8.8);
+            pen.line(&[(12.0, 11.2), (12.0, 16.4)]);
+            pen.dot((12.0, 7.8), 1.2);
+        }
+        Icon::Keyboard => {
+            pen.outline((2.5, 6.0), (21.5, 18.0), 2.5);
+            for x in [6.5, 10.2, 13.9, 17.6] {
+                pen.dot((x, 10.2), 1.1);
+            }
+            pen.line(&[(8.0, 14.4), (16.0, 14.4)]);
         }
     }
 }

@@ -11,9 +11,13 @@
 
 pub mod actions;
 pub mod app;
+pub mod automatic_next;
+pub mod chrome;
 pub mod connection_check;
 pub mod icons;
+pub mod keymap;
 pub mod pictures;
+pub mod preferences;
 pub mod quality;
 pub mod screens;
 pub mod settings;

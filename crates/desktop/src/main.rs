@@ -33,6 +33,9 @@ struct Flags {
     /// Look for somebody at once
     #[arg(long)]
     start: bool,
+    /// You are 18 or older and agree to the rules of the first screen, which is left out: for trials and scripts
+    #[arg(long)]
+    agree: bool,
     /// Neither read nor write remembered settings
     #[arg(long)]
     no_settings: bool,
@@ -120,6 +123,7 @@ fn launch(flags: Flags, settings: Settings, settings_path: Option<std::path::Pat
             .speaker
             .or_else(|| remembered(&settings.speaker).parse().ok())
             .unwrap_or(defaults.speaker),
+        voice: settings.window.voice(),
         power_saving: settings.power_saving,
         shield: settings.shield.unwrap_or(defaults.shield),
         ..Config::default()
@@ -137,6 +141,7 @@ fn launch(flags: Flags, settings: Settings, settings_path: Option<std::path::Pat
         config,
         interests,
         is_searching: flags.start,
+        has_agreed: flags.agree,
         settings,
         settings_path,
     }

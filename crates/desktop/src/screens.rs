@@ -1,13 +1,16 @@
 //! The screens. Each one draws plain state and writes down what the person wishes; none of them asks anybody anything.
 
+mod address;
 mod banner;
 mod call;
 mod ended;
 mod lobby;
 mod reconnecting;
 mod searching;
+mod settings;
 mod shield;
 mod stage;
+mod welcome;
 
 use std::time::{Duration, Instant};
 
@@ -38,9 +41,14 @@ impl View<'_> {
 /// Draws the screen for the state of the call over the whole of `ui`.
 pub fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     match &view.snapshot.call {
-        CallView::Idle => lobby::ui(ui, view, state, out),
+        CallView::Idle if state.is_welcome_open => welcome::ui(ui, view, state, out),
+        CallView::Idle => match state.after_call {
+            Some(length) => ended::after_ui(ui, view, state, length, out),
+            None => lobby::ui(ui, view, state, out),
+        },
         _ => stage::ui(ui, view, state, out),
     }
+    settings::ui(ui, view, state, out);
 }
 
 /// Draws again when the clock that shows `age` moves on.

@@ -1,5 +1,5 @@
-//! What is remembered from one start to the next: the server, the devices, the interests, the shield and the saving of power
-//! that the person chose.
+//! What is remembered from one start to the next: the server, the devices, the interests, the shield, the saving of power
+//! and what else of the window the person chose.
 //!
 //! Only what was chosen in the window is remembered. What a flag says holds for one run, so that a demonstration with
 //! a test picture does not take the camera away for ever.
@@ -9,7 +9,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use engine::Command;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::preferences::Preferences;
 
 const VERSION: u32 = 1;
 /// A settings file is a few hundred bytes; whatever is larger than this is not one.
@@ -41,6 +43,17 @@ pub struct Settings {
     /// What the person likes to talk about.
     #[serde(default)]
     pub interests: Vec<String>,
+    /// What the person wants of the window.
+    #[serde(default, deserialize_with = "preferences_or_default")]
+    pub window: Preferences,
+}
+
+/// Preferences that are not understood are no reason to forget the rest of the file.
+fn preferences_or_default<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Preferences, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
 impl Default for Settings {
@@ -54,6 +67,7 @@ impl Default for Settings {
             shield: None,
             power_saving: false,
             interests: Vec::new(),
+            window: Preferences::default(),
         }
     }
 }
@@ -129,13 +143,25 @@ impl Settings {
         }
         *self != before
     }
+
+    /// Takes note of what the person wants of the window. True if there is something new to remember.
+    pub fn note_window(&mut self, preferences: &Preferences) -> bool {
+        let is_news = self.window != *preferences;
+        if is_news {
+            self.window.clone_from(preferences);
+        }
+        is_news
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use egui::Key;
     use engine::VideoSource;
 
     use super::*;
+    use crate::actions::Action;
+    use crate::keymap::Shortcut;
 
     #[test]
     fn what_was_chosen_comes_back() {
@@ -195,6 +221,26 @@ mod tests {
         settings.note(&Command::SetShield(true));
         settings.save(&path).unwrap();
         assert_eq!(Settings::load(&path).unwrap().shield, Some(true));
+    }
+
+    #[test]
+    fn preferences_come_back_and_broken_ones_do_not_take_the_rest_with_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.json");
+        let mut settings = Settings::default();
+        let mut preferences = Preferences::default();
+        assert!(!settings.note_window(&preferences));
+        let k = Shortcut::plain(Key::K);
+        preferences.shortcuts.change(Action::Next, k).unwrap();
+        assert!(settings.note_window(&preferences));
+        assert!(!settings.note_window(&preferences));
+        settings.save(&path).unwrap();
+        assert_eq!(Settings::load(&path).unwrap().window, preferences);
+        let text = r#"{"version": 1, "interests": ["jazz"], "window": {"shortcuts": 7}}"#;
+        fs::write(&path, text).unwrap();
+        let settings = Settings::load(&path).unwrap();
+        assert_eq!(settings.window, Preferences::default());
+        assert_eq!(settings.interests, ["jazz"]);
     }
 
     #[test]

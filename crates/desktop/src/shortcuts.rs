@@ -6,71 +6,85 @@ use egui::{Context, Event, Key, Modifiers};
 use engine::{CallView, Snapshot};
 
 use crate::actions::Action;
-use crate::state::KeyboardOwner;
+use crate::keymap::Shortcut;
+use crate::state::{KeyboardOwner, WindowState};
 
-/// A search can be cancelled with Esc only when it has lasted so long: somebody who hurries on with Esc, Esc, Esc means
-/// Next each time and must not fall out of a search that has just begun.
+/// A search can be cancelled with the key of Next only when it has lasted so long: somebody who hurries on with Esc, Esc,
+/// Esc means Next each time and must not fall out of a search that has just begun.
 const SEARCH_SETTLES: Duration = Duration::from_millis(800);
 
 /// The actions that were asked for by keys since the last frame. A held key counts once.
 pub fn actions(
     ctx: &Context,
     snapshot: &Snapshot,
-    keyboard: KeyboardOwner,
+    state: &WindowState,
     now: Instant,
 ) -> Vec<Action> {
-    let presses: Vec<(Key, Modifiers)> = ctx.input(|input| {
-        input
-            .events
-            .iter()
-            .filter_map(|event| match event {
-                Event::Key {
-                    key,
-                    pressed: true,
-                    repeat: false,
-                    modifiers,
-                    ..
-                } => Some((*key, *modifiers)),
-                _ => None,
-            })
-            .collect()
-    });
+    let presses: Vec<Shortcut> =
+        ctx.input(|input| input.events.iter().filter_map(pressed).collect());
     presses
         .into_iter()
-        .filter_map(|(key, modifiers)| action(key, modifiers, snapshot, keyboard, now))
+        .filter_map(|shortcut| action(shortcut, snapshot, state, now))
         .collect()
 }
 
+/// The first key that was pressed since the last frame, taken away from everybody else. For the page that asks for one.
+pub fn take(ctx: &Context) -> Option<Shortcut> {
+    ctx.input_mut(|input| {
+        let shortcut = input.events.iter().find_map(pressed);
+        input
+            .events
+            .retain(|event| !matches!(event, Event::Key { .. } | Event::Text(_)));
+        shortcut
+    })
+}
+
+fn pressed(event: &Event) -> Option<Shortcut> {
+    match event {
+        Event::Key {
+            key,
+            pressed: true,
+            repeat: false,
+            modifiers,
+            ..
+        } => Some(Shortcut::pressed(*key, *modifiers)),
+        // egui makes these of Ctrl+C and its like.
+        Event::Copy => Some(Shortcut::command(Key::C)),
+        Event::Cut => Some(Shortcut::command(Key::X)),
+        Event::Paste(_) => Some(Shortcut::command(Key::V)),
+        _ => None,
+    }
+}
+
 fn action(
-    key: Key,
-    modifiers: Modifiers,
+    shortcut: Shortcut,
     snapshot: &Snapshot,
-    keyboard: KeyboardOwner,
+    state: &WindowState,
     now: Instant,
 ) -> Option<Action> {
-    let is_plain = modifiers.is_none() && keyboard != KeyboardOwner::Field;
-    let action = match key {
-        Key::Escape if modifiers.shift_only() => Action::Stop,
-        Key::Escape if is_plain => escape(snapshot, now)?,
-        Key::Enter if is_plain && keyboard == KeyboardOwner::Nobody => match snapshot.call {
+    let is_enter = shortcut == Shortcut::pressed(Key::Enter, Modifiers::NONE);
+    let action = if is_enter {
+        match snapshot.call {
+            _ if state.keyboard != KeyboardOwner::Nobody => return None,
             CallView::Idle => Action::Start,
             CallView::Ended { .. } => Action::Next,
             _ => return None,
-        },
-        Key::M if is_plain => Action::ToggleMicrophone,
-        Key::V if is_plain => Action::ToggleCamera,
-        Key::T if is_plain => Action::ToggleChat,
-        Key::H if is_plain => Action::ToggleSelfView,
-        Key::D if is_plain => Action::ToggleDirect,
-        Key::I if modifiers.command_only() => Action::ToggleStatistics,
-        Key::F11 if modifiers.is_none() => Action::ToggleFullScreen,
-        _ => return None,
+        }
+    } else if state.keyboard == KeyboardOwner::Field && shortcut.is_for_fields() {
+        return None;
+    } else {
+        match state.preferences.shortcuts.action(shortcut)? {
+            Action::Next => next(snapshot, state, now)?,
+            other => other,
+        }
     };
-    action.is_possible(snapshot).then_some(action)
+    action.is_possible(snapshot, state).then_some(action)
 }
 
-fn escape(snapshot: &Snapshot, now: Instant) -> Option<Action> {
+/// What the key of Next means: it cancels a search, too, and leaves what comes after a call.
+fn next(snapshot: &Snapshot, state: &WindowState, now: Instant) -> Option<Action> {
     match snapshot.call {
+        CallView::Idle if state.after_call.is_some() => Some(Action::Stop),
         CallView::Searching { since } => {
             (now.saturating_duration_since(since) >= SEARCH_SETTLES).then_some(Action::Stop)
         }

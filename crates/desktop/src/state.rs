@@ -1,10 +1,14 @@
-//! What the window itself remembers: what is typed, what is open, what was last seen. Plain values, no engine, no egui.
+//! What the window itself remembers: what is typed, what is open, what was last seen. Plain values, no engine, no window.
 
 use std::time::{Duration, Instant};
 
-use engine::{CallView, Snapshot, Speaker, Statistics};
+use engine::{CallView, Command, Snapshot, Speaker, Statistics};
 
+use crate::actions::Action;
+use crate::automatic_next::AutomaticNext;
 use crate::connection_check::{Check, Outcome, Question};
+use crate::keymap::Refusal;
+use crate::preferences::{Preferences, RULES_VERSION};
 use crate::shield::Shield;
 use crate::trouble::Trouble;
 
@@ -24,8 +28,18 @@ pub const HISTORY_SECONDS: usize = 60;
 pub struct WindowState {
     /// The signalling server that is in use.
     pub server: String,
-    /// Whether the person has still to say who may learn the network address. The lobby asks, and Start takes the answer.
-    pub is_shield_open: bool,
+    /// What the person wants of the window; remembered when it changes.
+    pub preferences: Preferences,
+    /// The settings, while they are open.
+    pub settings: Option<SettingsPage>,
+    /// Where they are kept, as a person reads it; nowhere if they are not.
+    pub settings_file: Option<String>,
+    /// Whether the person has still to agree to the rules. Nothing can be started before.
+    pub is_welcome_open: bool,
+    /// Whether the box that says so is ticked.
+    pub is_consent_ticked: bool,
+    /// Look for somebody as soon as the person has agreed.
+    pub starts_when_agreed: bool,
     /// Who may learn it, as it was last chosen in this window. The engine's word for it comes a moment later.
     pub shield_choice: Option<bool>,
     /// The connection check, while its card is open.
@@ -48,6 +62,18 @@ pub struct WindowState {
     pub is_self_view_hidden: bool,
     /// Whether the window fills the screen.
     pub is_full_screen: bool,
+    /// On to the next stranger by itself.
+    pub automatic_next: AutomaticNext,
+    /// How long the call was that the person has ended, until something else is begun.
+    pub after_call: Option<Duration>,
+    /// The person has ended the call, and the engine has not said so yet.
+    pub is_stopping: bool,
+    /// When the pointer or a key was last used.
+    pub active_at: Option<Instant>,
+    /// Where the pointer keeps what floats over the picture from going; set in each frame of a call.
+    pub is_pointer_on_chrome: bool,
+    /// How much of it is seen, from 0 to 1.
+    pub chrome: f32,
     /// How large the stranger was shown in the last frame, in pixels of the screen; nothing outside of calls.
     pub stranger_px: Option<(u32, u32)>,
     /// The chat wants the keyboard in the next frame.
@@ -85,6 +111,57 @@ pub enum KeyboardOwner {
     Field,
 }
 
+/// A part of the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// Devices, and what is done to voice and pictures.
+    AudioVideo,
+    /// The address, the server and the network.
+    Network,
+    /// Going on to the next stranger, and writing.
+    Chat,
+    /// Sizes and motion.
+    Appearance,
+    /// Which key does what.
+    Shortcuts,
+    /// What this program is.
+    About,
+}
+
+impl Section {
+    /// All of them, in the order of the list.
+    pub const ALL: [Self; 6] = [
+        Self::AudioVideo,
+        Self::Network,
+        Self::Chat,
+        Self::Appearance,
+        Self::Shortcuts,
+        Self::About,
+    ];
+}
+
+/// What is open of the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SettingsPage {
+    /// The part that can be seen.
+    pub section: Section,
+    /// The action that waits for its new key.
+    pub recording: Option<Action>,
+    /// The action that did not get the key that was pressed for it, and why.
+    pub refused: Option<(Action, Refusal)>,
+}
+
+impl SettingsPage {
+    /// The settings at one of their parts.
+    pub const fn at(section: Section) -> Self {
+        Self {
+            section,
+            recording: None,
+            refused: None,
+        }
+    }
+}
+
 /// Figures of the last minute, one per second.
 #[derive(Debug, Default)]
 pub struct History {
@@ -101,7 +178,12 @@ impl WindowState {
         Self {
             server_draft: server.clone(),
             server,
-            is_shield_open: false,
+            preferences: Preferences::default(),
+            settings: None,
+            settings_file: None,
+            is_welcome_open: false,
+            is_consent_ticked: false,
+            starts_when_agreed: false,
             shield_choice: None,
             check: None,
             wants_check: false,
@@ -112,6 +194,12 @@ impl WindowState {
             is_statistics_open: false,
             is_self_view_hidden: false,
             is_full_screen: false,
+            automatic_next: AutomaticNext::default(),
+            after_call: None,
+            is_stopping: false,
+            active_at: None,
+            is_pointer_on_chrome: false,
+            chrome: 1.0,
             stranger_px: None,
             wants_chat_focus: false,
             is_draft_changed: false,
@@ -130,20 +218,33 @@ impl WindowState {
 
     /// Takes note of what the engine says, before anything is drawn.
     pub fn observe(&mut self, snapshot: &Snapshot, now: Instant) {
+        self.active_at.get_or_insert(now);
+        self.automatic_next.observe(snapshot, now);
         match &snapshot.call {
             CallView::Connected { since, .. } | CallView::Reconnecting { since, .. } => {
-                self.call_since = Some(*since);
+                let is_new = self.call_since.replace(*since).is_none();
+                if is_new {
+                    // Who one meets is told for a while, whoever moves.
+                    self.active_at = self.active_at.max(Some(*since));
+                }
+                if is_new && self.preferences.opens_chat {
+                    self.is_chat_open = true;
+                }
                 self.history.record(&snapshot.statistics);
                 self.shield.observe(snapshot, now);
             }
             CallView::Ended { .. } => {
+                self.is_stopping = false;
                 if let Some(since) = self.call_since.take() {
                     self.last_call = Some(now.saturating_duration_since(since));
                 }
                 self.forget_partner();
             }
             CallView::Idle | CallView::Searching { .. } | CallView::Connecting { .. } => {
-                self.call_since = None;
+                let call_since = self.call_since.take();
+                if std::mem::take(&mut self.is_stopping) && snapshot.call == CallView::Idle {
+                    self.after_call = call_since.map(|since| now.saturating_duration_since(since));
+                }
                 self.last_call = None;
                 self.forget_partner();
             }
@@ -204,6 +305,19 @@ impl WindowState {
         self.read_lines = 0;
         self.history = History::default();
         self.shield = Shield::default();
+    }
+
+    /// Takes the consent, if the box is ticked, and who may learn the network address as it is marked.
+    pub fn agree(&mut self, snapshot: &Snapshot, out: &mut Vec<Command>) {
+        if !self.is_consent_ticked {
+            return;
+        }
+        self.is_welcome_open = false;
+        self.preferences.consent = RULES_VERSION;
+        out.push(Command::SetShield(self.is_shielded(snapshot)));
+        if std::mem::take(&mut self.starts_when_agreed) {
+            Action::Start.perform(snapshot, self, out);
+        }
     }
 
     /// Whether later calls hide the network address.

@@ -3,8 +3,11 @@
 //! The rest of the program speaks of partners; here they are strangers, because that is what a person calls them.
 
 mod check;
+mod ending;
 mod figures;
+mod keys;
 mod network;
+mod welcome;
 
 use engine::{
     AudioSink, AudioSource, DeviceProblem, EndReason, MicrophoneNotice, SignallingProblem,
@@ -12,9 +15,12 @@ use engine::{
 };
 
 pub use check::{Finding, Mark, check_broke_off, check_under_way, findings, verdict};
+pub use ending::{after_call, automatic_next};
 use figures::grouped;
 pub use figures::{bitrate, clock, delay};
+pub use keys::{keys, refusal};
 pub use network::{SHIELD_QUESTION, path, relay_side, shield_choice, shield_in_use, shield_stage};
+pub use welcome::{CONSENT, PITCH, rules, welcome_title};
 
 /// A thing that happened, put to a person.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -95,6 +95,18 @@ pub fn apply(ctx: &Context) {
     ctx.set_fonts(fonts());
     ctx.set_theme(Theme::Dark);
     ctx.all_styles_mut(style);
+    // Sizes are a matter of the settings, which remember them.
+    ctx.options_mut(|options| options.zoom_with_keyboard = false);
+}
+
+/// Lets things glide, or not.
+pub fn set_motion(ctx: &Context, is_reduced: bool) {
+    let seconds = if is_reduced {
+        0.0
+    } else {
+        Style::default().animation_time
+    };
+    ctx.all_styles_mut(|style| style.animation_time = seconds);
 }
 
 fn fonts() -> FontDefinitions {

@@ -1,5 +1,6 @@
 //! The pieces that screens are made of. Each one has an accessible name and can be worked with the keyboard alone.
 
+mod action_menu;
 mod button;
 mod device_picker;
 mod interest_field;
@@ -8,9 +9,12 @@ mod notice;
 mod option_card;
 mod pill;
 mod sparkline;
+mod switch;
+mod tick;
 mod tile;
 mod video_view;
 
+pub(crate) use action_menu::action_menu;
 pub use button::{Button, Look, was_pressed};
 pub(crate) use device_picker::device_menu;
 pub use device_picker::{
@@ -22,6 +26,8 @@ pub use notice::{Notice, Sign};
 pub use option_card::OptionCard;
 pub use pill::Pill;
 pub use sparkline::sparkline;
+pub use switch::switch_row;
+pub use tick::tick;
 pub use tile::Tile;
 pub use video_view::{VideoView, shown_size, visible_part};
 

@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
-use egui::{Context, Popup, Ui, ViewportCommand};
+use egui::{Context, Event, Key, Popup, Ui, ViewportCommand};
 use engine::{CallView, Command, DeviceState, Snapshot};
 use media::video::VideoFrame;
 
+use crate::actions::Action;
+use crate::keymap::Shortcut;
 use crate::pictures::Pictures;
 use crate::screens::{self, View};
 use crate::shortcuts;
@@ -20,6 +22,10 @@ pub struct Window {
     pub pictures: Pictures,
     /// How large the engine was told that the stranger is shown, in pixels of the screen; zero of a window that cannot be seen.
     told_shown_px: Option<(u32, u32)>,
+    /// What the style was last told about motion.
+    is_motion_reduced: bool,
+    /// How large everything was last made.
+    zoom: f32,
 }
 
 impl Window {
@@ -29,6 +35,8 @@ impl Window {
             state,
             pictures: Pictures::default(),
             told_shown_px: None,
+            is_motion_reduced: false,
+            zoom: 1.0,
         }
     }
 
@@ -76,8 +84,14 @@ impl Window {
     pub fn ui(&mut self, ui: &mut Ui, snapshot: &Snapshot, now: Instant) -> Vec<Command> {
         let mut out = Vec::new();
         let was_full_screen = self.state.is_full_screen;
-        for action in shortcuts::actions(ui.ctx(), snapshot, self.state.keyboard, now) {
+        self.record_shortcut(ui.ctx());
+        for action in shortcuts::actions(ui.ctx(), snapshot, &self.state, now) {
             action.perform(snapshot, &mut self.state, &mut out);
+        }
+        self.apply_preferences(ui.ctx());
+        if is_in_use(ui.ctx()) {
+            self.state.automatic_next.on_use();
+            self.state.active_at = Some(now);
         }
         ui.painter()
             .rect_filled(ui.max_rect(), 0.0, theme::BACKGROUND);
@@ -88,8 +102,14 @@ impl Window {
         };
         self.state.stranger_px = None;
         screens::ui(ui, view, &mut self.state, &mut out);
+        let goes_on = self.state.preferences.goes_on_by_itself && self.state.settings.is_none();
+        if self.state.automatic_next.take(goes_on, now) {
+            Action::Next.perform(snapshot, &mut self.state, &mut out);
+        }
         // Asked here and not in the chat: one can close it in the middle of a line.
-        if let Some(is_typing) = self.state.typing_notice(now) {
+        if let Some(is_typing) = self.state.typing_notice(now)
+            && self.state.preferences.tells_typing
+        {
             out.push(Command::SetTyping(is_typing));
         }
         if let Some(end) = self.state.typing_ends_at() {
@@ -101,6 +121,39 @@ impl Window {
         }
         self.state.keyboard = keyboard_owner(ui);
         out
+    }
+
+    fn apply_preferences(&mut self, ctx: &Context) {
+        let preferences = &self.state.preferences;
+        let zoom = preferences.zoom();
+        if (self.zoom - zoom).abs() > f32::EPSILON {
+            self.zoom = zoom;
+            // It holds from the next frame on, which this asks for.
+            ctx.set_zoom_factor(zoom);
+        }
+        if self.is_motion_reduced != preferences.is_motion_reduced {
+            self.is_motion_reduced = preferences.is_motion_reduced;
+            theme::set_motion(ctx, self.is_motion_reduced);
+        }
+    }
+
+    /// Gives the action that waits for it the key that was pressed. Esc alone means that it was not meant so.
+    fn record_shortcut(&mut self, ctx: &Context) {
+        let Some(page) = &mut self.state.settings else {
+            return;
+        };
+        let Some(action) = page.recording else {
+            return;
+        };
+        let Some(shortcut) = shortcuts::take(ctx) else {
+            return;
+        };
+        page.recording = None;
+        if shortcut == Shortcut::plain(Key::Escape) {
+            return;
+        }
+        let changed = self.state.preferences.shortcuts.change(action, shortcut);
+        page.refused = changed.err().map(|refusal| (action, refusal));
     }
 }
 
@@ -114,6 +167,25 @@ fn has_partner_picture(snapshot: &Snapshot) -> bool {
 fn has_own_picture(snapshot: &Snapshot) -> bool {
     let deck = &snapshot.devices;
     deck.is_camera_on && matches!(deck.camera, DeviceState::Working { .. })
+}
+
+/// Whether the person does something in this frame.
+fn is_in_use(ctx: &Context) -> bool {
+    ctx.input(|input| {
+        input.pointer.any_down()
+            || input.events.iter().any(|event| {
+                matches!(
+                    event,
+                    Event::Key { .. }
+                        | Event::Text(_)
+                        | Event::PointerMoved(_)
+                        | Event::PointerButton { .. }
+                        | Event::MouseWheel { .. }
+                        | Event::Touch { .. }
+                        | Event::AccessKitActionRequest(_)
+                )
+            })
+    })
 }
 
 /// egui takes the focus from a text field on Esc before anybody sees the key, so the owner is noted at the end of each

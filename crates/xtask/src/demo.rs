@@ -21,7 +21,13 @@ pub(crate) fn demo(args: &[String]) -> Result<(), String> {
     if has_display() {
         println!("A synthetic stranger is waiting. Close the window to end the demo.");
         let mut window = desktop(&url);
-        window.args(["--start", "--interests", INTEREST, "--no-settings"]);
+        window.args([
+            "--start",
+            "--agree",
+            "--interests",
+            INTEREST,
+            "--no-settings",
+        ]);
         let window = Running::start(&mut window)?;
         match seconds {
             Some(seconds) => window.wait_at_most(Duration::from_secs(seconds.into())),

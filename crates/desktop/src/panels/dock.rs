@@ -9,13 +9,17 @@ use crate::screens::View;
 use crate::state::WindowState;
 use crate::theme;
 use crate::widgets::{
-    Button, Look, camera_choices, device_menu, microphone_choices, picture_choices,
+    Button, Look, action_menu, camera_choices, device_menu, microphone_choices, picture_choices,
     speaker_choices, was_pressed,
 };
 
 const GAP: f32 = 8.0;
 const PADDING: f32 = 8.0;
 const CHEVRON: f32 = 24.0;
+/// What is left free at both sides of it at least.
+const EDGE: f32 = 6.0;
+/// Under this width of the stage Next has no word.
+const NEXT_WORD_FROM: f32 = 330.0;
 /// Under this width of the stage the lists of devices are left to the lobby.
 const CHEVRONS_FROM: f32 = 480.0;
 /// From this width on the red button says in a word what it does.
@@ -33,7 +37,17 @@ enum Role {
     Act(Action),
     Microphones,
     Cameras,
+    More,
 }
+
+/// What stands in the list of everything else.
+const MORE: [Action; 5] = [
+    Action::ToggleFullScreen,
+    Action::ToggleFit,
+    Action::ToggleSelfView,
+    Action::ToggleStatistics,
+    Action::ToggleSettings,
+];
 
 /// Draws the dock and returns its place.
 pub(crate) fn ui(
@@ -54,7 +68,7 @@ pub(crate) fn ui(
             .cloned()
             .unwrap_or_default()
     };
-    let slots = slots(ui, stage, view, state, &hint);
+    let mut slots = slots(ui, stage, view, state, &hint);
     let gap_after = |role: Role, next: Role| {
         let is_chevron = matches!(next, Role::Microphones | Role::Cameras);
         if is_chevron && matches!(role, Role::Act(_)) {
@@ -67,7 +81,15 @@ pub(crate) fn ui(
         .windows(2)
         .map(|pair| gap_after(pair[0].role, pair[1].role))
         .sum();
-    let width: f32 = slots.iter().map(|slot| slot.width).sum::<f32>() + gaps + 2.0 * PADDING;
+    // In the smallest windows with the largest text, all of them get a little narrower.
+    let wanted: f32 = slots.iter().map(|slot| slot.width).sum();
+    let room = stage.width() - 2.0 * EDGE - gaps - 2.0 * PADDING;
+    if wanted > room {
+        for slot in &mut slots {
+            slot.width *= room / wanted;
+        }
+    }
+    let width = wanted.min(room) + gaps + 2.0 * PADDING;
     let height = theme::DOCK_CONTROL + 2.0 * PADDING;
     let rect = Rect::from_center_size(
         pos2(stage.center().x, stage.bottom() - 14.0 - height / 2.0),
@@ -114,6 +136,11 @@ pub(crate) fn ui(
                     ("Pictures", picture_choices(view.snapshot.is_saving_power)),
                 ];
                 device_menu(&response, &groups, out);
+            }
+            Role::More => {
+                if let Some(action) = action_menu(&response, &MORE, view.snapshot, state) {
+                    action.perform(view.snapshot, state, out);
+                }
             }
         }
     }
@@ -172,13 +199,19 @@ fn slots<'a>(
         slots.push(chevron("Choose camera", Role::Cameras));
     }
 
-    let next = Button::new(Look::Primary, "Next")
-        .named(Action::Next.name(snapshot, state))
-        .with_icon(Icon::Next)
-        .font(theme::semibold(15.0))
+    let name = Action::Next.name(snapshot, state);
+    let next = if stage.width() >= NEXT_WORD_FROM {
+        Button::new(Look::Primary, "Next")
+            .named(name)
+            .with_icon(Icon::Next)
+            .font(theme::semibold(15.0))
+    } else {
+        Button::icon(Look::Primary, Icon::Next, name)
+    };
+    let next = next
         .hint(hint(Action::Next))
-        .enabled(Action::Next.is_possible(snapshot));
-    let width = next.natural_width(ui.painter());
+        .enabled(Action::Next.is_possible(snapshot, state));
+    let width = next.natural_width(ui.painter()).max(square);
     slots.push(Slot {
         button: next,
         width,
@@ -208,7 +241,7 @@ fn slots<'a>(
         role: Role::Act(Action::Stop),
     });
 
-    if Action::ToggleChat.is_possible(snapshot) {
+    if Action::ToggleChat.is_possible(snapshot, state) {
         let look = if state.is_chat_open {
             Look::Quiet
         } else {
@@ -224,5 +257,10 @@ fn slots<'a>(
             role: Role::Act(Action::ToggleChat),
         });
     }
+    slots.push(Slot {
+        button: Button::icon(Look::Bare, Icon::More, "More"),
+        width: square,
+        role: Role::More,
+    });
     slots
 }

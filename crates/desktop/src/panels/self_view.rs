@@ -1,49 +1,139 @@
-//! One's own picture in the corner, as the stranger sees it, but mirrored.
+//! One's own picture in a corner, as the stranger sees it, but mirrored. It can be dragged to another corner.
 
-use egui::{Id, Rect, Stroke, StrokeKind, Ui, Vec2, pos2, vec2};
-use engine::DeviceState;
+use egui::{CursorIcon, Id, Rect, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2};
+use engine::{Command, DeviceState};
 
+use crate::actions::Action;
 use crate::icons::{self, Icon};
+use crate::preferences::Corner;
 use crate::screens::View;
 use crate::state::WindowState;
 use crate::theme;
-use crate::widgets::{VideoView, describe, paint_level};
+use crate::widgets::{Button, Look, VideoView, describe, paint_level, was_pressed};
 
 /// In a picture narrower than this, the meter would hide half of it.
 const METER_FROM: f32 = 150.0;
+const MARGIN: f32 = 14.0;
 
-/// Draws it, beside the dock where there is room and above it where there is none.
-pub(crate) fn ui(ui: &mut Ui, stage: Rect, dock: Rect, view: View<'_>, state: &WindowState) {
+/// Draws it in its corner: beside the dock where there is room and above it where there is none, and at the top below
+/// `top`. Hidden, a button stands there that brings it back.
+pub(crate) fn ui(
+    ui: &mut Ui,
+    stage: Rect,
+    (top, dock): (f32, Rect),
+    view: View<'_>,
+    state: &mut WindowState,
+    out: &mut Vec<Command>,
+) {
+    // The figures stand in this corner while they are open.
+    let corner = match state.preferences.self_view {
+        Corner::TopRight if state.is_statistics_open => Corner::BottomRight,
+        corner => corner,
+    };
+    let id = Id::unique("self-view");
+    let action = Action::ToggleSelfView;
     if state.is_self_view_hidden {
+        let place = place(stage, top, dock, corner, Vec2::splat(theme::CONTROL));
+        let mut layer = ui.new_child(egui::UiBuilder::new().max_rect(place));
+        layer.set_opacity(state.chrome);
+        layer
+            .painter()
+            .circle_filled(place.center(), 18.0, theme::overlay());
+        let button = Button::icon(Look::Bare, Icon::Person, action.name(view.snapshot, state))
+            .hint(action.hint(view.snapshot, state))
+            .icon_size(18.0);
+        if was_pressed(&button.show_at(&layer, id.with("show"), place)) {
+            action.perform(view.snapshot, state, out);
+        }
         return;
     }
     let width = (stage.width() * 0.2).clamp(112.0, 200.0);
-    let size = vec2(width, width * 9.0 / 16.0);
-    let right = stage.right() - 14.0;
-    let is_beside = right - width - 12.0 > dock.right();
+    let home = place(stage, top, dock, corner, vec2(width, width * 9.0 / 16.0));
+    // Not to be reached with Tab: for the keyboard, the corner is in the settings.
+    let drag = ui.interact(home, id.with("drag"), Sense::DRAG);
+    let moved = match drag.total_drag_delta() {
+        Some(moved) => {
+            ui.data_mut(|data| data.insert_temp(id, moved));
+            moved
+        }
+        // It is told no more in the frame in which the button is let go.
+        None if drag.drag_stopped() => ui.data(|data| data.get_temp(id)).unwrap_or_default(),
+        None => Vec2::ZERO,
+    };
+    let inside = stage.shrink(MARGIN);
+    let rect = {
+        let wanted = home.translate(moved);
+        let back =
+            (inside.min - wanted.min).max(Vec2::ZERO) - (wanted.max - inside.max).max(Vec2::ZERO);
+        wanted.translate(back)
+    };
+    if drag.drag_stopped() {
+        let middle = rect.center() - stage.center();
+        state.preferences.self_view = Corner::of(middle.x < 0.0, middle.y < 0.0);
+    }
+    picture_ui(ui, id, rect, view, state.preferences.is_mirrored);
+    microphone(ui, rect, view);
+    let drag = drag.on_hover_cursor(if moved == Vec2::ZERO {
+        CursorIcon::Grab
+    } else {
+        CursorIcon::Grabbing
+    });
+    let hide = Rect::from_center_size(rect.right_top() + vec2(-20.0, 20.0), Vec2::splat(28.0));
+    let is_near = drag.contains_pointer() || ui.memory(|memory| memory.has_focus(id.with("hide")));
+    let name = action.name(view.snapshot, state);
+    let button = Button::icon(Look::Bare, Icon::Close, name)
+        .hint(action.hint(view.snapshot, state))
+        .icon_size(14.0);
+    let mut layer = ui.new_child(egui::UiBuilder::new().max_rect(hide));
+    if is_near {
+        layer
+            .painter()
+            .circle_filled(hide.center(), 14.0, theme::overlay());
+    } else {
+        layer.set_opacity(0.0);
+    }
+    if was_pressed(&button.show_at(&layer, id.with("hide"), hide)) {
+        action.perform(view.snapshot, state, out);
+    }
+}
+
+/// Where something of this size stands in `corner`.
+fn place(stage: Rect, top: f32, dock: Rect, corner: Corner, size: Vec2) -> Rect {
+    let (left, right) = (stage.left() + MARGIN, stage.right() - MARGIN);
+    let x = if corner.is_left() {
+        left..=left + size.x
+    } else {
+        right - size.x..=right
+    };
+    if corner.is_top() {
+        return Rect::from_x_y_ranges(x, top..=top + size.y);
+    }
+    let is_beside = if corner.is_left() {
+        left + size.x + 12.0 < dock.left()
+    } else {
+        right - size.x - 12.0 > dock.right()
+    };
     let bottom = if is_beside {
-        stage.bottom() - 14.0
+        stage.bottom() - MARGIN
     } else {
         dock.top() - 12.0
     };
-    let rect = Rect::from_min_max(pos2(right, bottom) - size, pos2(right, bottom));
+    Rect::from_x_y_ranges(x, bottom - size.y..=bottom)
+}
 
+fn picture_ui(ui: &Ui, id: Id, rect: Rect, view: View<'_>, is_mirrored: bool) {
     let painter = ui.painter();
     painter.rect_filled(rect, 14, theme::SURFACE_RAISED);
     if let Some(picture) = view.pictures.local.get() {
-        let video = VideoView::new("My picture", picture).mirrored().radius(14);
-        video.show_at(ui, Id::unique("self-view"), rect);
+        let video = VideoView::new("My picture", picture)
+            .mirrored(is_mirrored)
+            .radius(14);
+        video.show_at(ui, id, rect);
     } else {
         let icon = Rect::from_center_size(rect.center(), Vec2::splat(26.0));
         icons::paint(painter, Icon::CameraOff, icon, theme::TEXT_THIRD);
         let words = "Nobody sees you: your camera is off";
-        describe(
-            ui,
-            Id::unique("self-view"),
-            rect,
-            egui::accesskit::Role::Image,
-            words,
-        );
+        describe(ui, id, rect, egui::accesskit::Role::Image, words);
     }
     let painter = ui.painter();
     painter.rect_stroke(
@@ -52,7 +142,6 @@ pub(crate) fn ui(ui: &mut Ui, stage: Rect, dock: Rect, view: View<'_>, state: &W
         Stroke::new(1.0, egui::Color32::from_white_alpha(46)),
         StrokeKind::Inside,
     );
-    microphone(ui, rect, view);
 }
 
 fn microphone(ui: &Ui, rect: Rect, view: View<'_>) {

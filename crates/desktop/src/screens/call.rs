@@ -10,16 +10,24 @@ use crate::actions::Action;
 use crate::icons::Icon;
 use crate::panels::statistics;
 use crate::quality::{self, Quality};
-use crate::state::WindowState;
+use crate::shield::ShieldStage;
+use crate::state::{KeyboardOwner, WindowState};
+use crate::trouble::Trouble;
 use crate::widgets::{Notice, Pill, Sign, VideoView, shown_size, was_pressed};
-use crate::{text, theme};
+use crate::{chrome, text, theme};
 
 /// Under this width of the stage only what is needed stands at its top.
 const TIGHT_BELOW: f32 = 520.0;
 const PILL_GAP: f32 = 8.0;
 
 /// Draws the stranger, or why the stranger cannot be seen.
-pub(super) fn picture_ui(ui: &mut Ui, stage: Rect, view: View<'_>, radius: u8) {
+pub(super) fn picture_ui(
+    ui: &mut Ui,
+    stage: Rect,
+    view: View<'_>,
+    state: &WindowState,
+    radius: u8,
+) {
     let partner = view.snapshot.partner;
     let is_reconnecting = matches!(view.snapshot.call, CallView::Reconnecting { .. });
     let picture = view
@@ -31,10 +39,11 @@ pub(super) fn picture_ui(ui: &mut Ui, stage: Rect, view: View<'_>, radius: u8) {
         let brightness = if is_reconnecting { 0.45 } else { 1.0 };
         let video = VideoView::new("The stranger's picture", picture)
             .radius(radius)
+            .fitted(state.preferences.fits_picture)
             .brightness(brightness);
         video.show_at(ui, Id::unique("stranger"), stage);
         if !is_reconnecting {
-            shade_edges(ui, stage);
+            shade_edges(ui, stage, state.chrome);
         }
     }
     let body = stage.with_max_y(stage.bottom() - 76.0);
@@ -64,18 +73,19 @@ pub(super) fn picture_ui(ui: &mut Ui, stage: Rect, view: View<'_>, radius: u8) {
 }
 
 /// How large the stranger is shown, or would be, in pixels of the screen.
-pub(super) fn stranger_px(ui: &Ui, stage: Rect, view: View<'_>) -> (u32, u32) {
+pub(super) fn stranger_px(ui: &Ui, stage: Rect, view: View<'_>, state: &WindowState) -> (u32, u32) {
+    let is_fitted = state.preferences.fits_picture;
     let picture = view.pictures.remote.get();
-    let shown = picture.map_or(stage.size(), |(_, size)| shown_size(size, stage));
+    let shown = picture.map_or(stage.size(), |(_, size)| shown_size(size, stage, is_fitted));
     let side = |points: f32| (points * ui.pixels_per_point()).round().max(1.0) as u32;
     (side(shown.x), side(shown.y))
 }
 
 /// Darkens the lower edge of the picture, so that the dock stands out from white walls too.
-fn shade_edges(ui: &Ui, stage: Rect) {
+fn shade_edges(ui: &Ui, stage: Rect, seen: f32) {
     let height = 130.0_f32.min(stage.height() / 3.0);
     let bottom = stage.with_min_y(stage.bottom() - height);
-    let dark = egui::Color32::from_black_alpha(110);
+    let dark = egui::Color32::from_black_alpha(110).gamma_multiply(seen);
     let shade = Shape::gradient_rect(
         bottom,
         egui::Direction::TopDown,
@@ -148,6 +158,7 @@ pub(super) fn top_ui(
         right - quality_width - PILL_GAP,
     );
     for (index, pill) in pills.into_iter().enumerate() {
+        let pill = pill.at_most(ui, right - stage.left() - 14.0);
         let width = pill.width(ui);
         if at.x + width > limit && index > 0 {
             // What does not fit beside the quality goes below, where the whole width is free.
@@ -195,6 +206,45 @@ fn quality_pill(view: View<'_>, state: &WindowState, is_tight: bool) -> Pill {
     pill
 }
 
+/// Decides how much is seen of what floats over the picture. It goes when nobody moves, and never while it is needed: while
+/// there is something to read, to write or to choose, and while there is no picture that it could hide.
+pub(super) fn chrome(ui: &Ui, view: View<'_>, state: &WindowState) -> f32 {
+    let is_picture_seen = matches!(view.snapshot.call, CallView::Connected { .. })
+        && view.snapshot.partner.is_sending_video
+        && view.pictures.remote.get().is_some();
+    let stage_of_shield = state.shield.stage(view.snapshot, view.now);
+    let is_shield_news = !matches!(
+        stage_of_shield,
+        None | Some(
+            ShieldStage::Enforced
+                | ShieldStage::Hidden {
+                    is_partner_ready: false
+                }
+        )
+    );
+    let is_needed = !is_picture_seen
+        || is_shield_news
+        || state.is_chat_open
+        || state.is_statistics_open
+        || state.settings.is_some()
+        || state.keyboard != KeyboardOwner::Nobody
+        || state.is_pointer_on_chrome
+        || state.unread(view.snapshot) > 0
+        || view.snapshot.devices.microphone_notice.is_some()
+        || Trouble::all(view.snapshot)
+            .iter()
+            .any(|trouble| !state.put_away.iter().any(|known| known.is_same_as(trouble)));
+    if is_needed {
+        return 1.0;
+    }
+    let idle = state.active_at.map_or(Duration::ZERO, |at| view.age(at));
+    let (seen, again) = chrome::fade(idle, state.preferences.is_motion_reduced);
+    if let Some(again) = again {
+        ui.request_repaint_after(again);
+    }
+    seen
+}
+
 /// Draws the figures about the connection, if they are wanted.
 pub(super) fn statistics_ui(
     ui: &mut Ui,
@@ -203,7 +253,7 @@ pub(super) fn statistics_ui(
     view: View<'_>,
     state: &WindowState,
 ) {
-    if !state.is_statistics_open || !Action::ToggleStatistics.is_possible(view.snapshot) {
+    if !state.is_statistics_open || !Action::ToggleStatistics.is_possible(view.snapshot, state) {
         return;
     }
     let width = 264.0_f32.min(stage.width() - 28.0);

@@ -1,7 +1,7 @@
 //! Before the first call: am I seen and heard, what do I like to talk about, and the one big button.
 
 mod check;
-mod devices;
+pub(super) mod devices;
 mod invitation;
 mod preview;
 mod privacy;
@@ -10,9 +10,10 @@ use egui::{Align2, Id, Rect, ScrollArea, Ui, Vec2, accesskit::Role, pos2, vec2};
 use engine::{Command, SignallingView};
 
 use super::View;
-use crate::icons;
+use crate::actions::Action;
+use crate::icons::{self, Icon};
 use crate::state::WindowState;
-use crate::widgets::{Pill, describe, within};
+use crate::widgets::{Button, Look, Pill, describe, was_pressed, within};
 use crate::{text, theme};
 
 const TOP_BAR: f32 = 64.0;
@@ -22,13 +23,12 @@ const MAX_WIDTH: f32 = 1040.0;
 const FIELDS_HEIGHT: f32 = 150.0;
 /// About how high it is what is said about one device in trouble.
 const TROUBLE_HEIGHT: f32 = 66.0;
-/// About how high the invitation is with the question in it.
-const INVITATION_HEIGHT: f32 = 520.0;
 
 pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     let window = ui.max_rect();
     let is_narrow = window.width() < theme::NARROW_BELOW;
-    top_bar_ui(ui, window.with_max_y(window.top() + TOP_BAR), view);
+    let bar = window.with_max_y(window.top() + TOP_BAR);
+    top_bar_ui(ui, bar, view, state, out);
     let body = window.with_min_y(window.top() + TOP_BAR);
     within(ui, "lobby", body, |ui| {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
@@ -69,12 +69,7 @@ fn two_columns_ui(
     // The columns stand in the middle, a little high; what they need is known once the picture's height is.
     let troubles = devices::troubles(view).count() as f32;
     let left_height = left_width * 9.0 / 16.0 + FIELDS_HEIGHT + troubles * TROUBLE_HEIGHT;
-    let height = if state.is_shield_open {
-        left_height.max(INVITATION_HEIGHT)
-    } else {
-        left_height
-    };
-    let top = ((body.height() - height) * 0.42).max(4.0);
+    let top = ((body.height() - left_height) * 0.42).max(4.0);
     ui.add_space(top);
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = 0.0;
@@ -96,7 +91,13 @@ fn two_columns_ui(
     ui.add_space(20.0);
 }
 
-fn top_bar_ui(ui: &mut Ui, bar: Rect, view: View<'_>) {
+fn top_bar_ui(
+    ui: &mut Ui,
+    bar: Rect,
+    view: View<'_>,
+    state: &mut WindowState,
+    out: &mut Vec<Command>,
+) {
     let inset = if bar.width() < theme::NARROW_BELOW {
         16.0
     } else {
@@ -107,15 +108,6 @@ fn top_bar_ui(ui: &mut Ui, bar: Rect, view: View<'_>) {
         Vec2::splat(30.0),
     );
     icons::paint_mark(ui.painter(), mark, theme::WARM, theme::ACCENT);
-    let name = pos2(mark.right() + 12.0, bar.center().y);
-    let place = ui.painter().text(
-        name,
-        Align2::LEFT_CENTER,
-        "Passerby",
-        theme::semibold(18.0),
-        theme::TEXT,
-    );
-    describe(ui, Id::unique("name"), place, Role::Heading, "Passerby");
     let pill = match &view.snapshot.signalling {
         SignallingView::Connecting => Pill::new().dot(theme::WARNING).weak("Connecting…"),
         SignallingView::Connected { online } => Pill::new()
@@ -123,10 +115,35 @@ fn top_bar_ui(ui: &mut Ui, bar: Rect, view: View<'_>) {
             .plain(text::people_online(*online)),
         SignallingView::Away { .. } => Pill::new().dot(theme::BAD).plain("No server"),
     };
+    let right = bar.right() - inset;
+    let pill = pill.at_most(ui, right - theme::CONTROL - 16.0 - mark.right());
+    let pill_left = right - theme::CONTROL - 8.0 - pill.width(ui);
+    let name =
+        ui.painter()
+            .layout_no_wrap("Passerby".to_owned(), theme::semibold(18.0), theme::TEXT);
+    let at = pos2(mark.right() + 12.0, bar.center().y - name.size().y / 2.0);
+    let mut place = Rect::from_min_size(at, name.size());
+    if place.right() + 8.0 < pill_left {
+        ui.painter().galley(at, name, theme::TEXT);
+    } else {
+        place = mark;
+    }
+    describe(ui, Id::unique("name"), place, Role::Heading, "Passerby");
     pill.show_at(
         ui,
         Id::unique("online"),
         Align2::RIGHT_CENTER,
-        pos2(bar.right() - inset, bar.center().y),
+        pos2(right - theme::CONTROL - 8.0, bar.center().y),
     );
+    let action = Action::ToggleSettings;
+    let button = Button::icon(Look::Quiet, Icon::Settings, "Settings")
+        .hint(action.hint(view.snapshot, state))
+        .icon_size(18.0);
+    let place = Rect::from_center_size(
+        pos2(right - theme::CONTROL / 2.0, bar.center().y),
+        Vec2::splat(theme::CONTROL),
+    );
+    if was_pressed(&button.show_at(ui, Id::unique("settings-button"), place)) {
+        action.perform(view.snapshot, state, out);
+    }
 }

@@ -12,6 +12,8 @@ use crate::{text, theme};
 
 /// How long a wave takes to go out.
 const WAVE_SECONDS: f32 = 2.4;
+/// Where the waves stand for those who want nothing to move.
+pub(super) const STILL_PHASE: f32 = 0.2;
 /// The waves need no more than this many pictures a second.
 const WAVE_INTERVAL: std::time::Duration = std::time::Duration::from_millis(33);
 
@@ -30,13 +32,22 @@ pub(super) fn search_ui(
     if !state.searched_for.is_empty() && online.is_some_and(|online| online > 1) {
         detail = format!("{detail} {}", text::preferred(&state.searched_for));
     }
-    waiting_ui(ui, stage, view, since, "Looking for somebody…", &detail);
+    let is_still = state.preferences.is_motion_reduced;
+    waiting_ui(
+        ui,
+        stage,
+        view,
+        (since, is_still),
+        "Looking for somebody…",
+        &detail,
+    );
 }
 
 pub(super) fn connecting_ui(
     ui: &mut Ui,
     stage: Rect,
     view: View<'_>,
+    state: &WindowState,
     since: Instant,
     interests: &[String],
 ) {
@@ -52,15 +63,26 @@ pub(super) fn connecting_ui(
         ui,
         stage,
         view,
-        since,
+        (since, state.preferences.is_motion_reduced),
         "Found somebody. Connecting…",
         &detail,
     );
 }
 
-fn waiting_ui(ui: &mut Ui, stage: Rect, view: View<'_>, since: Instant, title: &str, detail: &str) {
+fn waiting_ui(
+    ui: &mut Ui,
+    stage: Rect,
+    view: View<'_>,
+    (since, is_still): (Instant, bool),
+    title: &str,
+    detail: &str,
+) {
     let age = view.age(since);
-    let phase = (age.as_secs_f32() / WAVE_SECONDS).fract();
+    let phase = if is_still {
+        STILL_PHASE
+    } else {
+        (age.as_secs_f32() / WAVE_SECONDS).fract()
+    };
     // A clock that stands at zero says nothing.
     let clock = if age.as_secs() >= 2 {
         text::clock(age)
@@ -82,7 +104,9 @@ fn waiting_ui(ui: &mut Ui, stage: Rect, view: View<'_>, since: Instant, title: &
     );
     notice.show(ui, Id::unique("waiting"), body, 0.0);
     repaint_at_next_second(ui, age);
-    ui.request_repaint_after(WAVE_INTERVAL);
+    if !is_still {
+        ui.request_repaint_after(WAVE_INTERVAL);
+    }
 }
 
 /// A faint light around the mark, so that an empty stage does not look broken.

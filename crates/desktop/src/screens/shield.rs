@@ -27,6 +27,6 @@ pub(super) fn pill(stage: ShieldStage, view: View<'_>, state: &WindowState) -> P
         _ => return pill.plain(words).hint(meaning),
     };
     let name = format!("{}. {words}", action.name(view.snapshot, state));
-    let hint = format!("{meaning}  ({})", action.key());
+    let hint = format!("{meaning}  ({})", action.key(state));
     pill.button(name, hint).plain(words).call(call)
 }

@@ -1,7 +1,7 @@
 //! What every screen but the lobby has in common: the stage with a picture or a notice, the dock, one's own picture,
 //! and the chat beside or below it.
 
-use egui::{Rect, Stroke, StrokeKind, Ui, pos2};
+use egui::{CursorIcon, Rect, Stroke, StrokeKind, Ui, pos2};
 use engine::{CallView, Command};
 
 use super::{View, banner, call, ended, searching};
@@ -19,44 +19,36 @@ const CHAT_SHARE: f32 = 0.44;
 pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     let window = ui.max_rect();
     let is_narrow = window.width() < theme::NARROW_BELOW;
-    let has_chat = state.is_chat_open && Action::ToggleChat.is_possible(view.snapshot);
+    let has_chat = state.is_chat_open && Action::ToggleChat.is_possible(view.snapshot, state);
     let (stage, chat_rect) = split(window, is_narrow, has_chat);
     let radius = if is_narrow { 0 } else { theme::RADIUS_CARD };
     ui.painter().rect_filled(stage, radius, theme::SURFACE);
 
     within(ui, "stage", stage, |ui| {
         ui.set_clip_rect(stage.intersect(ui.clip_rect()));
+        state.chrome = 1.0;
         match &view.snapshot.call {
             CallView::Idle => {}
             CallView::Searching { since } => searching::search_ui(ui, stage, view, state, *since),
             CallView::Connecting { since, interests } => {
-                searching::connecting_ui(ui, stage, view, *since, interests);
+                searching::connecting_ui(ui, stage, view, state, *since, interests);
             }
             CallView::Connected { .. } | CallView::Reconnecting { .. } => {
-                call::picture_ui(ui, stage, view, radius);
-                state.stranger_px = Some(call::stranger_px(ui, stage, view));
+                state.chrome = call::chrome(ui, view, state);
+                call::picture_ui(ui, stage, view, state, radius);
+                state.stranger_px = Some(call::stranger_px(ui, stage, view, state));
             }
             CallView::Ended { reason } => ended::ui(ui, stage, view, state, *reason, out),
         }
-        let mut top = stage.top() + 16.0;
-        if let CallView::Connected { since, interests }
-        | CallView::Reconnecting {
-            since, interests, ..
-        } = &view.snapshot.call
-        {
-            top = call::top_ui(ui, stage, view, state, *since, interests, out);
+        if state.chrome == 0.0 && ui.rect_contains_pointer(stage) {
+            ui.ctx().set_cursor_icon(CursorIcon::None);
         }
-        top = banner::ui(ui, stage, top, view, state, out);
-        call::statistics_ui(ui, stage, top, view, state);
-        let dock_rect = if matches!(view.snapshot.call, CallView::Ended { .. }) {
-            Rect::from_min_max(
-                pos2(stage.center().x, stage.bottom() - 16.0),
-                pos2(stage.center().x, stage.bottom()),
-            )
-        } else {
-            dock::ui(ui, stage, view, state, out)
-        };
-        self_view::ui(ui, stage, dock_rect, view, state);
+        // What cannot be seen is drawn all the same: it can be heard, and reached with the keyboard.
+        let (top, dock) = within(ui, "chrome", stage, |ui| {
+            ui.set_opacity(state.chrome);
+            chrome_ui(ui, stage, view, state, out)
+        });
+        self_view::ui(ui, stage, (top, dock), view, state, out);
     });
     if !is_narrow {
         let line = Stroke::new(1.0, theme::LINE);
@@ -68,6 +60,38 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
             chat::ui(ui, chat_rect, is_narrow, view, state, out);
         });
     }
+}
+
+/// What floats over the picture: pills, banners, figures and the dock. Returns where free space begins below the pills, and
+/// the dock's place.
+fn chrome_ui(
+    ui: &mut Ui,
+    stage: Rect,
+    view: View<'_>,
+    state: &mut WindowState,
+    out: &mut Vec<Command>,
+) -> (f32, Rect) {
+    let mut top = stage.top() + 16.0;
+    if let CallView::Connected { since, interests }
+    | CallView::Reconnecting {
+        since, interests, ..
+    } = &view.snapshot.call
+    {
+        top = call::top_ui(ui, stage, view, state, *since, interests, out);
+    }
+    top = banner::ui(ui, stage, top, view, state, out);
+    call::statistics_ui(ui, stage, top, view, state);
+    let dock_rect = if matches!(view.snapshot.call, CallView::Ended { .. }) {
+        Rect::from_min_max(
+            pos2(stage.center().x, stage.bottom() - 16.0),
+            pos2(stage.center().x, stage.bottom()),
+        )
+    } else {
+        dock::ui(ui, stage, view, state, out)
+    };
+    let pointer = ui.input(|input| input.pointer.hover_pos());
+    state.is_pointer_on_chrome = pointer.is_some_and(|at| dock_rect.contains(at) || at.y < top);
+    (top, dock_rect)
 }
 
 /// Divides the window between the stage and the chat.

@@ -37,6 +37,7 @@ pub struct Button<'a> {
     icon_size: f32,
     is_enabled: bool,
     is_on: Option<bool>,
+    is_left: bool,
     badge: usize,
 }
 
@@ -54,6 +55,7 @@ impl<'a> Button<'a> {
             icon_size: 20.0,
             is_enabled: true,
             is_on: None,
+            is_left: false,
             badge: 0,
         }
     }
@@ -113,6 +115,12 @@ impl<'a> Button<'a> {
     /// Makes it a switch that is on or off.
     pub fn on(mut self, is_on: bool) -> Self {
         self.is_on = Some(is_on);
+        self
+    }
+
+    /// Puts what stands on it to the left, as in a list.
+    pub fn left(mut self) -> Self {
+        self.is_left = true;
         self
     }
 
@@ -222,7 +230,11 @@ impl<'a> Button<'a> {
         };
         let words_width = words.as_ref().map_or(0.0, |words| words.size().x);
         let key_width = key.as_ref().map_or(0.0, |key| key.size().x + 24.0);
-        let mut x = rect.center().x - (icon + gap + words_width + key_width) / 2.0;
+        let mut x = if self.is_left {
+            rect.left() + 12.0
+        } else {
+            rect.center().x - (icon + gap + words_width + key_width) / 2.0
+        };
         let middle = rect.center().y;
         if let Some(kind) = self.icon {
             icons::paint(

@@ -105,6 +105,21 @@ impl Pill {
         parts + GAP * self.parts.len().saturating_sub(1) as f32 + 2.0 * PADDING
     }
 
+    /// Shortens the last words, so that it is no wider than `width`.
+    pub fn at_most(mut self, ui: &Ui, width: f32) -> Self {
+        while self.width(ui) > width {
+            let Some(Part::Words(words, ..)) = self.parts.last_mut() else {
+                break;
+            };
+            let kept = words.trim_end_matches('…').chars().count();
+            if kept < 2 {
+                break;
+            }
+            *words = words.chars().take(kept - 1).chain(['…']).collect();
+        }
+        self
+    }
+
     /// Draws it with `corner` of it at `at`.
     pub fn show_at(self, ui: &Ui, id: Id, corner: Align2, at: Pos2) -> Response {
         let rect = corner.anchor_size(at, vec2(self.width(ui), HEIGHT));

@@ -16,6 +16,7 @@ pub struct VideoView<'a> {
     name: &'a str,
     picture: (TextureId, Vec2),
     is_mirrored: bool,
+    is_fitted: bool,
     brightness: f32,
     radius: u8,
 }
@@ -27,14 +28,21 @@ impl<'a> VideoView<'a> {
             name,
             picture,
             is_mirrored: false,
+            is_fitted: false,
             brightness: 1.0,
             radius: 0,
         }
     }
 
     /// Turns left and right round, as in a mirror: one's own picture is expected so.
-    pub fn mirrored(mut self) -> Self {
-        self.is_mirrored = true;
+    pub fn mirrored(mut self, is_mirrored: bool) -> Self {
+        self.is_mirrored = is_mirrored;
+        self
+    }
+
+    /// Shows all of it, with bars where it has another shape than the rectangle.
+    pub fn fitted(mut self, is_fitted: bool) -> Self {
+        self.is_fitted = is_fitted;
         self
     }
 
@@ -55,7 +63,7 @@ impl<'a> VideoView<'a> {
         let response = ui.interact(rect, id, Sense::hover());
         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, self.name));
         let (texture, size) = self.picture;
-        let (place, mut uv) = visible_part(size, rect);
+        let (place, mut uv) = visible_part(size, rect, self.is_fitted);
         if self.is_mirrored {
             (uv.min.x, uv.max.x) = (uv.max.x, uv.min.x);
         }
@@ -74,15 +82,16 @@ impl<'a> VideoView<'a> {
 
 /// Where in `rect` a picture of `size` pixels is shown, and which part of it.
 ///
-/// The picture fills the rectangle as long as no more than a little under half of it is cut off; otherwise it is shown whole.
-pub fn visible_part(size: Vec2, rect: Rect) -> (Rect, Rect) {
+/// The picture fills the rectangle as long as no more than a little under half of it is cut off; otherwise, and if `is_fitted`,
+/// it is shown whole.
+pub fn visible_part(size: Vec2, rect: Rect, is_fitted: bool) -> (Rect, Rect) {
     let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
     if size.x <= 0.0 || size.y <= 0.0 || !rect.is_positive() {
         return (rect, whole);
     }
     let cover = (rect.width() / size.x).max(rect.height() / size.y);
     let shown = rect.size() / (size * cover);
-    if shown.x * shown.y < 1.0 - MAX_CUT {
+    if is_fitted || shown.x * shown.y < 1.0 - MAX_CUT {
         let contain = (rect.width() / size.x).min(rect.height() / size.y);
         return (Rect::from_center_size(rect.center(), size * contain), whole);
     }
@@ -90,8 +99,8 @@ pub fn visible_part(size: Vec2, rect: Rect) -> (Rect, Rect) {
 }
 
 /// How large all of a picture of `size` pixels is shown in `rect`, with what is cut off.
-pub fn shown_size(size: Vec2, rect: Rect) -> Vec2 {
-    let (place, part) = visible_part(size, rect);
+pub fn shown_size(size: Vec2, rect: Rect, is_fitted: bool) -> Vec2 {
+    let (place, part) = visible_part(size, rect, is_fitted);
     place.size() / part.size()
 }
 
@@ -107,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_picture_of_nearly_the_same_shape_fills_the_stage() {
-        let (place, uv) = visible_part(vec2(640.0, 480.0), stage(1600.0, 1000.0));
+        let (place, uv) = visible_part(vec2(640.0, 480.0), stage(1600.0, 1000.0), false);
         assert_eq!(place, stage(1600.0, 1000.0));
         assert!(
             uv.width() > 0.999 && uv.height() < 1.0,
@@ -122,17 +131,25 @@ mod tests {
 
     #[test]
     fn a_portrait_in_a_wide_stage_is_shown_whole() {
-        let (place, uv) = visible_part(vec2(480.0, 640.0), stage(1280.0, 640.0));
+        let (place, uv) = visible_part(vec2(480.0, 640.0), stage(1280.0, 640.0), false);
         assert_eq!(uv, Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0)));
         assert_eq!(place.size(), vec2(480.0, 640.0));
         assert_eq!(place.center(), stage(1280.0, 640.0).center());
     }
 
     #[test]
+    fn a_picture_that_is_to_fit_is_shown_whole_and_as_large_as_there_is_room() {
+        let (place, uv) = visible_part(vec2(640.0, 480.0), stage(1600.0, 1000.0), true);
+        assert_eq!(uv, Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0)));
+        assert!((place.height() - 1000.0).abs() < 0.1, "{place:?}");
+        assert!((place.width() - 4000.0 / 3.0).abs() < 0.1, "{place:?}");
+    }
+
+    #[test]
     fn what_is_cut_off_counts_as_shown() {
-        let shown = shown_size(vec2(640.0, 480.0), stage(1600.0, 1000.0));
+        let shown = shown_size(vec2(640.0, 480.0), stage(1600.0, 1000.0), false);
         assert!((shown - vec2(1600.0, 1200.0)).length() < 0.1, "{shown:?}");
-        let shown = shown_size(vec2(480.0, 640.0), stage(1280.0, 640.0));
+        let shown = shown_size(vec2(480.0, 640.0), stage(1280.0, 640.0), false);
         assert!((shown - vec2(480.0, 640.0)).length() < 0.1, "{shown:?}");
     }
 
@@ -142,9 +159,9 @@ mod tests {
             (vec2(0.0, 0.0), stage(10.0, 10.0)),
             (vec2(8.0, 8.0), stage(0.0, 0.0)),
         ] {
-            let (place, uv) = visible_part(size, rect);
+            let (place, uv) = visible_part(size, rect, false);
             assert!(place.is_finite() && uv.is_finite());
-            assert!(shown_size(size, rect).is_finite());
+            assert!(shown_size(size, rect, false).is_finite());
         }
     }
 }

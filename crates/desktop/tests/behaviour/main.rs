@@ -1,11 +1,16 @@
 //! What buttons and keys do, found by the names that a screen reader would read. No pixels, no engine.
 
+mod call_screen;
 mod chat;
 mod check;
+mod ending;
+mod first_run;
 mod keys;
 mod lobby;
 mod picture;
+mod settings;
 mod shield;
+mod shortcuts;
 mod stage;
 mod trouble;
 

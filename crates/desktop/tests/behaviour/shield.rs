@@ -1,76 +1,14 @@
-//! Who may learn the network address: the question, the setting, and going direct.
+//! Who may learn the network address: the setting, and going direct. The question is in `first_run.rs`.
 
 use std::time::{Duration, Instant};
 
-use desktop::settings::Settings;
 use egui::{Key, Modifiers};
 use egui_kittest::Harness;
-use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use egui_kittest::kittest::Queryable as _;
 use engine::{Command, DirectView};
 
 use crate::scenes;
 use crate::stage::{Stage, click, hold, in_call, in_lobby, press, stage};
-
-#[test]
-fn the_first_time_start_takes_the_answer_and_it_is_remembered() {
-    let mut harness = in_lobby();
-    harness.state_mut().window.state.is_shield_open = true;
-    harness.run();
-    harness.get_by_label("Who may learn your network address?");
-    assert!(is_chosen(&harness, "Connect directly"));
-    harness
-        .get_by_label_contains("Hide my network address")
-        .click();
-    harness.run();
-    let mut wishes = harness.state_mut().take();
-    assert_eq!(wishes, [Command::SetShield(true)]);
-    assert!(
-        is_chosen(&harness, "Hide my network address"),
-        "although the engine has not answered yet"
-    );
-    wishes.extend(press(&mut harness, Key::Enter));
-    assert!(
-        matches!(
-            wishes.as_slice(),
-            [.., Command::SetShield(true), Command::Start { .. }]
-        ),
-        "{wishes:?}"
-    );
-
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("settings.json");
-    let mut settings = Settings::default();
-    for wish in &wishes {
-        settings.note(wish);
-    }
-    settings.save(&path).unwrap();
-    assert_eq!(Settings::load(&path).unwrap().shield, Some(true));
-
-    harness.state_mut().snapshot.is_shielded = true;
-    harness.run();
-    assert!(
-        harness
-            .query_by_label("Who may learn your network address?")
-            .is_none(),
-        "one is asked once"
-    );
-    harness.get_by_label("Network address: Hidden from strangers");
-}
-
-#[test]
-fn who_starts_without_touching_the_question_has_chosen_the_direct_way() {
-    let mut harness = in_lobby();
-    harness.state_mut().window.state.is_shield_open = true;
-    harness.run();
-    let wishes = press(&mut harness, Key::Enter);
-    assert!(
-        matches!(
-            wishes.as_slice(),
-            [Command::SetShield(false), Command::Start { .. }]
-        ),
-        "{wishes:?}"
-    );
-}
 
 #[test]
 fn the_shield_can_be_changed_later_in_the_lobby() {
@@ -175,9 +113,4 @@ fn change_direct(harness: &mut Harness<'_, Stage>, change: impl FnOnce(&mut Dire
     let direct = &mut harness.state_mut().snapshot.direct;
     change(direct.as_mut().expect("there is a call"));
     harness.run();
-}
-
-fn is_chosen(harness: &Harness<'_, Stage>, name: &str) -> bool {
-    let node = harness.get_by_label_contains(name);
-    node.accesskit_node().toggled() == Some(egui::accesskit::Toggled::True)
 }

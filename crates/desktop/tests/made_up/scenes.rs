@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use desktop::actions::Action;
 use desktop::connection_check::Check;
-use desktop::state::WindowState;
+use desktop::keymap::{Refusal, Shortcut};
+use desktop::preferences::{Corner, RULES_VERSION};
+use desktop::state::{Section, SettingsPage, WindowState};
 use desktop::text;
 use desktop::window::Window;
+use egui::Key;
 use engine::{
     AudioSink, AudioSource, CallView, CandidateKind, ChatLine, ConnectionReport, Deck,
     DeviceProblem, DeviceState, DirectView, EndReason, Ipv6, NatFiltering, NatMapping, NatReport,
@@ -25,16 +29,26 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 28] = [
+pub(crate) const SCENES: [Scene; 44] = [
     Scene {
         name: "lobby",
         make: lobby,
         prepare: likes_things,
     },
     Scene {
-        name: "lobby-first-time",
+        name: "first-run",
+        make: lobby,
+        prepare: first_run,
+    },
+    Scene {
+        name: "first-run-new-rules",
+        make: lobby_shielded,
+        prepare: new_rules,
+    },
+    Scene {
+        name: "lobby-alone",
         make: lobby_alone,
-        prepare: first_time,
+        prepare: nothing,
     },
     Scene {
         name: "lobby-devices-in-trouble",
@@ -166,6 +180,76 @@ pub(crate) const SCENES: [Scene; 28] = [
         make: ended_connection_lost,
         prepare: nothing,
     },
+    Scene {
+        name: "call-at-rest",
+        make: call,
+        prepare: at_rest,
+    },
+    Scene {
+        name: "call-whole-picture",
+        make: call,
+        prepare: whole_picture,
+    },
+    Scene {
+        name: "call-own-picture-hidden",
+        make: call,
+        prepare: own_picture_hidden,
+    },
+    Scene {
+        name: "ended-staying",
+        make: ended_partner_left,
+        prepare: staying,
+    },
+    Scene {
+        name: "after-call",
+        make: lobby,
+        prepare: after_call,
+    },
+    Scene {
+        name: "settings-audio-video",
+        make: lobby,
+        prepare: at_audio_video,
+    },
+    Scene {
+        name: "settings-network",
+        make: lobby_shielded,
+        prepare: at_network,
+    },
+    Scene {
+        name: "settings-chat",
+        make: call,
+        prepare: at_chat,
+    },
+    Scene {
+        name: "settings-appearance",
+        make: lobby,
+        prepare: at_appearance,
+    },
+    Scene {
+        name: "settings-about",
+        make: lobby,
+        prepare: at_about,
+    },
+    Scene {
+        name: "lobby-large-text",
+        make: lobby,
+        prepare: large_text,
+    },
+    Scene {
+        name: "call-large-text",
+        make: call,
+        prepare: large_text,
+    },
+    Scene {
+        name: "settings-shortcuts",
+        make: call,
+        prepare: at_shortcuts,
+    },
+    Scene {
+        name: "settings-shortcuts-changed",
+        make: lobby,
+        prepare: at_changed_shortcuts,
+    },
 ];
 
 impl Scene {
@@ -203,8 +287,77 @@ fn likes_things(state: &mut WindowState) {
     state.interests = strings(&["climbing", "jazz"]).to_vec();
 }
 
-fn first_time(state: &mut WindowState) {
-    state.is_shield_open = true;
+fn first_run(state: &mut WindowState) {
+    state.is_welcome_open = true;
+}
+
+fn new_rules(state: &mut WindowState) {
+    state.preferences.consent = RULES_VERSION;
+    state.is_welcome_open = true;
+    state.is_consent_ticked = true;
+}
+
+fn at_audio_video(state: &mut WindowState) {
+    state.settings = Some(SettingsPage::at(Section::AudioVideo));
+}
+
+fn at_network(state: &mut WindowState) {
+    state.settings = Some(SettingsPage::at(Section::Network));
+}
+
+fn at_chat(state: &mut WindowState) {
+    state.settings = Some(SettingsPage::at(Section::Chat));
+}
+
+fn at_appearance(state: &mut WindowState) {
+    state.preferences.is_motion_reduced = true;
+    state.settings = Some(SettingsPage::at(Section::Appearance));
+}
+
+fn at_about(state: &mut WindowState) {
+    state.settings_file = Some("/home/me/.config/passerby/settings.json".to_owned());
+    state.settings = Some(SettingsPage::at(Section::About));
+}
+
+fn at_rest(state: &mut WindowState) {
+    state.active_at = Some(ago(Instant::now(), 10.0));
+}
+
+fn whole_picture(state: &mut WindowState) {
+    state.preferences.fits_picture = true;
+    state.preferences.self_view = Corner::TopLeft;
+}
+
+fn own_picture_hidden(state: &mut WindowState) {
+    state.is_self_view_hidden = true;
+}
+
+fn staying(state: &mut WindowState) {
+    state.preferences.goes_on_by_itself = false;
+}
+
+fn after_call(state: &mut WindowState) {
+    state.after_call = Some(Duration::from_secs(754));
+}
+
+fn large_text(state: &mut WindowState) {
+    state.preferences.text_percent = 150;
+}
+
+fn at_shortcuts(state: &mut WindowState) {
+    state.settings = Some(SettingsPage::at(Section::Shortcuts));
+}
+
+fn at_changed_shortcuts(state: &mut WindowState) {
+    let keymap = &mut state.preferences.shortcuts;
+    keymap
+        .change(Action::Next, Shortcut::plain(Key::N))
+        .expect("N is free");
+    state.settings = Some(SettingsPage {
+        recording: Some(Action::ToggleMicrophone),
+        refused: Some((Action::Stop, Refusal::Taken(Action::ToggleChat))),
+        ..SettingsPage::at(Section::Shortcuts)
+    });
 }
 
 fn checking(state: &mut WindowState) {
@@ -490,13 +643,18 @@ fn call_partner_hidden(now: Instant) -> Snapshot {
     snapshot
 }
 
+/// A camera that is gone.
+pub(crate) fn unplugged() -> DeviceState {
+    DeviceState::Failed(DeviceProblem::Unplugged)
+}
+
 fn call_troubles(now: Instant) -> Snapshot {
     let mut snapshot = call(now);
     snapshot.signalling = SignallingView::Away {
         problem: SignallingProblem::Lost("reset".to_owned()),
         retry_at: now + Duration::from_secs(2),
     };
-    snapshot.devices.camera = DeviceState::Failed(DeviceProblem::Unplugged);
+    snapshot.devices.camera = unplugged();
     snapshot
 }
 

@@ -45,6 +45,7 @@ impl Window {
                 "--server",
                 url,
                 "--no-settings",
+                "--agree",
                 "--video",
                 camera,
                 "--audio",

@@ -10,6 +10,7 @@ use engine::ServerCheck;
 
 use crate::connection_check::Check;
 use crate::icons::{self, Icon};
+use crate::screens::searching::STILL_PHASE;
 use crate::screens::{View, repaint_at_next_second};
 use crate::state::WindowState;
 use crate::text::{Explanation, Finding, Mark};
@@ -53,9 +54,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState) {
             let is_closed = header_ui(ui);
             ui.add_space(12.0);
             let wish = match check {
-                Check::Running { since } => {
-                    running_ui(ui, view, *since, state.is_shielded(view.snapshot))
-                }
+                Check::Running { since } => running_ui(ui, view, *since, state),
                 Check::Done(outcome) => match outcome.as_ref() {
                     Ok(report) => report_ui(ui, report, limit),
                     Err(explanation) => failed_ui(ui, explanation),
@@ -97,18 +96,26 @@ fn header_ui(ui: &mut Ui) -> bool {
     was_pressed(&close.show_at(ui, id.with("close"), place))
 }
 
-fn running_ui(ui: &mut Ui, view: View<'_>, since: Instant, is_shielded: bool) -> Option<Wish> {
-    let words = text::check_under_way(is_shielded);
+fn running_ui(ui: &mut Ui, view: View<'_>, since: Instant, state: &WindowState) -> Option<Wish> {
+    let words = text::check_under_way(state.is_shielded(view.snapshot));
     let age = view.age(since);
+    let is_still = state.preferences.is_motion_reduced;
+    let phase = if is_still {
+        STILL_PHASE
+    } else {
+        (age.as_secs_f32() / WAVE_SECONDS).fract()
+    };
     let (_, rect) = ui.allocate_space(vec2(ui.available_width(), NOTICE_HEIGHT));
     Notice {
-        sign: Sign::Searching((age.as_secs_f32() / WAVE_SECONDS).fract()),
+        sign: Sign::Searching(phase),
         title: &words.title,
         detail: &words.detail,
         footnote: "",
     }
     .show(ui, Id::unique("check-running"), rect, 0.0);
-    ui.request_repaint_after(WAVE_INTERVAL);
+    if !is_still {
+        ui.request_repaint_after(WAVE_INTERVAL);
+    }
     repaint_at_next_second(ui, age);
     buttons_ui(ui, None, "Cancel")
 }

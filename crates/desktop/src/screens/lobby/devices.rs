@@ -17,7 +17,7 @@ use crate::widgets::{
 const SIDE_BY_SIDE_FROM: f32 = 440.0;
 
 /// Draws the three pickers, and below them what is wrong. What is wrong with the camera stands in its picture.
-pub(super) fn ui(ui: &mut Ui, view: View<'_>, out: &mut Vec<Command>) {
+pub(in crate::screens) fn ui(ui: &mut Ui, view: View<'_>, out: &mut Vec<Command>) {
     let deck = &view.snapshot.devices;
     let pickers = [
         (

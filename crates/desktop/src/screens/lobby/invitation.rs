@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use egui::{Align, Frame, Id, Key, Layout, Margin, Stroke, TextEdit, Ui, Vec2, vec2};
+use egui::{Align, Frame, Id, Layout, Margin, Stroke, Ui, Vec2, vec2};
 use engine::{Command, SignallingProblem, SignallingView};
 
-use super::privacy;
 use crate::actions::Action;
 use crate::icons::{self, Icon};
-use crate::screens::View;
+use crate::screens::{View, address};
 use crate::state::WindowState;
 use crate::widgets::{Button, Look, finish_interest, interest_field, was_pressed, words};
 use crate::{text, theme};
 
-/// What this is, the interests, the question of the first time, and Start; or what stands in the way of it.
+/// What this is, the interests and Start; or what stands in the way of it.
 pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     ui.spacing_mut().item_spacing.y = 0.0;
     if let SignallingView::Away { problem, retry_at } = &view.snapshot.signalling {
@@ -37,19 +36,13 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
     ui.add_space(8.0);
     let hint = "Optional. People who like the same come first.";
     ui.label(words(hint, theme::regular(12.5), theme::TEXT_THIRD));
-    if state.is_shield_open {
-        ui.add_space(18.0);
-        privacy::question_ui(ui, view, state, out);
-        ui.spacing_mut().item_spacing.y = 0.0;
-        ui.add_space(12.0);
-    } else {
-        ui.add_space(24.0);
-    }
+    ui.add_space(24.0);
 
+    let key = Action::Start.key(state);
     let start = Button::new(Look::Primary, "Start")
         .font(theme::semibold(17.0))
-        .key(Action::Start.key())
-        .enabled(Action::Start.is_possible(view.snapshot));
+        .key(&key)
+        .enabled(Action::Start.is_possible(view.snapshot, state));
     let width = ui.available_width();
     if was_pressed(&start.show(ui, vec2(width, 56.0))) || is_done {
         finish_interest(state);
@@ -99,26 +92,7 @@ fn server_ui(
             });
         });
         ui.add_space(14.0);
-        ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = 8.0;
-            let connect = Button::new(Look::Quiet, "Connect").font(theme::medium(13.0));
-            let field_width = ui.available_width() - connect.natural_width(ui.painter()) - 8.0;
-            let edit = TextEdit::singleline(&mut state.server_draft)
-                .id(Id::unique("server"))
-                .font(theme::regular(13.5))
-                .text_color(theme::TEXT)
-                .char_limit(512)
-                .margin(Margin::symmetric(10, 9))
-                .desired_width(field_width);
-            let response = ui.add(edit).accessible_name("Server address");
-            let is_entered =
-                response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
-            let is_pressed = was_pressed(&connect.show(ui, vec2(0.0, response.rect.height())));
-            if is_entered || is_pressed {
-                state.server_draft.trim().clone_into(&mut state.server);
-                out.push(Command::SetServer(state.server.clone()));
-            }
-        });
+        address::server_ui(ui, Id::unique("server"), state, out);
     });
     ui.request_repaint_after(Duration::from_millis(500));
 }

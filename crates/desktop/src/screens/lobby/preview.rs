@@ -20,7 +20,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
     match view.pictures.local.get() {
         Some(picture) => {
             let video = VideoView::new("My picture", picture)
-                .mirrored()
+                .mirrored(state.preferences.is_mirrored)
                 .radius(theme::RADIUS_CARD);
             video.show_at(ui, id.with("video"), rect);
         }
@@ -43,7 +43,10 @@ fn controls_ui(
     out: &mut Vec<Command>,
 ) {
     let deck = &view.snapshot.devices;
-    let bar = Rect::from_min_size(rect.left_bottom() + vec2(12.0, -66.0), vec2(212.0, 54.0));
+    let bar = Rect::from_min_size(
+        rect.left_bottom() + vec2(12.0, -66.0),
+        vec2(212.0_f32.min(rect.width() - 24.0), 54.0),
+    );
     ui.painter().rect(
         bar,
         18.0,

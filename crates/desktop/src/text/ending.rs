@@ -1,0 +1,18 @@
+//! Sentences for after a call.
+
+use std::time::Duration;
+
+use super::{Explanation, clock};
+
+/// Says how soon the next stranger is looked for by itself.
+pub fn automatic_next(left: Duration) -> String {
+    format!("The next stranger in {} s", left.as_secs_f32().ceil())
+}
+
+/// Says that the person has ended a call that lasted so long.
+pub fn after_call(length: Duration) -> Explanation {
+    Explanation::new(
+        "You ended the call",
+        format!("You were together for {}.", clock(length)),
+    )
+}
