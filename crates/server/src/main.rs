@@ -1,22 +1,49 @@
 //! How many WebSockets share one matchmaker: the program. `docs/operating.md` says how to run it.
 
 use std::{
+    env,
     io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
 };
 
 use anyhow::Context as _;
-use clap::Parser as _;
-use server::{Flags, LogFormat, Server, Settings};
+use server::{LogFormat, Server, Settings, Sources, SourcesError};
 use tracing::{Level, Metadata, info, warn};
 use tracing_subscriber::{
     EnvFilter, Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
 
+/// How the program ends when settings are wrong, wherever they were said.
+const WRONG_SETTINGS: u8 = 2;
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Flags::parse()).await {
+    let sources = match Sources::read(env::args_os()) {
+        Ok(sources) => sources,
+        // Prints by itself, in colour where that is seen, and ends.
+        Err(SourcesError::Flags(error)) => error.exit(),
+        Err(error) => return explain(&error.to_string()),
+    };
+    let flags = match sources.flags() {
+        Ok(flags) => flags,
+        Err(error) => return explain(&error.to_string()),
+    };
+    let (checks_only, log_format, log) = (flags.check_config, flags.log_format, flags.log.clone());
+    let settings = Settings::try_from(flags);
+    if checks_only {
+        print!("{}", sources.effective());
+        let settings = settings.map_err(anyhow::Error::from);
+        return match settings.and_then(|settings| settings.check_files().map_err(Into::into)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => explain(&format!("{error:#}")),
+        };
+    }
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(error) => return explain(&error.to_string()),
+    };
+    match run(settings, log_format, &log).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("passerby-server: {error:#}");
@@ -25,9 +52,16 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(flags: Flags) -> anyhow::Result<()> {
-    start_log(flags.log_format, &flags.log)?;
-    let settings = Settings::try_from(flags)?;
+/// Says what is wrong with the settings.
+fn explain(problems: &str) -> ExitCode {
+    for problem in problems.lines() {
+        eprintln!("passerby-server: {problem}");
+    }
+    ExitCode::from(WRONG_SETTINGS)
+}
+
+async fn run(settings: Settings, log_format: LogFormat, log: &str) -> anyhow::Result<()> {
+    start_log(log_format, log)?;
     if settings.stun.is_empty() && settings.turn.is_none() && settings.relay.is_none() {
         warn!(
             "no relay, no --stun and no --turn: only people in one network will reach each other"

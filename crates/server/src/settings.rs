@@ -7,7 +7,7 @@ use std::{
 
 use protocol::PathPolicy;
 
-use crate::{RelaySettings, StunUrl, TlsSettings, Turn};
+use crate::{RelaySettings, StunUrl, TlsError, TlsSettings, Turn, tls::Tls};
 
 /// What an operator decides.
 #[derive(Debug, Clone)]
@@ -77,6 +77,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Reads the files that the settings name and that are read only later.
+    pub fn check_files(&self) -> Result<(), TlsError> {
+        self.tls.clone().map_or(Ok(()), |tls| Tls::load(tls).map(drop))
+    }
+
     /// How long one who waits for a partner may be silent.
     pub(crate) fn waiting_silence(&self) -> Duration {
         self.heartbeat * 2
