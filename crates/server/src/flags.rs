@@ -94,6 +94,9 @@ pub struct Flags {
     #[command(flatten)]
     pub relay: RelayFlags,
 
+    #[command(flatten)]
+    pub admin: AdminFlags,
+
     /// How many clients may be connected at once; one more is told that the server is full.
     #[arg(long, env = "PASSERBY_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -157,6 +160,33 @@ impl From<PathPolicyFlag> for PathPolicy {
             PathPolicyFlag::RelayOnly => Self::RelayOnly,
         }
     }
+}
+
+/// How the operator looks in.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "For the operator (/metrics and /admin)")]
+pub struct AdminFlags {
+    /// Address and port of a listener for the operator; it speaks HTTP without TLS. Without it there is none.
+    #[arg(long, env = "PASSERBY_ADMIN_LISTEN", value_name = "ADDR:PORT")]
+    pub admin_listen: Option<SocketAddr>,
+
+    /// Who says it there sees the figures and may empty the server; at least 16 characters.
+    #[arg(
+        long,
+        env = "PASSERBY_ADMIN_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    pub admin_token: Option<String>,
+
+    /// A file with the token.
+    #[arg(long, env = "PASSERBY_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
+
+    /// For how many seconds rooms may go on when the server is to end.
+    #[arg(long, env = "PASSERBY_DRAIN", default_value_t = 5, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub drain: u32,
 }
 
 /// What the relay is told.
@@ -235,7 +265,9 @@ pub struct RelayFlags {
 fn log_filter(text: &str) -> Result<String, String> {
     match tracing_subscriber::EnvFilter::try_new(text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(format!("{error}; a level is wanted, such as warn, or server=debug")),
+        Err(error) => Err(format!(
+            "{error}; a level is wanted, such as warn, or server=debug"
+        )),
     }
 }
 

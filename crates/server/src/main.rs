@@ -4,10 +4,11 @@ use std::{
     env,
     io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::Context as _;
-use server::{LogFormat, Server, Settings, Sources, SourcesError};
+use server::{Drain, LogFormat, Server, Settings, Sources, SourcesError};
 use tracing::{Level, Metadata, info, warn};
 use tracing_subscriber::{
     EnvFilter, Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _,
@@ -68,7 +69,9 @@ async fn run(settings: Settings, log_format: LogFormat, log: &str) -> anyhow::Re
         );
     }
     let scheme = if settings.tls.is_some() { "wss" } else { "ws" };
-    let stop = stop_signal().context("cannot listen for signals")?;
+    let drain_time = settings.drain;
+    let terminations = terminations().context("cannot listen for signals")?;
+    let interrupt = interrupt().context("cannot listen for signals")?;
     let server = Server::bind(settings).await?;
     for addr in server.local_addrs() {
         // Read by programs that start the server and wait for it.
@@ -78,9 +81,24 @@ async fn run(settings: Settings, log_format: LogFormat, log: &str) -> anyhow::Re
     for addr in server.relay_addrs() {
         info!("STUN and TURN at {addr}");
     }
+    if let Some(addr) = server.admin_addr() {
+        info!("/metrics and /admin at http://{addr}");
+        if !addr.ip().is_loopback() {
+            warn!(
+                "what the operator says there is not encrypted: let a proxy speak TLS in front of it, or keep it to this machine"
+            );
+        }
+    }
     #[cfg(unix)]
     tokio::spawn(reload_at_hangup(server.certificate_reload())?);
-    server.run(stop).await;
+    let drain = server.drain();
+    let end_of_patience = async move {
+        tokio::select! {
+            () = interrupt => {}
+            () = drain_then_end(terminations, drain, drain_time) => {}
+        }
+    };
+    server.run(end_of_patience).await;
     Ok(())
 }
 
@@ -139,24 +157,60 @@ fn reload_at_hangup(
     })
 }
 
-/// Completes at Ctrl-C or, on Unix, at SIGTERM.
+/// Empties the server at the first SIGTERM, which ends it once it is empty; completes at the second.
 #[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+async fn drain_then_end(
+    mut terminations: tokio::signal::unix::Signal,
+    drain: Drain,
+    drain_time: Duration,
+) {
+    terminations.recv().await;
+    info!(
+        seconds = drain_time.as_secs(),
+        "asked to end: nobody new is let in"
+    );
+    drain.begin(drain_time);
+    terminations.recv().await;
+}
+
+#[cfg(unix)]
+fn terminations() -> io::Result<tokio::signal::unix::Signal> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    signal(SignalKind::terminate())
+}
+
+/// Completes at Ctrl-C.
+#[cfg(unix)]
+fn interrupt() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        interrupt.recv().await;
     })
+}
+
+/// Windows asks in this way before the machine shuts down.
+#[cfg(windows)]
+async fn drain_then_end(
+    mut terminations: tokio::signal::windows::CtrlShutdown,
+    drain: Drain,
+    drain_time: Duration,
+) {
+    terminations.recv().await;
+    drain.begin(drain_time);
+    terminations.recv().await;
+}
+
+#[cfg(windows)]
+fn terminations() -> io::Result<tokio::signal::windows::CtrlShutdown> {
+    tokio::signal::windows::ctrl_shutdown()
 }
 
 /// Completes at Ctrl-C.
 #[cfg(windows)]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+fn interrupt() -> io::Result<impl Future<Output = ()>> {
     let mut interrupt = tokio::signal::windows::ctrl_c()?;
     Ok(async move {
         interrupt.recv().await;

@@ -10,7 +10,8 @@ use std::{
 use relay::{PeerPolicy, Rate, Secrets};
 
 use crate::{
-    Flags, RelaySettings, Settings, TlsSettings, Turn, TurnCredentials, flags::RelayFlags,
+    AdminSettings, Flags, RelaySettings, Settings, TlsSettings, Turn, TurnCredentials,
+    flags::RelayFlags, guard::MIN_TOKEN,
 };
 
 /// Why settings do not go together.
@@ -29,7 +30,9 @@ pub enum SettingsError {
     #[error("--turn-username and --turn-credential belong together: {0} is missing")]
     HalfTurnCredentials(&'static str),
     /// Which would clients be told?
-    #[error("--turn-secret makes credentials for each call, so --turn-username has no place beside it")]
+    #[error(
+        "--turn-secret makes credentials for each call, so --turn-username has no place beside it"
+    )]
     SecretAndUsername,
     /// A certificate is of no use without its key.
     #[error("--tls-cert and --tls-key belong together: {0} is missing")]
@@ -47,6 +50,14 @@ pub enum SettingsError {
         /// What is wrong.
         reason: String,
     },
+    /// Anybody could look in.
+    #[error(
+        "--admin-listen needs --admin-token-file or --admin-token, with at least 16 characters"
+    )]
+    AdminWithoutToken,
+    /// A token for nothing.
+    #[error("there is a token for the operator but no place to say it: add --admin-listen")]
+    TokenWithoutAdmin,
     /// Which of them?
     #[error("--relay cannot be used with --no-relay")]
     RelayAndNoRelay,
@@ -74,7 +85,9 @@ impl TryFrom<Flags> for Settings {
             (Some(_), None, _) => {
                 return Err(SettingsError::HalfTurnCredentials("--turn-credential"));
             }
-            (None, Some(_), _) => return Err(SettingsError::HalfTurnCredentials("--turn-username")),
+            (None, Some(_), _) => {
+                return Err(SettingsError::HalfTurnCredentials("--turn-username"));
+            }
             _ => {}
         }
         let has_secrets = turn_secret.is_some();
@@ -121,6 +134,19 @@ impl TryFrom<Flags> for Settings {
             (None, Some(_)) => return Err(SettingsError::HalfTls("--tls-cert")),
             (None, None) => None,
         };
+        let admin_token = one_of(
+            "admin-token",
+            flags.admin.admin_token,
+            secret_in("admin-token-file", flags.admin.admin_token_file)?,
+        )?;
+        let admin = match (flags.admin.admin_listen, admin_token) {
+            (Some(listen), Some(token)) if token.chars().count() >= MIN_TOKEN => {
+                Some(AdminSettings { listen, token })
+            }
+            (Some(_), _) => return Err(SettingsError::AdminWithoutToken),
+            (None, Some(_)) => return Err(SettingsError::TokenWithoutAdmin),
+            (None, None) => None,
+        };
         let relay = relays.then(|| flags.relay.settings(&flags.listen, secrets, ttl));
         Ok(Self {
             listen: flags.listen,
@@ -134,6 +160,8 @@ impl TryFrom<Flags> for Settings {
             heartbeat: Duration::from_secs(flags.heartbeat.into()),
             grace: Duration::from_secs(flags.grace.into()),
             path_policy: flags.path_policy.into(),
+            drain: Duration::from_secs(flags.admin.drain.into()),
+            admin,
             ..Self::default()
         })
     }
@@ -336,6 +364,12 @@ mod tests {
             (&["--public-host=a.example:80"], "without a port"),
             (&["--relay-ip=192.0.2.1,192.0.2.2"], "one address for IPv4"),
             (&["--tls-cert=c.pem"], "--tls-key"),
+            (&["--admin-listen=127.0.0.1:9"], "at least 16"),
+            (
+                &["--admin-listen=127.0.0.1:9", "--admin-token=short"],
+                "at least 16",
+            ),
+            (&["--admin-token=0123456789abcdef"], "add --admin-listen"),
             (
                 &["--turn=turn:t.example", "--turn-secret="],
                 "must not be empty",

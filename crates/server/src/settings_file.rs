@@ -527,9 +527,8 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_named() {
-        let error = Sources::read(
-            ["passerby-server", "--config", "/nothing/it.toml"].map(OsString::from),
-        );
+        let error =
+            Sources::read(["passerby-server", "--config", "/nothing/it.toml"].map(OsString::from));
         let words = error.expect_err("refused").to_string();
         assert!(words.starts_with("/nothing/it.toml: "), "{words}");
     }
