@@ -49,6 +49,8 @@ pub(crate) struct Client {
     pub(crate) prepares: Bucket,
     /// Limits `offer`.
     pub(crate) offers: Bucket,
+    /// Since when the client waits for a partner.
+    pub(crate) asked_at: Option<Instant>,
     /// What the client would offer a partner, told ahead. Only while it waits, and given to one partner at most.
     pub(crate) offer: Option<Description>,
     /// The number of the last `matched` among the frames for this client.
@@ -132,6 +134,7 @@ impl Clients {
             about,
             prepares: Bucket::new(now),
             offers: Bucket::new(now),
+            asked_at: None,
             offer: None,
             matched: None,
             has_missed_match: false,
@@ -144,16 +147,21 @@ impl Clients {
 
     /// Forgets one, and ends its connection if it is there.
     pub(crate) fn remove(&mut self, peer: PeerId) -> Option<Client> {
+        let client = self.let_go(peer)?;
+        if let Presence::Here { cut } = &client.presence {
+            cut.cancel();
+        }
+        Some(client)
+    }
+
+    /// Forgets one. Its connection sends what its outbox still holds, and ends once that is dropped.
+    pub(crate) fn let_go(&mut self, peer: PeerId) -> Option<Client> {
         let client = self.known.remove(&peer)?;
         if let Some(token) = client.token {
             self.by_token.remove(&token);
         }
-        match &client.presence {
-            Presence::Here { cut } => cut.cancel(),
-            Presence::Away { until, .. } => {
-                self.away.remove(&(*until, peer));
-            }
-            Presence::Moving { .. } => {}
+        if let Presence::Away { until, .. } = &client.presence {
+            self.away.remove(&(*until, peer));
         }
         Some(client)
     }
@@ -228,6 +236,15 @@ impl Clients {
 
     pub(crate) fn get_mut(&mut self, peer: PeerId) -> Option<&mut Client> {
         self.known.get_mut(&peer)
+    }
+
+    /// Whether nobody is here or away.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    pub(crate) fn peers(&self) -> impl Iterator<Item = PeerId> {
+        self.known.keys().copied()
     }
 
     /// Everybody, here or away.
@@ -354,6 +371,18 @@ mod tests {
         let empty = Err(oneshot::error::TryRecvError::Empty);
         assert_eq!(second_admission.try_recv().map(drop), empty);
         assert!(matches!(leftover, Some(Leftover::ForNewcomer { .. })));
+    }
+
+    #[test]
+    fn one_who_is_let_go_may_still_be_sent_what_waits() {
+        let now = Instant::now();
+        let mut clients = Clients::new(1);
+        let (_frames, cut) = add(&mut clients, 1, now);
+
+        assert!(clients.let_go(PeerId(1)).is_some());
+
+        assert!(!cut.is_cancelled() && clients.is_empty());
+        assert_eq!(clients.holder(token(1)), None);
     }
 
     #[test]

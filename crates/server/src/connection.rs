@@ -29,11 +29,12 @@ use tracing::debug;
 use crate::{
     Settings,
     clients::About,
+    counters::{Counters, Refusal, Total},
     ending::{Ending, received, say_farewell},
+    figures::Gauges,
     hub::{Admission, HubInput},
     outbox::Frames,
     rate_limit::{RateLimit, Verdict},
-    server::Counters,
 };
 
 /// How many messages in a row a client may send that cannot be understood.
@@ -55,6 +56,7 @@ pub(crate) struct Surroundings {
     pub(crate) settings: Arc<Settings>,
     pub(crate) hub: mpsc::Sender<HubInput>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) gauges: Gauges,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -71,6 +73,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     surroundings: &Surroundings,
 ) {
     surroundings.counters.connections.fetch_add(1, Relaxed);
+    surroundings.counters.count(Total::Connections);
     let deadline = surroundings.settings.hello_deadline;
     let greeted = tokio::select! {
         () = surroundings.shutdown.cancelled() => Err(Ending::Restart),
@@ -90,6 +93,9 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     };
     debug!(?ending, "connection ends");
     surroundings.counters.connections.fetch_sub(1, Relaxed);
+    if let Some(why) = ending.refusal() {
+        surroundings.counters.refuse(why);
+    }
     say_farewell(socket, ending).await;
 }
 
@@ -259,6 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
             settings.silence()
         };
         if self.heard_at.elapsed() > silence {
+            self.surroundings.counters.refuse(Refusal::Silence);
             return Err(Ending::Gone);
         }
         self.ping().await
@@ -272,14 +279,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
     async fn on_frame(&mut self, frame: Message) -> Result<(), Ending> {
         let now = Instant::now();
         self.heard_at = now;
+        let counters = &self.surroundings.counters;
         if frame.is_text() {
             // Whatever becomes of it: the client counts what it has sent.
             self.frames.session.count_received();
+            counters.count(Total::FramesReceived);
+            counters.add(Total::BytesReceived, frame.len() as u64);
         }
         match self.rate_limit.judge(now) {
             Verdict::Take => {}
-            Verdict::Drop => return Ok(()),
+            Verdict::Drop => {
+                counters.refuse(Refusal::FrameRate);
+                return Ok(());
+            }
             Verdict::DropAloud => {
+                counters.refuse(Refusal::FrameRate);
                 return self.refuse(ErrorCode::TooFast, TOO_FAST.to_owned()).await;
             }
             Verdict::Close => {
@@ -335,6 +349,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
 
     async fn on_nonsense(&mut self, code: ErrorCode, words: String) -> Result<(), Ending> {
         self.strikes += 1;
+        self.surroundings.counters.refuse(Refusal::Nonsense);
         self.refuse(code, words).await?;
         if self.strikes < MAX_STRIKES {
             return Ok(());
@@ -377,7 +392,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
             () = self.cut.cancelled() => Err(Ending::Gone),
             sent = timeout(deadline, self.socket.send(message)) => match sent {
                 Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) | Err(_) => Err(Ending::Gone),
+                Ok(Err(_)) => Err(Ending::Gone),
+                Err(_) => {
+                    self.surroundings.counters.refuse(Refusal::SlowReader);
+                    Err(Ending::Gone)
+                }
             },
         }
     }

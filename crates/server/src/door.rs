@@ -25,6 +25,7 @@ use tracing::{debug, warn};
 
 use crate::{
     connection::Surroundings,
+    counters::Refusal,
     place_limit::{PlaceLimit, PlaceShare},
     relay,
     routes::Entrance,
@@ -82,11 +83,11 @@ impl Door {
     fn admit(self: &Arc<Self>, stream: TcpStream, addr: SocketAddr, stop: CancellationToken) {
         let Ok(socket) = Arc::clone(&self.sockets).try_acquire_owned() else {
             debug!("no room for another TCP connection");
-            return;
+            return self.refuse(Refusal::Sockets);
         };
         let Some(place) = self.others.enter(addr.ip()) else {
             debug!("too many connections from one address");
-            return;
+            return self.refuse(Refusal::OthersPerIp);
         };
         // Messages are small and wait for answers: Nagle's algorithm would add 40 ms to each exchange.
         let (Ok(()), Ok(local)) = (stream.set_nodelay(true), stream.local_addr()) else {
@@ -108,17 +109,26 @@ impl Door {
         });
     }
 
+    fn refuse(&self, why: Refusal) {
+        self.surroundings.counters.refuse(why);
+    }
+
     /// Finds out what a connection speaks, and serves it.
     async fn receive(&self, stream: TcpStream, arrival: Arrival) {
         let mut first = [0];
         match timeout(HANDSHAKE, stream.peek(&mut first)).await {
             Ok(Ok(1..)) => {}
-            _ => return debug!("a client said nothing"),
+            Ok(_) => return debug!("a client went away without a word"),
+            Err(_) => {
+                self.refuse(Refusal::HandshakeTime);
+                return debug!("a client said nothing");
+            }
         }
         if first != TLS_HANDSHAKE {
             return self.serve(stream, first[0], arrival).await;
         }
         let Some(tls) = &self.tls else {
+            self.refuse(Refusal::Tls);
             return debug!("a client wants TLS and there is no certificate");
         };
         let secured = timeout(HANDSHAKE, async {
@@ -138,8 +148,14 @@ impl Door {
                     self.serve(begun, first, arrival).await;
                 }
             }
-            Ok(Err(error)) => debug!(%error, "bad TLS"),
-            Err(_) => debug!("a client took too long for its TLS handshake"),
+            Ok(Err(error)) => {
+                self.refuse(Refusal::Tls);
+                debug!(%error, "bad TLS");
+            }
+            Err(_) => {
+                self.refuse(Refusal::HandshakeTime);
+                debug!("a client took too long for its TLS handshake");
+            }
         }
     }
 
@@ -152,6 +168,7 @@ impl Door {
         match &self.relay {
             Some(relay) if begins_stun(first) => {
                 let Ok(_stream) = self.streams.try_acquire() else {
+                    self.refuse(Refusal::RelayStreams);
                     return debug!("no room for another client of the relay");
                 };
                 drop(arrival.socket);
@@ -184,8 +201,14 @@ impl Door {
             .with_upgrades();
         match timeout(HANDSHAKE, http).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => debug!(%error, "bad HTTP"),
-            Err(_) => debug!("a client took too long for its handshake"),
+            Ok(Err(error)) => {
+                self.refuse(Refusal::Http);
+                debug!(%error, "bad HTTP");
+            }
+            Err(_) => {
+                self.refuse(Refusal::HandshakeTime);
+                debug!("a client took too long for its handshake");
+            }
         }
         // From here on it is signalling, or gone.
         drop(arrival.place);

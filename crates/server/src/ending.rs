@@ -18,6 +18,8 @@ use tokio_tungstenite::{
 };
 use tracing::debug;
 
+use crate::counters::Refusal;
+
 /// How long the end of a connection may take: the last words, and reading what is still under way, without which the
 /// system would throw the last words away.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -36,6 +38,21 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
+    /// Which limit it stands for, if it is a refusal.
+    pub(crate) const fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Refused(_, code, _) => Some(match code {
+                ErrorCode::TooFast => Refusal::Flood,
+                ErrorCode::HelloExpected => Refusal::Hello,
+                ErrorCode::UnsupportedVersion => Refusal::Version,
+                ErrorCode::Full => Refusal::Full,
+                ErrorCode::TooLarge => Refusal::FrameSize,
+                _ => Refusal::NonsenseClosed,
+            }),
+            Self::Gone | Self::ClosedByClient | Self::Restart => None,
+        }
+    }
+
     /// Whether it was not meant, so that the client may come back to where it was.
     pub(crate) const fn is_loss(&self) -> bool {
         matches!(self, Self::Gone)

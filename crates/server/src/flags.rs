@@ -1,27 +1,32 @@
-//! The command line and the environment, and how they become [`Settings`].
+//! What an operator may say, with its name and its limits. `settings_file.rs` lets it be said in a file too, and `resolve.rs`
+//! makes [`Settings`](crate::Settings) of it.
 
 use std::{
     net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
     path::PathBuf,
-    time::Duration,
 };
 
 use clap::{Parser, ValueEnum, builder::BoolishValueParser};
 use protocol::PathPolicy;
 
-use relay::{PeerPolicy, Rate, Secrets};
-
-use crate::{
-    RelaySettings, Settings, StunUrl, TlsSettings, Turn, TurnCredentials, TurnUrl,
-    ice_servers::host_of,
-};
+use crate::{StunUrl, TurnUrl, ice_servers::host_of};
 
 /// The server of Passerby: it pairs strangers, relays what they need to find each other, and is the STUN and TURN server
 /// for those whom NATs keep apart. It can read neither their pictures nor their voices nor their words.
 #[derive(Debug, Parser)]
 #[command(name = "passerby-server", version)]
 pub struct Flags {
+    /// A file with settings: TOML, with the names of the flags as keys (relay-port = 3478). Flags come before the environment,
+    /// the environment before the file.
+    #[arg(long, env = "PASSERBY_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Read all settings and the files that they name, print what holds and what is wrong, and end: with 0 if all is well,
+    /// else with 2.
+    #[arg(long)]
+    pub check_config: bool,
+
     /// Address and port to listen on; may be given several times. Port 0 takes a free one.
     #[arg(
         long,
@@ -40,7 +45,7 @@ pub struct Flags {
     pub turn: Vec<TurnUrl>,
 
     /// The user name for the TURN servers, the same for everybody.
-    #[arg(long, env = "PASSERBY_TURN_USERNAME", requires = "turn_credential")]
+    #[arg(long, env = "PASSERBY_TURN_USERNAME", value_name = "NAME")]
     pub turn_username: Option<String>,
 
     /// The password that belongs to the user name.
@@ -48,9 +53,13 @@ pub struct Flags {
         long,
         env = "PASSERBY_TURN_CREDENTIAL",
         hide_env_values = true,
-        requires = "turn_username"
+        value_name = "PASSWORD"
     )]
     pub turn_credential: Option<String>,
+
+    /// A file with that password.
+    #[arg(long, env = "PASSERBY_TURN_CREDENTIAL_FILE", value_name = "FILE")]
+    pub turn_credential_file: Option<PathBuf>,
 
     /// A secret with which every call gets TURN credentials of its own, shared with the TURN servers of --turn (coturn:
     /// static-auth-secret). May be given several times: the first makes credentials, the relay takes those of all.
@@ -60,9 +69,13 @@ pub struct Flags {
         env = "PASSERBY_TURN_SECRET",
         hide_env_values = true,
         value_delimiter = ',',
-        conflicts_with = "turn_username"
+        value_name = "SECRET"
     )]
     pub turn_secret: Vec<String>,
+
+    /// A file with such secrets, one in a line.
+    #[arg(long, env = "PASSERBY_TURN_SECRET_FILE", value_name = "FILE")]
+    pub turn_secret_file: Option<PathBuf>,
 
     /// For how many seconds credentials made with the secret are good: longer than the longest call, which may need a new
     /// way at any time, and coturn asks for them again every few minutes.
@@ -71,25 +84,18 @@ pub struct Flags {
     pub turn_ttl: u32,
 
     /// A PEM file with the certificate, and those that vouch for it: the server speaks TLS too then. Read again at SIGHUP.
-    #[arg(
-        long,
-        env = "PASSERBY_TLS_CERT",
-        value_name = "FILE",
-        requires = "tls_key"
-    )]
+    #[arg(long, env = "PASSERBY_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
     /// A PEM file with the private key that belongs to the certificate.
-    #[arg(
-        long,
-        env = "PASSERBY_TLS_KEY",
-        value_name = "FILE",
-        requires = "tls_cert"
-    )]
+    #[arg(long, env = "PASSERBY_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
     #[command(flatten)]
     pub relay: RelayFlags,
+
+    #[command(flatten)]
+    pub admin: AdminFlags,
 
     /// How many clients may be connected at once; one more is told that the server is full.
     #[arg(long, env = "PASSERBY_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "COUNT",
@@ -129,7 +135,8 @@ pub struct Flags {
         long,
         env = "PASSERBY_LOG",
         default_value = "info",
-        value_name = "FILTER"
+        value_name = "FILTER",
+        value_parser = log_filter
     )]
     pub log: String,
 }
@@ -153,6 +160,33 @@ impl From<PathPolicyFlag> for PathPolicy {
             PathPolicyFlag::RelayOnly => Self::RelayOnly,
         }
     }
+}
+
+/// How the operator looks in.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "For the operator (/metrics and /admin)")]
+pub struct AdminFlags {
+    /// Address and port of a listener for the operator; it speaks HTTP without TLS. Without it there is none.
+    #[arg(long, env = "PASSERBY_ADMIN_LISTEN", value_name = "ADDR:PORT")]
+    pub admin_listen: Option<SocketAddr>,
+
+    /// Who says it there sees the figures and may empty the server; at least 16 characters.
+    #[arg(
+        long,
+        env = "PASSERBY_ADMIN_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    pub admin_token: Option<String>,
+
+    /// A file with the token.
+    #[arg(long, env = "PASSERBY_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
+
+    /// For how many seconds rooms may go on when the server is to end.
+    #[arg(long, env = "PASSERBY_DRAIN", default_value_t = 5, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub drain: u32,
 }
 
 /// What the relay is told.
@@ -227,6 +261,16 @@ pub struct RelayFlags {
     pub relay_total_mbits: u64,
 }
 
+/// Looks whether it is a filter.
+fn log_filter(text: &str) -> Result<String, String> {
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!(
+            "{error}; a level is wanted, such as warn, or server=debug"
+        )),
+    }
+}
+
 /// Reads FIRST-LAST.
 fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
     let range = text.split_once('-').and_then(|(first, last)| {
@@ -247,48 +291,6 @@ fn public_host(text: &str) -> Result<String, String> {
     }
 }
 
-impl RelayFlags {
-    fn settings(
-        self,
-        listen: &[SocketAddr],
-        secrets: Option<Secrets>,
-        ttl: Duration,
-    ) -> RelaySettings {
-        let default_port = |port| {
-            if listen.iter().any(|addr| addr.port() == 0) {
-                0
-            } else {
-                port
-            }
-        };
-        let bytes = |bits: u64| Rate::of(bits / 8);
-        RelaySettings {
-            secrets,
-            ttl,
-            listen: self.relay_listen,
-            port: self.relay_port.unwrap_or_else(|| default_port(3478)),
-            tls_port: self.relay_tls_port.unwrap_or_else(|| default_port(5349)),
-            relay_ports: self.relay_ports,
-            relay_ips: self.relay_ip,
-            public_host: self.public_host,
-            limits: relay::Config {
-                peers: PeerPolicy {
-                    allow_private: self.relay_allow_private,
-                    ..PeerPolicy::default()
-                },
-                max_allocations: self.relay_max_allocations as usize,
-                max_per_ip: self.relay_max_per_ip as usize,
-                allocation_bytes: bytes(self.relay_kbits * 1000),
-                total_bytes: Rate {
-                    burst: self.relay_total_mbits * 1_000_000 / 80,
-                    ..bytes(self.relay_total_mbits * 1_000_000)
-                },
-                ..relay::Config::default()
-            },
-        }
-    }
-}
-
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -296,209 +298,4 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
-}
-
-/// Why flags do not go together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SettingsError {
-    /// TURN servers that nobody could use.
-    #[error("--turn needs either --turn-username and --turn-credential, or --turn-secret")]
-    TurnWithoutCredentials,
-    /// Credentials for no server.
-    #[error("there are TURN credentials but no TURN server that takes them: add --turn")]
-    CredentialsWithoutTurn,
-    /// HMAC with an empty key protects nothing.
-    #[error("--turn-secret must not be empty")]
-    EmptySecret,
-    /// Which of them?
-    #[error("--relay cannot be used with --no-relay")]
-    RelayAndNoRelay,
-    /// Which one would clients be told?
-    #[error("--relay-ip takes one address for IPv4 and one for IPv6")]
-    TwoRelayIps,
-}
-
-impl TryFrom<Flags> for Settings {
-    type Error = SettingsError;
-
-    fn try_from(flags: Flags) -> Result<Self, SettingsError> {
-        let has_secrets = !flags.turn_secret.is_empty();
-        let secrets = Secrets::new(flags.turn_secret);
-        if has_secrets && secrets.is_none() {
-            return Err(SettingsError::EmptySecret);
-        }
-        // Here, as the environment may say no to one of them.
-        if flags.relay.relay && flags.relay.no_relay {
-            return Err(SettingsError::RelayAndNoRelay);
-        }
-        let ttl = Duration::from_secs(flags.turn_ttl.into());
-        let relays = !flags.relay.no_relay && (flags.relay.relay || flags.turn.is_empty());
-        let credentials = match (flags.turn_username, flags.turn_credential, &secrets) {
-            (Some(username), Some(credential), _) => Some(TurnCredentials::Fixed {
-                username,
-                credential,
-            }),
-            (_, _, Some(secrets)) => Some(TurnCredentials::Minted {
-                secrets: secrets.clone(),
-                ttl,
-            }),
-            _ => None,
-        };
-        let turn = match (flags.turn.is_empty(), credentials) {
-            (true, None) => None,
-            // The relay takes what the secret makes.
-            (true, Some(TurnCredentials::Minted { .. })) if relays => None,
-            (true, Some(_)) => return Err(SettingsError::CredentialsWithoutTurn),
-            (false, None) => return Err(SettingsError::TurnWithoutCredentials),
-            (false, Some(credentials)) => Some(Turn {
-                urls: flags.turn,
-                credentials,
-            }),
-        };
-        let has_two =
-            |is: fn(&IpAddr) -> bool| flags.relay.relay_ip.iter().filter(|ip| is(ip)).count() > 1;
-        if has_two(IpAddr::is_ipv4) || has_two(IpAddr::is_ipv6) {
-            return Err(SettingsError::TwoRelayIps);
-        }
-        let tls = flags.tls_cert.zip(flags.tls_key);
-        let tls = tls.map(|(certificate, key)| TlsSettings { certificate, key });
-        let relay = relays.then(|| flags.relay.settings(&flags.listen, secrets, ttl));
-        Ok(Self {
-            listen: flags.listen,
-            tls,
-            relay,
-            stun: flags.stun,
-            turn,
-            max_per_ip: flags.max_per_ip as usize,
-            max_others_per_ip: flags.max_others_per_ip as usize,
-            max_connections: flags.max_connections as usize,
-            heartbeat: Duration::from_secs(flags.heartbeat.into()),
-            grace: Duration::from_secs(flags.grace.into()),
-            path_policy: flags.path_policy.into(),
-            ..Self::default()
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings(flags: &[&str]) -> Result<Settings, String> {
-        let flags = ["passerby-server"].iter().chain(flags);
-        let flags = Flags::try_parse_from(flags).map_err(|error| error.to_string())?;
-        Settings::try_from(flags).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn without_flags_the_server_is_reachable_from_this_machine_only() {
-        let settings = settings(&[]).unwrap();
-
-        assert!(
-            settings
-                .listen
-                .iter()
-                .all(|address| address.ip().is_loopback())
-        );
-        assert!(settings.stun.is_empty() && settings.turn.is_none());
-        let relay = settings.relay.unwrap();
-        assert_eq!((relay.port, relay.tls_port), (3478, 5349));
-        assert!(relay.secrets.is_none() && !relay.limits.peers.allow_private);
-    }
-
-    #[test]
-    fn the_limits_of_the_relay_are_those_that_it_has_by_itself() {
-        let relay = settings(&[]).unwrap().relay.unwrap();
-        assert_eq!(relay.limits, relay::Config::default());
-        assert_eq!(relay.relay_ports, RelaySettings::default().relay_ports);
-    }
-
-    #[test]
-    fn another_turn_server_takes_the_place_of_the_relay_unless_both_are_asked_for() {
-        let turn = ["--turn=turn:t.example", "--turn-secret=s"];
-        let both = ["--turn=turn:t.example", "--turn-secret=s", "--relay"];
-        let none = ["--no-relay"];
-        for (flags, has_turn, has_relay) in [
-            (&turn[..], true, false),
-            (&both, true, true),
-            (&none, false, false),
-        ] {
-            let settings = settings(flags).unwrap();
-            assert_eq!(settings.turn.is_some(), has_turn, "{flags:?}");
-            assert_eq!(settings.relay.is_some(), has_relay, "{flags:?}");
-        }
-    }
-
-    #[test]
-    fn secrets_can_be_changed_without_refusing_anybody() {
-        let settings = settings(&["--turn-secret=new", "--turn-secret=old"]).unwrap();
-        let secrets = Secrets::new(vec!["new".to_owned(), "old".to_owned()]);
-        assert!(settings.relay.unwrap().secrets == secrets);
-    }
-
-    #[test]
-    fn with_free_ports_for_signalling_the_relay_takes_free_ones_too() {
-        let relay = settings(&["--listen=127.0.0.1:0"]).unwrap().relay.unwrap();
-        assert_eq!((relay.port, relay.tls_port), (0, 0));
-    }
-
-    #[test]
-    fn addresses_and_servers_may_be_given_several_times() {
-        let settings = settings(&[
-            "--listen=127.0.0.1:0",
-            "--listen=[::1]:0",
-            "--stun=stun:a.example",
-            "--stun=stun:b.example:3479",
-        ])
-        .unwrap();
-
-        assert_eq!(settings.listen.len(), 2);
-        assert_eq!(settings.stun.len(), 2);
-    }
-
-    #[test]
-    fn sessions_and_paths_are_decided_by_flags() {
-        let by_default = settings(&[]).unwrap();
-        let decided = settings(&["--grace=0", "--path-policy=relay-only"]).unwrap();
-
-        assert_eq!(by_default.grace, Duration::from_secs(20));
-        assert_eq!(by_default.path_policy, PathPolicy::Any);
-        assert_eq!(decided.grace, Duration::ZERO);
-        assert_eq!(decided.path_policy, PathPolicy::RelayOnly);
-    }
-
-    #[test]
-    fn flags_that_do_not_go_together_are_explained() {
-        for (flags, words) in [
-            (&["--turn=turn:t.example"][..], "--turn needs"),
-            (&["--turn-secret=s", "--no-relay"], "add --turn"),
-            (&["--turn-secret="], "must not be empty"),
-            (&["--relay", "--no-relay"], "cannot be used with"),
-            (&["--relay-ports=9"], "such as 50000-50999"),
-            (&["--relay-ports=9-8"], "such as 50000-50999"),
-            (&["--public-host=a.example:80"], "without a port"),
-            (&["--relay-ip=192.0.2.1,192.0.2.2"], "one address for IPv4"),
-            (&["--tls-cert=c.pem"], "--tls-key"),
-            (
-                &["--turn=turn:t.example", "--turn-secret="],
-                "must not be empty",
-            ),
-            (
-                &["--turn=turn:t.example", "--turn-username=u"],
-                "--turn-credential",
-            ),
-            (
-                &["--turn=stun:t.example", "--turn-secret=s"],
-                "turn: or turns:",
-            ),
-            (&["--stun=http://t.example"], "stun: or stuns:"),
-            (&["--listen=here"], "--listen"),
-            (&["--heartbeat=0"], "1..=300"),
-            (&["--grace=121"], "0..=120"),
-            (&["--path-policy=relay"], "relay-first"),
-        ] {
-            let error = settings(flags).expect_err("refused");
-            assert!(error.contains(words), "{flags:?}: {error}");
-        }
-    }
 }

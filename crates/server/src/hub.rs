@@ -12,16 +12,17 @@ use protocol::{
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{debug, info};
 
 use crate::{
     Settings,
-    clients::{About, Clients},
+    clients::{About, Client, Clients},
+    counters::{Counters, Refusal, Total},
+    drain::Drain,
     ice_servers::{self, BuiltIn},
     outbox::{Frames, Full},
     path_policy,
     random::{random_bytes, random_u64},
-    server::Counters,
 };
 
 mod matches;
@@ -81,6 +82,8 @@ pub(crate) struct Hub {
     relay: Option<BuiltIn>,
     settings: Arc<Settings>,
     counters: Arc<Counters>,
+    /// Whether those who are in no room are sent away.
+    is_draining: bool,
     /// Clients that are forgotten here, but the matchmaker does not know yet.
     forgotten: Vec<PeerId>,
 }
@@ -98,14 +101,17 @@ impl Hub {
             relay,
             settings,
             counters,
+            is_draining: false,
             forgotten: Vec::new(),
         }
     }
 
-    /// Runs until `shutdown`; then says good-bye to everybody.
+    /// Runs until `shutdown`; then says good-bye to everybody. From the beginning of `drain` on, those who are in no room
+    /// are sent away, and it is told when nobody is left.
     pub(crate) async fn run(
         mut self,
         mut inputs: mpsc::Receiver<HubInput>,
+        drain: Drain,
         shutdown: CancellationToken,
     ) {
         loop {
@@ -114,6 +120,7 @@ impl Hub {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
+                () = drain.begun(), if !self.is_draining => self.begin_drain(),
                 input = inputs.recv() => match input {
                     Some(input) => self.on_input(input),
                     None => break,
@@ -121,6 +128,7 @@ impl Hub {
                 () = sleep_until(due) => self.inform(Input::Timeout),
             }
             while let Some(peer) = self.clients.overdue(Instant::now()) {
+                self.counters.count(Total::SessionsLost);
                 self.forget(peer);
             }
             // Forgetting one tells his partner, who may be cut off for not reading.
@@ -136,6 +144,9 @@ impl Hub {
             waiting.store(self.matchmaker.waiting_count(), Relaxed);
             rooms.store(self.matchmaker.room_count(), Relaxed);
             absent.store(self.clients.away_count(), Relaxed);
+            if self.is_draining && self.clients.is_empty() {
+                drain.nobody_is_left();
+            }
         }
         self.say_goodbye();
     }
@@ -151,6 +162,7 @@ impl Hub {
                 // A client that has just been cut off may have frames under way.
                 if self.clients.get(peer).is_some() {
                     self.on_said(peer, message);
+                    self.dismiss_if_alone(peer);
                 }
             }
             HubInput::Ended {
@@ -174,14 +186,17 @@ impl Hub {
                 language,
                 offer,
             } => {
+                self.counters.count(Total::Joins);
                 let wishes = Wishes::new(&interests, language.as_deref());
                 self.on_partner_asked(peer, Input::JoinAsked { peer, wishes }, offer);
             }
             ClientMessage::Next { room, offer } => {
+                self.counters.count(Total::Nexts);
                 self.on_partner_asked(peer, Input::NextAsked { peer, room }, offer);
             }
             ClientMessage::Offer { offer } => self.on_offer(peer, offer),
             ClientMessage::Leave { room } => {
+                self.counters.count(Total::Leaves);
                 self.set_waiting(peer, false);
                 self.inform(Input::LeaveAsked { peer, room });
             }
@@ -196,6 +211,7 @@ impl Hub {
             return;
         };
         if !client.prepares.take(1, PREPARES, Instant::now()) {
+            self.counters.refuse(Refusal::Prepares);
             let words = "prepare may be sent 8 times at once and twice a second on average";
             return self.refuse(peer, ErrorCode::TooFast, words, None);
         }
@@ -215,9 +231,12 @@ impl Hub {
                 }
                 let passed = path_policy::pass(message, self.settings.path_policy);
                 self.counters
-                    .withheld_candidates
-                    .fetch_add(passed.withheld, Relaxed);
+                    .add(Total::WithheldCandidates, passed.withheld);
                 if let Some(message) = passed.message {
+                    self.counters.count(match message {
+                        ServerMessage::Candidate { .. } => Total::Candidates,
+                        _ => Total::Descriptions,
+                    });
                     self.send(partner, &message);
                 }
             }
@@ -234,6 +253,8 @@ impl Hub {
 
     fn carry_out(&mut self, output: Output) {
         match output {
+            // Nobody is matched any more: the one who asked is sent away.
+            Output::TellWaiting { .. } if self.is_draining => {}
             Output::TellWaiting { peer } => {
                 self.set_waiting(peer, true);
                 self.send(
@@ -255,12 +276,14 @@ impl Hub {
             Output::TellPartnerLeft { peer, room, reason } => {
                 debug!(rooms = self.matchmaker.room_count(), ?reason, "parted");
                 self.send(peer, &ServerMessage::PartnerLeft { room, reason });
+                self.dismiss_if_alone(peer);
             }
             Output::RefuseRoom { peer, room } => self.refuse_room(peer, room),
         }
     }
 
     fn refuse_room(&mut self, peer: PeerId, room: RoomId) {
+        self.counters.refuse(Refusal::WrongRoom);
         let words = "you are not in this room";
         self.refuse(peer, ErrorCode::WrongRoom, words, Some(room));
     }
@@ -281,6 +304,7 @@ impl Hub {
         };
         if client.outbox.push(message) == Err(Full) {
             debug!("a client that does not read is cut off");
+            self.counters.refuse(Refusal::SlowReader);
             self.forget(peer);
         }
     }
@@ -290,6 +314,7 @@ impl Hub {
             client.outbox.set_waiting(is_waiting);
             if !is_waiting {
                 client.offer = None;
+                client.asked_at = None;
             }
         }
     }
@@ -313,15 +338,46 @@ impl Hub {
         )
     }
 
-    fn say_goodbye(&mut self) {
-        let spread = RECONNECT_MS.end - RECONNECT_MS.start;
-        for client in self.clients.all_mut() {
-            let reconnect_in_ms = RECONNECT_MS.start + random_u64() % spread;
-            let shutdown = ServerMessage::Shutdown { reconnect_in_ms };
-            if client.outbox.push(&shutdown) == Err(Full) {
-                debug!("a client that does not read is not told of the shutdown");
-            }
+    /// From here on nobody new comes in, and whoever is in no room is sent away.
+    fn begin_drain(&mut self) {
+        self.is_draining = true;
+        info!(
+            rooms = self.matchmaker.room_count(),
+            "the server empties itself: nobody new is let in, and rooms go on for a while"
+        );
+        let peers: Vec<PeerId> = self.clients.peers().collect();
+        for peer in peers {
+            self.dismiss_if_alone(peer);
         }
+    }
+
+    /// Sends one away who is in no room, if the server is to become empty.
+    fn dismiss_if_alone(&mut self, peer: PeerId) {
+        if !self.is_draining || self.matchmaker.room_of(peer).is_some() {
+            return;
+        }
+        if let Some(mut client) = self.clients.let_go(peer) {
+            tell_shutdown(&mut client);
+            self.forgotten.push(peer);
+        }
+    }
+
+    fn say_goodbye(&mut self) {
+        self.clients.all_mut().for_each(tell_shutdown);
+    }
+}
+
+fn tell_shutdown(client: &mut Client) {
+    if client.outbox.push(&shutdown()) == Err(Full) {
+        debug!("a client that does not read is not told of the shutdown");
+    }
+}
+
+/// Says when to come back.
+fn shutdown() -> ServerMessage {
+    let spread = RECONNECT_MS.end - RECONNECT_MS.start;
+    ServerMessage::Shutdown {
+        reconnect_in_ms: RECONNECT_MS.start + random_u64() % spread,
     }
 }
 

@@ -12,33 +12,48 @@
 //! The hub alone owns the [`matchmaker::Matchmaker`] and the list of those who are connected. It never waits for a
 //! connection: whoever does not read what the server sends is cut off. A connection waits for nobody but the hub. When a
 //! connection is lost, its end of the outbox moves to the hub and from there to the client's next connection, with all
-//! that was not received. The words on the wire are in [`protocol`] and `docs/protocol.md`, running a server is in
+//! that was not received. What happens is counted ([`Census`], `counters.rs`) and shown on a listener of its own (`admin.rs`).
+//! The words on the wire are in [`protocol`] and `docs/protocol.md`, running a server is in
 //! `docs/operating.md`.
 //!
 //! Nothing here looks into a session description or a candidate, unless the operator wants calls over relays (then
 //! addresses are taken out), and nothing logs one, an address, a token or an interest.
 
+mod admin;
 mod clients;
 mod connection;
+mod counters;
 mod door;
+mod drain;
 mod ending;
+mod figures;
 mod flags;
+mod guard;
 mod hub;
 mod ice_servers;
+mod metrics;
 mod outbox;
 mod path_policy;
 mod place_limit;
+mod process;
 mod random;
 mod rate_limit;
 mod relay;
+mod resolve;
 mod routes;
 mod server;
 mod settings;
+mod settings_file;
 mod tls;
 
-pub use flags::{Flags, LogFormat, PathPolicyFlag, SettingsError};
+pub use admin::AdminSettings;
+pub use counters::Census;
+pub use drain::Drain;
+pub use flags::{Flags, LogFormat, PathPolicyFlag};
 pub use ice_servers::{IceUrlError, StunUrl, Turn, TurnCredentials, TurnUrl};
 pub use relay::RelaySettings;
-pub use server::{BindError, Census, Running, Server};
+pub use resolve::SettingsError;
+pub use server::{BindError, Running, Server};
 pub use settings::Settings;
+pub use settings_file::{Problem, Source, Sources, SourcesError};
 pub use tls::{TlsError, TlsSettings};

@@ -1,22 +1,50 @@
 //! How many WebSockets share one matchmaker: the program. `docs/operating.md` says how to run it.
 
 use std::{
+    env,
     io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::Context as _;
-use clap::Parser as _;
-use server::{Flags, LogFormat, Server, Settings};
+use server::{Drain, LogFormat, Server, Settings, Sources, SourcesError};
 use tracing::{Level, Metadata, info, warn};
 use tracing_subscriber::{
     EnvFilter, Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
 
+/// How the program ends when settings are wrong, wherever they were said.
+const WRONG_SETTINGS: u8 = 2;
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Flags::parse()).await {
+    let sources = match Sources::read(env::args_os()) {
+        Ok(sources) => sources,
+        // Prints by itself, in colour where that is seen, and ends.
+        Err(SourcesError::Flags(error)) => error.exit(),
+        Err(error) => return explain(&error.to_string()),
+    };
+    let flags = match sources.flags() {
+        Ok(flags) => flags,
+        Err(error) => return explain(&error.to_string()),
+    };
+    let (checks_only, log_format, log) = (flags.check_config, flags.log_format, flags.log.clone());
+    let settings = Settings::try_from(flags);
+    if checks_only {
+        print!("{}", sources.effective());
+        let settings = settings.map_err(anyhow::Error::from);
+        return match settings.and_then(|settings| settings.check_files().map_err(Into::into)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => explain(&format!("{error:#}")),
+        };
+    }
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(error) => return explain(&error.to_string()),
+    };
+    match run(settings, log_format, &log).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("passerby-server: {error:#}");
@@ -25,16 +53,25 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(flags: Flags) -> anyhow::Result<()> {
-    start_log(flags.log_format, &flags.log)?;
-    let settings = Settings::try_from(flags)?;
+/// Says what is wrong with the settings.
+fn explain(problems: &str) -> ExitCode {
+    for problem in problems.lines() {
+        eprintln!("passerby-server: {problem}");
+    }
+    ExitCode::from(WRONG_SETTINGS)
+}
+
+async fn run(settings: Settings, log_format: LogFormat, log: &str) -> anyhow::Result<()> {
+    start_log(log_format, log)?;
     if settings.stun.is_empty() && settings.turn.is_none() && settings.relay.is_none() {
         warn!(
             "no relay, no --stun and no --turn: only people in one network will reach each other"
         );
     }
     let scheme = if settings.tls.is_some() { "wss" } else { "ws" };
-    let stop = stop_signal().context("cannot listen for signals")?;
+    let drain_time = settings.drain;
+    let terminations = terminations().context("cannot listen for signals")?;
+    let interrupt = interrupt().context("cannot listen for signals")?;
     let server = Server::bind(settings).await?;
     for addr in server.local_addrs() {
         // Read by programs that start the server and wait for it.
@@ -44,9 +81,24 @@ async fn run(flags: Flags) -> anyhow::Result<()> {
     for addr in server.relay_addrs() {
         info!("STUN and TURN at {addr}");
     }
+    if let Some(addr) = server.admin_addr() {
+        info!("/metrics and /admin at http://{addr}");
+        if !addr.ip().is_loopback() {
+            warn!(
+                "what the operator says there is not encrypted: let a proxy speak TLS in front of it, or keep it to this machine"
+            );
+        }
+    }
     #[cfg(unix)]
     tokio::spawn(reload_at_hangup(server.certificate_reload())?);
-    server.run(stop).await;
+    let drain = server.drain();
+    let end_of_patience = async move {
+        tokio::select! {
+            () = interrupt => {}
+            () = drain_then_end(terminations, drain, drain_time) => {}
+        }
+    };
+    server.run(end_of_patience).await;
     Ok(())
 }
 
@@ -105,24 +157,60 @@ fn reload_at_hangup(
     })
 }
 
-/// Completes at Ctrl-C or, on Unix, at SIGTERM.
+/// Empties the server at the first SIGTERM, which ends it once it is empty; completes at the second.
 #[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+async fn drain_then_end(
+    mut terminations: tokio::signal::unix::Signal,
+    drain: Drain,
+    drain_time: Duration,
+) {
+    terminations.recv().await;
+    info!(
+        seconds = drain_time.as_secs(),
+        "asked to end: nobody new is let in"
+    );
+    drain.begin(drain_time);
+    terminations.recv().await;
+}
+
+#[cfg(unix)]
+fn terminations() -> io::Result<tokio::signal::unix::Signal> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    signal(SignalKind::terminate())
+}
+
+/// Completes at Ctrl-C.
+#[cfg(unix)]
+fn interrupt() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        interrupt.recv().await;
     })
+}
+
+/// Windows asks in this way before the machine shuts down.
+#[cfg(windows)]
+async fn drain_then_end(
+    mut terminations: tokio::signal::windows::CtrlShutdown,
+    drain: Drain,
+    drain_time: Duration,
+) {
+    terminations.recv().await;
+    drain.begin(drain_time);
+    terminations.recv().await;
+}
+
+#[cfg(windows)]
+fn terminations() -> io::Result<tokio::signal::windows::CtrlShutdown> {
+    tokio::signal::windows::ctrl_shutdown()
 }
 
 /// Completes at Ctrl-C.
 #[cfg(windows)]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+fn interrupt() -> io::Result<impl Future<Output = ()>> {
     let mut interrupt = tokio::signal::windows::ctrl_c()?;
     Ok(async move {
         interrupt.recv().await;

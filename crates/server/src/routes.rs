@@ -1,9 +1,6 @@
 //! What the server answers to HTTP: a line of text, its health, and the way into a WebSocket.
 
-use std::{
-    net::IpAddr,
-    sync::{Arc, atomic::Ordering::Relaxed},
-};
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -24,6 +21,8 @@ use tracing::debug;
 
 use crate::{
     connection::{self, Surroundings},
+    counters::Refusal,
+    figures::Readiness,
     ice_servers::{host_of, host_of_ip},
     place_limit::{PlaceLimit, PlaceShare},
 };
@@ -68,6 +67,20 @@ pub(crate) fn routes() -> Router<Entrance> {
         .route("/", get(signalling))
         .route("/v1/signalling", get(signalling))
         .route("/healthz", get("ok\n"))
+        .route("/readyz", get(readyz))
+}
+
+async fn readyz(State(entrance): State<Entrance>) -> (StatusCode, &'static str) {
+    readiness(entrance.surroundings.gauges.readiness())
+}
+
+/// Whether newcomers are to be sent here, for what stands in front of several servers.
+pub(crate) fn readiness(readiness: Readiness) -> (StatusCode, &'static str) {
+    match readiness {
+        Readiness::Ready => (StatusCode::OK, "ready\n"),
+        Readiness::Full => (StatusCode::SERVICE_UNAVAILABLE, "full\n"),
+        Readiness::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+    }
 }
 
 async fn signalling(State(entrance): State<Entrance>, mut request: Request) -> Response {
@@ -81,7 +94,7 @@ async fn signalling(State(entrance): State<Entrance>, mut request: Request) -> R
     };
     let Ok(share) = entrance.share() else {
         let counters = &entrance.surroundings.counters;
-        counters.refused_by_ip.fetch_add(1, Relaxed);
+        counters.refuse(Refusal::ConnectionsPerIp);
         debug!("an address has too many WebSockets");
         return (StatusCode::TOO_MANY_REQUESTS, TOO_MANY).into_response();
     };
@@ -100,9 +113,11 @@ async fn signalling(State(entrance): State<Entrance>, mut request: Request) -> R
         let config = Some(connection::websocket_config());
         let stream = TokioIo::new(upgraded);
         let socket = WebSocketStream::from_raw_socket(stream, Role::Server, config).await;
-        match entrance.seats.try_acquire() {
-            Ok(_seat) => connection::serve(socket, host.into(), &entrance.surroundings).await,
-            Err(_) => connection::refuse_as_full(socket).await,
+        if let Ok(_seat) = entrance.seats.try_acquire() {
+            connection::serve(socket, host.into(), &entrance.surroundings).await;
+        } else {
+            entrance.surroundings.counters.refuse(Refusal::Full);
+            connection::refuse_as_full(socket).await;
         }
         drop((entrance.socket, share));
     });

@@ -3,15 +3,11 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
 };
 
 use ::relay::{Counters as RelayCounters, Secrets};
-use matchmaker::PeerId;
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, mpsc},
@@ -23,8 +19,12 @@ use tracing::{info, warn};
 
 use crate::{
     Settings,
+    admin::{self, Admin},
     connection::Surroundings,
+    counters::{Census, Counters, Refusal, Total},
     door::Door,
+    drain::Drain,
+    figures::Gauges,
     hub::{self, Hub},
     ice_servers::BuiltIn,
     place_limit::PlaceLimit,
@@ -37,7 +37,7 @@ use crate::{
 /// health checks.
 const SPARE_SOCKETS: usize = 64;
 /// How long connections may take to end after a shutdown.
-const DRAIN: Duration = Duration::from_secs(3);
+const FAREWELLS: Duration = Duration::from_secs(3);
 /// How often it is logged what the relay has done.
 const REPORT: Duration = Duration::from_mins(1);
 
@@ -50,6 +50,9 @@ pub struct Server {
     counters: Arc<Counters>,
     tls: Option<Arc<Tls>>,
     relay: Option<BuiltInRelay>,
+    /// For the operator.
+    admin: Option<TcpListener>,
+    drain: Drain,
 }
 
 /// The relay inside this server, before and after it runs.
@@ -71,6 +74,9 @@ pub enum BindError {
     /// Somebody else listens there.
     #[error("{0} is in use by another program: stop it or choose another --listen")]
     InUse(SocketAddr),
+    /// Somebody else listens where the operator wants to look in.
+    #[error("{0} is in use by another program: stop it or choose another --admin-listen")]
+    AdminInUse(SocketAddr),
     /// Ports below 1024 are for the system, as a rule.
     #[error("the system does not allow this program to listen on {0}")]
     NotPermitted(SocketAddr),
@@ -100,49 +106,6 @@ pub enum BindError {
     },
 }
 
-/// How many of each there are. Taken without stopping anything, so that the figures may differ by a moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Census {
-    /// Open WebSockets.
-    pub connections: usize,
-    /// People who wait for a partner.
-    pub waiting: usize,
-    /// Pairs.
-    pub rooms: usize,
-    /// People whose connection is lost and who may come back.
-    pub absent: usize,
-}
-
-/// The census as it is counted.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) connections: AtomicUsize,
-    pub(crate) waiting: AtomicUsize,
-    pub(crate) rooms: AtomicUsize,
-    pub(crate) absent: AtomicUsize,
-    /// Candidates that were not passed on, since they are no relay's.
-    pub(crate) withheld_candidates: AtomicU64,
-    /// WebSockets refused because their address had as many as it may.
-    pub(crate) refused_by_ip: AtomicU64,
-    last_peer: AtomicU64,
-}
-
-impl Counters {
-    /// A number that no other client has or had.
-    pub(crate) fn next_peer(&self) -> PeerId {
-        PeerId(self.last_peer.fetch_add(1, Relaxed) + 1)
-    }
-
-    fn census(&self) -> Census {
-        Census {
-            connections: self.connections.load(Relaxed),
-            waiting: self.waiting.load(Relaxed),
-            rooms: self.rooms.load(Relaxed),
-            absent: self.absent.load(Relaxed),
-        }
-    }
-}
-
 impl Server {
     /// Starts to listen. Clients that connect from now on are served once the server runs.
     pub async fn bind(settings: Settings) -> Result<Self, BindError> {
@@ -168,6 +131,14 @@ impl Server {
             Some(relay) => Some(bind_relay(relay, &addrs, tls.is_some())?),
             None => None,
         };
+        let admin = match &settings.admin {
+            Some(admin) => Some(
+                listen(admin.listen)
+                    .await
+                    .map_err(|source| refusal(admin.listen, source, BindError::AdminInUse))?,
+            ),
+            None => None,
+        };
         let (settings, counters) = (Arc::new(settings), Arc::new(Counters::default()));
         Ok(Self {
             listeners,
@@ -176,7 +147,19 @@ impl Server {
             counters,
             tls,
             relay,
+            admin: admin.map(|(listener, _)| listener),
+            drain: Drain::new(),
         })
+    }
+
+    /// Where the operator may look in, with the port that it got, if anywhere.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin.as_ref()?.local_addr().ok()
+    }
+
+    /// With which the server is emptied.
+    pub fn drain(&self) -> Drain {
+        self.drain.clone()
     }
 
     /// An address at which the relay listens, by UDP and TCP, if it is on.
@@ -231,11 +214,14 @@ impl Server {
         let tls_port = self.relay.as_ref().and_then(|relay| relay.told.tls_port);
         let meter = self.relay.as_ref().map(|relay| relay.handle.meter());
         let reload = self.certificate_reload();
+        let (admin_addr, drain) = (self.admin_addr(), self.drain());
         let task = tokio::spawn(self.serve(stop.clone()));
         Running {
             addr,
             relay_addr,
             relay_tls_port: tls_port,
+            admin_addr,
+            drain,
             meter,
             reload: reload.map(|reload| Box::new(reload) as Box<_>),
             counters,
@@ -260,7 +246,19 @@ impl Server {
             (handle, told) = (Some(relay.handle), Some(relay.told));
         }
         let hub_task = Hub::new(Arc::clone(&settings), told, Arc::clone(&self.counters));
-        tasks.spawn(hub_task.run(hub_inputs, stop.clone()));
+        let drain = self.drain;
+        tasks.spawn(hub_task.run(hub_inputs, drain.clone(), stop.clone()));
+        let gauges = Gauges {
+            counters: Arc::clone(&self.counters),
+            relay: handle.as_ref().map(relay::Handle::meter),
+            drain: drain.clone(),
+            max_connections: settings.max_connections,
+            started: (Instant::now(), SystemTime::now()),
+        };
+        if let (Some(listener), Some(admin)) = (self.admin, &settings.admin) {
+            let admin = Admin::new(admin, gauges.clone(), settings.drain);
+            tasks.spawn(admin::serve(listener, Arc::new(admin), stop.clone()));
+        }
         let door = Arc::new(Door {
             sockets: Arc::new(Semaphore::new(settings.max_connections + SPARE_SOCKETS)),
             seats: Arc::new(Semaphore::new(settings.max_connections)),
@@ -273,6 +271,7 @@ impl Server {
                 settings,
                 hub,
                 counters: Arc::clone(&self.counters),
+                gauges,
                 shutdown: stop.clone(),
             }),
             tasks: tasks.clone(),
@@ -283,9 +282,15 @@ impl Server {
         }
         info!("the server is up");
 
-        stop.cancelled().await;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = drain.over() => {
+                info!("the server is empty, or the time for that is up");
+                stop.cancel();
+            }
+        }
         tasks.close();
-        if timeout(DRAIN, tasks.wait()).await.is_err() {
+        if timeout(FAREWELLS, tasks.wait()).await.is_err() {
             warn!(tasks = tasks.len(), "some connections did not end in time");
         }
         let Census {
@@ -294,8 +299,8 @@ impl Server {
             rooms,
             absent: _,
         } = self.counters.census();
-        let withheld_candidates = self.counters.withheld_candidates.load(Relaxed);
-        let refused_by_ip = self.counters.refused_by_ip.load(Relaxed);
+        let withheld_candidates = self.counters.total(Total::WithheldCandidates);
+        let refused_by_ip = self.counters.refused(Refusal::ConnectionsPerIp);
         info!(
             connections,
             waiting, rooms, withheld_candidates, refused_by_ip, "the server is down"
@@ -410,6 +415,8 @@ pub struct Running {
     addr: SocketAddr,
     relay_addr: Option<SocketAddr>,
     relay_tls_port: Option<u16>,
+    admin_addr: Option<SocketAddr>,
+    drain: Drain,
     meter: Option<Meter>,
     reload: Option<Box<dyn Fn() -> Result<(), TlsError> + Send + Sync>>,
     counters: Arc<Counters>,
@@ -438,6 +445,21 @@ impl Running {
         self.relay_tls_port
     }
 
+    /// Where the operator may look in, if anywhere.
+    pub const fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
+    }
+
+    /// With which the server is emptied. It ends by itself then.
+    pub const fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
+
     /// What the relay has done, if it is on.
     pub fn relay_counters(&self) -> Option<RelayCounters> {
         self.meter.as_ref().map(Meter::counters)
@@ -455,12 +477,12 @@ impl Running {
 
     /// How many candidates were not passed on, since they are no relay's and [`Settings::path_policy`] wants relays.
     pub fn withheld_candidates(&self) -> u64 {
-        self.counters.withheld_candidates.load(Relaxed)
+        self.counters.total(Total::WithheldCandidates)
     }
 
     /// How many WebSockets were refused because their address had [`Settings::max_per_ip`].
     pub fn refused_by_ip(&self) -> u64 {
-        self.counters.refused_by_ip.load(Relaxed)
+        self.counters.refused(Refusal::ConnectionsPerIp)
     }
 
     /// Says good-bye to everybody and waits for the end, which takes seconds at most.

@@ -7,7 +7,7 @@ use std::{
 
 use protocol::PathPolicy;
 
-use crate::{RelaySettings, StunUrl, TlsSettings, Turn};
+use crate::{AdminSettings, RelaySettings, StunUrl, TlsError, TlsSettings, Turn, tls::Tls};
 
 /// What an operator decides.
 #[derive(Debug, Clone)]
@@ -50,6 +50,10 @@ pub struct Settings {
     pub grace: Duration,
     /// Which paths calls may take.
     pub path_policy: PathPolicy,
+    /// How long rooms may go on when the server is to end; those who are in none are sent away at once.
+    pub drain: Duration,
+    /// Where the operator may look in, if anywhere.
+    pub admin: Option<AdminSettings>,
     /// How choosy the matchmaker is.
     pub matching: matchmaker::Config,
 }
@@ -71,12 +75,21 @@ impl Default for Settings {
             write_deadline: Duration::from_secs(10),
             grace: Duration::from_secs(20),
             path_policy: PathPolicy::Any,
+            drain: Duration::from_secs(5),
+            admin: None,
             matching: matchmaker::Config::default(),
         }
     }
 }
 
 impl Settings {
+    /// Reads the files that the settings name and that are read only later.
+    pub fn check_files(&self) -> Result<(), TlsError> {
+        self.tls
+            .clone()
+            .map_or(Ok(()), |tls| Tls::load(tls).map(drop))
+    }
+
     /// How long one who waits for a partner may be silent.
     pub(crate) fn waiting_silence(&self) -> Duration {
         self.heartbeat * 2

@@ -3,14 +3,17 @@
 //! An offer is given to one partner at most, and kept only while its client waits: after that its ICE password (RFC 8839
 //! section 5.4) is somebody's, or nobody's.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Instant};
+use std::time::{Duration, Instant};
 
 use ::relay::Rate;
 use matchmaker::{Input, PeerId};
 use protocol::{Description, ErrorCode, Role, RoomId, ServerMessage};
 
 use super::Hub;
-use crate::path_policy;
+use crate::{
+    counters::{Refusal, Total},
+    path_policy,
+};
 
 /// How often a client that waits may tell another offer: it has another connection ready every few minutes, or when its
 /// network changes.
@@ -29,6 +32,7 @@ impl Hub {
     ) {
         if let Some(client) = self.clients.get_mut(peer) {
             client.offer = offer;
+            client.asked_at.get_or_insert_with(Instant::now);
         }
         self.inform(question);
         // It was not taken for a wish, if it does not wait now and was not matched.
@@ -36,6 +40,7 @@ impl Hub {
             && !client.outbox.is_waiting()
         {
             client.offer = None;
+            client.asked_at = None;
         }
     }
 
@@ -45,6 +50,7 @@ impl Hub {
             return;
         };
         if !client.offers.take(1, OFFERS, Instant::now()) {
+            self.counters.refuse(Refusal::Offers);
             let words = "offer may be sent 8 times at once and once a second on average";
             return self.refuse(peer, ErrorCode::TooFast, words, None);
         }
@@ -69,6 +75,18 @@ impl Hub {
             } else {
                 (newcomer, waiter)
             };
+        self.counters.count(if interests.is_empty() {
+            Total::MatchesOpen
+        } else {
+            Total::MatchesByInterest
+        });
+        let now = Instant::now();
+        for peer in [newcomer, waiter] {
+            let client = self.clients.get(peer);
+            let asked_at = client.and_then(|client| client.asked_at);
+            let waited = asked_at.map_or(Duration::ZERO, |asked_at| now - asked_at);
+            self.counters.waits.observe(waited);
+        }
         let offer = self.hand_over(offerer, answerer);
         let handed_over = offer.as_ref().map(|offer| offer.number);
         let told = [
@@ -108,8 +126,9 @@ impl Hub {
         }
         let offer = self.clients.get_mut(offerer)?.offer.take()?;
         let passed = path_policy::pass_description(offer, self.settings.path_policy);
-        let withheld = &self.counters.withheld_candidates;
-        withheld.fetch_add(passed.withheld, Relaxed);
+        self.counters
+            .add(Total::WithheldCandidates, passed.withheld);
+        self.counters.count(Total::OffersHandedOver);
         Some(passed.description)
     }
 }

@@ -5,11 +5,13 @@ use std::time::Instant;
 use matchmaker::{Input, PeerId};
 use protocol::{ClientMessage, LedgerLimits, Resume, ResumeToken, ServerMessage, Session};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::{Admission, Hub};
 use crate::{
     clients::{About, Leftover, Newcomer},
+    counters::{Refusal, Total},
     outbox::{Frames, KEPT, outbox},
     random::random_bytes,
 };
@@ -67,6 +69,10 @@ impl Hub {
     /// Lets one in who has no session yet.
     fn admit(&mut self, about: About, admit: oneshot::Sender<Admission>) {
         let peer = self.counters.next_peer();
+        if self.is_draining {
+            return send_away(peer, admit);
+        }
+        self.counters.count(Total::Sessions);
         let token = self.keeps_sessions().then(random_token);
         let limits = if token.is_some() {
             KEPT
@@ -98,6 +104,7 @@ impl Hub {
         };
         if frames.session.resume(newcomer.received).is_err() {
             debug!("a session cannot be taken up: what the client lacks is not kept");
+            self.counters.count(Total::SessionsLost);
             self.forget(peer);
             return self.admit(newcomer.about, newcomer.admit);
         }
@@ -117,9 +124,11 @@ impl Hub {
             cut,
         };
         debug!("a session is taken up");
-        if let Err(admission) = newcomer.admit.send(admission) {
-            self.keep(peer, admission.frames);
+        match newcomer.admit.send(admission) {
+            Ok(()) => self.counters.count(Total::SessionsResumed),
+            Err(admission) => self.keep(peer, admission.frames),
         }
+        self.dismiss_if_alone(peer);
     }
 
     /// Keeps what belongs to one whose connection is lost, in case he comes back.
@@ -135,8 +144,11 @@ impl Hub {
         let grace = self.settings.grace;
         if let Some(peer) = self.clients.keep(peer, frames, grace, Instant::now()) {
             debug!("too many are away: the first of them is forgotten");
+            self.counters.refuse(Refusal::TooManyAway);
+            self.counters.count(Total::SessionsLost);
             self.forget(peer);
         }
+        self.dismiss_if_alone(peer);
     }
 
     /// The end of `peer`'s session. The matchmaker is told soon.
@@ -167,6 +179,21 @@ impl Hub {
             session: token.map(|token| Session { token, grace_ms }),
             resumed,
         }
+    }
+}
+
+/// Says to one who comes while the server empties itself when to come back.
+fn send_away(peer: PeerId, admit: oneshot::Sender<Admission>) {
+    // Nothing follows, so that the connection ends after the first word.
+    let (_, frames) = outbox(LedgerLimits::NOTHING);
+    let admission = Admission {
+        peer,
+        frames,
+        cut: CancellationToken::new(),
+        welcome: super::shutdown(),
+    };
+    if admit.send(admission).is_err() {
+        debug!("one who came late is gone already");
     }
 }
 

@@ -4,7 +4,8 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::{
-    Candidate, ClientMessage, Description, DescriptionKind, ErrorCode, Role, RoomId, ServerMessage,
+    Candidate, ClientMessage, Description, DescriptionKind, ErrorCode, LeaveReason, Role, RoomId,
+    ServerMessage,
 };
 use server::{Census, Running, Server, Settings};
 use tokio::{net::TcpStream, time::timeout};
@@ -190,6 +191,13 @@ impl Client {
         match self.hears().await {
             ServerMessage::Matched { room, role, .. } => (room, role),
             other => panic!("expected a match, got {other:?}"),
+        }
+    }
+
+    pub(crate) async fn has_no_partner_because(&mut self, expected: LeaveReason) {
+        match self.hears().await {
+            ServerMessage::PartnerLeft { reason, .. } => assert_eq!(reason, expected),
+            other => panic!("expected to be left, got {other:?}"),
         }
     }
 

@@ -1,8 +1,10 @@
 //! The server behind real WebSockets on the loopback interface.
 
+mod admin;
 mod client;
 mod field_defects;
 mod hostile;
+mod http;
 mod offers;
 mod paths;
 #[cfg(unix)]

@@ -153,3 +153,96 @@ fn it_explains_an_address_in_use() {
         .unwrap();
     assert!(words.contains(&format!("{addr} is in use")), "{words}");
 }
+
+/// How the program ends at once, and what it says on standard output and standard error.
+fn outcome(flags: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_passerby-server"))
+        .args(flags)
+        .envs(variables.iter().copied())
+        .output()
+        .expect("the program starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it writes text");
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> String {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).expect("a folder for the test");
+    path.to_str().expect("it is text").to_owned()
+}
+
+#[test]
+fn settings_can_be_checked_and_what_holds_is_shown_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = file(&folder, "secret", "from-a-file\n\n  the-old-one \n");
+    let config = file(
+        &folder,
+        "it.toml",
+        &format!("turn-secret-file = {secret:?}\ngrace = 30\nheartbeat = 9"),
+    );
+
+    let (code, shown, words) = outcome(
+        &["--check-config", "--heartbeat=7"],
+        &[("PASSERBY_CONFIG", &config), ("PASSERBY_GRACE", "31")],
+    );
+
+    assert_eq!(code, Some(0), "{words}");
+    assert!(
+        shown.contains("grace = 31  # from PASSERBY_GRACE"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("heartbeat = 7  # from the command line"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains(&format!("{secret:?}  # from {config}")),
+        "{shown}"
+    );
+    assert!(!shown.contains("from-a-file"), "{shown}");
+    // Without any file, too.
+    let (code, shown, _) = outcome(&["--check-config"], &[("PASSERBY_TURN_SECRET", "hush")]);
+    assert_eq!(code, Some(0));
+    assert!(shown.contains("turn-secret") && !shown.contains("hush"));
+}
+
+#[test]
+fn what_is_wrong_with_the_settings_is_explained_and_ends_with_two() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = file(&folder, "empty", "\n");
+    let two = file(&folder, "two", "one\ntwo\n");
+    for (text, words) in [
+        ("relay-prot = 1".to_owned(), "perhaps relay-port is meant"),
+        ("tls-cert = \"c.pem\"".to_owned(), "--tls-key is missing"),
+        (
+            format!("tls-cert = {empty:?}\ntls-key = {empty:?}"),
+            "cannot read the certificate",
+        ),
+        (
+            format!("turn-secret-file = {empty:?}"),
+            "there is nothing in it",
+        ),
+        ("turn-secret-file = \"/nothing\"".to_owned(), "/nothing"),
+        (
+            format!("turn-secret-file = {two:?}\nturn-secret = [\"s\"]"),
+            "leave one of them out",
+        ),
+        (
+            format!("turn-credential-file = {two:?}\nturn-username = \"u\""),
+            "one line is wanted",
+        ),
+    ] {
+        let config = file(&folder, "it.toml", &text);
+        let (code, _, said) = outcome(&["--check-config", "--config", &config], &[]);
+        assert_eq!(code, Some(2), "{text}: {said}");
+        assert!(said.contains(words), "{text}: {said}");
+    }
+    let config = file(&folder, "it.toml", "relay-prot = 1\nfoo = 2");
+    let (code, _, said) = outcome(&["--config", &config], &[]);
+    assert_eq!(code, Some(2));
+    assert_eq!(said.matches("it.toml, line").count(), 2, "{said}");
+}

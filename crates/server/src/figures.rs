@@ -1,0 +1,100 @@
+//! All figures at one moment: what `/metrics` and `/admin` are made of.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use ::relay::Counters as RelayCounters;
+
+use crate::{
+    counters::{Census, Counters, Distribution, Refusal, Total},
+    drain::Drain,
+    process::Process,
+    relay::Meter,
+};
+
+/// Whether newcomers are let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    Ready,
+    /// The server empties itself.
+    Draining,
+    /// There are as many connections as there may be.
+    Full,
+}
+
+impl Readiness {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// Where the figures are.
+#[derive(Debug, Clone)]
+pub(crate) struct Gauges {
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) relay: Option<Meter>,
+    pub(crate) drain: Drain,
+    pub(crate) max_connections: usize,
+    pub(crate) started: (Instant, SystemTime),
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) struct Figures {
+    pub(crate) readiness: Readiness,
+    /// How much time is left until what is left ends, while the server empties itself.
+    pub(crate) drain_left: Option<Duration>,
+    pub(crate) census: Census,
+    pub(crate) max_connections: usize,
+    pub(crate) totals: Vec<(&'static str, &'static str, u64)>,
+    pub(crate) refusals: Vec<(&'static str, &'static str, u64)>,
+    pub(crate) waits: Distribution,
+    pub(crate) relay: Option<RelayCounters>,
+    pub(crate) process: Option<Process>,
+    pub(crate) uptime: Duration,
+    pub(crate) started: SystemTime,
+}
+
+impl Figures {
+    /// How often that has happened.
+    pub(crate) fn total(&self, what: Total) -> u64 {
+        self.totals[what as usize].2
+    }
+}
+
+impl Gauges {
+    pub(crate) fn readiness(&self) -> Readiness {
+        if self.drain.left(Instant::now()).is_some() {
+            Readiness::Draining
+        } else if self.counters.census().connections >= self.max_connections {
+            Readiness::Full
+        } else {
+            Readiness::Ready
+        }
+    }
+
+    pub(crate) fn read(&self) -> Figures {
+        let total = |&(what, name, help): &(Total, _, _)| (name, help, self.counters.total(what));
+        let refused =
+            |&(why, name, help): &(Refusal, _, _)| (name, help, self.counters.refused(why));
+        Figures {
+            readiness: self.readiness(),
+            drain_left: self.drain.left(Instant::now()),
+            census: self.counters.census(),
+            max_connections: self.max_connections,
+            totals: Total::ALL.iter().map(total).collect(),
+            refusals: Refusal::ALL.iter().map(refused).collect(),
+            waits: self.counters.waits.distribution(),
+            relay: self.relay.as_ref().map(Meter::counters),
+            process: Process::read(),
+            uptime: self.started.0.elapsed(),
+            started: self.started.1,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The figures in the text format of Prometheus (version 0.0.4), which every collector reads.
+
+use std::{
+    fmt::{Display, Write as _},
+    time::UNIX_EPOCH,
+};
+
+use crate::figures::{Figures, Readiness};
+
+/// What the answer is, for its header.
+pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// All figures as text.
+pub(crate) fn page(figures: &Figures) -> String {
+    let mut page = Page(String::with_capacity(16 * 1024));
+    page.gauge(
+        "build_info",
+        "The program.",
+        &[("version", env!("CARGO_PKG_VERSION"))],
+        1,
+    );
+    let is_ready = u8::from(figures.readiness == Readiness::Ready);
+    page.gauge("ready", "Whether newcomers are let in.", &[], is_ready);
+    let is_draining = u8::from(figures.readiness == Readiness::Draining);
+    page.gauge(
+        "draining",
+        "Whether the server empties itself.",
+        &[],
+        is_draining,
+    );
+    let census = figures.census;
+    page.gauge("connections", "Open WebSockets.", &[], census.connections);
+    page.gauge(
+        "max_connections",
+        "How many WebSockets may be open.",
+        &[],
+        figures.max_connections,
+    );
+    page.gauge(
+        "waiting",
+        "People who wait for a partner.",
+        &[],
+        census.waiting,
+    );
+    page.gauge("rooms", "Pairs.", &[], census.rooms);
+    page.gauge(
+        "absent",
+        "People whose connection is lost and who may come back.",
+        &[],
+        census.absent,
+    );
+    for (name, help, value) in &figures.totals {
+        page.counter(&format!("{name}_total"), help, &[], value);
+    }
+    page.head(
+        "refusals_total",
+        "Who was refused, cut off or not heard, by the limit.",
+        "counter",
+    );
+    for (name, _, value) in &figures.refusals {
+        page.sample("refusals_total", &[("limit", name)], value);
+    }
+    page.waits(figures);
+    for (name, value) in figures.relay.iter().flat_map(::relay::Counters::each) {
+        let help = "What the relay has done; docs/operating.md has the list.";
+        match name {
+            "allocations" => page.gauge("relay_allocations", "Allocations there are.", &[], value),
+            // All that are called so are dropped packets, and the rest speaks for itself.
+            name => page.counter(&format!("relay_{name}_total"), help, &[], value),
+        }
+    }
+    page.process(figures);
+    page.0
+}
+
+struct Page(String);
+
+impl Page {
+    fn head(&mut self, name: &str, help: &str, kind: &str) {
+        writeln!(
+            self.0,
+            "# HELP passerby_{name} {help}\n# TYPE passerby_{name} {kind}"
+        )
+        .expect("a string takes everything");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        let labels: Vec<String> = (labels.iter())
+            .map(|(label, value)| format!("{label}=\"{value}\""))
+            .collect();
+        let labels = if labels.is_empty() {
+            String::new()
+        } else {
+            format!("{{{}}}", labels.join(","))
+        };
+        writeln!(self.0, "passerby_{name}{labels} {value}").expect("a string takes everything");
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.head(name, help, "gauge");
+        self.sample(name, labels, value);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.head(name, help, "counter");
+        self.sample(name, labels, value);
+    }
+
+    fn waits(&mut self, figures: &Figures) {
+        const NAME: &str = "wait_seconds";
+        self.head(
+            NAME,
+            "How long people waited from asking to the match.",
+            "histogram",
+        );
+        let bucket = format!("{NAME}_bucket");
+        for (bound, count) in &figures.waits.up_to {
+            self.sample(&bucket, &[("le", &bound.to_string())], count);
+        }
+        let count = figures.waits.count;
+        self.sample(&bucket, &[("le", "+Inf")], count);
+        self.sample(&format!("{NAME}_sum"), &[], figures.waits.sum);
+        self.sample(&format!("{NAME}_count"), &[], count);
+    }
+
+    /// Under the names that every collector knows (Prometheus, "Standard and runtime collectors").
+    fn process(&mut self, figures: &Figures) {
+        let started = figures
+            .started
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let mut lines = vec![("process_start_time_seconds", "gauge", started.as_secs_f64())];
+        if let Some(process) = figures.process {
+            lines.extend([
+                ("process_cpu_seconds_total", "counter", process.cpu_seconds),
+                (
+                    "process_resident_memory_bytes",
+                    "gauge",
+                    process.resident_bytes as f64,
+                ),
+                ("process_open_fds", "gauge", process.open_files as f64),
+                ("process_max_fds", "gauge", process.max_files as f64),
+                ("process_threads", "gauge", process.threads as f64),
+            ]);
+        }
+        for (name, kind, value) in lines {
+            writeln!(self.0, "# TYPE {name} {kind}\n{name} {value}")
+                .expect("a string takes everything");
+        }
+    }
+}
