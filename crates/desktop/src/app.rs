@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use eframe::{CreationContext, Frame};
-use egui::{Context, Ui, ViewportCommand, ViewportId};
+use egui::{Context, Ui, UserAttentionType, ViewportCommand, ViewportId};
 use engine::{Command, Config, Engine, EngineError, Snapshot};
 
 use crate::actions::Action;
@@ -199,6 +199,11 @@ impl eframe::App for App {
         }
         self.snapshot = self.engine.snapshot();
         self.window.observe(&self.snapshot, Instant::now());
+        let is_focused = ctx.input(|input| input.viewport().focused == Some(true));
+        if self.window.state.take_attention(is_focused) {
+            let request = ViewportCommand::RequestUserAttention(UserAttentionType::Informational);
+            ctx.send_viewport_cmd_to(ViewportId::ROOT, request);
+        }
         if let Some(outcome) = self.checker.take() {
             self.window.state.end_check(outcome);
         }

@@ -98,6 +98,8 @@ pub struct WindowState {
     pub shield: Shield,
     read_lines: usize,
     known_unread: usize,
+    /// Somebody was found, and nobody has been told yet.
+    is_match_news: bool,
     typing_since: Option<Instant>,
     /// When the stranger was last told so.
     typing_told_at: Option<Instant>,
@@ -217,6 +219,7 @@ impl WindowState {
             shield: Shield::default(),
             read_lines: 0,
             known_unread: 0,
+            is_match_news: false,
             typing_since: None,
             typing_told_at: None,
             call_since: None,
@@ -234,6 +237,7 @@ impl WindowState {
             CallView::Connected { since, .. } | CallView::Reconnecting { since, .. } => {
                 let is_new = self.call_since.replace(*since).is_none();
                 if is_new {
+                    self.is_match_news = true;
                     // Who one meets is told for a while, whoever moves.
                     self.active_at = self.active_at.max(Some(*since));
                 }
@@ -279,6 +283,12 @@ impl WindowState {
             .skip(self.read_lines)
             .filter(|line| line.speaker == Speaker::Partner)
             .count()
+    }
+
+    /// Tells once whether to ask for attention: somebody was found, and the window is not the one that is used.
+    pub fn take_attention(&mut self, is_focused: bool) -> bool {
+        let is_news = std::mem::take(&mut self.is_match_news);
+        is_news && !is_focused && self.preferences.asks_for_attention
     }
 
     /// Tells whether the stranger has to hear that we are writing, or have stopped.

@@ -43,9 +43,8 @@ fn every_screen_looks_as_it_did_in_a_narrow_window() {
 #[test]
 fn the_mini_window_looks_as_it_did() {
     let mut results = SnapshotResults::new();
-    for (name, make) in scenes::MINI_SCENES {
-        let now = Instant::now();
-        let snapshot = make(now);
+    let now = Instant::now();
+    for (name, snapshot) in scenes::mini_scenes(now) {
         let mut mini = None;
         let mut harness = Harness::builder()
             .with_size(Vec2::new(336.0, 232.0))
@@ -60,7 +59,7 @@ fn the_mini_window_looks_as_it_did() {
                 mini.ui(ui, &snapshot, now);
             });
         harness.run();
-        results.add(harness.try_snapshot_options(*name, &options()));
+        results.add(harness.try_snapshot_options(name, &options()));
     }
     results.unwrap();
 }

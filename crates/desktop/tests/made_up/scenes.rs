@@ -262,12 +262,14 @@ pub(crate) const SCENES: [Scene; 45] = [
     not(test),
     expect(dead_code, reason = "the gallery shows the main window alone")
 )]
-pub(crate) const MINI_SCENES: &[(&str, fn(Instant) -> Snapshot)] = &[
-    ("mini-call", call),
-    ("mini-searching", searching),
-    ("mini-partner-hidden", call_partner_hidden),
-    ("mini-ended", ended_partner_left),
-];
+pub(crate) fn mini_scenes(now: Instant) -> [(&'static str, Snapshot); 4] {
+    [
+        ("mini-call", call(now)),
+        ("mini-searching", searching(now)),
+        ("mini-partner-hidden", call_partner_hidden(now)),
+        ("mini-ended", ended_partner_left(now)),
+    ]
+}
 
 impl Scene {
     /// The snapshot that the engine would give at `now`.
