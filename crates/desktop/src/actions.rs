@@ -32,6 +32,8 @@ pub enum Action {
     ToggleFullScreen,
     /// Agree to a direct path in this call, or take that back.
     ToggleDirect,
+    /// A small window above all others, or none.
+    ToggleMini,
     /// The stranger's picture whole, or filling the stage.
     ToggleFit,
     /// Everything a step larger.
@@ -84,7 +86,7 @@ pub struct Entry {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Start,
         Self::Next,
         Self::Stop,
@@ -95,6 +97,7 @@ impl Action {
         Self::ToggleStatistics,
         Self::ToggleFullScreen,
         Self::ToggleDirect,
+        Self::ToggleMini,
         Self::ToggleFit,
         Self::LargerText,
         Self::SmallerText,
@@ -159,6 +162,12 @@ impl Action {
                 "Connection details",
                 Window,
                 Shortcut::command(Key::I),
+            ),
+            Self::ToggleMini => (
+                "mini-window",
+                "Mini window above all others",
+                Window,
+                Shortcut::plain(Key::P),
             ),
             Self::ToggleFit => (
                 "picture-fit",
@@ -246,6 +255,7 @@ impl Action {
                 "Stay hidden after all",
                 "Go direct",
             ),
+            Self::ToggleMini => either(state.is_mini_open, "Close the mini window", "Mini window"),
             Self::ToggleFit => either(
                 state.preferences.fits_picture,
                 "Fill the window",
@@ -290,7 +300,7 @@ impl Action {
             }
             Self::Next => has_partner || is_ended,
             Self::Stop => state.after_call.is_some() || !matches!(snapshot.call, CallView::Idle),
-            Self::ToggleSelfView => !matches!(snapshot.call, CallView::Idle),
+            Self::ToggleSelfView | Self::ToggleMini => !matches!(snapshot.call, CallView::Idle),
             Self::ToggleChat | Self::ToggleStatistics | Self::ToggleFit => has_partner,
             Self::ToggleDirect => {
                 matches!(
@@ -348,6 +358,7 @@ impl Action {
                 let is_allowed = snapshot.direct.is_some_and(|direct| direct.is_allowed);
                 out.push(Command::AllowDirect(!is_allowed));
             }
+            Self::ToggleMini => state.is_mini_open = !state.is_mini_open,
             Self::ToggleFit => {
                 state.preferences.fits_picture = !state.preferences.fits_picture;
             }

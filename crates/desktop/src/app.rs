@@ -1,16 +1,17 @@
 //! The window on the screen: carries snapshots and pictures from the engine to [`Window`], and wishes back.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use eframe::{CreationContext, Frame};
-use egui::{Context, Ui};
+use egui::{Context, Ui, UserAttentionType, ViewportCommand, ViewportId};
 use engine::{Command, Config, Engine, EngineError, Snapshot};
 
 use crate::actions::Action;
 use crate::connection_check::Checker;
+use crate::mini::Mini;
 use crate::settings::Settings;
 use crate::state::WindowState;
 use crate::theme;
@@ -38,11 +39,15 @@ pub struct Launch {
 
 /// The application, as eframe drives it.
 pub struct App {
-    engine: Engine,
+    engine: Arc<Engine>,
     snapshot: Arc<Snapshot>,
     window: Window,
     /// Whether the window is minimised or covered, for the threads that wake it.
     is_hidden: Arc<AtomicBool>,
+    /// The mini window, while there is one.
+    mini: Option<Arc<Mutex<Mini>>>,
+    /// The same, for the threads that wake it.
+    has_mini: Arc<AtomicBool>,
     checker: Checker,
     settings: Settings,
     settings_path: Option<PathBuf>,
@@ -58,8 +63,9 @@ impl App {
         let mut state = WindowState::new(launch.config.server.clone(), launch.interests);
         let ctx = creation.egui_ctx.clone();
         let is_hidden = Arc::<AtomicBool>::default();
+        let has_mini = Arc::<AtomicBool>::default();
         let wake = {
-            let is_hidden = Arc::clone(&is_hidden);
+            let (is_hidden, has_mini) = (Arc::clone(&is_hidden), Arc::clone(&has_mini));
             move || {
                 // `request_repaint` asks for two passes, which doubles the work of every picture; this asks for one.
                 let delay = if is_hidden.load(Ordering::Relaxed) {
@@ -68,10 +74,13 @@ impl App {
                     Duration::from_nanos(1)
                 };
                 ctx.request_repaint_after(delay);
+                if has_mini.load(Ordering::Relaxed) {
+                    ctx.request_repaint_after_for(Duration::from_nanos(1), Mini::viewport());
+                }
             }
         };
         let checker = Checker::new(wake.clone());
-        let engine = Engine::start(launch.config, wake)?;
+        let engine = Arc::new(Engine::start(launch.config, wake)?);
         let snapshot = engine.snapshot();
         state.preferences.clone_from(&launch.settings.window);
         let path = launch.settings_path.as_deref();
@@ -91,6 +100,8 @@ impl App {
             snapshot,
             window,
             is_hidden,
+            mini: None,
+            has_mini,
             checker,
             settings: launch.settings,
             settings_path: launch.settings_path,
@@ -113,16 +124,86 @@ impl App {
     }
 }
 
+impl App {
+    /// Takes note of what has become of the mini window, which is drawn by itself.
+    fn follow_mini(&mut self, ctx: &Context) {
+        let Some(mini) = &self.mini else {
+            return;
+        };
+        let mut mini = lock(mini);
+        mini.follow(&self.window.state.preferences);
+        self.window.mini_px = mini.stranger_px();
+        if !mini.is_open() {
+            self.window.state.is_mini_open = false;
+            if mini.wants_main() {
+                ctx.send_viewport_cmd_to(ViewportId::ROOT, ViewportCommand::Minimized(false));
+                ctx.send_viewport_cmd_to(ViewportId::ROOT, ViewportCommand::Focus);
+            }
+        }
+        drop(mini);
+        if !self.window.state.is_mini_open {
+            self.has_mini.store(false, Ordering::Relaxed);
+            self.window.mini_px = None;
+            self.mini = None;
+        }
+    }
+
+    /// Keeps the mini window there, if it is wanted.
+    fn show_mini(&mut self, ctx: &Context) {
+        if !self.window.state.is_mini_open {
+            return;
+        }
+        let picture = &self.window.pictures.remote;
+        let mini = self
+            .mini
+            .get_or_insert_with(|| Arc::new(Mutex::new(Mini::new(picture.clone()))));
+        // The engine ends with the main window, whatever egui still holds of this one.
+        let (mini, engine) = (Arc::clone(mini), Arc::downgrade(&self.engine));
+        ctx.show_viewport_deferred(Mini::viewport(), Mini::builder(), move |ui, _| {
+            if let Some(engine) = engine.upgrade() {
+                mini_ui(ui, &engine, &mut lock(&mini));
+            }
+        });
+        self.has_mini.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Draws the mini window. Runs also while the main window is hidden and runs nothing but its logic.
+fn mini_ui(ui: &mut Ui, engine: &Engine, mini: &mut Mini) {
+    let snapshot = engine.snapshot();
+    if let Some(frame) = engine.remote_video().take() {
+        mini.show_remote(ui, &snapshot, &frame);
+    }
+    for command in mini.ui(ui, &snapshot, Instant::now()) {
+        engine.send(command);
+    }
+    if !mini.is_open() {
+        // The main window lets go of it in its next pass, for which it may have to be seen first.
+        ui.ctx().send_viewport_cmd(ViewportCommand::Visible(false));
+        ui.ctx().request_repaint_of(ViewportId::ROOT);
+    }
+}
+
+fn lock(mini: &Mutex<Mini>) -> MutexGuard<'_, Mini> {
+    mini.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl eframe::App for App {
     /// Runs for a hidden window too.
     fn logic(&mut self, ctx: &Context, _: &mut Frame) {
         let is_hidden = ctx.input(|input| input.viewport().visible() == Some(false));
         self.is_hidden.store(is_hidden, Ordering::Relaxed);
+        self.follow_mini(ctx);
         if is_hidden && let Some(command) = self.window.shown_size(true) {
             self.carry_out(command);
         }
         self.snapshot = self.engine.snapshot();
         self.window.observe(&self.snapshot, Instant::now());
+        let is_focused = ctx.input(|input| input.viewport().focused == Some(true));
+        if self.window.state.take_attention(is_focused) {
+            let request = ViewportCommand::RequestUserAttention(UserAttentionType::Informational);
+            ctx.send_viewport_cmd_to(ViewportId::ROOT, request);
+        }
         if let Some(outcome) = self.checker.take() {
             self.window.state.end_check(outcome);
         }
@@ -142,6 +223,7 @@ impl eframe::App for App {
         if let Some(command) = self.window.shown_size(false) {
             self.carry_out(command);
         }
+        self.show_mini(ui.ctx());
         if self.settings.note_window(&self.window.state.preferences) {
             self.remember();
         }

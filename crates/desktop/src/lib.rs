@@ -16,6 +16,7 @@ pub mod chrome;
 pub mod connection_check;
 pub mod icons;
 pub mod keymap;
+pub mod mini;
 pub mod pictures;
 pub mod preferences;
 pub mod quality;

@@ -1,6 +1,6 @@
 //! The newest pictures as textures.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use egui::{Color32, ColorImage, Context, ImageData, TextureHandle, TextureId, TextureOptions};
 use egui::{Vec2, vec2};
@@ -15,9 +15,12 @@ pub struct Pictures {
     pub remote: Picture,
 }
 
-/// A picture that changes many times a second.
+/// A picture that changes many times a second. Clones show the same one: the mini window has what the main window has.
+#[derive(Default, Clone)]
+pub struct Picture(Arc<Mutex<Inner>>);
+
 #[derive(Default)]
-pub struct Picture {
+struct Inner {
     texture: Option<TextureHandle>,
     /// What is in the texture, or will be. The renderer lets go of it when it has drawn it, and then the next is written here.
     image: Arc<ColorImage>,
@@ -25,31 +28,39 @@ pub struct Picture {
 
 impl Picture {
     /// Shows `frame` from now on.
-    pub fn set(&mut self, ctx: &Context, frame: &VideoFrame) {
+    pub fn set(&self, ctx: &Context, frame: &VideoFrame) {
+        let inner = &mut *self.inner();
         let size = [frame.width_px() as usize, frame.height_px() as usize];
-        if self.image.size != size || Arc::get_mut(&mut self.image).is_none() {
-            self.image = Arc::new(ColorImage::filled(size, Color32::BLACK));
+        if inner.image.size != size || Arc::get_mut(&mut inner.image).is_none() {
+            inner.image = Arc::new(ColorImage::filled(size, Color32::BLACK));
         }
         // An opaque picture is its own premultiplied form. Nobody else has the image, so that nothing is copied.
-        to_rgba(frame, Arc::make_mut(&mut self.image).as_raw_mut());
-        let image = ImageData::Color(Arc::clone(&self.image));
-        match &mut self.texture {
+        to_rgba(frame, Arc::make_mut(&mut inner.image).as_raw_mut());
+        let image = ImageData::Color(Arc::clone(&inner.image));
+        match &mut inner.texture {
             Some(texture) => texture.set(image, TextureOptions::LINEAR),
-            None => self.texture = Some(ctx.load_texture("picture", image, TextureOptions::LINEAR)),
+            None => {
+                inner.texture = Some(ctx.load_texture("picture", image, TextureOptions::LINEAR));
+            }
         }
     }
 
     /// Shows nothing from now on.
-    pub fn clear(&mut self) {
-        self.texture = None;
+    pub fn clear(&self) {
+        self.inner().texture = None;
     }
 
     /// The texture and its size in pixels, if there is a picture.
     pub fn get(&self) -> Option<(TextureId, Vec2)> {
-        self.texture.as_ref().map(|texture| {
+        self.inner().texture.as_ref().map(|texture| {
             let [width, height] = texture.size();
             (texture.id(), vec2(width as f32, height as f32))
         })
+    }
+
+    /// All windows are drawn by one thread, so that nobody waits here.
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -83,7 +94,7 @@ mod tests {
     fn a_picture_that_the_renderer_still_holds_is_not_written_over() {
         let ctx = Context::default();
         assert!(!uploaded(&ctx).is_empty(), "the letters");
-        let mut picture = Picture::default();
+        let picture = Picture::default();
         picture.set(&ctx, &grey(235, (8, 4)));
         let held = uploaded(&ctx);
         picture.set(&ctx, &grey(16, (8, 4)));
@@ -95,12 +106,12 @@ mod tests {
     fn the_memory_is_used_again_once_the_picture_is_drawn() {
         let ctx = Context::default();
         assert!(!uploaded(&ctx).is_empty(), "the letters");
-        let mut picture = Picture::default();
+        let picture = Picture::default();
         picture.set(&ctx, &grey(16, (8, 4)));
         drop(uploaded(&ctx));
-        let place = Arc::as_ptr(&picture.image);
+        let place = Arc::as_ptr(&picture.inner().image);
         picture.set(&ctx, &grey(235, (8, 4)));
-        assert_eq!(Arc::as_ptr(&picture.image), place);
+        assert_eq!(Arc::as_ptr(&picture.inner().image), place);
         assert_eq!(first_pixel(&uploaded(&ctx)), Color32::WHITE);
         picture.set(&ctx, &grey(235, (16, 4)));
         let size = picture.get().map(|(_, size)| size);

@@ -96,6 +96,8 @@ pub struct Preferences {
     pub is_motion_reduced: bool,
     /// Go on to the next stranger by itself when one has left.
     pub goes_on_by_itself: bool,
+    /// Ask for attention when somebody is found while the person is elsewhere.
+    pub asks_for_attention: bool,
     /// Where one's own picture stands in a call.
     pub self_view: Corner,
     /// One's own picture is shown as in a mirror. The stranger always sees it as it is.
@@ -118,6 +120,7 @@ impl Default for Preferences {
             text_percent: 100,
             is_motion_reduced: false,
             goes_on_by_itself: true,
+            asks_for_attention: true,
             self_view: Corner::default(),
             is_mirrored: true,
             fits_picture: false,

@@ -16,6 +16,8 @@ use crate::trouble::Trouble;
 const TYPING_LINGERS: Duration = Duration::from_secs(3);
 /// How often the stranger is told again while keys are being pressed: the notice goes stale after five seconds.
 const TYPING_REPEAT: Duration = Duration::from_secs(3);
+/// A line that nobody has read yet shows what floats over the picture for so much longer, with the number on the chat.
+const UNREAD_SHOWS: Duration = Duration::from_secs(5);
 /// How many seconds of figures the statistics panel draws.
 pub const HISTORY_SECONDS: usize = 60;
 
@@ -60,6 +62,8 @@ pub struct WindowState {
     pub is_statistics_open: bool,
     /// Whether one's own picture is out of sight during a call.
     pub is_self_view_hidden: bool,
+    /// Whether the mini window is there.
+    pub is_mini_open: bool,
     /// Whether the window fills the screen.
     pub is_full_screen: bool,
     /// On to the next stranger by itself.
@@ -93,6 +97,9 @@ pub struct WindowState {
     /// How far the call has got from a hidden address to a direct path.
     pub shield: Shield,
     read_lines: usize,
+    known_unread: usize,
+    /// Somebody was found, and nobody has been told yet.
+    is_match_news: bool,
     typing_since: Option<Instant>,
     /// When the stranger was last told so.
     typing_told_at: Option<Instant>,
@@ -193,6 +200,7 @@ impl WindowState {
             is_chat_open: false,
             is_statistics_open: false,
             is_self_view_hidden: false,
+            is_mini_open: false,
             is_full_screen: false,
             automatic_next: AutomaticNext::default(),
             after_call: None,
@@ -210,6 +218,8 @@ impl WindowState {
             searched_for: Vec::new(),
             shield: Shield::default(),
             read_lines: 0,
+            known_unread: 0,
+            is_match_news: false,
             typing_since: None,
             typing_told_at: None,
             call_since: None,
@@ -220,10 +230,14 @@ impl WindowState {
     pub fn observe(&mut self, snapshot: &Snapshot, now: Instant) {
         self.active_at.get_or_insert(now);
         self.automatic_next.observe(snapshot, now);
+        if snapshot.call == CallView::Idle {
+            self.is_mini_open = false;
+        }
         match &snapshot.call {
             CallView::Connected { since, .. } | CallView::Reconnecting { since, .. } => {
                 let is_new = self.call_since.replace(*since).is_none();
                 if is_new {
+                    self.is_match_news = true;
                     // Who one meets is told for a while, whoever moves.
                     self.active_at = self.active_at.max(Some(*since));
                 }
@@ -252,6 +266,10 @@ impl WindowState {
         if self.is_chat_open || snapshot.chat.len() < self.read_lines {
             self.read_lines = snapshot.chat.len();
         }
+        let unread = self.unread(snapshot);
+        if unread > std::mem::replace(&mut self.known_unread, unread) {
+            self.active_at = self.active_at.max(Some(now + UNREAD_SHOWS));
+        }
         let troubles = Trouble::all(snapshot);
         self.put_away
             .retain(|known| troubles.iter().any(|trouble| trouble.is_same_as(known)));
@@ -265,6 +283,12 @@ impl WindowState {
             .skip(self.read_lines)
             .filter(|line| line.speaker == Speaker::Partner)
             .count()
+    }
+
+    /// Tells once whether to ask for attention: somebody was found, and the window is not the one that is used.
+    pub fn take_attention(&mut self, is_focused: bool) -> bool {
+        let is_news = std::mem::take(&mut self.is_match_news);
+        is_news && !is_focused && self.preferences.asks_for_attention
     }
 
     /// Tells whether the stranger has to hear that we are writing, or have stopped.

@@ -22,6 +22,8 @@ pub struct Window {
     pub pictures: Pictures,
     /// How large the engine was told that the stranger is shown, in pixels of the screen; zero of a window that cannot be seen.
     told_shown_px: Option<(u32, u32)>,
+    /// How large the mini window shows the stranger, while there is one.
+    pub mini_px: Option<(u32, u32)>,
     /// What the style was last told about motion.
     is_motion_reduced: bool,
     /// How large everything was last made.
@@ -35,6 +37,7 @@ impl Window {
             state,
             pictures: Pictures::default(),
             told_shown_px: None,
+            mini_px: None,
             is_motion_reduced: false,
             zoom: 1.0,
         }
@@ -48,6 +51,8 @@ impl Window {
         } else {
             self.state.stranger_px?
         };
+        let mini_px = self.mini_px.unwrap_or_default();
+        let size_px = (size_px.0.max(mini_px.0), size_px.1.max(mini_px.1));
         let is_news = self.told_shown_px.replace(size_px) != Some(size_px);
         is_news.then_some(Command::SetShownSize(size_px))
     }
@@ -157,7 +162,7 @@ impl Window {
     }
 }
 
-fn has_partner_picture(snapshot: &Snapshot) -> bool {
+pub(crate) fn has_partner_picture(snapshot: &Snapshot) -> bool {
     matches!(
         snapshot.call,
         CallView::Connected { .. } | CallView::Reconnecting { .. }
@@ -190,7 +195,7 @@ fn is_in_use(ctx: &Context) -> bool {
 
 /// egui takes the focus from a text field on Esc before anybody sees the key, so the owner is noted at the end of each
 /// frame for the keys of the next one.
-fn keyboard_owner(ui: &Ui) -> KeyboardOwner {
+pub(crate) fn keyboard_owner(ui: &Ui) -> KeyboardOwner {
     let is_covered = ui.memory(|memory| memory.top_modal_layer().is_some());
     if ui.ctx().text_edit_focused() || Popup::is_any_open(ui.ctx()) || is_covered {
         KeyboardOwner::Field

@@ -12,6 +12,8 @@ mod scenes;
 
 use std::time::Instant;
 
+use desktop::mini::Mini;
+use desktop::pictures::Picture;
 use egui::Vec2;
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 use scenes::{SCENES, Scene};
@@ -37,6 +39,36 @@ fn every_screen_looks_as_it_did_in_a_narrow_window() {
     results.unwrap();
 }
 
+/// The mini window is a window of its own, and small.
+#[test]
+fn the_mini_window_looks_as_it_did() {
+    let mut results = SnapshotResults::new();
+    let now = Instant::now();
+    for (name, snapshot) in scenes::mini_scenes(now) {
+        let mut mini = None;
+        let mut harness = Harness::builder()
+            .with_size(Vec2::new(336.0, 232.0))
+            .with_context_setup(desktop::theme::apply)
+            .wgpu()
+            .build_ui(|ui| {
+                let mini = mini.get_or_insert_with(|| {
+                    let picture = Picture::default();
+                    picture.set(ui.ctx(), &scenes::remote_picture(now));
+                    Mini::new(picture)
+                });
+                mini.ui(ui, &snapshot, now);
+            });
+        harness.run();
+        results.add(harness.try_snapshot_options(name, &options()));
+    }
+    results.unwrap();
+}
+
+fn options() -> SnapshotOptions {
+    // A few pixels for the rounding of other versions of the driver; a word or an icon that moves is far more.
+    SnapshotOptions::new().threshold(1.0).max_failed_pixels(40)
+}
+
 fn picture(scene: &Scene, size: Vec2, name: String) -> Result<(), egui_kittest::SnapshotError> {
     let now = Instant::now();
     let snapshot = scene.snapshot(now);
@@ -51,7 +83,5 @@ fn picture(scene: &Scene, size: Vec2, name: String) -> Result<(), egui_kittest::
             window.ui(ui, &snapshot, now);
         });
     harness.run();
-    // A few pixels for the rounding of other versions of the driver; a word or an icon that moves is far more.
-    let options = SnapshotOptions::new().threshold(1.0).max_failed_pixels(40);
-    harness.try_snapshot_options(name, &options)
+    harness.try_snapshot_options(name, &options())
 }

@@ -26,12 +26,16 @@ const PADDING: f32 = 14.0;
 pub(crate) fn ui(
     ui: &mut Ui,
     rect: Rect,
-    is_narrow: bool,
+    is_edge_to_edge: bool,
     view: View<'_>,
     state: &mut WindowState,
     out: &mut Vec<Command>,
 ) {
-    let radius = if is_narrow { 0 } else { theme::RADIUS_CARD };
+    let radius = if is_edge_to_edge {
+        0
+    } else {
+        theme::RADIUS_CARD
+    };
     let line = Stroke::new(1.0, theme::LINE);
     ui.painter()
         .rect(rect, radius, theme::SURFACE, line, StrokeKind::Inside);

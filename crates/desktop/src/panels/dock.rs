@@ -41,8 +41,9 @@ enum Role {
 }
 
 /// What stands in the list of everything else.
-const MORE: [Action; 5] = [
+const MORE: [Action; 6] = [
     Action::ToggleFullScreen,
+    Action::ToggleMini,
     Action::ToggleFit,
     Action::ToggleSelfView,
     Action::ToggleStatistics,

@@ -229,7 +229,6 @@ pub(super) fn chrome(ui: &Ui, view: View<'_>, state: &WindowState) -> f32 {
         || state.settings.is_some()
         || state.keyboard != KeyboardOwner::Nobody
         || state.is_pointer_on_chrome
-        || state.unread(view.snapshot) > 0
         || view.snapshot.devices.microphone_notice.is_some()
         || Trouble::all(view.snapshot)
             .iter()

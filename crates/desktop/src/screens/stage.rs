@@ -20,8 +20,15 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
     let window = ui.max_rect();
     let is_narrow = window.width() < theme::NARROW_BELOW;
     let has_chat = state.is_chat_open && Action::ToggleChat.is_possible(view.snapshot, state);
-    let (stage, chat_rect) = split(window, is_narrow, has_chat);
-    let radius = if is_narrow { 0 } else { theme::RADIUS_CARD };
+    // The whole screen is for the picture.
+    let is_edge_to_edge = is_narrow || state.is_full_screen;
+    let margin = if is_edge_to_edge { 0.0 } else { MARGIN };
+    let (stage, chat_rect) = split(window, is_narrow, margin, has_chat);
+    let radius = if is_edge_to_edge {
+        0
+    } else {
+        theme::RADIUS_CARD
+    };
     ui.painter().rect_filled(stage, radius, theme::SURFACE);
 
     within(ui, "stage", stage, |ui| {
@@ -50,14 +57,14 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
         });
         self_view::ui(ui, stage, (top, dock), view, state, out);
     });
-    if !is_narrow {
+    if !is_edge_to_edge {
         let line = Stroke::new(1.0, theme::LINE);
         ui.painter()
             .rect_stroke(stage, radius, line, StrokeKind::Inside);
     }
     if has_chat {
         within(ui, "chat", chat_rect, |ui| {
-            chat::ui(ui, chat_rect, is_narrow, view, state, out);
+            chat::ui(ui, chat_rect, is_edge_to_edge, view, state, out);
         });
     }
 }
@@ -95,16 +102,16 @@ fn chrome_ui(
 }
 
 /// Divides the window between the stage and the chat.
-fn split(window: Rect, is_narrow: bool, has_chat: bool) -> (Rect, Rect) {
+fn split(window: Rect, is_narrow: bool, margin: f32, has_chat: bool) -> (Rect, Rect) {
     if is_narrow {
         let share = if has_chat { CHAT_SHARE } else { 0.0 };
         return window.split_top_bottom_at_fraction(1.0 - share);
     }
-    let inner = window.shrink(MARGIN);
+    let inner = window.shrink(margin);
     if !has_chat {
         return (inner, Rect::NOTHING);
     }
     let edge = inner.right() - CHAT_WIDTH;
-    let stage = inner.with_max_x(edge - MARGIN);
+    let stage = inner.with_max_x(edge - margin);
     (stage, inner.with_min_x(edge))
 }

@@ -57,13 +57,12 @@ fn after_three_seconds_of_rest_the_picture_is_all_there_is_and_any_use_brings_th
 
 #[test]
 fn nothing_fades_while_it_is_needed() {
-    let needs: [fn(&mut WindowState, &mut Snapshot); 7] = [
+    let needs: [fn(&mut WindowState, &mut Snapshot); 6] = [
         |state, _| state.is_chat_open = true,
         |state, _| state.is_statistics_open = true,
         |state, _| state.settings = Some(SettingsPage::at(Section::About)),
         |_, snapshot| snapshot.partner.is_sending_video = false,
         |_, snapshot| snapshot.devices.camera = scenes::unplugged(),
-        |_, snapshot| snapshot.chat = scenes::call_chat(std::time::Instant::now()).chat,
         |_, snapshot| {
             snapshot.devices.microphone_notice = Some(engine::MicrophoneNotice::SpeakingWhileMuted);
         },
@@ -75,6 +74,17 @@ fn nothing_fades_while_it_is_needed() {
         harness.run();
         assert!(is(wait(&mut harness, 10), 1.0), "need {index}");
     }
+}
+
+#[test]
+fn a_line_that_comes_in_brings_everything_back_for_a_while() {
+    let mut harness = seen_call();
+    assert!(is(wait(&mut harness, 10), 0.0));
+    let now = harness.state().now;
+    harness.state_mut().snapshot.chat = scenes::call_chat(now).chat;
+    harness.run();
+    assert!(is(wait(&mut harness, 7), 1.0));
+    assert!(is(wait(&mut harness, 2), 0.0));
 }
 
 #[test]

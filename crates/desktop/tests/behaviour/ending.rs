@@ -128,6 +128,25 @@ fn escape_leaves_the_end_of_a_call_and_asks_the_engine_for_nothing() {
 }
 
 #[test]
+fn attention_is_asked_for_once_when_somebody_is_found_while_one_is_elsewhere() {
+    let mut harness = in_call();
+    let call = harness.state().snapshot.call.clone();
+    let state = &mut harness.state_mut().window.state;
+    assert!(state.take_attention(false));
+    assert!(!state.take_attention(false), "once");
+    for (is_focused, is_wanted) in [(true, true), (false, false)] {
+        harness.state_mut().snapshot.call = CallView::Idle;
+        harness.run();
+        harness.state_mut().snapshot.call = call.clone();
+        harness.run();
+        let state = &mut harness.state_mut().window.state;
+        state.preferences.asks_for_attention = is_wanted;
+        assert!(!state.take_attention(is_focused));
+        assert!(!state.take_attention(false), "the news is old by now");
+    }
+}
+
+#[test]
 fn a_search_that_is_cancelled_is_no_call() {
     let mut harness = in_call();
     let since = harness.state().now;

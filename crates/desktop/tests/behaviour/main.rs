@@ -7,6 +7,7 @@ mod ending;
 mod first_run;
 mod keys;
 mod lobby;
+mod mini;
 mod picture;
 mod settings;
 mod shield;

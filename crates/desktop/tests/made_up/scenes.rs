@@ -29,7 +29,7 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 44] = [
+pub(crate) const SCENES: [Scene; 45] = [
     Scene {
         name: "lobby",
         make: lobby,
@@ -186,6 +186,11 @@ pub(crate) const SCENES: [Scene; 44] = [
         prepare: at_rest,
     },
     Scene {
+        name: "call-full-screen",
+        make: call_chat,
+        prepare: full_screen,
+    },
+    Scene {
         name: "call-whole-picture",
         make: call,
         prepare: whole_picture,
@@ -251,6 +256,20 @@ pub(crate) const SCENES: [Scene; 44] = [
         prepare: at_changed_shortcuts,
     },
 ];
+
+/// States of the mini window, with names.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the gallery shows the main window alone")
+)]
+pub(crate) fn mini_scenes(now: Instant) -> [(&'static str, Snapshot); 4] {
+    [
+        ("mini-call", call(now)),
+        ("mini-searching", searching(now)),
+        ("mini-partner-hidden", call_partner_hidden(now)),
+        ("mini-ended", ended_partner_left(now)),
+    ]
+}
 
 impl Scene {
     /// The snapshot that the engine would give at `now`.
@@ -321,6 +340,11 @@ fn at_about(state: &mut WindowState) {
 
 fn at_rest(state: &mut WindowState) {
     state.active_at = Some(ago(Instant::now(), 10.0));
+}
+
+fn full_screen(state: &mut WindowState) {
+    state.is_full_screen = true;
+    state.is_chat_open = true;
 }
 
 fn whole_picture(state: &mut WindowState) {

@@ -14,6 +14,17 @@ pub(super) fn ui(ui: &mut Ui, state: &mut WindowState) {
     if was_pressed(&switch_row(ui, "Go on by itself", detail, goes_on)) {
         preferences.goes_on_by_itself = !goes_on;
     }
+    line_ui(ui);
+    let asks = preferences.asks_for_attention;
+    let detail = "Passerby asks for attention in the task bar if you are in another window.";
+    if was_pressed(&switch_row(
+        ui,
+        "Tell me when somebody is found",
+        detail,
+        asks,
+    )) {
+        preferences.asks_for_attention = !asks;
+    }
     heading_ui(ui, "Chat", false);
     let detail = "They see three dots while you type.";
     let tells = preferences.tells_typing;
