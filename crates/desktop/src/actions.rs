@@ -22,6 +22,8 @@ pub enum Action {
     ToggleMicrophone,
     /// Camera off or on.
     ToggleCamera,
+    /// A screen or a window shown to the stranger, or no more.
+    ToggleSharing,
     /// Chat open or closed.
     ToggleChat,
     /// Own picture in or out of sight.
@@ -86,12 +88,13 @@ pub struct Entry {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Start,
         Self::Next,
         Self::Stop,
         Self::ToggleMicrophone,
         Self::ToggleCamera,
+        Self::ToggleSharing,
         Self::ToggleChat,
         Self::ToggleSelfView,
         Self::ToggleStatistics,
@@ -138,6 +141,12 @@ impl Action {
                 "Turn the camera off or on",
                 Talking,
                 Shortcut::plain(Key::V),
+            ),
+            Self::ToggleSharing => (
+                "share",
+                "Share a screen or a window, or stop sharing",
+                Talking,
+                Shortcut::plain(Key::S),
             ),
             Self::ToggleChat => (
                 "chat",
@@ -236,6 +245,11 @@ impl Action {
                 "Turn camera off",
                 "Turn camera on",
             ),
+            Self::ToggleSharing => either(
+                snapshot.devices.screen.is_some(),
+                "Stop sharing",
+                "Share a screen or a window",
+            ),
             Self::ToggleChat => either(state.is_chat_open, "Close chat", "Open chat"),
             Self::ToggleSelfView => either(
                 state.is_self_view_hidden,
@@ -302,6 +316,11 @@ impl Action {
             Self::Stop => state.after_call.is_some() || !matches!(snapshot.call, CallView::Idle),
             Self::ToggleSelfView | Self::ToggleMini => !matches!(snapshot.call, CallView::Idle),
             Self::ToggleChat | Self::ToggleStatistics | Self::ToggleFit => has_partner,
+            Self::ToggleSharing => {
+                snapshot.devices.screen.is_some()
+                    || matches!(snapshot.call, CallView::Connected { .. })
+                        && snapshot.partner.is_chat_open
+            }
             Self::ToggleDirect => {
                 matches!(
                     snapshot.call,
@@ -347,6 +366,13 @@ impl Action {
                 out.push(Command::SetMicrophone(!snapshot.devices.is_microphone_on));
             }
             Self::ToggleCamera => out.push(Command::SetCamera(!snapshot.devices.is_camera_on)),
+            Self::ToggleSharing if snapshot.devices.screen.is_some() => {
+                out.push(Command::ShareScreen(None));
+            }
+            Self::ToggleSharing => {
+                state.is_picking_screen = true;
+                out.push(Command::ListShareable);
+            }
             Self::ToggleChat => {
                 state.is_chat_open = !state.is_chat_open;
                 state.wants_chat_focus = state.is_chat_open;

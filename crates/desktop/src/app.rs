@@ -211,6 +211,10 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut Ui, _: &mut Frame) {
         // Pictures are taken here and not in `logic`: while nobody sees the window they need not be converted.
+        if let Some(frame) = self.engine.remote_screen().take() {
+            self.window
+                .show_remote_screen(ui.ctx(), &self.snapshot, &frame);
+        }
         if let Some(frame) = self.engine.remote_video().take() {
             self.window.show_remote(ui.ctx(), &self.snapshot, &frame);
         }

@@ -68,6 +68,10 @@ pub enum Icon {
     Text,
     /// The letter i: what this is.
     About,
+    /// A screen on its foot.
+    Screen,
+    /// A window with its bar.
+    Window,
 }
 
 /// Paints `icon` into `rect` (its shorter side counts) in one colour.
@@ -215,6 +219,16 @@ pub fn paint(painter: &Painter, icon: Icon, rect: Rect, color: Color32) {
             pen.ring((12.0, 12.0), 8.8);
             pen.line(&[(12.0, 11.2), (12.0, 16.4)]);
             pen.dot((12.0, 7.8), 1.2);
+        }
+        Icon::Screen => {
+            pen.outline((3.0, 4.5), (21.0, 16.5), 2.0);
+            pen.line(&[(12.0, 16.5), (12.0, 20.0)]);
+            pen.line(&[(8.0, 20.0), (16.0, 20.0)]);
+        }
+        Icon::Window => {
+            pen.outline((3.0, 4.5), (21.0, 19.5), 2.5);
+            pen.line(&[(3.5, 9.0), (20.5, 9.0)]);
+            pen.dot((6.3, 6.8), 0.9);
         }
         Icon::Keyboard => {
             pen.outline((2.5, 6.0), (21.5, 18.0), 2.5);

@@ -13,6 +13,8 @@ pub struct Pictures {
     pub local: Picture,
     /// The stranger's.
     pub remote: Picture,
+    /// The stranger's screen.
+    pub remote_screen: Picture,
 }
 
 /// A picture that changes many times a second. Clones show the same one: the mini window has what the main window has.

@@ -52,6 +52,12 @@ impl Corner {
         matches!(self, Self::TopLeft | Self::BottomLeft)
     }
 
+    /// The one beside it.
+    #[must_use]
+    pub const fn beside(self) -> Self {
+        Self::of(!self.is_left(), self.is_top())
+    }
+
     /// Whether it is at the top.
     pub const fn is_top(self) -> bool {
         matches!(self, Self::TopLeft | Self::TopRight)

@@ -8,6 +8,7 @@ mod lobby;
 mod reconnecting;
 mod searching;
 mod settings;
+mod sharing;
 mod shield;
 mod stage;
 mod welcome;
@@ -48,6 +49,7 @@ pub fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Co
         },
         _ => stage::ui(ui, view, state, out),
     }
+    sharing::picker_ui(ui, view, state, out);
     settings::ui(ui, view, state, out);
 }
 

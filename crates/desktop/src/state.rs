@@ -64,6 +64,8 @@ pub struct WindowState {
     pub is_self_view_hidden: bool,
     /// Whether the mini window is there.
     pub is_mini_open: bool,
+    /// Whether the person is choosing what to share.
+    pub is_picking_screen: bool,
     /// Whether the window fills the screen.
     pub is_full_screen: bool,
     /// On to the next stranger by itself.
@@ -201,6 +203,7 @@ impl WindowState {
             is_statistics_open: false,
             is_self_view_hidden: false,
             is_mini_open: false,
+            is_picking_screen: false,
             is_full_screen: false,
             automatic_next: AutomaticNext::default(),
             after_call: None,
@@ -323,6 +326,8 @@ impl WindowState {
     }
 
     fn forget_partner(&mut self) {
+        // Nobody is there to share with.
+        self.is_picking_screen = false;
         self.chat_draft.clear();
         self.typing_since = None;
         self.typing_told_at = None;

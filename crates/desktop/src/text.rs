@@ -121,6 +121,42 @@ pub fn device_problem(device: Device, problem: &DeviceProblem) -> Explanation {
     }
 }
 
+/// The heading over what can be shared.
+pub const SHARE_TITLE: &str = "Show the stranger";
+/// What sharing means.
+pub const SHARE_DETAIL: &str =
+    "They see all of it beside your camera, as it changes, until you stop or the call ends.";
+
+/// Says that something is shared.
+pub fn sharing(source: &VideoSource) -> String {
+    match source {
+        VideoSource::Screen(_) => "You share your screen".to_owned(),
+        VideoSource::Window(_) => "You share a window".to_owned(),
+        other => format!("You share: {}", video_source(other)),
+    }
+}
+
+/// Says why what is shared cannot be seen, or why nothing can be shared.
+pub fn screen_problem(problem: &DeviceProblem) -> Explanation {
+    match problem {
+        DeviceProblem::NotFound | DeviceProblem::Unplugged => Explanation::new(
+            "What you share is gone",
+            "It was closed, or is hidden. The stranger sees it again when it is back; or share something else.",
+        ),
+        DeviceProblem::Other(why) | DeviceProblem::File(why) => Explanation::new(
+            "The stranger does not see what you share",
+            format!("The system says: {}.", plain(why)),
+        ),
+        DeviceProblem::Busy
+        | DeviceProblem::NotPermitted
+        | DeviceProblem::Stalled
+        | DeviceProblem::NoUsableFormat => Explanation::new(
+            "The stranger does not see what you share",
+            "It cannot be read. Share another screen or window.",
+        ),
+    }
+}
+
 /// Says why the signalling server cannot be used.
 pub fn signalling_problem(problem: &SignallingProblem) -> Explanation {
     match problem {
@@ -331,6 +367,17 @@ mod tests {
             DeviceProblem::File("no such file".to_owned()),
             DeviceProblem::Other("ENODEV".to_owned()),
         ]
+    }
+
+    #[test]
+    fn every_problem_with_a_screen_says_what_the_stranger_sees_or_what_to_do() {
+        for problem in device_problems() {
+            let Explanation { title, detail } = screen_problem(&problem);
+            assert!(
+                title.contains("share") && !detail.is_empty(),
+                "{title}: {detail}"
+            );
+        }
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub enum Trouble {
     Server(SignallingProblem),
     /// A device is not to be had although it is wanted.
     Device(Device, DeviceProblem),
+    /// What is shared cannot be seen.
+    Screen(DeviceProblem),
 }
 
 impl Trouble {
@@ -30,6 +32,10 @@ impl Trouble {
             .chain(device(Device::Camera, &deck.camera))
             .chain(device(Device::Microphone, &deck.microphone))
             .chain(device(Device::Speaker, &deck.speaker))
+            .chain(deck.screen.as_ref().and_then(|screen| match &screen.state {
+                DeviceState::Failed(problem) => Some(Self::Screen(problem.clone())),
+                _ => None,
+            }))
             .collect()
     }
 
@@ -53,6 +59,7 @@ impl Trouble {
                 }
             }
             Self::Device(device, problem) => text::device_problem(*device, problem),
+            Self::Screen(problem) => text::screen_problem(problem),
         }
     }
 }

@@ -29,6 +29,7 @@ pub use sparkline::sparkline;
 pub use switch::switch_row;
 pub use tick::tick;
 pub use tile::Tile;
+pub(crate) use tile::elided;
 pub use video_view::{VideoView, shown_size, visible_part};
 
 use egui::{

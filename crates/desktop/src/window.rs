@@ -66,6 +66,9 @@ impl Window {
         if !has_partner_picture(snapshot) || is_camera_off {
             self.pictures.remote.clear();
         }
+        if !has_partner_picture(snapshot) || !snapshot.partner.is_sending_screen {
+            self.pictures.remote_screen.clear();
+        }
         if !has_own_picture(snapshot) {
             self.pictures.local.clear();
         }
@@ -75,6 +78,13 @@ impl Window {
     pub fn show_remote(&mut self, ctx: &Context, snapshot: &Snapshot, frame: &VideoFrame) {
         if has_partner_picture(snapshot) {
             self.pictures.remote.set(ctx, frame);
+        }
+    }
+
+    /// Shows a picture of the stranger's screen, unless it is late and shared no more.
+    pub fn show_remote_screen(&mut self, ctx: &Context, snapshot: &Snapshot, frame: &VideoFrame) {
+        if has_partner_picture(snapshot) && snapshot.partner.is_sending_screen {
+            self.pictures.remote_screen.set(ctx, frame);
         }
     }
 

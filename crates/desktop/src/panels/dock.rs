@@ -41,7 +41,8 @@ enum Role {
 }
 
 /// What stands in the list of everything else.
-const MORE: [Action; 6] = [
+const MORE: [Action; 7] = [
+    Action::ToggleSharing,
     Action::ToggleFullScreen,
     Action::ToggleMini,
     Action::ToggleFit,

@@ -98,7 +98,7 @@ pub(crate) fn ui(
 }
 
 /// Where something of this size stands in `corner`.
-fn place(stage: Rect, top: f32, dock: Rect, corner: Corner, size: Vec2) -> Rect {
+pub(crate) fn place(stage: Rect, top: f32, dock: Rect, corner: Corner, size: Vec2) -> Rect {
     let (left, right) = (stage.left() + MARGIN, stage.right() - MARGIN);
     let x = if corner.is_left() {
         left..=left + size.x

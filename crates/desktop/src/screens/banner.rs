@@ -50,7 +50,7 @@ fn one_ui(
     let explanation = trouble.explanation();
     let again = match trouble {
         Trouble::Device(device, _) => Some(retry(view, *device)),
-        Trouble::Server(_) => None,
+        Trouble::Server(_) | Trouble::Screen(_) => None,
     };
     let button = Button::new(Look::Quiet, "Try again").font(theme::medium(13.0));
     let button_width = again

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use egui::{Align2, Id, Rect, Shape, Ui, pos2};
 use engine::{CallView, Command};
 
-use super::{View, reconnecting, repaint_at_next_second, shield};
+use super::{View, reconnecting, repaint_at_next_second, sharing, shield};
 use crate::actions::Action;
 use crate::icons::Icon;
 use crate::panels::statistics;
@@ -35,8 +35,11 @@ pub(super) fn picture_ui(
         .remote
         .get()
         .filter(|_| partner.is_sending_video || is_reconnecting);
-    if let Some(picture) = picture {
-        let brightness = if is_reconnecting { 0.45 } else { 1.0 };
+    let brightness = if is_reconnecting { 0.45 } else { 1.0 };
+    let is_screen_shown = sharing::is_shown(view);
+    if is_screen_shown {
+        sharing::screen_ui(ui, stage, view, brightness);
+    } else if let Some(picture) = picture {
         let video = VideoView::new("The stranger's picture", picture)
             .radius(radius)
             .fitted(state.preferences.fits_picture)
@@ -49,7 +52,7 @@ pub(super) fn picture_ui(
     let body = stage.with_max_y(stage.bottom() - 76.0);
     if let CallView::Reconnecting { lost_at, .. } = view.snapshot.call {
         reconnecting::ui(ui, body, view, lost_at);
-    } else if picture.is_none() {
+    } else if picture.is_none() && !is_screen_shown {
         let (title, detail) = match (partner.is_sending_video, partner.is_sending_audio) {
             (true, _) => ("Connected", "Their picture is on its way…"),
             (false, true) => (
@@ -76,7 +79,11 @@ pub(super) fn picture_ui(
 pub(super) fn stranger_px(ui: &Ui, stage: Rect, view: View<'_>, state: &WindowState) -> (u32, u32) {
     let is_fitted = state.preferences.fits_picture;
     let picture = view.pictures.remote.get();
-    let shown = picture.map_or(stage.size(), |(_, size)| shown_size(size, stage, is_fitted));
+    let shown = if sharing::is_shown(view) {
+        sharing::inset_shown(stage, view)
+    } else {
+        picture.map_or(stage.size(), |(_, size)| shown_size(size, stage, is_fitted))
+    };
     let side = |points: f32| (points * ui.pixels_per_point()).round().max(1.0) as u32;
     (side(shown.x), side(shown.y))
 }
@@ -150,6 +157,16 @@ pub(super) fn top_ui(
                 .plain(text::common_interests(interests)),
         );
     }
+    let sharing_at = view.snapshot.devices.screen.as_ref().map(|screen| {
+        let hint = Action::ToggleSharing.hint(view.snapshot, state);
+        let pill = Pill::new()
+            .button("Stop sharing", hint)
+            .icon(Icon::Screen, theme::ACCENT_HOVERED)
+            .plain(text::sharing(&screen.source))
+            .call("Stop");
+        pills.push(pill);
+        pills.len() - 1
+    });
     let shield_at = pills.len();
     let stage_of_shield = state.shield.stage(view.snapshot, view.now);
     pills.extend(stage_of_shield.map(|stage| shield::pill(stage, view, state)));
@@ -168,6 +185,9 @@ pub(super) fn top_ui(
         let response = pill.show_at(ui, Id::unique(("pill", index)), Align2::LEFT_TOP, at);
         if index == shield_at && was_pressed(&response) {
             Action::ToggleDirect.perform(view.snapshot, state, out);
+        }
+        if sharing_at == Some(index) && was_pressed(&response) {
+            Action::ToggleSharing.perform(view.snapshot, state, out);
         }
         at.x += width + PILL_GAP;
     }
@@ -210,8 +230,8 @@ fn quality_pill(view: View<'_>, state: &WindowState, is_tight: bool) -> Pill {
 /// there is something to read, to write or to choose, and while there is no picture that it could hide.
 pub(super) fn chrome(ui: &Ui, view: View<'_>, state: &WindowState) -> f32 {
     let is_picture_seen = matches!(view.snapshot.call, CallView::Connected { .. })
-        && view.snapshot.partner.is_sending_video
-        && view.pictures.remote.get().is_some();
+        && (sharing::is_shown(view)
+            || view.snapshot.partner.is_sending_video && view.pictures.remote.get().is_some());
     let stage_of_shield = state.shield.stage(view.snapshot, view.now);
     let is_shield_news = !matches!(
         stage_of_shield,
@@ -227,6 +247,8 @@ pub(super) fn chrome(ui: &Ui, view: View<'_>, state: &WindowState) -> f32 {
         || state.is_chat_open
         || state.is_statistics_open
         || state.settings.is_some()
+        || state.is_picking_screen
+        || view.snapshot.devices.screen.is_some()
         || state.keyboard != KeyboardOwner::Nobody
         || state.is_pointer_on_chrome
         || view.snapshot.devices.microphone_notice.is_some()

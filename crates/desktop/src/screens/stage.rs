@@ -4,7 +4,7 @@
 use egui::{CursorIcon, Rect, Stroke, StrokeKind, Ui, pos2};
 use engine::{CallView, Command};
 
-use super::{View, banner, call, ended, searching};
+use super::{View, banner, call, ended, searching, sharing};
 use crate::actions::Action;
 use crate::panels::{chat, dock, self_view};
 use crate::state::WindowState;
@@ -55,7 +55,11 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
             ui.set_opacity(state.chrome);
             chrome_ui(ui, stage, view, state, out)
         });
+        if sharing::is_shown(view) {
+            sharing::inset_ui(ui, stage, (top, dock), view, state);
+        }
         self_view::ui(ui, stage, (top, dock), view, state, out);
+        sharing::border_ui(ui, stage, radius, view);
     });
     if !is_edge_to_edge {
         let line = Stroke::new(1.0, theme::LINE);

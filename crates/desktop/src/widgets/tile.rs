@@ -82,7 +82,7 @@ impl Tile<'_> {
 }
 
 /// One line that ends in dots where there is no room for all of it.
-pub(super) fn elided(ui: &Ui, words: &str, width: f32) -> Arc<Galley> {
+pub(crate) fn elided(ui: &Ui, words: &str, width: f32) -> Arc<Galley> {
     let mut job = LayoutJob::simple_singleline(words.to_owned(), theme::medium(13.0), theme::TEXT);
     job.wrap = TextWrapping::truncate_at_width(width);
     ui.painter().layout_job(job)

@@ -10,6 +10,7 @@ mod lobby;
 mod mini;
 mod picture;
 mod settings;
+mod sharing;
 mod shield;
 mod shortcuts;
 mod stage;

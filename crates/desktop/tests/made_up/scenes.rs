@@ -15,8 +15,8 @@ use engine::{
     AudioSink, AudioSource, CallView, CandidateKind, ChatLine, ConnectionReport, Deck,
     DeviceProblem, DeviceState, DirectView, EndReason, Ipv6, NatFiltering, NatMapping, NatReport,
     PartnerView, PathPolicy, PathProtocol, PathView, ReachError, RelayAnswer, RelayCheck,
-    RelayError, RelayTransport, ServerCheck, SignallingProblem, SignallingView, Snapshot, Speaker,
-    Statistics, UdpReach, VideoSource,
+    RelayError, RelayTransport, ScreenView, ServerCheck, Shareable, SignallingProblem,
+    SignallingView, Snapshot, Speaker, Statistics, UdpReach, VideoSource,
 };
 use media::video::VideoFrame;
 
@@ -29,7 +29,7 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 45] = [
+pub(crate) const SCENES: [Scene; 50] = [
     Scene {
         name: "lobby",
         make: lobby,
@@ -114,6 +114,31 @@ pub(crate) const SCENES: [Scene; 45] = [
         name: "call-statistics",
         make: call,
         prepare: with_statistics,
+    },
+    Scene {
+        name: "call-screen",
+        make: call_screen,
+        prepare: nothing,
+    },
+    Scene {
+        name: "call-sharing",
+        make: call_sharing,
+        prepare: nothing,
+    },
+    Scene {
+        name: "call-sharing-gone",
+        make: call_sharing_gone,
+        prepare: nothing,
+    },
+    Scene {
+        name: "share-pick",
+        make: call_with_screens,
+        prepare: picking_screen,
+    },
+    Scene {
+        name: "share-impossible",
+        make: call_without_screens,
+        prepare: picking_screen,
     },
     Scene {
         name: "call-partner-hidden",
@@ -284,6 +309,9 @@ impl Scene {
         let mut window = Window::new(state);
         window.pictures.remote.set(ctx, &remote_picture(now));
         window.pictures.local.set(ctx, &portrait(LOCAL, now));
+        if self.snapshot(now).partner.is_sending_screen {
+            window.pictures.remote_screen.set(ctx, &page(now));
+        }
         if matches!(self.snapshot(now).call, CallView::Ended { .. }) {
             // A call came before.
             window.observe(&call(now), now);
@@ -778,6 +806,98 @@ fn ended_connection_lost(now: Instant) -> Snapshot {
 }
 
 /// The stranger, drawn.
+/// The stranger shares a screen.
+pub(crate) fn call_screen(now: Instant) -> Snapshot {
+    let mut snapshot = call(now);
+    snapshot.partner.is_sending_screen = true;
+    snapshot
+}
+
+/// We share one.
+pub(crate) fn call_sharing(now: Instant) -> Snapshot {
+    let mut snapshot = call(now);
+    snapshot.devices.screen = Some(ScreenView {
+        source: VideoSource::Screen(Some("HDMI-1".to_owned())),
+        state: DeviceState::Working {
+            name: "screen:HDMI-1".to_owned(),
+        },
+    });
+    snapshot
+}
+
+fn call_sharing_gone(now: Instant) -> Snapshot {
+    let mut snapshot = call(now);
+    snapshot.devices.screen = Some(ScreenView {
+        source: VideoSource::Window(7),
+        state: DeviceState::Failed(DeviceProblem::Unplugged),
+    });
+    snapshot
+}
+
+/// There is a choice of screens and windows.
+pub(crate) fn call_with_screens(now: Instant) -> Snapshot {
+    let item = |source, title: &str, (width_px, height_px)| Shareable {
+        source,
+        title: title.to_owned(),
+        width_px,
+        height_px,
+    };
+    let screen = |name: &str| VideoSource::Screen(Some(name.to_owned()));
+    let mut snapshot = call(now);
+    snapshot.devices.shareable = Some(Ok([
+        item(screen("eDP-1"), "eDP-1", (1920, 1200)),
+        item(screen("HDMI-1"), "HDMI-1", (2560, 1440)),
+        item(VideoSource::Window(1), "Holiday pictures", (1280, 800)),
+        item(
+            VideoSource::Window(2),
+            "A title that is far too long for the line that it has to stand on, as those of web pages are",
+            (1514, 1021),
+        ),
+        item(VideoSource::Window(3), "Notes \u{202E}txt.exe", (640, 480)),
+    ]
+    .into()));
+    snapshot
+}
+
+fn call_without_screens(now: Instant) -> Snapshot {
+    let mut snapshot = call(now);
+    let why =
+        "a Wayland session shows its screen to no program; in an X11 session it can be shared";
+    snapshot.devices.shareable = Some(Err(DeviceProblem::Other(why.to_owned())));
+    snapshot
+}
+
+fn picking_screen(state: &mut WindowState) {
+    state.is_picking_screen = true;
+}
+
+/// A page with a heading and lines of writing.
+pub(crate) fn page(now: Instant) -> VideoFrame {
+    const WIDTH: u32 = 640;
+    const HEIGHT: u32 = 400;
+    let luma = |x: u32, y: u32| {
+        let line = y / 20;
+        let length = 200 + (line * 7919) % 330;
+        let is_heading = (30..54).contains(&y) && (50..330).contains(&x);
+        let is_word = y > 80 && y % 20 < 7 && (50..length).contains(&x) && x % 41 > 6;
+        if y < 14 {
+            90
+        } else if is_heading {
+            60
+        } else if is_word {
+            120
+        } else {
+            228
+        }
+    };
+    let mut planes = Vec::with_capacity(VideoFrame::len_bytes(WIDTH, HEIGHT));
+    for y in 0..HEIGHT {
+        planes.extend((0..WIDTH).map(|x| luma(x, y)));
+    }
+    planes.resize(VideoFrame::len_bytes(WIDTH, HEIGHT), 128);
+    VideoFrame::from_planes(WIDTH, HEIGHT, planes, now).expect("a whole picture")
+}
+
 pub(crate) fn remote_picture(now: Instant) -> VideoFrame {
     portrait(REMOTE, now)
 }

@@ -1,0 +1,208 @@
+//! Sharing a screen: what there is to choose from, and the stranger's screen in place of the picture.
+
+use egui::{
+    Align2, Color32, CursorIcon, Frame, Id, Margin, Modal, Rect, ScrollArea, Sense, Stroke,
+    StrokeKind, Ui, Vec2, WidgetInfo, accesskit::Role, pos2, vec2,
+};
+use engine::{Command, Shareable, VideoSource};
+
+use super::View;
+use crate::icons::{self, Icon};
+use crate::panels::self_view;
+use crate::state::WindowState;
+use crate::widgets::{
+    Button, Look, Notice, Sign, VideoView, describe, elided, shown_size, was_pressed, words,
+};
+use crate::{text, theme};
+
+const MAX_WIDTH: f32 = 460.0;
+const PADDING: f32 = 20.0;
+const ROW: f32 = 48.0;
+/// How much of the card a notice takes in place of the list.
+const NOTICE_HEIGHT: f32 = 220.0;
+/// The stranger's camera beside the stranger's screen, as a share of the stage.
+const INSET_SHARE: f32 = 0.2;
+
+/// Draws the card with what can be shared, if it is open.
+pub(super) fn picker_ui(
+    ui: &mut Ui,
+    view: View<'_>,
+    state: &mut WindowState,
+    out: &mut Vec<Command>,
+) {
+    if !state.is_picking_screen {
+        return;
+    }
+    let window = ui.ctx().content_rect();
+    let width = (window.width() - 32.0).min(MAX_WIDTH) - 2.0 * PADDING;
+    let frame = Frame::new()
+        .fill(theme::SURFACE)
+        .stroke(Stroke::new(1.0, theme::LINE))
+        .corner_radius(theme::RADIUS_CARD)
+        .inner_margin(Margin::same(PADDING as i8));
+    let modal = Modal::new(Id::unique("sharing"))
+        .backdrop_color(Color32::from_black_alpha(150))
+        .frame(frame)
+        .show(ui.ctx(), |ui| {
+            ui.set_width(width);
+            ui.spacing_mut().item_spacing.y = 0.0;
+            let is_closed = header_ui(ui);
+            ui.add_space(14.0);
+            let chosen = list_ui(ui, window.height() - 240.0, view);
+            (is_closed, chosen)
+        });
+    // It is placed by its size of the frame before, which changes with what stands in it.
+    if (modal.response.rect.center() - window.center()).length() > 1.0 {
+        ui.ctx().request_repaint();
+    }
+    let is_left = modal.should_close();
+    let (is_closed, chosen) = modal.inner;
+    if is_left || is_closed || chosen.is_some() {
+        state.is_picking_screen = false;
+    }
+    out.extend(chosen.map(|source| Command::ShareScreen(Some(source))));
+}
+
+/// The title and the cross; returns whether the cross was pressed.
+fn header_ui(ui: &mut Ui) -> bool {
+    let top = ui.cursor().min;
+    let title = ui.label(words(text::SHARE_TITLE, theme::semibold(18.0), theme::TEXT));
+    describe(
+        ui,
+        Id::unique("sharing-title"),
+        title.rect,
+        Role::Heading,
+        text::SHARE_TITLE,
+    );
+    ui.add_space(6.0);
+    ui.label(words(
+        text::SHARE_DETAIL,
+        theme::regular(13.5),
+        theme::TEXT_SECOND,
+    ));
+    let corner = top + vec2(ui.available_width() - 16.0, 8.0);
+    let place = Rect::from_center_size(corner, Vec2::splat(theme::CONTROL));
+    let close = Button::icon(Look::Bare, Icon::Close, "Share nothing").icon_size(16.0);
+    was_pressed(&close.show_at(ui, Id::unique("sharing-close"), place))
+}
+
+/// What there is, or why there is nothing. Returns what was chosen.
+fn list_ui(ui: &mut Ui, limit: f32, view: View<'_>) -> Option<VideoSource> {
+    let (title, detail) = match &view.snapshot.devices.shareable {
+        Some(Ok(found)) if !found.is_empty() => {
+            return ScrollArea::vertical()
+                .max_height(limit.max(2.0 * ROW))
+                .show(ui, |ui| {
+                    let rows = found.iter();
+                    let chosen = rows.filter(|item| row_ui(ui, item));
+                    chosen.last().map(|item| item.source.clone())
+                })
+                .inner;
+        }
+        Some(Ok(_)) => ("There is nothing to share", String::new()),
+        Some(Err(problem)) => (
+            "Nothing can be shared here",
+            text::screen_problem(problem).detail,
+        ),
+        None => ("Looking what there is…", String::new()),
+    };
+    let (_, area) = ui.allocate_space(vec2(ui.available_width(), NOTICE_HEIGHT));
+    let notice = Notice {
+        sign: Sign::Icon(Icon::Screen, theme::TEXT_SECOND),
+        title,
+        detail: &detail,
+        footnote: "",
+    };
+    notice.show(ui, Id::unique("sharing-notice"), area, 0.0);
+    None
+}
+
+/// One line of the list; returns whether it was pressed.
+fn row_ui(ui: &mut Ui, item: &Shareable) -> bool {
+    let is_screen = matches!(item.source, VideoSource::Screen(_));
+    let (kind, icon) = if is_screen {
+        ("Screen", Icon::Screen)
+    } else {
+        ("Window", Icon::Window)
+    };
+    let title = text::plain(&item.title);
+    let name = format!("{kind} {title}, {} by {}", item.width_px, item.height_px);
+    let size = vec2(ui.available_width() - 4.0, ROW);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
+    if response.hovered() || response.has_focus() {
+        ui.painter().rect_filled(rect, 10.0, theme::SURFACE_HOVERED);
+    }
+    let middle = rect.left_center() + vec2(22.0, 0.0);
+    let sign = Rect::from_center_size(middle, Vec2::splat(20.0));
+    icons::paint(ui.painter(), icon, sign, theme::TEXT_SECOND);
+    let figures = ui.painter().text(
+        rect.right_center() - vec2(12.0, 0.0),
+        Align2::RIGHT_CENTER,
+        format!("{} × {}", item.width_px, item.height_px),
+        theme::regular(12.5),
+        theme::TEXT_SECOND,
+    );
+    let left = rect.left() + 44.0;
+    let galley = elided(ui, &title, figures.left() - 16.0 - left);
+    let place = pos2(left, rect.center().y - galley.size().y / 2.0);
+    ui.painter().galley(place, galley, theme::TEXT);
+    was_pressed(&response.on_hover_cursor(CursorIcon::PointingHand))
+}
+
+/// Whether the stranger's screen is on the stage.
+pub(super) fn is_shown(view: View<'_>) -> bool {
+    view.snapshot.partner.is_sending_screen && view.pictures.remote_screen.get().is_some()
+}
+
+/// Draws the stranger's screen over the whole stage.
+pub(super) fn screen_ui(ui: &Ui, stage: Rect, view: View<'_>, brightness: f32) {
+    if let Some(picture) = view.pictures.remote_screen.get() {
+        // Whole: what is cut off at the edge is what is talked about.
+        let screen = VideoView::new("The stranger's screen", picture)
+            .fitted(true)
+            .brightness(brightness);
+        screen.show_at(ui, Id::unique("stranger-screen"), stage);
+    }
+}
+
+/// The size of the stranger's camera beside the screen, in points.
+fn inset_size(stage: Rect) -> Vec2 {
+    let width = (stage.width() * INSET_SHARE).clamp(112.0, 240.0);
+    vec2(width, width * 9.0 / 16.0)
+}
+
+/// How large the stranger's camera is shown there, with what is cut off.
+pub(super) fn inset_shown(stage: Rect, view: View<'_>) -> Vec2 {
+    let inset = Rect::from_min_size(stage.min, inset_size(stage));
+    let picture = view.pictures.remote.get();
+    picture.map_or(inset.size(), |(_, size)| shown_size(size, inset, false))
+}
+
+/// Draws the stranger's camera in the corner beside one's own picture.
+pub(super) fn inset_ui(
+    ui: &Ui,
+    stage: Rect,
+    (top, dock): (f32, Rect),
+    view: View<'_>,
+    state: &WindowState,
+) {
+    let Some(picture) = view.pictures.remote.get() else {
+        return;
+    };
+    let corner = state.preferences.self_view.beside();
+    let rect = self_view::place(stage, top, dock, corner, inset_size(stage));
+    let video = VideoView::new("The stranger's picture", picture).radius(14);
+    video.show_at(ui, Id::unique("stranger"), rect);
+    let line = Stroke::new(1.0, Color32::from_white_alpha(46));
+    ui.painter().rect_stroke(rect, 14, line, StrokeKind::Inside);
+}
+
+/// A line around everything while something is shared, so that nobody forgets it.
+pub(super) fn border_ui(ui: &Ui, stage: Rect, radius: u8, view: View<'_>) {
+    if view.snapshot.devices.screen.is_some() {
+        let line = Stroke::new(3.0, theme::ACCENT);
+        ui.painter()
+            .rect_stroke(stage, radius, line, StrokeKind::Inside);
+    }
+}

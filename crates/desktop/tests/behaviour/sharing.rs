@@ -1,0 +1,95 @@
+//! Sharing a screen, and seeing the stranger's.
+
+use std::time::Instant;
+
+use egui::Key;
+use egui_kittest::kittest::Queryable as _;
+use engine::{Command, VideoSource};
+
+use crate::scenes;
+use crate::stage::{click, in_call, in_lobby, press, stage};
+
+#[test]
+fn a_screen_is_chosen_from_what_there_is_and_shared_no_more_with_the_same_key() {
+    let mut harness = in_call();
+    assert_eq!(press(&mut harness, Key::S), [Command::ListShareable]);
+    harness.get_by_label_contains("Looking what there is");
+    let now = harness.state().now;
+    harness.state_mut().snapshot = scenes::call_with_screens(now);
+    harness.run();
+    let chosen = click(&mut harness, "Screen HDMI-1, 2560 by 1440");
+    let source = VideoSource::Screen(Some("HDMI-1".to_owned()));
+    assert_eq!(chosen, [Command::ShareScreen(Some(source))]);
+    assert!(
+        harness.query_by_label("Share nothing").is_none(),
+        "the card is gone"
+    );
+
+    harness.state_mut().snapshot = scenes::call_sharing(now);
+    harness.run();
+    assert_eq!(press(&mut harness, Key::S), [Command::ShareScreen(None)]);
+    assert_eq!(
+        click(&mut harness, "Stop sharing"),
+        [Command::ShareScreen(None)]
+    );
+}
+
+#[test]
+fn the_choice_can_be_left_and_goes_with_the_stranger() {
+    let mut harness = in_call();
+    press(&mut harness, Key::S);
+    assert_eq!(press(&mut harness, Key::Escape), [], "the stranger stays");
+    assert!(harness.query_by_label("Share nothing").is_none());
+    press(&mut harness, Key::S);
+    let now = harness.state().now;
+    harness.state_mut().snapshot = scenes::searching(now);
+    harness.run();
+    assert!(harness.query_by_label("Share nothing").is_none());
+    assert_eq!(press(&mut harness, Key::S), [], "there is nobody");
+    assert_eq!(press(&mut in_lobby(), Key::S), []);
+}
+
+#[test]
+fn what_is_shared_is_never_out_of_sight() {
+    let now = Instant::now();
+    let mut harness = stage(scenes::call_sharing(now), now);
+    harness.state_mut().now = now + std::time::Duration::from_mins(1);
+    harness.run();
+    harness.get_by_label("Stop sharing");
+    assert!((harness.state().window.state.chrome - 1.0).abs() < f32::EPSILON);
+}
+
+#[test]
+fn the_strangers_screen_takes_the_stage_and_their_picture_a_corner_until_it_is_over() {
+    let now = Instant::now();
+    let mut harness = stage(scenes::call_screen(now), now);
+    let ctx = harness.ctx.clone();
+    let shown = harness.state_mut();
+    shown
+        .window
+        .show_remote(&ctx, &shown.snapshot, &scenes::remote_picture(now));
+    shown
+        .window
+        .show_local(&ctx, &shown.snapshot, &scenes::remote_picture(now));
+    let page = scenes::page(now);
+    shown
+        .window
+        .show_remote_screen(&ctx, &shown.snapshot, &page);
+    harness.run();
+    let screen = harness.get_by_label("The stranger's screen").rect();
+    let camera = harness.get_by_label("The stranger's picture").rect();
+    assert!(camera.width() * 3.0 < screen.width());
+    let own = harness.get_by_label("My picture").rect();
+    assert!(!camera.intersects(own), "{camera:?} {own:?}");
+
+    harness.state_mut().snapshot = scenes::call(now);
+    harness.run();
+    assert!(harness.query_by_label("The stranger's screen").is_none());
+    // One that is late, or was never announced.
+    let shown = harness.state_mut();
+    shown
+        .window
+        .show_remote_screen(&ctx, &shown.snapshot, &page);
+    harness.run();
+    assert!(harness.query_by_label("The stranger's screen").is_none());
+}
