@@ -134,7 +134,7 @@ mod tests {
         };
         next.observe(&snapshot, now);
         assert_eq!(next.left(true, now), None);
-        let later = now + Duration::from_secs(60);
+        let later = now + Duration::from_mins(1);
         next.observe(&ended(EndReason::PartnerLeft), later);
         assert_eq!(next.left(true, later), Some(COUNTDOWN), "it begins anew");
     }
