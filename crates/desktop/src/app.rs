@@ -11,6 +11,7 @@ use engine::{Command, Config, Engine, EngineError, Snapshot};
 
 use crate::actions::Action;
 use crate::connection_check::Checker;
+use crate::instance::Instance;
 use crate::mini::Mini;
 use crate::settings::Settings;
 use crate::state::WindowState;
@@ -35,6 +36,8 @@ pub struct Launch {
     pub settings: Settings,
     /// Where it is remembered; nowhere if there is no such place.
     pub settings_path: Option<PathBuf>,
+    /// The place of the only window, if it is held.
+    pub instance: Option<Instance>,
 }
 
 /// The application, as eframe drives it.
@@ -51,6 +54,8 @@ pub struct App {
     checker: Checker,
     settings: Settings,
     settings_path: Option<PathBuf>,
+    /// Held for as long as the window is there.
+    _instance: Option<Instance>,
 }
 
 impl App {
@@ -79,6 +84,12 @@ impl App {
                 }
             }
         };
+        if let Some(instance) = &launch.instance {
+            let ctx = creation.egui_ctx.clone();
+            if let Err(error) = instance.on_knock(move || raise(&ctx)) {
+                tracing::warn!(%error, "a second start will not find this window");
+            }
+        }
         let checker = Checker::new(wake.clone());
         let engine = Arc::new(Engine::start(launch.config, wake)?);
         let snapshot = engine.snapshot();
@@ -105,6 +116,7 @@ impl App {
             checker,
             settings: launch.settings,
             settings_path: launch.settings_path,
+            _instance: launch.instance,
         })
     }
 
@@ -136,8 +148,7 @@ impl App {
         if !mini.is_open() {
             self.window.state.is_mini_open = false;
             if mini.wants_main() {
-                ctx.send_viewport_cmd_to(ViewportId::ROOT, ViewportCommand::Minimized(false));
-                ctx.send_viewport_cmd_to(ViewportId::ROOT, ViewportCommand::Focus);
+                raise(ctx);
             }
         }
         drop(mini);
@@ -166,6 +177,13 @@ impl App {
         });
         self.has_mini.store(true, Ordering::Relaxed);
     }
+}
+
+/// Brings the main window to the front.
+fn raise(ctx: &Context) {
+    ctx.send_viewport_cmd_to(ViewportId::ROOT, ViewportCommand::Minimized(false));
+    ctx.send_viewport_cmd_to(ViewportId::ROOT, ViewportCommand::Focus);
+    ctx.request_repaint_of(ViewportId::ROOT);
 }
 
 /// Draws the mini window. Runs also while the main window is hidden and runs nothing but its logic.

@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use clap::Parser;
 use desktop::app::{App, Launch};
+use desktop::instance::{Claim, Instance};
 use desktop::settings::{LoadProblem, Settings};
 use desktop::widgets::add_interest;
 use engine::{AudioSink, AudioSource, Config, VideoSource};
@@ -36,7 +37,7 @@ struct Flags {
     /// You are 18 or older and agree to the rules of the first screen, which is left out: for trials and scripts
     #[arg(long)]
     agree: bool,
-    /// Neither read nor write remembered settings
+    /// Neither read nor write remembered settings, and open a window beside those that are there
     #[arg(long)]
     no_settings: bool,
     /// What to log, in the words of tracing's env-filter: info, debug, engine=trace
@@ -58,7 +59,16 @@ fn main() -> anyhow::Result<()> {
         Settings::path()
     };
     let settings = path.as_deref().map(load).unwrap_or_default();
-    let launch = launch(flags, settings, path);
+    let mut launch = launch(flags, settings, path);
+    match launch.settings_path.as_deref().map(Instance::claim) {
+        Some(Ok(Claim::First(instance))) => launch.instance = Some(instance),
+        Some(Ok(Claim::Raised)) => {
+            println!("Passerby is running already; its window was brought to the front.");
+            return Ok(());
+        }
+        Some(Err(error)) => tracing::warn!(%error, "it is not known whether Passerby is running"),
+        None => {}
+    }
     let options = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_app_id("passerby")
@@ -144,6 +154,7 @@ fn launch(flags: Flags, settings: Settings, settings_path: Option<std::path::Pat
         has_agreed: flags.agree,
         settings,
         settings_path,
+        instance: None,
     }
 }
 

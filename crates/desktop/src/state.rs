@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use engine::{CallView, Command, Snapshot, Speaker, Statistics};
+use engine::{CallView, Command, Snapshot, Speaker};
 
 use crate::actions::Action;
 use crate::automatic_next::AutomaticNext;
 use crate::connection_check::{Check, Outcome, Question};
-use crate::keymap::Refusal;
+pub use crate::history::{HISTORY_SECONDS, History};
 use crate::preferences::{Preferences, RULES_VERSION};
+pub use crate::settings_page::{Section, SettingsPage};
 use crate::shield::Shield;
 use crate::trouble::Trouble;
 
@@ -18,8 +19,6 @@ const TYPING_LINGERS: Duration = Duration::from_secs(3);
 const TYPING_REPEAT: Duration = Duration::from_secs(3);
 /// A line that nobody has read yet shows what floats over the picture for so much longer, with the number on the chat.
 const UNREAD_SHOWS: Duration = Duration::from_secs(5);
-/// How many seconds of figures the statistics panel draws.
-pub const HISTORY_SECONDS: usize = 60;
 
 /// What the window remembers from one frame to the next.
 #[derive(Debug)]
@@ -118,67 +117,6 @@ pub enum KeyboardOwner {
     Control,
     /// A text field, an open menu or a card over everything: all of it is theirs.
     Field,
-}
-
-/// A part of the settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Section {
-    /// Devices, and what is done to voice and pictures.
-    AudioVideo,
-    /// The address, the server and the network.
-    Network,
-    /// Going on to the next stranger, and writing.
-    Chat,
-    /// Sizes and motion.
-    Appearance,
-    /// Which key does what.
-    Shortcuts,
-    /// What this program is.
-    About,
-}
-
-impl Section {
-    /// All of them, in the order of the list.
-    pub const ALL: [Self; 6] = [
-        Self::AudioVideo,
-        Self::Network,
-        Self::Chat,
-        Self::Appearance,
-        Self::Shortcuts,
-        Self::About,
-    ];
-}
-
-/// What is open of the settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SettingsPage {
-    /// The part that can be seen.
-    pub section: Section,
-    /// The action that waits for its new key.
-    pub recording: Option<Action>,
-    /// The action that did not get the key that was pressed for it, and why.
-    pub refused: Option<(Action, Refusal)>,
-}
-
-impl SettingsPage {
-    /// The settings at one of their parts.
-    pub const fn at(section: Section) -> Self {
-        Self {
-            section,
-            recording: None,
-            refused: None,
-        }
-    }
-}
-
-/// Figures of the last minute, one per second.
-#[derive(Debug, Default)]
-pub struct History {
-    /// Round trips, in milliseconds.
-    pub round_trip_ms: Vec<f32>,
-    /// Received, in kilobits per second.
-    pub received_kbps: Vec<f32>,
-    last: Statistics,
 }
 
 impl WindowState {
@@ -376,36 +314,13 @@ impl WindowState {
     }
 }
 
-impl History {
-    fn record(&mut self, statistics: &Statistics) {
-        // The engine renews the figures once a second; the window draws more often than that.
-        if *statistics == self.last {
-            return;
-        }
-        self.last = statistics.clone();
-        if let Some(round_trip) = statistics.round_trip {
-            push(&mut self.round_trip_ms, round_trip.as_secs_f32() * 1000.0);
-        }
-        push(
-            &mut self.received_kbps,
-            statistics.received_bps as f32 / 1000.0,
-        );
-    }
-}
-
-fn push(series: &mut Vec<f32>, value: f32) {
-    if series.len() == HISTORY_SECONDS {
-        series.remove(0);
-    }
-    series.push(value);
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use std::sync::Arc;
 
     use engine::{
-        AudioSink, AudioSource, Deck, DeviceState, PartnerView, SignallingView, VideoSource,
+        AudioSink, AudioSource, Deck, DeviceState, PartnerView, SignallingView, Statistics,
+        VideoSource,
     };
 
     use super::*;
@@ -474,21 +389,5 @@ pub(crate) mod tests {
         write(&mut state, "");
         assert_eq!(state.typing_notice(start), Some(false));
         assert_eq!(state.typing_notice(start), None);
-    }
-
-    #[test]
-    fn a_minute_of_figures_is_kept_and_no_more() {
-        let mut history = History::default();
-        for second in 0..200 {
-            let statistics = Statistics {
-                received_bps: second * 1000,
-                ..Statistics::default()
-            };
-            history.record(&statistics);
-            history.record(&statistics);
-        }
-        assert_eq!(history.received_kbps.len(), HISTORY_SECONDS);
-        assert_eq!(history.received_kbps.last(), Some(&199.0));
-        assert_eq!(history.received_kbps.first(), Some(&140.0));
     }
 }

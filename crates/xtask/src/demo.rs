@@ -53,8 +53,9 @@ pub(crate) fn pair() -> Result<(), String> {
     }
     build()?;
     let (_server, url) = start_server()?;
-    let one = Running::start(&mut desktop(&url))?;
-    let two = Running::start(&mut desktop(&url))?;
+    // Without settings, or the second one would only bring the first to the front.
+    let window = || Running::start(desktop(&url).args(["--no-settings", "--agree"]));
+    let (one, two) = (window()?, window()?);
     one.wait()?;
     two.wait()
 }

@@ -79,7 +79,8 @@ pub(crate) fn ui(
         CursorIcon::Grabbing
     });
     let hide = Rect::from_center_size(rect.right_top() + vec2(-20.0, 20.0), Vec2::splat(28.0));
-    let is_near = drag.contains_pointer() || ui.memory(|memory| memory.has_focus(id.with("hide")));
+    let is_pointed_at = drag.contains_pointer() && state.chrome > 0.0;
+    let is_near = is_pointed_at || ui.memory(|memory| memory.has_focus(id.with("hide")));
     let name = action.name(view.snapshot, state);
     let button = Button::icon(Look::Bare, Icon::Close, name)
         .hint(action.hint(view.snapshot, state))

@@ -27,12 +27,12 @@ fn is_on(harness: &Harness<'_, Stage>, name: &str) -> bool {
 
 /// What is found in the file when the program starts again.
 fn remembered(harness: &Harness<'_, Stage>) -> Settings {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("there is a place for it");
     let path = folder.path().join("settings.json");
     let mut settings = Settings::default();
     settings.note_window(&harness.state().window.state.preferences);
-    settings.save(&path).unwrap();
-    Settings::load(&path).unwrap()
+    settings.save(&path).expect("it can be written");
+    Settings::load(&path).expect("it can be read")
 }
 
 #[test]
