@@ -58,6 +58,11 @@ figures! {
         Full, "full", "The server had as many WebSockets as it may.";
         Hello, "hello", "The first message was no hello, or did not come in time.";
         Version, "version", "The client spoke another version of the protocol.";
+        Origin, "origin", "A browser that was on a page of somebody else's.";
+        Handshakes, "handshakes", "A connection put off because its address makes too many.";
+        Nexts, "nexts", "A join or next put off because its sender asks too often.";
+        NextsPerIp, "nexts_per_ip", "A join or next put off because its sender's address asks too often.";
+        Bytes, "bytes", "A client not listened to for a while because it sends too many bytes.";
         FrameSize, "frame_size", "A frame was too large.";
         FrameRate, "frame_rate", "A frame too many, dropped.";
         Flood, "flood", "A connection closed because the frames did not stop.";

@@ -20,7 +20,6 @@ use tracing::{info, warn};
 use crate::{
     Settings,
     admin::{self, Admin},
-    connection::Surroundings,
     counters::{Census, Counters, Refusal, Total},
     door::Door,
     drain::Drain,
@@ -30,6 +29,7 @@ use crate::{
     place_limit::PlaceLimit,
     relay::{self, Meter},
     routes::routes,
+    surroundings::{Paces, Surroundings},
     tls::{Tls, TlsError},
 };
 
@@ -265,6 +265,7 @@ impl Server {
             streams: Arc::new(Semaphore::new(max_streams)),
             others: PlaceLimit::new(settings.max_others_per_ip),
             signalling: PlaceLimit::new(settings.max_per_ip),
+            paces: Arc::new(Paces::new(&settings.limits, Instant::now())),
             tls: self.tls,
             relay: handle,
             surroundings: Arc::new(Surroundings {

@@ -5,6 +5,7 @@ mod client;
 mod field_defects;
 mod hostile;
 mod http;
+mod limits;
 mod offers;
 mod paths;
 #[cfg(unix)]
