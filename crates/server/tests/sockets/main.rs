@@ -7,6 +7,7 @@ mod hostile;
 mod http;
 mod limits;
 mod offers;
+mod packaging;
 mod paths;
 #[cfg(unix)]
 mod program;
