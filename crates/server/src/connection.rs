@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use matchmaker::PeerId;
 use protocol::{ClientMessage, DecodeError, ErrorCode, Resume, ServerMessage};
 use tokio::{
@@ -251,6 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let put_off_until = self.put_off.as_ref().map(|put_off| put_off.until);
+            let gone_at = Some(self.heard_at + self.silence());
             let step = tokio::select! {
                 () = self.cut.cancelled() => Err(Ending::Gone),
                 frame = self.frames.next() => match frame {
@@ -263,7 +264,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
                     Ok(message) => self.on_frame(message).await,
                     Err(ending) => Err(ending),
                 },
-                _ = heartbeat.tick() => self.on_heartbeat().await,
+                _ = heartbeat.tick() => self.ping().await,
+                () = at(gone_at), if put_off_until.is_none() => self.on_silence().await,
             };
             if let Err(ending) = step {
                 return ending;
@@ -271,18 +273,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
         }
     }
 
-    async fn on_heartbeat(&mut self) -> Result<(), Ending> {
+    /// How long the client may be silent.
+    fn silence(&self) -> Duration {
         let settings = &self.surroundings.settings;
-        let silence = if self.frames.is_waiting() {
+        if self.frames.is_waiting() {
             settings.waiting_silence()
         } else {
             settings.silence()
-        };
-        if self.put_off.is_none() && self.heard_at.elapsed() > silence {
-            self.surroundings.counters.refuse(Refusal::Silence);
-            return Err(Ending::Gone);
         }
-        self.ping().await
+    }
+
+    async fn on_silence(&mut self) -> Result<(), Ending> {
+        // What came while the whole machine stood still is heard first.
+        if let Some(read) = self.socket.next().now_or_never() {
+            return self.on_frame(received(read)?).await;
+        }
+        // It may be in a room meanwhile.
+        if self.heard_at.elapsed() < self.silence() {
+            return Ok(());
+        }
+        self.surroundings.counters.refuse(Refusal::Silence);
+        Err(Ending::Gone)
     }
 
     async fn ping(&mut self) -> Result<(), Ending> {

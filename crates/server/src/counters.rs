@@ -36,6 +36,7 @@ figures! {
         Leaves, "leaves", "Times that somebody stopped.";
         MatchesByInterest, "matches_by_interest", "Pairs made that share an interest.";
         MatchesOpen, "matches_open", "Pairs made that share no interest.";
+        Unanswered, "matches_unanswered", "Pairs parted because no answer came in time.";
         OffersHandedOver, "offers_handed_over", "Offers told ahead that a partner was given with the match.";
         Descriptions, "descriptions_relayed", "Session descriptions passed on.";
         Candidates, "candidates_relayed", "Candidates passed on.";

@@ -120,6 +120,12 @@ pub struct Flags {
           value_parser = clap::value_parser!(u32).range(1..=300))]
     pub heartbeat: u32,
 
+    /// How many seconds two who are matched may take until one has answered the other; then they are parted, and each keeps
+    /// the place in the queue.
+    #[arg(long, env = "PASSERBY_ANSWER_WITHIN", default_value_t = 10, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(2..=120))]
+    pub answer_within: u32,
+
     /// For how many seconds a client whose connection is lost may come back to its room; 0 for not at all.
     #[arg(long, env = "PASSERBY_GRACE", default_value_t = 20, value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(0..=120))]

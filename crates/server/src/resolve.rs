@@ -158,6 +158,7 @@ impl TryFrom<Flags> for Settings {
             max_others_per_ip: flags.max_others_per_ip as usize,
             max_connections: flags.max_connections as usize,
             heartbeat: Duration::from_secs(flags.heartbeat.into()),
+            answer_deadline: Duration::from_secs(flags.answer_within.into()),
             grace: Duration::from_secs(flags.grace.into()),
             path_policy: flags.path_policy.into(),
             limits: Limits::of(

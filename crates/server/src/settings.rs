@@ -46,6 +46,9 @@ pub struct Settings {
     pub hello_deadline: Duration,
     /// How long a client may take to read what the server has for it before it counts as gone.
     pub write_deadline: Duration,
+    /// How long two who are matched may take until one has answered the other. Then they are parted, and each keeps the place
+    /// in the queue. Short: a slow network has no chance. Long: a person waits for one who is not there.
+    pub answer_deadline: Duration,
     /// For how long a client whose connection is lost may come back to its room and to what was said meanwhile; zero
     /// keeps nothing. At most as many are waited for as may be connected.
     ///
@@ -129,6 +132,7 @@ impl Default for Settings {
             heartbeat: Duration::from_secs(5),
             hello_deadline: Duration::from_secs(5),
             write_deadline: Duration::from_secs(10),
+            answer_deadline: Duration::from_secs(10),
             grace: Duration::from_secs(20),
             path_policy: PathPolicy::Any,
             drain: Duration::from_secs(5),
