@@ -51,6 +51,14 @@ pub enum Input {
         /// Their room. While the person is in another one, nothing changes.
         room: RoomId,
     },
+    /// No call has come up in the time that the owner gives. The room closes, both are told, and nobody is blamed: each keeps the place
+    /// in the queue if it asks again soon.
+    Unanswered {
+        /// One of the two.
+        peer: PeerId,
+        /// Their room. While the person is in another one, or once the call has come up, nothing changes.
+        room: RoomId,
+    },
     /// `peer` must never meet `other`, nor the other way round, in any match to come. A room in which both are stays open. The last 64
     /// of a person count.
     Blocked {
@@ -162,6 +170,7 @@ impl<Names: FnMut() -> RoomId> Matchmaker<Names> {
                 }
             }
             Input::CameUp { peer, room } => self.on_came_up(peer, room),
+            Input::Unanswered { peer, room } => self.on_unanswered(peer, room, now),
             Input::Blocked { peer, other } => self.people.note_blocked(peer, other),
             Input::Disconnected { peer } => {
                 self.step_out(peer, LeaveReason::Disconnected, now);
@@ -226,6 +235,29 @@ impl<Names: FnMut() -> RoomId> Matchmaker<Names> {
                 seat.before = None;
             }
         }
+    }
+
+    fn on_unanswered(&mut self, peer: PeerId, room: RoomId, now: Instant) {
+        let place = self.people.get(peer).map(|person| person.place);
+        let Some(Place::Room(Seat {
+            room: present,
+            before: Some(standing),
+            ..
+        })) = place
+        else {
+            return;
+        };
+        if present != room {
+            return;
+        }
+        let reason = LeaveReason::Disconnected;
+        self.step_out(peer, reason, now);
+        self.people.present(peer).kept = Some(Kept {
+            standing,
+            until: now + KEPT_FOR,
+        });
+        self.outputs
+            .push_back(Output::TellPartnerLeft { peer, room, reason });
     }
 
     /// Whether `peer` may leave where it is by naming `named`; refuses on its own.

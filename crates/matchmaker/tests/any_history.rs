@@ -28,6 +28,7 @@ enum Step {
         other: u64,
     },
     ComeUp,
+    StayUnanswered,
     Wait {
         ms: u64,
     },
@@ -47,6 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Vanish),
         1 => (0..7_u64).prop_map(|other| Step::Block { other }),
         2 => Just(Step::ComeUp),
+        1 => Just(Step::StayUnanswered),
         3 => (0..4_000_u64).prop_map(|ms| Step::Wait { ms }),
     ]
 }
@@ -170,6 +172,10 @@ proptest! {
                 }
                 Step::ComeUp => match last_rooms.get(&peer).copied() {
                     Some(room) => Input::CameUp { peer, room },
+                    None => Input::Timeout,
+                },
+                Step::StayUnanswered => match last_rooms.get(&peer).copied() {
+                    Some(room) => Input::Unanswered { peer, room },
                     None => Input::Timeout,
                 },
                 Step::Wait { ms } => {

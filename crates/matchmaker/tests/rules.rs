@@ -490,6 +490,55 @@ fn who_is_left_before_the_call_has_come_up_keeps_the_place_in_the_queue() {
 }
 
 #[test]
+fn two_of_whom_none_answers_are_parted_and_both_keep_their_places() {
+    const FRANK: PeerId = PeerId(6);
+    let mut strangers = Strangers::new();
+    strangers.join(ALICE, &[], None);
+    strangers.join(BOB, &[], None);
+    // They wait beside each other, so that it shows who comes first.
+    for (peer, other) in [(ALICE, BOB), (DAVE, ALICE), (DAVE, BOB)] {
+        strangers.handle(Input::Blocked { peer, other });
+    }
+    strangers.join(DAVE, &[], None);
+    let parted = Input::Unanswered {
+        peer: BOB,
+        room: room(1),
+    };
+
+    let told = strangers.handle(parted.clone());
+
+    let left = |peer| Output::TellPartnerLeft {
+        peer,
+        room: room(1),
+        reason: LeaveReason::Disconnected,
+    };
+    assert_eq!(told, [left(ALICE), left(BOB)]);
+    assert_eq!(strangers.handle(parted), [], "the room is closed once");
+    for peer in [BOB, ALICE] {
+        let room = Some(room(1));
+        strangers.handle(Input::NextAsked { peer, room });
+    }
+    strangers.join(CAROL, &[], None);
+    strangers.join(FRANK, &[], None);
+    assert_eq!(strangers.partner_of(CAROL), Some(ALICE));
+    assert_eq!(strangers.partner_of(FRANK), Some(BOB));
+}
+
+#[test]
+fn a_call_that_has_come_up_is_not_parted_for_want_of_an_answer() {
+    let mut strangers = Strangers::new();
+    strangers.join(ALICE, &[], None);
+    strangers.join(BOB, &[], None);
+    strangers.came_up(ALICE, 1);
+
+    for number in [1, 2] {
+        let room = room(number);
+        assert_eq!(strangers.handle(Input::Unanswered { peer: BOB, room }), []);
+    }
+    assert_eq!(strangers.partner_of(ALICE), Some(BOB));
+}
+
+#[test]
 fn a_place_in_the_queue_is_not_kept_for_those_who_do_not_come_for_it() {
     let mut strangers = Strangers::new();
     strangers.join(ALICE, &[], None);

@@ -4,17 +4,18 @@
 //! waits for has a limit.
 
 use std::{
+    net::IpAddr,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use matchmaker::PeerId;
 use protocol::{ClientMessage, DecodeError, ErrorCode, Resume, ServerMessage};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{mpsc, oneshot},
-    time::{MissedTickBehavior, interval, timeout},
+    sync::oneshot,
+    time::{MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tokio_tungstenite::{
     WebSocketStream,
@@ -27,14 +28,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::{
-    Settings,
     clients::About,
-    counters::{Counters, Refusal, Total},
+    counters::{Refusal, Total},
     ending::{Ending, received, say_farewell},
-    figures::Gauges,
     hub::{Admission, HubInput},
     outbox::Frames,
+    pace::Pace,
     rate_limit::{RateLimit, Verdict},
+    surroundings::{Paces, Surroundings, Whereabouts},
 };
 
 /// How many messages in a row a client may send that cannot be understood.
@@ -50,26 +51,16 @@ pub(crate) fn websocket_config() -> WebSocketConfig {
         .max_frame_size(Some(protocol::limits::FRAME_BYTES))
 }
 
-/// What connections share.
-#[derive(Debug)]
-pub(crate) struct Surroundings {
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) hub: mpsc::Sender<HubInput>,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) gauges: Gauges,
-    pub(crate) shutdown: CancellationToken,
-}
-
 /// Tells a client that the server is full.
 pub(crate) async fn refuse_as_full<S: AsyncRead + AsyncWrite + Unpin>(socket: WebSocketStream<S>) {
     let full = Ending::Refused(CloseCode::Again, ErrorCode::Full, "the server is full");
     say_farewell(socket, full).await;
 }
 
-/// Serves one client until it is gone. `host` is the name by which it found the server.
+/// Serves one client until it is gone.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut socket: WebSocketStream<S>,
-    host: Box<str>,
+    from: Whereabouts,
     surroundings: &Surroundings,
 ) {
     surroundings.counters.connections.fetch_add(1, Relaxed);
@@ -82,13 +73,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         )),
     };
     let ending = match greeted {
-        Ok(hello) => {
-            let about = About {
-                host,
-                takes_offer_ahead: hello.takes_offer_ahead,
-            };
-            converse(&mut socket, about, surroundings, hello.resume).await
-        }
+        Ok(hello) => converse(&mut socket, from, surroundings, hello).await,
         Err(ending) => ending,
     };
     debug!(?ending, "connection ends");
@@ -152,16 +137,20 @@ const TOO_FAST: &str = "too many messages in too short a time: they are dropped"
 /// Serves one who has said `hello`.
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut WebSocketStream<S>,
-    about: About,
+    from: Whereabouts,
     surroundings: &Surroundings,
-    resume: Option<Resume>,
+    hello: Hello,
 ) -> Ending {
+    let about = About {
+        host: from.host,
+        takes_offer_ahead: hello.takes_offer_ahead,
+    };
     let Admission {
         peer,
         frames,
         cut,
         welcome,
-    } = match admission(surroundings, resume, about).await {
+    } = match admission(surroundings, hello.resume, about).await {
         Ok(admission) => admission,
         Err(ending) => return ending,
     };
@@ -171,7 +160,12 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         peer,
         frames,
         cut,
-        rate_limit: RateLimit::new(Instant::now()),
+        ip: from.ip,
+        paces: from.paces,
+        rate_limit: RateLimit::new(surroundings.settings.limits.frames, Instant::now()),
+        bytes: Pace::new(Instant::now()),
+        nexts: Pace::new(Instant::now()),
+        put_off: None,
         strikes: 0,
         heard_at: Instant::now(),
     };
@@ -185,6 +179,12 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         debug!("the hub has stopped before the connection");
     }
     ending
+}
+
+async fn at(time: Option<Instant>) {
+    if let Some(time) = time {
+        sleep_until(time.into()).await;
+    }
 }
 
 /// Asks the hub to let a client in. It answers at once, unless the session's older connection has to end first.
@@ -222,10 +222,22 @@ struct Conversation<'a, S> {
     frames: Frames,
     /// Fires when the hub does not want to hear from this connection again.
     cut: CancellationToken,
+    ip: IpAddr,
+    paces: Arc<Paces>,
     rate_limit: RateLimit,
+    bytes: Pace,
+    nexts: Pace,
+    /// What has to wait. Until then nothing else is read, so that the order stays and the client's own queue fills.
+    put_off: Option<PutOff>,
     /// How many messages in a row could not be understood.
     strikes: u32,
     heard_at: Instant,
+}
+
+/// See [`Conversation::put_off`].
+struct PutOff {
+    until: Instant,
+    message: Option<ClientMessage>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
@@ -238,6 +250,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
         let mut heartbeat = interval(self.surroundings.settings.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let put_off_until = self.put_off.as_ref().map(|put_off| put_off.until);
+            let gone_at = Some(self.heard_at + self.silence());
             let step = tokio::select! {
                 () = self.cut.cancelled() => Err(Ending::Gone),
                 frame = self.frames.next() => match frame {
@@ -245,11 +259,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
                     None if self.cut.is_cancelled() => Err(Ending::Gone),
                     None => Err(Ending::Restart),
                 },
-                read = self.socket.next() => match received(read) {
+                () = at(put_off_until), if put_off_until.is_some() => self.on_put_off_is_over().await,
+                read = self.socket.next(), if put_off_until.is_none() => match received(read) {
                     Ok(message) => self.on_frame(message).await,
                     Err(ending) => Err(ending),
                 },
-                _ = heartbeat.tick() => self.on_heartbeat().await,
+                _ = heartbeat.tick() => self.ping().await,
+                () = at(gone_at), if put_off_until.is_none() => self.on_silence().await,
             };
             if let Err(ending) = step {
                 return ending;
@@ -257,18 +273,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
         }
     }
 
-    async fn on_heartbeat(&mut self) -> Result<(), Ending> {
+    /// How long the client may be silent.
+    fn silence(&self) -> Duration {
         let settings = &self.surroundings.settings;
-        let silence = if self.frames.is_waiting() {
+        if self.frames.is_waiting() {
             settings.waiting_silence()
         } else {
             settings.silence()
-        };
-        if self.heard_at.elapsed() > silence {
-            self.surroundings.counters.refuse(Refusal::Silence);
-            return Err(Ending::Gone);
         }
-        self.ping().await
+    }
+
+    async fn on_silence(&mut self) -> Result<(), Ending> {
+        // What came while the whole machine stood still is heard first.
+        if let Some(read) = self.socket.next().now_or_never() {
+            return self.on_frame(received(read)?).await;
+        }
+        // It may be in a room meanwhile.
+        if self.heard_at.elapsed() < self.silence() {
+            return Ok(());
+        }
+        self.surroundings.counters.refuse(Refusal::Silence);
+        Err(Ending::Gone)
     }
 
     async fn ping(&mut self) -> Result<(), Ending> {
@@ -285,6 +310,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
             self.frames.session.count_received();
             counters.count(Total::FramesReceived);
             counters.add(Total::BytesReceived, frame.len() as u64);
+        }
+        let rate = self.surroundings.settings.limits.bytes;
+        let delay = self.bytes.delay(frame.len() as u64, rate, now);
+        if !delay.is_zero() {
+            counters.refuse(Refusal::Bytes);
+            self.put_off = Some(PutOff {
+                until: now + delay,
+                message: None,
+            });
         }
         match self.rate_limit.judge(now) {
             Verdict::Take => {}
@@ -336,6 +370,51 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
             let words = "hello is said once".to_owned();
             return self.refuse(ErrorCode::AlreadyGreeted, words).await;
         }
+        if matches!(
+            message,
+            ClientMessage::Join { .. } | ClientMessage::Next { .. }
+        ) {
+            let now = Instant::now();
+            let until = self.put_off.as_ref().map_or(now, |put_off| put_off.until);
+            let until = until.max(now + self.next_delay(now));
+            if until > now {
+                let message = Some(message);
+                self.put_off = Some(PutOff { until, message });
+                return Ok(());
+            }
+        }
+        self.say(message).await
+    }
+
+    /// How long a question for a partner has to wait.
+    fn next_delay(&mut self, now: Instant) -> Duration {
+        let counters = &self.surroundings.counters;
+        let own = self
+            .nexts
+            .delay(1, self.surroundings.settings.limits.nexts, now);
+        if !own.is_zero() {
+            counters.refuse(Refusal::Nexts);
+        }
+        if !self.surroundings.limits(self.ip) {
+            return own;
+        }
+        let of_address = self.paces.nexts.delay(self.ip, now);
+        if !of_address.is_zero() {
+            counters.refuse(Refusal::NextsPerIp);
+        }
+        own.max(of_address)
+    }
+
+    async fn on_put_off_is_over(&mut self) -> Result<(), Ending> {
+        // Nobody has listened meanwhile.
+        self.heard_at = Instant::now();
+        match self.put_off.take().and_then(|put_off| put_off.message) {
+            Some(message) => self.say(message).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn say(&mut self, message: ClientMessage) -> Result<(), Ending> {
         let said = HubInput::Said {
             peer: self.peer,
             message,

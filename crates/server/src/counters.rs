@@ -36,6 +36,7 @@ figures! {
         Leaves, "leaves", "Times that somebody stopped.";
         MatchesByInterest, "matches_by_interest", "Pairs made that share an interest.";
         MatchesOpen, "matches_open", "Pairs made that share no interest.";
+        Unanswered, "matches_unanswered", "Pairs parted because no answer came in time.";
         OffersHandedOver, "offers_handed_over", "Offers told ahead that a partner was given with the match.";
         Descriptions, "descriptions_relayed", "Session descriptions passed on.";
         Candidates, "candidates_relayed", "Candidates passed on.";
@@ -58,6 +59,11 @@ figures! {
         Full, "full", "The server had as many WebSockets as it may.";
         Hello, "hello", "The first message was no hello, or did not come in time.";
         Version, "version", "The client spoke another version of the protocol.";
+        Origin, "origin", "A browser that was on a page of somebody else's.";
+        Handshakes, "handshakes", "A connection put off because its address makes too many.";
+        Nexts, "nexts", "A join or next put off because its sender asks too often.";
+        NextsPerIp, "nexts_per_ip", "A join or next put off because its sender's address asks too often.";
+        Bytes, "bytes", "A client not listened to for a while because it sends too many bytes.";
         FrameSize, "frame_size", "A frame was too large.";
         FrameRate, "frame_rate", "A frame too many, dropped.";
         Flood, "flood", "A connection closed because the frames did not stop.";

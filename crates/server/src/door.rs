@@ -24,11 +24,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
 use crate::{
-    connection::Surroundings,
     counters::Refusal,
     place_limit::{PlaceLimit, PlaceShare},
     relay,
     routes::Entrance,
+    surroundings::{Paces, Surroundings},
     tls::Tls,
 };
 
@@ -49,6 +49,7 @@ pub(crate) struct Door {
     pub(crate) others: PlaceLimit,
     /// For WebSockets.
     pub(crate) signalling: PlaceLimit,
+    pub(crate) paces: Arc<Paces>,
     pub(crate) surroundings: Arc<Surroundings>,
     pub(crate) tasks: TaskTracker,
     pub(crate) routes: axum::Router<Entrance>,
@@ -61,7 +62,8 @@ struct Arrival {
     addr: SocketAddr,
     local_ip: IpAddr,
     socket: OwnedSemaphorePermit,
-    place: PlaceShare,
+    /// None from a proxy, from whom everybody comes.
+    place: Option<PlaceShare>,
 }
 
 impl Door {
@@ -85,7 +87,11 @@ impl Door {
             debug!("no room for another TCP connection");
             return self.refuse(Refusal::Sockets);
         };
-        let Some(place) = self.others.enter(addr.ip()) else {
+        let place = if self.surroundings.settings.proxies.trusts(addr.ip()) {
+            None
+        } else if let Some(place) = self.others.enter(addr.ip()) {
+            Some(place)
+        } else {
             debug!("too many connections from one address");
             return self.refuse(Refusal::OthersPerIp);
         };
@@ -115,6 +121,10 @@ impl Door {
 
     /// Finds out what a connection speaks, and serves it.
     async fn receive(&self, stream: TcpStream, arrival: Arrival) {
+        // Before anything is computed for it.
+        self.surroundings
+            .put_off_handshake(arrival.addr.ip(), &self.paces)
+            .await;
         let mut first = [0];
         match timeout(HANDSHAKE, stream.peek(&mut first)).await {
             Ok(Ok(1..)) => {}
@@ -190,6 +200,7 @@ impl Door {
             ip: arrival.addr.ip(),
             local_ip: arrival.local_ip,
             signalling: self.signalling.clone(),
+            paces: Arc::clone(&self.paces),
             socket: Arc::new(arrival.socket),
         };
         let service = TowerToHyperService::new(self.routes.clone().with_state(entrance));

@@ -10,7 +10,7 @@ use std::{
 use clap::{Parser, ValueEnum, builder::BoolishValueParser};
 use protocol::PathPolicy;
 
-use crate::{StunUrl, TurnUrl, ice_servers::host_of};
+use crate::{Network, ProxyHeader, StunUrl, TurnUrl, ice_servers::host_of};
 
 /// The server of Passerby: it pairs strangers, relays what they need to find each other, and is the STUN and TURN server
 /// for those whom NATs keep apart. It can read neither their pictures nor their voices nor their words.
@@ -97,6 +97,9 @@ pub struct Flags {
     #[command(flatten)]
     pub admin: AdminFlags,
 
+    #[command(flatten)]
+    pub limits: LimitFlags,
+
     /// How many clients may be connected at once; one more is told that the server is full.
     #[arg(long, env = "PASSERBY_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -116,6 +119,12 @@ pub struct Flags {
     #[arg(long, env = "PASSERBY_HEARTBEAT", default_value_t = 5, value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(1..=300))]
     pub heartbeat: u32,
+
+    /// How many seconds two who are matched may take until one has answered the other; then they are parted, and each keeps
+    /// the place in the queue.
+    #[arg(long, env = "PASSERBY_ANSWER_WITHIN", default_value_t = 10, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(2..=120))]
+    pub answer_within: u32,
 
     /// For how many seconds a client whose connection is lost may come back to its room; 0 for not at all.
     #[arg(long, env = "PASSERBY_GRACE", default_value_t = 20, value_name = "SECONDS",
@@ -187,6 +196,89 @@ pub struct AdminFlags {
     #[arg(long, env = "PASSERBY_DRAIN", default_value_t = 5, value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub drain: u32,
+}
+
+/// How often anything may be asked, and by whom. At once, after a pause, some times as much.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits, a second")]
+pub struct LimitFlags {
+    /// How many frames a client may send; what is more is dropped.
+    #[arg(long, env = "PASSERBY_MAX_FRAMES", default_value_t = 30, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub max_frames: u32,
+
+    /// How many kilobytes a client may send; whoever sends more is listened to later. At least one whole frame.
+    #[arg(long, env = "PASSERBY_MAX_KBYTES", default_value_t = 128, value_name = "KBYTES",
+          value_parser = clap::value_parser!(u32).range(17..=1_000_000))]
+    pub max_kbytes: u32,
+
+    /// How often a client may ask for a partner; whoever asks more often waits longer each time.
+    #[arg(long, env = "PASSERBY_MAX_NEXTS", default_value_t = 1, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub max_nexts: u32,
+
+    /// How often one address may ask for partners, unless it is a private one.
+    #[arg(long, env = "PASSERBY_MAX_NEXTS_PER_IP", default_value_t = 20, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_nexts_per_ip: u32,
+
+    /// How many TCP connections one address may make, unless it is a private one; what is more waits longer each time.
+    #[arg(long, env = "PASSERBY_MAX_HANDSHAKES_PER_IP", default_value_t = 10, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_handshakes_per_ip: u32,
+
+    /// A network in which proxies stand that are believed when they say for whom they ask, such as 127.0.0.1 or 10.0.0.0/8;
+    /// may be given several times.
+    #[arg(
+        long,
+        env = "PASSERBY_TRUST_PROXY",
+        value_delimiter = ',',
+        value_name = "NETWORK"
+    )]
+    pub trust_proxy: Vec<Network>,
+
+    /// Where they say it: the header that they write themselves.
+    #[arg(long, env = "PASSERBY_PROXY_HEADER", default_value = "x-forwarded-for")]
+    pub proxy_header: ProxyHeaderFlag,
+
+    /// A page (<https://example.org>) of which browsers may connect, besides those of this host; * is all. May be given
+    /// several times.
+    #[arg(
+        long,
+        env = "PASSERBY_ALLOW_ORIGIN",
+        value_delimiter = ',',
+        value_name = "ORIGIN",
+        value_parser = origin
+    )]
+    pub allow_origin: Vec<String>,
+}
+
+/// Where proxies say for whom they ask: [`ProxyHeader`] as a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProxyHeaderFlag {
+    /// `X-Forwarded-For`.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+impl From<ProxyHeaderFlag> for ProxyHeader {
+    fn from(flag: ProxyHeaderFlag) -> Self {
+        match flag {
+            ProxyHeaderFlag::XForwardedFor => Self::XForwardedFor,
+            ProxyHeaderFlag::Forwarded => Self::Forwarded,
+        }
+    }
+}
+
+/// Reads what a browser says in `Origin` (RFC 6454 section 6.2).
+fn origin(text: &str) -> Result<String, String> {
+    let place = (text.strip_prefix("https://")).or_else(|| text.strip_prefix("http://"));
+    let is_place = |place: &str| !place.is_empty() && !place.contains(['/', '?', '#', '@', ' ']);
+    if text == "*" || place.is_some_and(is_place) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err("scheme, name and port of a page are wanted, such as https://example.org".to_owned())
 }
 
 /// What the relay is told.

@@ -1,6 +1,7 @@
 //! The one owner of the matchmaker and of the list of those who are there.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Instant, SystemTime},
 };
@@ -82,6 +83,9 @@ pub(crate) struct Hub {
     relay: Option<BuiltIn>,
     settings: Arc<Settings>,
     counters: Arc<Counters>,
+    /// Rooms in which no answer has come yet, and until when that is put up with; the oldest first. Rooms that are gone or
+    /// have come up stay until then.
+    unanswered: VecDeque<(Instant, PeerId, RoomId)>,
     /// Whether those who are in no room are sent away.
     is_draining: bool,
     /// Clients that are forgotten here, but the matchmaker does not know yet.
@@ -101,6 +105,7 @@ impl Hub {
             relay,
             settings,
             counters,
+            unanswered: VecDeque::new(),
             is_draining: false,
             forgotten: Vec::new(),
         }
@@ -115,7 +120,11 @@ impl Hub {
         shutdown: CancellationToken,
     ) {
         loop {
-            let due = [self.matchmaker.poll_timeout(), self.clients.next_due()];
+            let due = [
+                self.matchmaker.poll_timeout(),
+                self.clients.next_due(),
+                self.unanswered.front().map(|(until, ..)| *until),
+            ];
             let due = due.into_iter().flatten().min();
             tokio::select! {
                 biased;
@@ -127,6 +136,7 @@ impl Hub {
                 },
                 () = sleep_until(due) => self.inform(Input::Timeout),
             }
+            self.part_unanswered(Instant::now());
             while let Some(peer) = self.clients.overdue(Instant::now()) {
                 self.counters.count(Total::SessionsLost);
                 self.forget(peer);
@@ -251,6 +261,18 @@ impl Hub {
         }
     }
 
+    /// Parts those of whom one has not answered the other: a silent one must not keep a person waiting.
+    fn part_unanswered(&mut self, now: Instant) {
+        while let Some((_, peer, room)) = self.unanswered.pop_front_if(|(until, ..)| *until <= now)
+        {
+            let rooms = self.matchmaker.room_count();
+            self.inform(Input::Unanswered { peer, room });
+            if self.matchmaker.room_count() < rooms {
+                self.counters.count(Total::Unanswered);
+            }
+        }
+    }
+
     fn carry_out(&mut self, output: Output) {
         match output {
             // Nobody is matched any more: the one who asked is sent away.
@@ -271,6 +293,8 @@ impl Hub {
                 interests,
             } => {
                 debug!(rooms = self.matchmaker.room_count(), "matched");
+                let until = Instant::now() + self.settings.answer_deadline;
+                self.unanswered.push_back((until, offerer, room));
                 self.tell_matched(room, offerer, answerer, &interests);
             }
             Output::TellPartnerLeft { peer, room, reason } => {

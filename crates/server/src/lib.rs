@@ -16,6 +16,9 @@
 //! The words on the wire are in [`protocol`] and `docs/protocol.md`, running a server is in
 //! `docs/operating.md`.
 //!
+//! What one client or one address may do is limited, and each limit is counted: `place_limit.rs` and `rate_limit.rs` refuse,
+//! `pace.rs` puts off.
+//!
 //! Nothing here looks into a session description or a candidate, unless the operator wants calls over relays (then
 //! addresses are taken out), and nothing logs one, an address, a token or an interest.
 
@@ -32,7 +35,9 @@ mod guard;
 mod hub;
 mod ice_servers;
 mod metrics;
+mod network;
 mod outbox;
+mod pace;
 mod path_policy;
 mod place_limit;
 mod process;
@@ -44,6 +49,7 @@ mod routes;
 mod server;
 mod settings;
 mod settings_file;
+mod surroundings;
 mod tls;
 
 pub use admin::AdminSettings;
@@ -51,9 +57,10 @@ pub use counters::Census;
 pub use drain::Drain;
 pub use flags::{Flags, LogFormat, PathPolicyFlag};
 pub use ice_servers::{IceUrlError, StunUrl, Turn, TurnCredentials, TurnUrl};
+pub use network::{Network, NetworkError, Proxies, ProxyHeader};
 pub use relay::RelaySettings;
 pub use resolve::SettingsError;
 pub use server::{BindError, Running, Server};
-pub use settings::Settings;
+pub use settings::{Limits, Settings};
 pub use settings_file::{Problem, Source, Sources, SourcesError};
 pub use tls::{TlsError, TlsSettings};

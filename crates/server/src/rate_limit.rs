@@ -4,27 +4,18 @@ use std::time::Instant;
 
 use ::relay::{Bucket, Rate};
 
-/// How many frames a client may send: [`PER_SECOND`] on average, [`BURST`] at once.
-///
-/// A call's set-up takes some thirty frames from each side (descriptions and trickled candidates).
+/// Looks at the frames of one client.
 #[derive(Debug)]
 pub(crate) struct RateLimit {
+    rate: Rate,
     bucket: Bucket,
     /// How many were refused since the bucket was last full.
-    refused: u32,
+    refused: u64,
 }
 
-/// How many frames a second a client may send on average.
-pub(crate) const PER_SECOND: u32 = 30;
-/// How many frames a client may send at once.
-pub(crate) const BURST: u32 = 120;
-/// How many refused frames are put up with until the client has paused for long enough to fill the bucket.
-pub(crate) const MAX_REFUSED: u32 = 240;
-
-const RATE: Rate = Rate {
-    per_second: PER_SECOND as u64,
-    burst: BURST as u64,
-};
+/// How many refused frames are put up with until the client has paused for long enough to fill the bucket, for each that
+/// may come at once.
+const PATIENCE: u64 = 2;
 
 /// What to do with a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +29,9 @@ pub(crate) enum Verdict {
 }
 
 impl RateLimit {
-    pub(crate) const fn new(now: Instant) -> Self {
+    pub(crate) const fn new(rate: Rate, now: Instant) -> Self {
         Self {
+            rate,
             bucket: Bucket::new(now),
             refused: 0,
         }
@@ -49,13 +41,13 @@ impl RateLimit {
         if self.bucket.is_full(now) {
             self.refused = 0;
         }
-        if self.bucket.take(1, RATE, now) {
+        if self.bucket.take(1, self.rate, now) {
             return Verdict::Take;
         }
         self.refused += 1;
         match self.refused {
             1 => Verdict::DropAloud,
-            2..=MAX_REFUSED => Verdict::Drop,
+            refused if refused <= self.rate.burst.saturating_mul(PATIENCE) => Verdict::Drop,
             _ => Verdict::Close,
         }
     }
@@ -66,6 +58,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    const PER_SECOND: u32 = 30;
+    const BURST: u32 = 120;
+    const RATE: Rate = Rate {
+        per_second: PER_SECOND as u64,
+        burst: BURST as u64,
+    };
 
     /// In how much time another frame may come.
     const REFILL: Duration = Duration::from_nanos(1_000_000_000 / PER_SECOND as u64 + 1);
@@ -79,7 +78,7 @@ mod tests {
     #[test]
     fn a_burst_passes_and_the_rest_is_dropped() {
         let now = Instant::now();
-        let mut limit = RateLimit::new(now);
+        let mut limit = RateLimit::new(RATE, now);
 
         assert_eq!(taken(&mut limit, now, BURST), BURST);
         assert_eq!(limit.judge(now), Verdict::DropAloud);
@@ -89,7 +88,7 @@ mod tests {
     #[test]
     fn a_steady_sender_is_never_dropped() {
         let start = Instant::now();
-        let mut limit = RateLimit::new(start);
+        let mut limit = RateLimit::new(RATE, start);
 
         for frame in 0..10_000 {
             assert_eq!(limit.judge(start + REFILL * frame), Verdict::Take);
@@ -99,7 +98,7 @@ mod tests {
     #[test]
     fn a_pause_gives_back_as_many_frames_as_it_is_long_and_no_more_than_a_burst() {
         let now = Instant::now();
-        let mut limit = RateLimit::new(now);
+        let mut limit = RateLimit::new(RATE, now);
         taken(&mut limit, now, BURST);
 
         assert_eq!(taken(&mut limit, now + REFILL * 7, 100), 7);
@@ -109,7 +108,7 @@ mod tests {
     #[test]
     fn a_flood_ends_the_connection_even_if_it_trickles_through() {
         let start = Instant::now();
-        let mut limit = RateLimit::new(start);
+        let mut limit = RateLimit::new(RATE, start);
 
         let ends =
             (0..10_000).any(|frame| limit.judge(start + REFILL / 3 * frame) == Verdict::Close);
@@ -120,8 +119,8 @@ mod tests {
     #[test]
     fn a_pause_forgives() {
         let now = Instant::now();
-        let mut limit = RateLimit::new(now);
-        taken(&mut limit, now, BURST + MAX_REFUSED);
+        let mut limit = RateLimit::new(RATE, now);
+        taken(&mut limit, now, BURST + 240);
         let later = now + REFILL * BURST;
 
         assert_eq!(taken(&mut limit, later, BURST), BURST);

@@ -10,8 +10,8 @@ use std::{
 use relay::{PeerPolicy, Rate, Secrets};
 
 use crate::{
-    AdminSettings, Flags, RelaySettings, Settings, TlsSettings, Turn, TurnCredentials,
-    flags::RelayFlags, guard::MIN_TOKEN,
+    AdminSettings, Flags, Proxies, RelaySettings, Settings, TlsSettings, Turn, TurnCredentials,
+    flags::RelayFlags, guard::MIN_TOKEN, settings::Limits,
 };
 
 /// Why settings do not go together.
@@ -158,8 +158,21 @@ impl TryFrom<Flags> for Settings {
             max_others_per_ip: flags.max_others_per_ip as usize,
             max_connections: flags.max_connections as usize,
             heartbeat: Duration::from_secs(flags.heartbeat.into()),
+            answer_deadline: Duration::from_secs(flags.answer_within.into()),
             grace: Duration::from_secs(flags.grace.into()),
             path_policy: flags.path_policy.into(),
+            limits: Limits::of(
+                flags.limits.max_frames.into(),
+                flags.limits.max_kbytes.into(),
+                flags.limits.max_nexts.into(),
+                flags.limits.max_nexts_per_ip.into(),
+                flags.limits.max_handshakes_per_ip.into(),
+            ),
+            proxies: Proxies {
+                trusted: flags.limits.trust_proxy,
+                header: flags.limits.proxy_header.into(),
+            },
+            origins: flags.limits.allow_origin,
             drain: Duration::from_secs(flags.admin.drain.into()),
             admin,
             ..Self::default()
@@ -295,6 +308,8 @@ mod tests {
     fn the_limits_of_the_relay_are_those_that_it_has_by_itself() {
         let relay = settings(&[]).unwrap().relay.unwrap();
         assert_eq!(relay.limits, relay::Config::default());
+        let limits = settings(&[]).unwrap().limits;
+        assert_eq!(limits, Limits::default());
         assert_eq!(relay.relay_ports, RelaySettings::default().relay_ports);
     }
 
@@ -385,6 +400,12 @@ mod tests {
             (&["--stun=http://t.example"], "stun: or stuns:"),
             (&["--listen=here"], "--listen"),
             (&["--heartbeat=0"], "1..=300"),
+            (&["--trust-proxy=10.0.0.0/33"], "such as 127.0.0.1"),
+            (&["--allow-origin=example.org"], "such as https://"),
+            (
+                &["--allow-origin=https://a.example/page"],
+                "such as https://",
+            ),
             (&["--grace=121"], "0..=120"),
             (&["--path-policy=relay"], "relay-first"),
         ] {

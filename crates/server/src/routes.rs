@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -20,11 +20,12 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use crate::{
-    connection::{self, Surroundings},
+    connection,
     counters::Refusal,
     figures::Readiness,
     ice_servers::{host_of, host_of_ip},
     place_limit::{PlaceLimit, PlaceShare},
+    surroundings::{Paces, Surroundings, Whereabouts},
 };
 
 /// What a request needs to become a WebSocket.
@@ -40,24 +41,25 @@ pub(crate) struct Entrance {
     pub(crate) local_ip: IpAddr,
     /// How many WebSockets an address may have.
     pub(crate) signalling: PlaceLimit,
+    pub(crate) paces: Arc<Paces>,
     /// Counts the TCP connection, for as long as it or its WebSocket lives.
     pub(crate) socket: Arc<OwnedSemaphorePermit>,
 }
 
+const FOREIGN: &str =
+    "this page may not connect here: the operator can allow it with --allow-origin\n";
 const TOO_MANY: &str = "too many connections from your address: close some of them\n";
 
 /// An address has as many WebSockets as it may.
 struct TooMany;
 
 impl Entrance {
-    /// One of the WebSockets that the client's address may have. Private addresses are not limited, since everybody comes
-    /// from one of them where a proxy stands in front.
-    fn share(&self) -> Result<Option<PlaceShare>, TooMany> {
-        let is_public = ::relay::PeerPolicy::default().allows(self.ip.to_canonical());
-        if !is_public && !self.surroundings.settings.limits_private_ips {
+    /// One of the WebSockets that the client's address may have.
+    fn share(&self, ip: IpAddr) -> Result<Option<PlaceShare>, TooMany> {
+        if !self.surroundings.limits(ip) {
             return Ok(None);
         }
-        self.signalling.enter(self.ip).map(Some).ok_or(TooMany)
+        self.signalling.enter(ip).map(Some).ok_or(TooMany)
     }
 }
 
@@ -92,7 +94,20 @@ async fn signalling(State(entrance): State<Entrance>, mut request: Request) -> R
     let Ok(response) = create_response_with_body(&request, Body::empty) else {
         return (StatusCode::BAD_REQUEST, "not a valid WebSocket handshake\n").into_response();
     };
-    let Ok(share) = entrance.share() else {
+    let settings = &entrance.surroundings.settings;
+    if !is_welcome(request.headers(), &settings.origins) {
+        entrance.surroundings.counters.refuse(Refusal::Origin);
+        return (StatusCode::FORBIDDEN, FOREIGN).into_response();
+    }
+    let ip = settings.proxies.client(entrance.ip, request.headers());
+    if ip != entrance.ip {
+        // At the door there was only the proxy.
+        entrance
+            .surroundings
+            .put_off_handshake(ip, &entrance.paces)
+            .await;
+    }
+    let Ok(share) = entrance.share(ip) else {
         let counters = &entrance.surroundings.counters;
         counters.refuse(Refusal::ConnectionsPerIp);
         debug!("an address has too many WebSockets");
@@ -114,7 +129,12 @@ async fn signalling(State(entrance): State<Entrance>, mut request: Request) -> R
         let stream = TokioIo::new(upgraded);
         let socket = WebSocketStream::from_raw_socket(stream, Role::Server, config).await;
         if let Ok(_seat) = entrance.seats.try_acquire() {
-            connection::serve(socket, host.into(), &entrance.surroundings).await;
+            let from = Whereabouts {
+                host: host.into(),
+                ip,
+                paces: entrance.paces,
+            };
+            connection::serve(socket, from, &entrance.surroundings).await;
         } else {
             entrance.surroundings.counters.refuse(Refusal::Full);
             connection::refuse_as_full(socket).await;
@@ -124,10 +144,59 @@ async fn signalling(State(entrance): State<Entrance>, mut request: Request) -> R
     response
 }
 
+/// Whether a browser may connect from the page that it is on. Without this, any page could, in the name of whoever looks at it.
+/// Programs other than browsers are on none.
+fn is_welcome(headers: &HeaderMap, allowed: &[String]) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return true;
+    };
+    let Ok(origin) = origin.to_str() else {
+        return false;
+    };
+    let place = origin.split_once("://").map(|(_, place)| place.as_bytes());
+    let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
+    let is_ours = place
+        .zip(host)
+        .is_some_and(|(place, host)| place.eq_ignore_ascii_case(host));
+    is_ours
+        || (allowed.iter()).any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin))
+}
+
 fn asks_for_websocket(request: &Request) -> bool {
     let upgrade = request
         .headers()
         .get(header::UPGRADE)
         .map(HeaderValue::as_bytes);
     upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(b"websocket"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn browsers_come_from_our_own_pages_and_those_that_are_allowed() {
+        let allowed = ["https://friend.example".to_owned()];
+        for (origin, host, is_allowed) in [
+            (None, "a.example", true),
+            (Some("https://a.example"), "a.example", true),
+            (Some("http://A.example:8080"), "a.example:8080", true),
+            (Some("http://[::1]:80"), "[::1]:80", true),
+            (Some("https://friend.example"), "a.example", true),
+            (Some("https://a.example:8443"), "a.example", false),
+            (Some("https://friend.example.evil"), "a.example", false),
+            (Some("http://friend.example"), "a.example", false),
+            (Some("https://a.example.evil"), "a.example", false),
+            (Some("null"), "a.example", false),
+            (Some(""), "a.example", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static(host));
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            }
+            assert_eq!(is_welcome(&headers, &allowed), is_allowed, "{origin:?}");
+            assert!(is_welcome(&headers, &["*".to_owned()]));
+        }
+    }
 }

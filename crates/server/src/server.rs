@@ -20,7 +20,6 @@ use tracing::{info, warn};
 use crate::{
     Settings,
     admin::{self, Admin},
-    connection::Surroundings,
     counters::{Census, Counters, Refusal, Total},
     door::Door,
     drain::Drain,
@@ -30,6 +29,7 @@ use crate::{
     place_limit::PlaceLimit,
     relay::{self, Meter},
     routes::routes,
+    surroundings::{Paces, Surroundings},
     tls::{Tls, TlsError},
 };
 
@@ -118,7 +118,9 @@ impl Server {
             .transpose()?
             .map(Arc::new);
         for &addr in &settings.listen {
-            let (listener, addr) = listen(addr)
+            let has_v4 = |other: &SocketAddr| other.is_ipv4() && other.port() == addr.port();
+            let leaves_v4 = addr.is_ipv6() && settings.listen.iter().any(has_v4);
+            let (listener, addr) = listen(addr, leaves_v4)
                 .await
                 .map_err(|source| refusal(addr, source, BindError::InUse))?;
             listeners.push(listener);
@@ -133,7 +135,7 @@ impl Server {
         };
         let admin = match &settings.admin {
             Some(admin) => Some(
-                listen(admin.listen)
+                listen(admin.listen, false)
                     .await
                     .map_err(|source| refusal(admin.listen, source, BindError::AdminInUse))?,
             ),
@@ -265,6 +267,7 @@ impl Server {
             streams: Arc::new(Semaphore::new(max_streams)),
             others: PlaceLimit::new(settings.max_others_per_ip),
             signalling: PlaceLimit::new(settings.max_per_ip),
+            paces: Arc::new(Paces::new(&settings.limits, Instant::now())),
             tls: self.tls,
             relay: handle,
             surroundings: Arc::new(Surroundings {
@@ -404,8 +407,13 @@ fn refusal(
     }
 }
 
-async fn listen(addr: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(addr).await?;
+/// Listens there; with `leaves_v4` not for IPv4, for which there is another listener at the same port.
+async fn listen(addr: SocketAddr, leaves_v4: bool) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = if leaves_v4 {
+        TcpListener::from_std(relay::listening_tcp(addr, true)?)?
+    } else {
+        TcpListener::bind(addr).await?
+    };
     let addr = listener.local_addr()?;
     Ok((listener, addr))
 }

@@ -5,9 +5,12 @@ use std::{
     time::Duration,
 };
 
+use ::relay::Rate;
 use protocol::PathPolicy;
 
-use crate::{AdminSettings, RelaySettings, StunUrl, TlsError, TlsSettings, Turn, tls::Tls};
+use crate::{
+    AdminSettings, Proxies, RelaySettings, StunUrl, TlsError, TlsSettings, Turn, tls::Tls,
+};
 
 /// What an operator decides.
 #[derive(Debug, Clone)]
@@ -43,6 +46,9 @@ pub struct Settings {
     pub hello_deadline: Duration,
     /// How long a client may take to read what the server has for it before it counts as gone.
     pub write_deadline: Duration,
+    /// How long two who are matched may take until one has answered the other. Then they are parted, and each keeps the place
+    /// in the queue. Short: a slow network has no chance. Long: a person waits for one who is not there.
+    pub answer_deadline: Duration,
     /// For how long a client whose connection is lost may come back to its room and to what was said meanwhile; zero
     /// keeps nothing. At most as many are waited for as may be connected.
     ///
@@ -54,8 +60,61 @@ pub struct Settings {
     pub drain: Duration,
     /// Where the operator may look in, if anywhere.
     pub admin: Option<AdminSettings>,
+    /// How often anything may be asked.
+    pub limits: Limits,
+    /// Which proxies stand in front.
+    pub proxies: Proxies,
+    /// Pages of which browsers may connect, besides those of this host; `*` is all. Other programs name no page.
+    pub origins: Vec<String>,
     /// How choosy the matchmaker is.
     pub matching: matchmaker::Config,
+}
+
+/// How often anything may be asked. What is more is put off, for longer each time and 5 seconds at most; only frames are
+/// dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Frames of one client. A call's set-up takes some thirty from each side (descriptions and trickled candidates).
+    pub frames: Rate,
+    /// Bytes in the frames of one client. A call's set-up takes some ten thousand.
+    pub bytes: Rate,
+    /// Each `join` and `next` of one client. People look at a stranger for a moment; robots do not.
+    pub nexts: Rate,
+    /// Each `join` and `next` from one address. Too small: people behind one NAT wait for each other.
+    pub nexts_per_ip: Rate,
+    /// TCP connections from one address.
+    pub handshakes_per_ip: Rate,
+}
+
+impl Limits {
+    /// So many frames a second, kilobytes a second, and so on; at once a fixed multiple of each.
+    pub(crate) const fn of(
+        frames: u64,
+        kbytes: u64,
+        nexts: u64,
+        nexts_per_ip: u64,
+        handshakes_per_ip: u64,
+    ) -> Self {
+        const fn rate(per_second: u64, seconds: u64) -> Rate {
+            Rate {
+                per_second,
+                burst: per_second * seconds,
+            }
+        }
+        Self {
+            frames: rate(frames, 4),
+            bytes: rate(kbytes * 1000, 4),
+            nexts: rate(nexts, 20),
+            nexts_per_ip: rate(nexts_per_ip, 10),
+            handshakes_per_ip: rate(handshakes_per_ip, 6),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::of(30, 128, 1, 20, 10)
+    }
 }
 
 impl Default for Settings {
@@ -73,10 +132,14 @@ impl Default for Settings {
             heartbeat: Duration::from_secs(5),
             hello_deadline: Duration::from_secs(5),
             write_deadline: Duration::from_secs(10),
+            answer_deadline: Duration::from_secs(10),
             grace: Duration::from_secs(20),
             path_policy: PathPolicy::Any,
             drain: Duration::from_secs(5),
             admin: None,
+            limits: Limits::default(),
+            proxies: Proxies::default(),
+            origins: Vec::new(),
             matching: matchmaker::Config::default(),
         }
     }

@@ -20,6 +20,6 @@ mod worker;
 pub use settings::RelaySettings;
 pub(crate) use {
     handle::{Handle, Meter},
-    sockets::{Bound, bind, default_ip},
+    sockets::{Bound, bind, default_ip, listening_tcp},
     stream::serve,
 };

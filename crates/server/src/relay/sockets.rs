@@ -151,7 +151,11 @@ fn relayed_udp(ip: IpAddr, port: u16) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-fn listening_tcp(addr: SocketAddr, is_v6_only: bool) -> io::Result<std::net::TcpListener> {
+/// Listens there. A socket for all IPv6 addresses takes IPv4 too, unless `is_v6_only`.
+pub(crate) fn listening_tcp(
+    addr: SocketAddr,
+    is_v6_only: bool,
+) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(is_v6_only)?;

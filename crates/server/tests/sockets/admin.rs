@@ -17,7 +17,7 @@ const TOKEN: &str = "correct horse battery";
 const BEARER: &str = "Authorization: Bearer correct horse battery";
 const BROWSER: &str = "Accept: text/html,application/xhtml+xml";
 
-async fn start_admin(settings: Settings) -> (Running, SocketAddr) {
+pub(crate) async fn start_admin(settings: Settings) -> (Running, SocketAddr) {
     let admin = AdminSettings {
         listen: ([127, 0, 0, 1], 0).into(),
         token: TOKEN.to_owned(),
@@ -32,7 +32,7 @@ async fn start_admin(settings: Settings) -> (Running, SocketAddr) {
 }
 
 /// All samples of `/metrics`, by name and labels.
-async fn metrics(admin: SocketAddr) -> BTreeMap<String, f64> {
+pub(crate) async fn metrics(admin: SocketAddr) -> BTreeMap<String, f64> {
     let answer = request(admin, "GET /metrics", &[BEARER], "").await;
     assert_eq!(answer.status, 200);
     let content_type = answer.header("content-type").unwrap_or_default();

@@ -32,6 +32,7 @@ pub(crate) struct Pair {
 pub(crate) fn brief() -> Settings {
     Settings {
         grace: Duration::from_millis(50),
+        answer_deadline: 6 * PATIENCE,
         ..Settings::default()
     }
 }
@@ -40,6 +41,7 @@ pub(crate) fn brief() -> Settings {
 pub(crate) fn patient() -> Settings {
     Settings {
         grace: 6 * PATIENCE,
+        answer_deadline: 6 * PATIENCE,
         ..Settings::default()
     }
 }

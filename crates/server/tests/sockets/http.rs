@@ -55,3 +55,27 @@ pub(crate) async fn request(addr: SocketAddr, what: &str, headers: &[&str], body
         body: body.to_owned(),
     }
 }
+
+/// Asks for a WebSocket with these headers, and says with which status it was answered. The connection is open as long as what
+/// is returned lives.
+pub(crate) async fn upgrade(addr: SocketAddr, headers: &[&str]) -> (u16, TcpStream) {
+    let exchange = async {
+        let mut stream = TcpStream::connect(addr).await.expect("somebody listens");
+        let headers = headers.join("\r\n") + if headers.is_empty() { "" } else { "\r\n" };
+        let request = format!(
+            "GET /v1/signalling HTTP/1.1\r\nHost: {addr}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
+        );
+        stream
+            .write_all(request.as_bytes())
+            .await
+            .expect("it reads");
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).await.expect("it answers");
+        let status = std::str::from_utf8(&first[9..])
+            .ok()
+            .and_then(|text| text.parse().ok());
+        (status.expect("a status"), stream)
+    };
+    timeout(PATIENCE, exchange).await.expect("in time")
+}

@@ -5,7 +5,9 @@ mod client;
 mod field_defects;
 mod hostile;
 mod http;
+mod limits;
 mod offers;
+mod packaging;
 mod paths;
 #[cfg(unix)]
 mod program;

@@ -1,5 +1,7 @@
 //! The whole story of two people, and what frames it.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use protocol::{ClientMessage, Description, DescriptionKind, LeaveReason, Role, ServerMessage};
 use server::{BindError, Census, Server, Settings};
 use tokio::{
@@ -8,7 +10,10 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::client::{Client, Pair, brief, candidate, join, start, until};
+use crate::{
+    client::{Client, Pair, brief, candidate, join, start, until},
+    http::request,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_strangers_meet_talk_and_part() {
@@ -404,4 +409,28 @@ async fn a_person_who_joins_again_is_not_matched_with_himself() {
     alice.hears_waiting().await;
     alice.has_heard_all().await;
     assert_eq!(server.census().waiting, 1);
+}
+
+#[tokio::test]
+async fn it_listens_for_ipv4_and_ipv6_at_the_same_port() {
+    let Ok(probe) = std::net::TcpListener::bind("[::]:0") else {
+        // This machine has no IPv6.
+        return;
+    };
+    let port = probe.local_addr().unwrap().port();
+    drop(probe);
+    let listen = vec![
+        (Ipv4Addr::UNSPECIFIED, port).into(),
+        (Ipv6Addr::UNSPECIFIED, port).into(),
+    ];
+    let server = Server::bind(Settings { listen, ..brief() });
+    let _server = server.await.expect("both").start();
+
+    for addr in [
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
+    ] {
+        let answer = request(addr, "GET /readyz", &[], "").await;
+        assert_eq!(answer.status, 200, "{addr}");
+    }
 }
