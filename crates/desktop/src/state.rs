@@ -332,6 +332,7 @@ pub(crate) mod tests {
             signalling: SignallingView::Connecting,
             call: CallView::Idle,
             direct: None,
+            veil: None,
             is_shielded: false,
             is_saving_power: false,
             partner: PartnerView::default(),

@@ -50,6 +50,10 @@ pub enum Command {
     SetServer(String),
     /// Begin later calls over a relay, so that partners do not learn this machine's address, or directly.
     SetShield(bool),
+    /// Begin later calls behind a veil, or without one.
+    SetVeil(bool),
+    /// Lift the veil of this call, or let it down again. Pictures go out veiled until both people have lifted it.
+    LiftVeil(bool),
     /// Agree to a direct path in this call, or take that back while the partner has not agreed.
     AllowDirect(bool),
 }

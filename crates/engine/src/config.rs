@@ -37,6 +37,8 @@ pub struct Config {
     /// Begin calls over a relay, so that partners do not learn this machine's address; they go direct when both people
     /// agree. See [`crate::Command::SetShield`].
     pub shield: bool,
+    /// Begin calls behind a veil: pictures are but colours until both people have lifted it. See [`crate::Command::SetVeil`].
+    pub veil: bool,
     /// Whom to trust to vouch for a relay's name, beside those whom the system trusts: certificates in DER.
     pub extra_roots: Vec<Vec<u8>>,
 }
@@ -55,6 +57,7 @@ impl Default for Config {
             voice: VoiceConfig::default(),
             power_saving: false,
             shield: false,
+            veil: false,
             extra_roots: Vec::new(),
         }
     }

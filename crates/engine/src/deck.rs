@@ -276,6 +276,11 @@ impl DeviceDeck {
         self.set_screen_seen(shown != Shown::NOTHING);
     }
 
+    /// Draws a veil over the camera's pictures that are sent, or takes it away.
+    pub(crate) fn set_veiled(&self, is_veiled: bool) {
+        self.send_video.set_veiled(is_veiled);
+    }
+
     /// Makes pictures cheap from now on, or good again. The camera is opened anew, since it need not take more than are sent.
     pub(crate) fn set_power_saving(&mut self, is_saving: bool) {
         self.is_saving = is_saving;

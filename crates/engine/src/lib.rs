@@ -23,6 +23,7 @@ mod snapshot;
 mod spare;
 mod statistics;
 mod transport_figures;
+mod veil;
 mod video_codecs;
 mod ways;
 
@@ -49,6 +50,7 @@ pub use transport::{
     ReachError, RelayAnswer, RelayCheck, RelayError, RelayTransport, StunAnswer, StunCheck,
     UdpReach, Verdict,
 };
+pub use veil::VeilView;
 pub use video_codecs::{UnknownCodec, VideoCodecs};
 pub use voice::VoiceConfig;
 pub use ways::Ways;

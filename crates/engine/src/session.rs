@@ -2,11 +2,12 @@
 //!
 //! Nothing here waits for a device, a peer or the server: all of them work in tasks and threads of their own and report.
 //! `session/peers.rs` is what has to do with peer connections, `session/partner.rs` what the partner says, `session/screen.rs` what is
-//! shared.
+//! shared, `session/veil.rs` who may be recognised.
 
 mod partner;
 mod peers;
 mod screen;
+mod veil;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ use crate::publisher::Publisher;
 use crate::signalling::{Signalling, SignallingEvent};
 use crate::spare::SparePolicy;
 use crate::statistics::CallStatistics;
-use crate::{Command, Config, SignallingView, Snapshot};
+use crate::{Command, Config, SignallingView, Snapshot, VeilView};
 use partner::Partner;
 use peers::{Live, PartnerScreen, Spare};
 
@@ -60,6 +61,7 @@ pub(crate) struct Session {
     /// The size at which the partner is shown, once a window has said it.
     shown_px: Option<(u32, u32)>,
     shown: ShownNotices,
+    veil: Option<VeilView>,
     chat: Chat,
     statistics: CallStatistics,
     publisher: Arc<Publisher>,
@@ -92,6 +94,7 @@ impl Session {
             partner: Partner::default(),
             shown_px: None,
             shown: ShownNotices::default(),
+            veil: None,
             chat: Chat::default(),
             statistics: CallStatistics::default(),
             publisher,
@@ -191,6 +194,8 @@ impl Session {
                 let shield = call::Command::SetShield(is_wanted);
                 self.call.handle(Input::Command(shield), now);
             }
+            Command::SetVeil(is_wanted) => self.config.veil = is_wanted,
+            Command::LiftVeil(is_lifted) => self.lift_veil(is_lifted),
             Command::AllowDirect(is_allowed) => {
                 let allow = call::Command::AllowDirect(is_allowed);
                 self.call.handle(Input::Command(allow), now);
@@ -358,6 +363,7 @@ impl Session {
             signalling: self.signalling_view.clone(),
             call: self.call.state().clone(),
             direct: self.call.direct(),
+            veil: self.veil,
             is_shielded: self.config.shield,
             is_saving_power: self.config.power_saving,
             partner: self.partner.view,

@@ -11,7 +11,7 @@ use media::video::way::{TimesIn, TimesOut};
 pub use transport::{CandidateKind, KindStats as StreamView, PathProtocol, PathStats as PathView};
 pub use transport::{PairState, PairStats as PairView};
 
-use crate::Config;
+use crate::{Config, VeilView};
 
 /// The state of the whole engine at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub call: CallView,
     /// What there is to know and to decide about the path of the present call.
     pub direct: Option<DirectView>,
+    /// What is said about the veil in the present call.
+    pub veil: Option<VeilView>,
     /// Whether later calls begin over a relay.
     pub is_shielded: bool,
     /// Whether calls are to cost this machine little.
@@ -43,6 +45,7 @@ impl Snapshot {
             signalling: SignallingView::Connecting,
             call: CallView::Idle,
             direct: None,
+            veil: None,
             is_shielded: config.shield,
             is_saving_power: config.power_saving,
             partner: PartnerView::default(),

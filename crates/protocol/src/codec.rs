@@ -164,6 +164,7 @@ impl Wire for PeerMessage {
         "redundancy",
         "repair",
         "showing",
+        "veil",
         "description",
         "candidate",
         "bye",
@@ -181,6 +182,7 @@ impl Wire for PeerMessage {
             | Self::Redundancy { .. }
             | Self::Repair { .. }
             | Self::Showing { .. }
+            | Self::Veil { .. }
             | Self::Bye => Ok(()),
         }
     }

@@ -59,6 +59,12 @@ pub enum PeerMessage {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         most_fps: Option<u32>,
     },
+    /// Whether the sender has lifted the veil: pictures of both are but colours until both have. Said first when the channel opens, and at
+    /// every change; unsaid, the sender knows of no veil.
+    Veil {
+        /// True if the sender wants to be seen and to see.
+        lifted: bool,
+    },
     /// A session description, as over the signalling server: so a call can be renegotiated without it.
     Description {
         /// The same as in [`crate::ClientMessage::Description`].

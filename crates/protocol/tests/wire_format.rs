@@ -383,6 +383,10 @@ fn peer_messages() {
         r#"{"type":"sending","audio":true,"video":true,"screen":true}"#,
     );
     is_written(
+        &PeerMessage::Veil { lifted: true },
+        r#"{"type":"veil","lifted":true}"#,
+    );
+    is_written(
         &PeerMessage::Direct { allowed: true },
         r#"{"type":"direct","allowed":true}"#,
     );

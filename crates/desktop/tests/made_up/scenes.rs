@@ -525,6 +525,7 @@ pub(crate) fn lobby(_: Instant) -> Snapshot {
         signalling: SignallingView::Connected { online: 1284 },
         call: CallView::Idle,
         direct: None,
+        veil: None,
         is_shielded: false,
         is_saving_power: false,
         partner: PartnerView::default(),

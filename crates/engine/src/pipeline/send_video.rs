@@ -16,6 +16,7 @@ use super::codec_choice::CodecChoice;
 use super::encoding::{Encoding, Link, Sent, SentPictures, Stream};
 use super::wish::Wish;
 use super::{Wake, lock};
+use crate::veil::Weaver;
 
 /// How often the thread looks whether it is to end while no pictures come.
 const IDLE_CHECK: Duration = Duration::from_millis(200);
@@ -105,6 +106,11 @@ impl SendVideo {
         lock(&self.shared.wish).shown = Some(shown.bounded());
     }
 
+    /// Draws a veil over the pictures that are sent, or takes it away. The first one without it comes as soon as it would anyway.
+    pub(crate) fn set_veiled(&self, is_veiled: bool) {
+        lock(&self.shared.wish).is_veiled = is_veiled;
+    }
+
     /// Tells whether pictures should cost little from now on.
     pub(crate) fn set_power_saving(&self, is_saving: bool) {
         lock(&self.shared.wish).is_saving = is_saving;
@@ -134,6 +140,7 @@ impl Drop for SendVideo {
 
 fn run(shared: &Shared) {
     let mut encoding: Option<Encoding> = None;
+    let mut weaver = Weaver::default();
     let mut choice = CodecChoice::new(shared.stream.codecs);
     while !shared.camera.is_closed() {
         let Some(frame) = shared.camera.wait(IDLE_CHECK) else {
@@ -162,11 +169,16 @@ fn run(shared: &Shared) {
             continue;
         }
         if let Some(encoding) = &mut encoding {
+            // One that cannot be veiled is left out.
+            let veiled = wish.is_veiled.then(|| weaver.veil(&frame));
+            let Some(frame) = veiled.as_ref().map_or(Some(&*frame), Option::as_ref) else {
+                continue;
+            };
             let force_keyframe = shared
                 .stream
                 .is_keyframe_wanted
                 .swap(false, Ordering::Relaxed);
-            match encoding.take(&frame, wish, force_keyframe, &mut choice) {
+            match encoding.take(frame, wish, force_keyframe, &mut choice) {
                 Sent::Yes(pictures) => {
                     *lock(&shared.sent) = Some(pictures);
                     shared.frames_sent.fetch_add(1, Ordering::Relaxed);

@@ -11,6 +11,8 @@ pub(super) struct Wish {
     pub(super) shown: Option<Shown>,
     /// Whether they should cost this machine little.
     pub(super) is_saving: bool,
+    /// Whether nobody is to recognise anything on them.
+    pub(super) is_veiled: bool,
 }
 
 impl Wish {
@@ -41,15 +43,21 @@ mod tests {
         };
         let limits = |size_px, is_saving| {
             let shown = Some(shown(size_px));
-            Wish { shown, is_saving }.limits().unwrap()
+            Wish {
+                shown,
+                is_saving,
+                is_veiled: false,
+            }
+            .limits()
+            .unwrap()
         };
         assert_eq!(limits((1920, 1088), false), shown((1920, 1088)));
         assert_eq!(limits((1920, 1088), true), power::SHOWN);
         assert_eq!(limits((320, 192), true).size_px, (320, 192));
         assert_eq!(Wish::default().limits(), None, "nobody knows");
         let saving = Wish {
-            shown: None,
             is_saving: true,
+            ..Wish::default()
         };
         assert_eq!(saving.limits(), Some(power::SHOWN));
     }
@@ -59,7 +67,7 @@ mod tests {
         assert!(Wish::default().is_seen());
         let hidden = Wish {
             shown: Some(Shown::NOTHING),
-            is_saving: false,
+            ..Wish::default()
         };
         assert!(!hidden.is_seen());
     }

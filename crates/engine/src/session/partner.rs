@@ -64,6 +64,7 @@ impl Session {
                 size_px: (width_px, height_px),
                 most_fps,
             }),
+            Ok(PeerMessage::Veil { lifted }) => self.on_partner_veil(lifted),
             Ok(PeerMessage::Description { description }) => {
                 self.tell_call(PeerFact::RemoteDescription(description));
             }

@@ -102,6 +102,7 @@ impl Session {
                 News::OfferAhead(_) => {}
                 News::MessageChannelOpen => {
                     self.partner.view.is_chat_open = true;
+                    self.tell_veil();
                     self.tell_what_we_send();
                     self.tell_what_we_repair();
                     self.tell_call(PeerFact::ChannelOpen);
@@ -205,6 +206,7 @@ impl Session {
         self.statistics.matched(Instant::now());
         self.chat.clear();
         self.partner = Partner::default();
+        self.begin_veil();
         let spare = self.spare.take_if(|spare| spare.relay_only == relay_only);
         let is_ready = spare.is_some();
         if with_offer_ahead && !is_ready {
@@ -285,6 +287,7 @@ impl Session {
             close(&live.task, say_bye);
         }
         self.deck.clear_remote();
+        self.end_veil();
         self.partner = Partner::default();
         self.network.set_address_in_use(None);
         tracing::info!("the peer connection is closed");
