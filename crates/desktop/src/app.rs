@@ -36,6 +36,8 @@ pub struct Launch {
     pub settings: Settings,
     /// Where it is remembered; nowhere if there is no such place.
     pub settings_path: Option<PathBuf>,
+    /// Where settings that could not be read were put.
+    pub set_aside: Option<PathBuf>,
     /// The place of the only window, if it is held.
     pub instance: Option<Instance>,
 }
@@ -96,6 +98,8 @@ impl App {
         state.preferences.clone_from(&launch.settings.window);
         let path = launch.settings_path.as_deref();
         state.settings_file = path.map(|path| path.display().to_string());
+        let aside = launch.set_aside.as_deref();
+        state.settings_set_aside = aside.map(|path| path.display().to_string());
         state.is_welcome_open = !launch.has_agreed && !state.preferences.has_agreed();
         state.starts_when_agreed = launch.is_searching;
         if launch.is_searching && !state.is_welcome_open {

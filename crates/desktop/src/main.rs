@@ -1,5 +1,7 @@
 //! `passerby`: flags, log and window. What the window does is in the library of this crate.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Context as _;
 use clap::Parser;
 use desktop::app::{App, Launch};
@@ -58,8 +60,9 @@ fn main() -> anyhow::Result<()> {
     } else {
         Settings::path()
     };
-    let settings = path.as_deref().map(load).unwrap_or_default();
+    let (settings, set_aside) = path.as_deref().map(load).unwrap_or_default();
     let mut launch = launch(flags, settings, path);
+    launch.set_aside = set_aside;
     match launch.settings_path.as_deref().map(Instance::claim) {
         Some(Ok(Claim::First(instance))) => launch.instance = Some(instance),
         Some(Ok(Claim::Raised)) => {
@@ -99,20 +102,23 @@ fn start_log(filter: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn load(path: &std::path::Path) -> Settings {
-    Settings::load(path).unwrap_or_else(|problem| {
-        match problem {
-            LoadProblem::Unreadable(error) => tracing::warn!(%error, "the settings cannot be read"),
-            LoadProblem::SetAside(aside) => {
-                tracing::warn!(?aside, "the settings were broken and are set aside");
-            }
+/// The settings, and where they were put if they could not be read.
+fn load(path: &Path) -> (Settings, Option<PathBuf>) {
+    match Settings::load(path) {
+        Ok(settings) => (settings, None),
+        Err(LoadProblem::Unreadable(error)) => {
+            tracing::warn!(%error, "the settings cannot be read");
+            (Settings::default(), None)
         }
-        Settings::default()
-    })
+        Err(LoadProblem::SetAside(aside)) => {
+            tracing::warn!(?aside, "the settings were broken and are set aside");
+            (Settings::default(), Some(aside))
+        }
+    }
 }
 
 /// Flags before settings before defaults.
-fn launch(flags: Flags, settings: Settings, settings_path: Option<std::path::PathBuf>) -> Launch {
+fn launch(flags: Flags, settings: Settings, settings_path: Option<PathBuf>) -> Launch {
     let remembered = |text: &Option<String>| text.clone().unwrap_or_default();
     let defaults = Config::default();
     let config = Config {
@@ -154,6 +160,7 @@ fn launch(flags: Flags, settings: Settings, settings_path: Option<std::path::Pat
         has_agreed: flags.agree,
         settings,
         settings_path,
+        set_aside: None,
         instance: None,
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use engine::Command;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use crate::preferences::Preferences;
 
@@ -44,16 +45,26 @@ pub struct Settings {
     #[serde(default)]
     pub interests: Vec<String>,
     /// What the person wants of the window.
-    #[serde(default, deserialize_with = "preferences_or_default")]
+    #[serde(default, deserialize_with = "preferences_as_understood")]
     pub window: Preferences,
 }
 
-/// Preferences that are not understood are no reason to forget the rest of the file.
-fn preferences_or_default<'de, D: Deserializer<'de>>(
+/// A preference that is not understood, because a newer program or a person wrote it, is as at first. It is no reason to forget
+/// the others, or the rest of the file.
+fn preferences_as_understood<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Preferences, D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
-    Ok(serde_json::from_value(value).unwrap_or_default())
+    let Value::Object(written) = Value::deserialize(deserializer)? else {
+        return Ok(Preferences::default());
+    };
+    let mut understood = Map::new();
+    for (name, value) in written {
+        let alone = Map::from_iter([(name.clone(), value.clone())]);
+        if serde_json::from_value::<Preferences>(Value::Object(alone)).is_ok() {
+            understood.insert(name, value);
+        }
+    }
+    Ok(serde_json::from_value(Value::Object(understood)).unwrap_or_default())
 }
 
 impl Default for Settings {
@@ -236,11 +247,26 @@ mod tests {
         assert!(!settings.note_window(&preferences));
         settings.save(&path).unwrap();
         assert_eq!(Settings::load(&path).unwrap().window, preferences);
-        let text = r#"{"version": 1, "interests": ["jazz"], "window": {"shortcuts": 7}}"#;
-        fs::write(&path, text).unwrap();
-        let settings = Settings::load(&path).unwrap();
-        assert_eq!(settings.window, Preferences::default());
-        assert_eq!(settings.interests, ["jazz"]);
+        for (window, wanted) in [
+            (r#"{"shortcuts": 7, "consent": 1}"#, 1),
+            (
+                r#"{"self_view": "on the moon", "consent": 1, "hologram": {}}"#,
+                1,
+            ),
+            (r#"{"consent": -4, "text_percent": "large"}"#, 0),
+            ("[]", 0),
+            ("null", 0),
+        ] {
+            let text = format!(r#"{{"version": 1, "interests": ["jazz"], "window": {window}}}"#);
+            fs::write(&path, text).unwrap();
+            let settings = Settings::load(&path).unwrap();
+            let understood = Preferences {
+                consent: wanted,
+                ..Preferences::default()
+            };
+            assert_eq!(settings.window, understood, "{window}");
+            assert_eq!(settings.interests, ["jazz"]);
+        }
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct WindowState {
     pub settings: Option<SettingsPage>,
     /// Where they are kept, as a person reads it; nowhere if they are not.
     pub settings_file: Option<String>,
+    /// Where settings that could not be read were put, until the person has gone on from the first screen.
+    pub settings_set_aside: Option<String>,
     /// Whether the person has still to agree to the rules. Nothing can be started before.
     pub is_welcome_open: bool,
     /// Whether the box that says so is ticked.
@@ -128,6 +130,7 @@ impl WindowState {
             preferences: Preferences::default(),
             settings: None,
             settings_file: None,
+            settings_set_aside: None,
             is_welcome_open: false,
             is_consent_ticked: false,
             starts_when_agreed: false,

@@ -20,7 +20,7 @@ use figures::grouped;
 pub use figures::{bitrate, clock, delay};
 pub use keys::{keys, refusal};
 pub use network::{SHIELD_QUESTION, path, relay_side, shield_choice, shield_in_use, shield_stage};
-pub use welcome::{CONSENT, PITCH, rules, welcome_title};
+pub use welcome::{CONSENT, PITCH, rules, settings_set_aside, welcome_title};
 
 /// A thing that happened, put to a person.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use std::time::Instant;
 use desktop::mini::Mini;
 use desktop::pictures::Picture;
 use egui::Vec2;
+use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 use scenes::{SCENES, Scene};
 
@@ -25,7 +26,7 @@ const NARROW: Vec2 = Vec2::new(400.0, 720.0);
 fn every_screen_looks_as_it_did() {
     let mut results = SnapshotResults::new();
     for scene in &SCENES {
-        results.add(picture(scene, WIDE, scene.name.to_owned()));
+        results.add(picture(scene, None, WIDE, scene.name.to_owned()));
     }
     results.unwrap();
 }
@@ -34,7 +35,23 @@ fn every_screen_looks_as_it_did() {
 fn every_screen_looks_as_it_did_in_a_narrow_window() {
     let mut results = SnapshotResults::new();
     for scene in SCENES.iter().filter(|scene| !scene.name.contains("alone")) {
-        results.add(picture(scene, NARROW, format!("{}-narrow", scene.name)));
+        results.add(picture(
+            scene,
+            None,
+            NARROW,
+            format!("{}-narrow", scene.name),
+        ));
+    }
+    results.unwrap();
+}
+
+#[test]
+fn the_list_of_what_else_there_is_looks_as_it_did() {
+    let scene = SCENES.iter().find(|scene| scene.name == "call");
+    let scene = scene.expect("there is such a scene");
+    let mut results = SnapshotResults::new();
+    for (size, name) in [(WIDE, "call-more"), (NARROW, "call-more-narrow")] {
+        results.add(picture(scene, Some("More"), size, name.to_owned()));
     }
     results.unwrap();
 }
@@ -69,7 +86,12 @@ fn options() -> SnapshotOptions {
     SnapshotOptions::new().threshold(1.0).max_failed_pixels(40)
 }
 
-fn picture(scene: &Scene, size: Vec2, name: String) -> Result<(), egui_kittest::SnapshotError> {
+fn picture(
+    scene: &Scene,
+    pressed: Option<&str>,
+    size: Vec2,
+    name: String,
+) -> Result<(), egui_kittest::SnapshotError> {
     let now = Instant::now();
     let snapshot = scene.snapshot(now);
     let mut window = None;
@@ -83,5 +105,12 @@ fn picture(scene: &Scene, size: Vec2, name: String) -> Result<(), egui_kittest::
             window.ui(ui, &snapshot, now);
         });
     harness.run();
+    if let Some(pressed) = pressed {
+        harness.get_by_label(pressed).click();
+        harness.run();
+        // Where the pointer is, a tooltip would come.
+        harness.remove_cursor();
+        harness.run();
+    }
     harness.try_snapshot_options(name, &options())
 }

@@ -1,6 +1,10 @@
 //! Before anything else: what this is, the rules, who may learn one's network address, and that one is of age.
 
-use egui::{Id, Rect, ScrollArea, Ui, Vec2, accesskit::Role, vec2};
+use egui::{
+    Id, Rect, ScrollArea, Ui, Vec2,
+    accesskit::{Live, Role},
+    vec2,
+};
 use engine::Command;
 
 use super::{View, address};
@@ -73,6 +77,13 @@ fn rules_ui(ui: &mut Ui, state: &WindowState) {
     );
     ui.add_space(8.0);
     ui.label(words(text::PITCH, theme::regular(14.5), theme::TEXT_SECOND));
+    if let Some(place) = &state.settings_set_aside {
+        ui.add_space(12.0);
+        let words_of_it = text::settings_set_aside(place);
+        let label = ui.label(words(words_of_it, theme::regular(13.0), theme::WARNING));
+        ui.ctx()
+            .accesskit_node_builder(label.id, |node| node.set_live(Live::Polite));
+    }
     ui.add_space(22.0);
     let signs = [Icon::Person, Icon::Heart, Icon::Camera, Icon::Next];
     for (rule, icon) in text::rules().iter().zip(signs) {

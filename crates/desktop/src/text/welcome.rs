@@ -8,6 +8,11 @@ pub const PITCH: &str = "You meet one stranger at a time, face to face. Picture,
 /// Asks for consent.
 pub const CONSENT: &str = "I am 18 or older, and I agree to these rules.";
 
+/// Says that the settings could not be read, and where they are.
+pub fn settings_set_aside(place: &str) -> String {
+    format!("Your settings could not be read, so you begin anew. The old ones are kept in {place}.")
+}
+
 /// The heading, for somebody who is new, or who has agreed to older rules.
 pub const fn welcome_title(has_agreed_before: bool) -> &'static str {
     if has_agreed_before {

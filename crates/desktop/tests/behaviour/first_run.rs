@@ -31,6 +31,15 @@ fn the_screen_says_what_this_is_and_every_rule() {
 }
 
 #[test]
+fn settings_that_were_set_aside_are_told_of_with_their_place() {
+    let mut harness = first_run();
+    let place = "/home/me/settings.json.broken";
+    harness.state_mut().window.state.settings_set_aside = Some(place.to_owned());
+    harness.run();
+    harness.get_by_label(&text::settings_set_aside(place));
+}
+
+#[test]
 fn nothing_can_be_started_before_the_box_is_ticked() {
     let mut harness = first_run();
     assert_eq!(press(&mut harness, Key::Enter), []);

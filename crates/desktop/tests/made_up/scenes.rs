@@ -29,7 +29,7 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 50] = [
+pub(crate) const SCENES: [Scene; 51] = [
     Scene {
         name: "lobby",
         make: lobby,
@@ -39,6 +39,11 @@ pub(crate) const SCENES: [Scene; 50] = [
         name: "first-run",
         make: lobby,
         prepare: first_run,
+    },
+    Scene {
+        name: "first-run-settings-broken",
+        make: lobby,
+        prepare: settings_broken,
     },
     Scene {
         name: "first-run-new-rules",
@@ -336,6 +341,11 @@ fn likes_things(state: &mut WindowState) {
 
 fn first_run(state: &mut WindowState) {
     state.is_welcome_open = true;
+}
+
+fn settings_broken(state: &mut WindowState) {
+    state.settings_set_aside = Some("/home/me/.config/passerby/settings.json.broken".to_owned());
+    first_run(state);
 }
 
 fn new_rules(state: &mut WindowState) {
