@@ -38,6 +38,8 @@ pub enum Action {
     ToggleMini,
     /// The stranger's picture whole, or filling the stage.
     ToggleFit,
+    /// Lift the veil of this call, or let it down.
+    ToggleVeil,
     /// Everything a step larger.
     LargerText,
     /// Everything a step smaller.
@@ -88,7 +90,7 @@ pub struct Entry {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Start,
         Self::Next,
         Self::Stop,
@@ -100,6 +102,7 @@ impl Action {
         Self::ToggleStatistics,
         Self::ToggleFullScreen,
         Self::ToggleDirect,
+        Self::ToggleVeil,
         Self::ToggleMini,
         Self::ToggleFit,
         Self::LargerText,
@@ -129,6 +132,12 @@ impl Action {
                 "Go direct, in a call that hides your address",
                 People,
                 Shortcut::plain(Key::D),
+            ),
+            Self::ToggleVeil => (
+                "veil",
+                "Lift the veil, or let it down",
+                People,
+                Shortcut::plain(Key::U),
             ),
             Self::ToggleMicrophone => (
                 "microphone",
@@ -245,6 +254,11 @@ impl Action {
                 "Turn camera off",
                 "Turn camera on",
             ),
+            Self::ToggleVeil => either(
+                snapshot.veil.is_some_and(|veil| veil.is_lifted),
+                "Let the veil down",
+                "Lift the veil",
+            ),
             Self::ToggleSharing => either(
                 snapshot.devices.screen.is_some(),
                 "Stop sharing",
@@ -316,6 +330,9 @@ impl Action {
             Self::Stop => state.after_call.is_some() || !matches!(snapshot.call, CallView::Idle),
             Self::ToggleSelfView | Self::ToggleMini => !matches!(snapshot.call, CallView::Idle),
             Self::ToggleChat | Self::ToggleStatistics | Self::ToggleFit => has_partner,
+            Self::ToggleVeil => {
+                snapshot.veil.is_some() && matches!(snapshot.call, CallView::Connected { .. })
+            }
             Self::ToggleSharing => {
                 snapshot.devices.screen.is_some()
                     || matches!(snapshot.call, CallView::Connected { .. })
@@ -366,6 +383,10 @@ impl Action {
                 out.push(Command::SetMicrophone(!snapshot.devices.is_microphone_on));
             }
             Self::ToggleCamera => out.push(Command::SetCamera(!snapshot.devices.is_camera_on)),
+            Self::ToggleVeil => {
+                let is_lifted = snapshot.veil.is_some_and(|veil| veil.is_lifted);
+                out.push(Command::LiftVeil(!is_lifted));
+            }
             Self::ToggleSharing if snapshot.devices.screen.is_some() => {
                 out.push(Command::ShareScreen(None));
             }

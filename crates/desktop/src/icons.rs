@@ -68,6 +68,8 @@ pub enum Icon {
     Text,
     /// The letter i: what this is.
     About,
+    /// An eye, struck through: what is veiled.
+    Veil,
     /// A screen on its foot.
     Screen,
     /// A window with its bar.
@@ -219,6 +221,24 @@ pub fn paint(painter: &Painter, icon: Icon, rect: Rect, color: Color32) {
             pen.ring((12.0, 12.0), 8.8);
             pen.line(&[(12.0, 11.2), (12.0, 16.4)]);
             pen.dot((12.0, 7.8), 1.2);
+        }
+        Icon::Veil => {
+            pen.line(&[
+                (2.5, 12.0),
+                (6.5, 7.8),
+                (12.0, 6.0),
+                (17.5, 7.8),
+                (21.5, 12.0),
+            ]);
+            pen.line(&[
+                (2.5, 12.0),
+                (6.5, 16.2),
+                (12.0, 18.0),
+                (17.5, 16.2),
+                (21.5, 12.0),
+            ]);
+            pen.ring((12.0, 12.0), 3.0);
+            pen.strike();
         }
         Icon::Screen => {
             pen.outline((3.0, 4.5), (21.0, 16.5), 2.0);

@@ -31,6 +31,7 @@ pub mod state;
 pub mod text;
 pub mod theme;
 pub mod trouble;
+mod veil;
 pub mod widgets;
 pub mod window;
 

@@ -17,6 +17,10 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// Random video calls, one stranger at a time.
 #[derive(Debug, Parser)]
 #[command(name = "passerby", version)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "flags that are each given or not, in any combination"
+)]
 struct Flags {
     /// The signalling server, a ws:// or wss:// URL
     #[arg(long, env = "PASSERBY_SERVER", value_name = "URL")]
@@ -39,6 +43,9 @@ struct Flags {
     /// You are 18 or older and agree to the rules of the first screen, which is left out: for trials and scripts
     #[arg(long)]
     agree: bool,
+    /// Begin calls without a veil, in this run
+    #[arg(long)]
+    unveiled: bool,
     /// Neither read nor write remembered settings, and open a window beside those that are there
     #[arg(long)]
     no_settings: bool,
@@ -142,6 +149,7 @@ fn launch(flags: Flags, settings: Settings, settings_path: Option<PathBuf>) -> L
         voice: settings.window.voice(),
         power_saving: settings.power_saving,
         shield: settings.shield.unwrap_or(defaults.shield),
+        veil: settings.window.is_veiled && !flags.unveiled,
         ..Config::default()
     };
     let given = if flags.interests.is_empty() {

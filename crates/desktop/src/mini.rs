@@ -17,6 +17,7 @@ use crate::pictures::Picture;
 use crate::preferences::Preferences;
 use crate::shortcuts;
 use crate::state::WindowState;
+use crate::veil;
 use crate::widgets::{Button, Look, Notice, Sign, VideoView, describe, shown_size, was_pressed};
 use crate::window::{has_partner_picture, keyboard_owner};
 use crate::{text, theme};
@@ -86,7 +87,7 @@ impl Mini {
 
     /// Shows a picture of the stranger, unless it is late and belongs to a call that is over.
     pub fn show_remote(&mut self, ui: &Ui, snapshot: &Snapshot, frame: &VideoFrame) {
-        if has_partner_picture(snapshot) {
+        if has_partner_picture(snapshot) && veil::lets_through(snapshot, frame) {
             self.picture.set(ui.ctx(), frame);
         }
     }
@@ -119,7 +120,9 @@ impl Mini {
     fn picture_ui(&mut self, ui: &mut Ui, rect: Rect, snapshot: &Snapshot, now: Instant) {
         self.state.stranger_px = None;
         let is_connected = matches!(snapshot.call, CallView::Connected { .. });
-        let picture = self.picture.get().filter(|_| {
+        let may_show = |size| veil::may_show(snapshot, size);
+        let is_allowed = self.picture.size_px().is_some_and(may_show);
+        let picture = self.picture.get().filter(|_| is_allowed).filter(|_| {
             matches!(snapshot.call, CallView::Reconnecting { .. })
                 || is_connected && snapshot.partner.is_sending_video
         });

@@ -52,6 +52,12 @@ impl Picture {
         self.inner().texture = None;
     }
 
+    /// Width and height in pixels, if there is a picture.
+    pub fn size_px(&self) -> Option<(u32, u32)> {
+        let (_, size) = self.get()?;
+        Some((size.x as u32, size.y as u32))
+    }
+
     /// The texture and its size in pixels, if there is a picture.
     pub fn get(&self) -> Option<(TextureId, Vec2)> {
         self.inner().texture.as_ref().map(|texture| {

@@ -92,6 +92,10 @@ pub struct Preferences {
     pub noise_suppression: bool,
     /// Bring quiet and loud voices to a common level.
     pub gain_control: bool,
+    /// Calls begin behind a veil.
+    pub is_veiled: bool,
+    /// The veil is lifted as soon as the stranger has lifted theirs.
+    pub unveils_by_itself: bool,
     /// Tell the stranger while one is writing.
     pub tells_typing: bool,
     /// Open the chat with every call.
@@ -121,6 +125,8 @@ impl Default for Preferences {
             echo_cancellation: voice.echo_cancellation,
             noise_suppression: voice.noise_suppression,
             gain_control: voice.gain_control,
+            is_veiled: true,
+            unveils_by_itself: false,
             tells_typing: true,
             opens_chat: false,
             text_percent: 100,

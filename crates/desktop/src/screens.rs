@@ -11,6 +11,7 @@ mod settings;
 mod sharing;
 mod shield;
 mod stage;
+mod veil;
 mod welcome;
 
 use std::time::{Duration, Instant};

@@ -65,6 +65,8 @@ pub struct WindowState {
     pub is_self_view_hidden: bool,
     /// Whether the mini window is there.
     pub is_mini_open: bool,
+    /// Whether the veil of this call was lifted because the stranger had.
+    pub has_unveiled_by_itself: bool,
     /// Whether the person is choosing what to share.
     pub is_picking_screen: bool,
     /// Whether the window fills the screen.
@@ -144,6 +146,7 @@ impl WindowState {
             is_statistics_open: false,
             is_self_view_hidden: false,
             is_mini_open: false,
+            has_unveiled_by_itself: false,
             is_picking_screen: false,
             is_full_screen: false,
             automatic_next: AutomaticNext::default(),
@@ -269,6 +272,7 @@ impl WindowState {
     fn forget_partner(&mut self) {
         // Nobody is there to share with.
         self.is_picking_screen = false;
+        self.has_unveiled_by_itself = false;
         self.chat_draft.clear();
         self.typing_since = None;
         self.typing_told_at = None;

@@ -11,7 +11,7 @@ mod welcome;
 
 use engine::{
     AudioSink, AudioSource, DeviceProblem, EndReason, MicrophoneNotice, SignallingProblem,
-    VideoSource,
+    VeilView, VideoSource,
 };
 
 pub use check::{Finding, Mark, check_broke_off, check_under_way, findings, verdict};
@@ -117,6 +117,29 @@ pub fn device_problem(device: Device, problem: &DeviceProblem) -> Explanation {
                 "The system says: {}. Try again, or choose another device.",
                 plain(why)
             ),
+        ),
+    }
+}
+
+/// What the veil is.
+pub const VEIL_DETAIL: &str = "Both pictures are spots of colour until you and the stranger have lifted it. The voice is as ever.";
+/// What nobody can keep a stranger from.
+pub const MAY_RECORD: &str = "A stranger may record what they see and hear.";
+
+/// What is the case behind the veil, and what can be done.
+pub const fn veil(veil: VeilView) -> (&'static str, &'static str) {
+    match (veil.is_lifted, veil.partner_lifted) {
+        (true, _) => (
+            "Waiting for the stranger",
+            "You see each other when they lift theirs.",
+        ),
+        (false, Some(true)) => (
+            "The stranger would like to see you",
+            "Lift the veil, and you both see each other.",
+        ),
+        (false, _) => (
+            "You see only each other's colours",
+            "You see each other when both lift the veil.",
         ),
     }
 }

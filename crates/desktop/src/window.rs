@@ -13,6 +13,7 @@ use crate::screens::{self, View};
 use crate::shortcuts;
 use crate::state::{KeyboardOwner, WindowState};
 use crate::theme;
+use crate::veil;
 
 /// What there is of a window from one frame to the next.
 pub struct Window {
@@ -63,7 +64,12 @@ impl Window {
         // A call that is being reconnected keeps its last picture, but not one from before the stranger's camera went off.
         let is_camera_off = matches!(snapshot.call, CallView::Connected { .. })
             && !snapshot.partner.is_sending_video;
-        if !has_partner_picture(snapshot) || is_camera_off {
+        let is_veiled = self
+            .pictures
+            .remote
+            .size_px()
+            .is_some_and(|size| !veil::may_show(snapshot, size));
+        if !has_partner_picture(snapshot) || is_camera_off || is_veiled {
             self.pictures.remote.clear();
         }
         if !has_partner_picture(snapshot) || !snapshot.partner.is_sending_screen {
@@ -76,7 +82,7 @@ impl Window {
 
     /// Shows a picture of the stranger, unless it is late and belongs to a call that is over.
     pub fn show_remote(&mut self, ctx: &Context, snapshot: &Snapshot, frame: &VideoFrame) {
-        if has_partner_picture(snapshot) {
+        if has_partner_picture(snapshot) && veil::lets_through(snapshot, frame) {
             self.pictures.remote.set(ctx, frame);
         }
     }
@@ -117,6 +123,7 @@ impl Window {
         };
         self.state.stranger_px = None;
         screens::ui(ui, view, &mut self.state, &mut out);
+        out.extend(veil::lift_by_itself(&mut self.state, snapshot));
         let goes_on = self.state.preferences.goes_on_by_itself && self.state.settings.is_none();
         if self.state.automatic_next.take(goes_on, now) {
             Action::Next.perform(snapshot, &mut self.state, &mut out);

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    env,
     ffi::OsString,
     fmt::{self, Write as _},
     fs,
@@ -70,9 +71,12 @@ impl fmt::Display for Problem {
 /// Why settings cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SourcesError {
-    /// A flag or a variable is wrong, or help was asked for.
+    /// A flag is wrong, or help was asked for.
     #[error(transparent)]
     Flags(#[from] clap::Error),
+    /// A variable of the environment is.
+    #[error("{0}")]
+    Environment(String),
     /// The file is.
     #[error("{}", each_in_a_line(.0))]
     File(Vec<Problem>),
@@ -90,7 +94,8 @@ impl Sources {
         let args: Vec<OsString> = args.into_iter().collect();
         let mut command = Flags::command();
         command.build();
-        let matches = command.clone().try_get_matches_from(&args)?;
+        let matches = (command.clone().try_get_matches_from(&args))
+            .map_err(|error| from_environment(&error, &command, &args).unwrap_or(error.into()))?;
         let Some(file) = matches.get_one::<PathBuf>("config").cloned() else {
             return Ok(Self {
                 command,
@@ -180,6 +185,31 @@ impl Sources {
             _ => String::new(),
         }
     }
+}
+
+/// Says it of the variable, if that is where the wrong value comes from: clap names the flag in either case.
+fn from_environment(
+    error: &clap::Error,
+    command: &Command,
+    args: &[OsString],
+) -> Option<SourcesError> {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let name = flag.strip_prefix("--")?.split(' ').next()?;
+    let arg = named(command, name)?;
+    let is_said = |arg: &OsString| {
+        let said = arg.to_str().and_then(|arg| arg.strip_prefix("--"));
+        said.is_some_and(|said| said.split('=').next() == Some(name))
+    };
+    if args.iter().any(is_said) {
+        return None;
+    }
+    let variable = arg.get_env()?.to_str()?;
+    let value = env::var(variable).ok()?;
+    let words = complaint(arg, variable, &value)
+        .unwrap_or_else(|| format!("{variable} = {value:?}: true or false is wanted"));
+    Some(SourcesError::Environment(words))
 }
 
 /// The names of all settings, which are those of the flags and of the keys in the file.
@@ -274,7 +304,7 @@ fn single(name: &str, arg: &Arg, value: &DeValue<'_>) -> Result<String, String> 
     }
 }
 
-/// What is wrong with a value, in the words that would be used of a flag.
+/// What is wrong with a value, in the words that would be used of a flag; `name` is what it is called where it stands.
 fn complaint(arg: &Arg, name: &str, value: &str) -> Option<String> {
     if matches!(arg.get_action(), ArgAction::SetTrue) {
         return None;
@@ -284,7 +314,7 @@ fn complaint(arg: &Arg, name: &str, value: &str) -> Option<String> {
         .disable_help_flag(true)
         .arg(arg.clone());
     let error = alone
-        .try_get_matches_from([format!("--{name}={value}")])
+        .try_get_matches_from([format!("--{}={value}", arg.get_long()?)])
         .err()?;
     if value.is_empty() {
         return Some(format!("{name} must not be empty"));

@@ -24,6 +24,7 @@ pub(crate) fn demo(args: &[String]) -> Result<(), String> {
         window.args([
             "--start",
             "--agree",
+            "--unveiled",
             "--interests",
             INTEREST,
             "--no-settings",
@@ -54,7 +55,7 @@ pub(crate) fn pair() -> Result<(), String> {
     build()?;
     let (_server, url) = start_server()?;
     // Without settings, or the second one would only bring the first to the front.
-    let window = || Running::start(desktop(&url).args(["--no-settings", "--agree"]));
+    let window = || Running::start(desktop(&url).args(["--no-settings", "--agree", "--unveiled"]));
     let (one, two) = (window()?, window()?);
     one.wait()?;
     two.wait()

@@ -41,8 +41,9 @@ enum Role {
 }
 
 /// What stands in the list of everything else.
-const MORE: [Action; 7] = [
+const MORE: [Action; 8] = [
     Action::ToggleSharing,
+    Action::ToggleVeil,
     Action::ToggleFullScreen,
     Action::ToggleMini,
     Action::ToggleFit,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use egui::{Align2, Id, Rect, Shape, Ui, pos2};
 use engine::{CallView, Command};
 
-use super::{View, reconnecting, repaint_at_next_second, sharing, shield};
+use super::{View, reconnecting, repaint_at_next_second, sharing, shield, veil};
 use crate::actions::Action;
 use crate::icons::Icon;
 use crate::panels::statistics;
@@ -248,6 +248,7 @@ pub(super) fn chrome(ui: &Ui, view: View<'_>, state: &WindowState) -> f32 {
         || state.is_statistics_open
         || state.settings.is_some()
         || state.is_picking_screen
+        || veil::down(view).is_some()
         || view.snapshot.devices.screen.is_some()
         || state.keyboard != KeyboardOwner::Nobody
         || state.is_pointer_on_chrome

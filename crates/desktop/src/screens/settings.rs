@@ -191,7 +191,7 @@ fn section_ui(
                         match section {
                             Section::AudioVideo => audio_video::ui(ui, view, state, out),
                             Section::Network => network::ui(ui, view, state, out),
-                            Section::Chat => chat::ui(ui, state),
+                            Section::Chat => chat::ui(ui, state, out),
                             Section::Appearance => appearance::ui(ui, state),
                             Section::Shortcuts => shortcuts::ui(ui, state),
                             Section::About => about::ui(ui, state),

@@ -4,7 +4,7 @@
 use egui::{CursorIcon, Rect, Stroke, StrokeKind, Ui, pos2};
 use engine::{CallView, Command};
 
-use super::{View, banner, call, ended, searching, sharing};
+use super::{View, banner, call, ended, searching, sharing, veil};
 use crate::actions::Action;
 use crate::panels::{chat, dock, self_view};
 use crate::state::WindowState;
@@ -55,6 +55,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
             ui.set_opacity(state.chrome);
             chrome_ui(ui, stage, view, state, out)
         });
+        veil::card_ui(ui, stage, (top, dock), view, state, out);
         if sharing::is_shown(view) {
             sharing::inset_ui(ui, stage, (top, dock), view, state);
         }

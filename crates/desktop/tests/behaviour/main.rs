@@ -15,6 +15,7 @@ mod shield;
 mod shortcuts;
 mod stage;
 mod trouble;
+mod veil;
 
 // The pictures need more of the made-up scenes than these tests do.
 #[expect(dead_code, reason = "shared with the pictures and the gallery")]

@@ -41,7 +41,7 @@ fn every_part_can_be_reached_and_says_which_one_it_is() {
     click(&mut harness, "Settings");
     for (part, heading) in [
         ("Network and privacy", "Server"),
-        ("Calls and chat", "Calls"),
+        ("Calls and chat", "Being seen"),
         ("Appearance", "Appearance"),
         ("Shortcuts", "Meeting people"),
         ("About", "Licence"),

@@ -80,11 +80,11 @@ fn a_key_is_changed_by_pressing_another_one() {
 #[test]
 fn a_key_that_is_taken_is_told_and_nothing_changes() {
     let mut harness = on_the_page();
-    click(&mut harness, "Open or close the chat: T");
+    begin_to_change(&mut harness, "Open or close the chat: T");
     press(&mut harness, Key::M);
     harness.get_by_label_contains("This key is taken: Mute or unmute the microphone.");
     harness.get_by_label("Open or close the chat: T");
-    click(&mut harness, "Open or close the chat: T");
+    begin_to_change(&mut harness, "Open or close the chat: T");
     press(&mut harness, Key::Tab);
     harness.get_by_label_contains("This key is needed for writing");
     assert!(
@@ -101,7 +101,7 @@ fn a_key_that_is_taken_is_told_and_nothing_changes() {
 #[test]
 fn escape_leaves_the_key_as_it_is_and_the_page_open() {
     let mut harness = on_the_page();
-    click(&mut harness, "Open or close the chat: T");
+    begin_to_change(&mut harness, "Open or close the chat: T");
     press(&mut harness, Key::Escape);
     harness.get_by_label("Open or close the chat: T");
     harness.get_by_label("Close the settings");
@@ -173,4 +173,11 @@ fn a_held_key_changes_a_switch_once() {
     let mut harness = in_call();
     hold(&mut harness, Key::F, Modifiers::NONE, 7);
     assert!(harness.state().window.state.is_full_screen);
+}
+
+/// Presses a line of the page, wherever it stands.
+fn begin_to_change(harness: &mut egui_kittest::Harness<'_, crate::stage::Stage>, line: &str) {
+    harness.get_by_label(line).scroll_to_me();
+    harness.run();
+    click(harness, line);
 }

@@ -16,9 +16,9 @@ use engine::{
     DeviceProblem, DeviceState, DirectView, EndReason, Ipv6, NatFiltering, NatMapping, NatReport,
     PartnerView, PathPolicy, PathProtocol, PathView, ReachError, RelayAnswer, RelayCheck,
     RelayError, RelayTransport, ScreenView, ServerCheck, Shareable, SignallingProblem,
-    SignallingView, Snapshot, Speaker, Statistics, UdpReach, VideoSource,
+    SignallingView, Snapshot, Speaker, Statistics, UdpReach, VeilView, VideoSource,
 };
-use media::video::VideoFrame;
+use media::video::{Scaler, VideoFrame};
 
 /// A state of the window, with a name.
 pub(crate) struct Scene {
@@ -29,7 +29,7 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 51] = [
+pub(crate) const SCENES: [Scene; 54] = [
     Scene {
         name: "lobby",
         make: lobby,
@@ -119,6 +119,21 @@ pub(crate) const SCENES: [Scene; 51] = [
         name: "call-statistics",
         make: call,
         prepare: with_statistics,
+    },
+    Scene {
+        name: "veil-down",
+        make: veil_down,
+        prepare: nothing,
+    },
+    Scene {
+        name: "veil-asked",
+        make: veil_asked,
+        prepare: nothing,
+    },
+    Scene {
+        name: "veil-waiting",
+        make: veil_waiting,
+        prepare: nothing,
     },
     Scene {
         name: "call-screen",
@@ -314,6 +329,9 @@ impl Scene {
         let mut window = Window::new(state);
         window.pictures.remote.set(ctx, &remote_picture(now));
         window.pictures.local.set(ctx, &portrait(LOCAL, now));
+        if self.snapshot(now).veil.is_some_and(VeilView::is_down) {
+            window.pictures.remote.set(ctx, &veiled_picture(now));
+        }
         if self.snapshot(now).partner.is_sending_screen {
             window.pictures.remote_screen.set(ctx, &page(now));
         }
@@ -817,6 +835,38 @@ fn ended_connection_lost(now: Instant) -> Snapshot {
 }
 
 /// The stranger, drawn.
+fn veiled(now: Instant, is_lifted: bool, partner_lifted: Option<bool>) -> Snapshot {
+    let veil = VeilView {
+        is_lifted,
+        partner_lifted,
+    };
+    Snapshot {
+        veil: Some(veil),
+        ..call(now)
+    }
+}
+
+/// Neither has lifted the veil.
+pub(crate) fn veil_down(now: Instant) -> Snapshot {
+    veiled(now, false, Some(false))
+}
+
+/// The stranger has.
+pub(crate) fn veil_asked(now: Instant) -> Snapshot {
+    veiled(now, false, Some(true))
+}
+
+/// We have.
+pub(crate) fn veil_waiting(now: Instant) -> Snapshot {
+    veiled(now, true, Some(false))
+}
+
+/// The stranger behind the veil.
+pub(crate) fn veiled_picture(now: Instant) -> VideoFrame {
+    let scaled = Scaler::default().scale(&remote_picture(now), (28, 16));
+    scaled.expect("it has such a size")
+}
+
 /// The stranger shares a screen.
 pub(crate) fn call_screen(now: Instant) -> Snapshot {
     let mut snapshot = call(now);

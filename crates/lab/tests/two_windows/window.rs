@@ -46,6 +46,7 @@ impl Window {
                 url,
                 "--no-settings",
                 "--agree",
+                "--unveiled",
                 "--video",
                 camera,
                 "--audio",

@@ -232,7 +232,7 @@ async fn pages_load_and_run_nothing_foreign() {
         assert_eq!(page.status, 200, "{path}");
         let policy = page.header("content-security-policy").expect("a policy");
         assert!(
-            policy.starts_with("default-src 'none'; style-src 'self';"),
+            policy.starts_with("default-src 'none'; style-src 'self'; img-src data:;"),
             "{policy}"
         );
         assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"));

@@ -94,17 +94,24 @@ fn the_unit_and_the_container_say_only_what_the_program_knows() {
     let start = unit
         .lines()
         .find_map(|line| line.strip_prefix("ExecStart="));
-    let mut words = start.expect("it starts something").split(' ');
-    assert_eq!(words.next(), Some("/usr/local/bin/passerby-server"));
-    let config = path("packaging/server.toml");
-    let args = words.map(|word| match word {
-        "/etc/passerby/server.toml" => config.clone().into(),
-        word => word.into(),
-    });
-    let args = ["passerby-server".into()].into_iter().chain(args);
-    Sources::read(args).unwrap_or_else(|error| panic!("{error}"));
-
     let container = read("packaging/Containerfile");
+    let entry = container
+        .lines()
+        .find_map(|line| line.strip_prefix("ENTRYPOINT "));
+    let entry: Vec<String> =
+        serde_json::from_str(entry.expect("it starts something")).expect("a list of words");
+    for start in [start.expect("it starts something"), &entry.join(" ")] {
+        let mut words = start.split(' ');
+        assert_eq!(words.next(), Some("/usr/local/bin/passerby-server"));
+        let config = path("packaging/server.toml");
+        let args = words.map(|word| match word {
+            "/etc/passerby/server.toml" => config.clone().into(),
+            word => word.into(),
+        });
+        let args = ["passerby-server".into()].into_iter().chain(args);
+        Sources::read(args).unwrap_or_else(|error| panic!("{error}"));
+    }
+
     let known: BTreeSet<String> = settings()
         .into_iter()
         .map(|(_, variable)| variable)
@@ -113,7 +120,7 @@ fn the_unit_and_the_container_say_only_what_the_program_knows() {
         .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_'))
     .filter(|word| word.starts_with("PASSERBY_"))
     .collect();
-    assert!(named.len() >= 3);
+    assert!(!named.is_empty());
     for variable in named {
         assert!(known.contains(variable), "{variable}");
     }

@@ -241,8 +241,49 @@ fn what_is_wrong_with_the_settings_is_explained_and_ends_with_two() {
         assert_eq!(code, Some(2), "{text}: {said}");
         assert!(said.contains(words), "{text}: {said}");
     }
+    for (variable, value, words) in [
+        ("PASSERBY_GRACE", "soon", "a whole number is wanted"),
+        ("PASSERBY_HEARTBEAT", "0", "from 1 to 300"),
+        (
+            "PASSERBY_LISTEN",
+            "127.0.0.1:8080,here",
+            "PASSERBY_LISTEN = ",
+        ),
+        ("PASSERBY_NO_RELAY", "perhaps", "true or false"),
+    ] {
+        let (code, _, said) = outcome(&[], &[(variable, value)]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(variable) && said.contains(words), "{said}");
+    }
+    let (code, _, said) = outcome(&["--grace=later"], &[("PASSERBY_GRACE", "soon")]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("--grace") && said.contains("later"), "{said}");
     let config = file(&folder, "it.toml", "relay-prot = 1\nfoo = 2");
     let (code, _, said) = outcome(&["--config", &config], &[]);
     assert_eq!(code, Some(2));
     assert_eq!(said.matches("it.toml, line").count(), 2, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_sigterm_rooms_go_on_for_a_while_and_at_the_second_it_ends() {
+    let (mut child, addr) = listening(&["--drain=600"]);
+    let url = format!("ws://{addr}/v1/signalling");
+    let mut waiter = Client::greeted_at(&url).await.waits().await;
+    let newcomer = Client::greeted_at(&url).await;
+    let mut pair = Pair::of(waiter, newcomer).await;
+    waiter = Client::greeted_at(&url).await.waits().await;
+
+    signal(&child, "-TERM");
+
+    let (heard, _) = waiter.hears_to_the_end().await;
+    let is_told = matches!(heard[..], [ServerMessage::Shutdown { .. }]);
+    assert!(is_told, "{heard:?}");
+    pair.goes_on().await;
+    assert!(child.try_wait().unwrap().is_none(), "it is there still");
+    signal(&child, "-TERM");
+    let (heard, _) = pair.offerer.hears_to_the_end().await;
+    let is_told = matches!(heard[..], [ServerMessage::Shutdown { .. }]);
+    assert!(is_told, "{heard:?}");
+    let ended = tokio::task::spawn_blocking(move || child.wait());
+    assert!(ended.await.unwrap().unwrap().success());
 }

@@ -1,14 +1,38 @@
-//! How one goes on to the next stranger, and how one writes.
+//! Who is seen, how one goes on to the next stranger, and how one writes.
 
 use egui::Ui;
+use engine::Command;
 
 use super::parts::{heading_ui, line_ui, words_ui};
 use crate::state::WindowState;
+use crate::text;
 use crate::widgets::{switch_row, was_pressed};
 
-pub(super) fn ui(ui: &mut Ui, state: &mut WindowState) {
+pub(super) fn ui(ui: &mut Ui, state: &mut WindowState, out: &mut Vec<Command>) {
+    heading_ui(ui, "Being seen", true);
     let preferences = &mut state.preferences;
-    heading_ui(ui, "Calls", true);
+    let is_veiled = preferences.is_veiled;
+    if was_pressed(&switch_row(
+        ui,
+        "Begin calls behind a veil",
+        text::VEIL_DETAIL,
+        is_veiled,
+    )) {
+        preferences.is_veiled = !is_veiled;
+        out.push(Command::SetVeil(!is_veiled));
+    }
+    line_ui(ui);
+    let lifts = preferences.unveils_by_itself;
+    if was_pressed(&switch_row(
+        ui,
+        "Lift mine when they lift theirs",
+        "",
+        lifts,
+    )) {
+        preferences.unveils_by_itself = !lifts;
+    }
+
+    heading_ui(ui, "Going on", false);
     let detail = "Five seconds after a stranger has left, you meet somebody else, unless you stay.";
     let goes_on = preferences.goes_on_by_itself;
     if was_pressed(&switch_row(ui, "Go on by itself", detail, goes_on)) {
