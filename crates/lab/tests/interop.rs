@@ -12,7 +12,7 @@ use lab::browser::PartnerSends;
 use lab::check::{Part, why_left_out};
 use lab::network::experiments::{
     Ends, GuestRole, Talk, call_again, converse, hide, lose_packets, restart, roam_away,
-    say_goodbye,
+    say_goodbye, show_screen,
 };
 use lab::network::{NatKind, Network, RelayKind, Servers};
 
@@ -154,6 +154,22 @@ fn a_browser_without_permission_for_devices_tells_names_which_are_looked_up() {
         let known_as = if told { "host" } else { "prflx" };
         assert_eq!(headless.remote_candidate.as_deref(), Some(known_as));
         assert!(!headless.partner_sends_audio && !headless.partner_sends_video);
+    }
+}
+
+#[test]
+fn a_screen_that_is_shared_in_the_call_is_a_second_track_to_a_browser() {
+    let Some(lab) = Lab::enter() else { return };
+    for role in GuestRole::BOTH {
+        let talk = show_screen(&lab.network, &lab.servers, role).unwrap();
+        println!("{talk:?}");
+        let (begin, end) = (&talk.begin.guest, &talk.end.guest);
+        assert!(end.screen_decoded > begin.screen_decoded + 10);
+        // Neither takes anything from the other.
+        assert!(end.frames_decoded > begin.frames_decoded + 10);
+        assert!(end.trouble.is_empty(), "{:?}", end.trouble);
+        let headless = &talk.end.headless;
+        assert!(headless.screen_frames_sent > 10 && headless.frames_decoded > 10);
     }
 }
 

@@ -38,6 +38,8 @@ pub struct GuestFigures {
     pub freezes: u64,
     /// For how long altogether, in seconds.
     pub frozen_s: f64,
+    /// Pictures of the partner's screen that were decoded.
+    pub screen_decoded: u64,
     /// The MIME type of the partner's pictures.
     pub video_codec: Option<String>,
     /// Packets of pictures that did not arrive and were not sent again.

@@ -36,6 +36,8 @@ pub struct ClientOptions {
     pub video_codec: &'static str,
     /// What it sends instead of the test pattern: a `.y4m` file.
     pub pictures: Option<PathBuf>,
+    /// Whether it shows the test pattern a second time, as a screen beside the camera.
+    pub shares: bool,
     /// What it sends instead of a tone: a `.wav` file.
     pub sound: Option<PathBuf>,
     /// Whether it copies what its screen shows and records what it plays; see [`Client::shots`] and [`Client::heard`].
@@ -53,6 +55,7 @@ impl Default for ClientOptions {
             video_kbps: 400,
             video_codec: "auto",
             pictures: None,
+            shares: false,
             sound: None,
             takes_shots: false,
         }
@@ -96,6 +99,13 @@ impl Client {
             .arg(format!("{}x{}", options.size_px.0, options.size_px.1))
             .args(["--video-kbps", &options.video_kbps.to_string()])
             .args(["--video-codec", options.video_codec])
+            .args(
+                options
+                    .shares
+                    .then_some(["--share", "pattern"])
+                    .into_iter()
+                    .flatten(),
+            )
             .args(["--calls", &options.calls.to_string()])
             .args(["--patience", &options.patience_s.to_string()])
             .arg("--events")

@@ -19,7 +19,7 @@ pub use calls::{Pair, make_calls};
 pub use change::{Change, recover_from};
 pub use interop::{
     Ends, GuestRole, Talk, call_again, converse, hide, lose_packets, restart, roam_away,
-    say_goodbye,
+    say_goodbye, show_screen,
 };
 pub use loss::connect_through_loss;
 pub use matrix::{Cell, measure_cell};

@@ -63,7 +63,9 @@ async function figures() {
   const all = [...((await guest.call?.connection.getStats()) ?? new Map()).values()];
   const of = (type, kind) => all.find((one) => one.type === type && one.kind === kind) ?? {};
   const named = (id) => all.find((one) => one.id === id) ?? {};
-  const pictures = of("inbound-rtp", "video");
+  const isScreen = (one) => one.type === "inbound-rtp" && one.trackIdentifier === "screen";
+  const screen = all.find(isScreen) ?? {};
+  const pictures = all.find((one) => one.type === "inbound-rtp" && one.kind === "video" && !isScreen(one)) ?? {};
   const sound = of("inbound-rtp", "audio");
   const sentPictures = of("outbound-rtp", "video");
   const transport = all.find((one) => one.type === "transport") ?? {};
@@ -82,6 +84,7 @@ async function figures() {
     keyframes_decoded: pictures.keyFramesDecoded ?? 0,
     freezes: pictures.freezeCount ?? 0,
     frozen_s: pictures.totalFreezesDuration ?? 0,
+    screen_decoded: screen.framesDecoded ?? 0,
     video_codec: named(pictures.codecId).mimeType ?? null,
     video_lost: pictures.packetsLost ?? 0,
     nacks_sent: pictures.nackCount ?? 0,

@@ -228,6 +228,27 @@ pub fn converse(
     Ok(Talk { begin, end })
 }
 
+/// Headless shares a screen beside the camera in the running call. Both ends a while after it is seen.
+///
+/// # Errors
+/// When the lab fails, or the call does not come about, or the screen is not seen.
+pub fn show_screen(network: &Network, servers: &Servers, role: GuestRole) -> anyhow::Result<Talk> {
+    let options = ClientOptions {
+        shares: true,
+        ..ClientOptions::default()
+    };
+    let devices = Devices::Synthetic;
+    let mut call = Call::start_with(network, servers, role, devices, SIDES, options)?;
+    call.wait_until_up(true)?;
+    call.guest.wait_until("the screen", SEEN_TIME, |figures| {
+        figures.screen_decoded > 0
+    })?;
+    let begin = call.ends()?;
+    std::thread::sleep(WATCH_TIME);
+    let end = call.ends()?;
+    Ok(Talk { begin, end })
+}
+
 /// The second call with the same partner: the browser asks for the next one, and headless, which has made a connection ready in
 /// the meantime, makes the offer.
 ///

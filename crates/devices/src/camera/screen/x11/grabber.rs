@@ -202,7 +202,7 @@ impl Session {
 /// A picture that is larger than pictures may be, with every other pixel and row left out.
 fn thinned_out(bgrx: Vec<u8>, (width, height): (u16, u16)) -> (Vec<u8>, (u16, u16)) {
     let most = VideoFrame::MAX_SIDE_PX;
-    if u32::from(width) <= most && u32::from(height) <= most {
+    if width == 0 || u32::from(width) <= most && u32::from(height) <= most {
         return (bgrx, (width, height));
     }
     let rows = bgrx.chunks_exact(usize::from(width) * 4).step_by(2);
