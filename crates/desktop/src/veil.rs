@@ -5,18 +5,14 @@ use media::video::VideoFrame;
 
 use crate::state::WindowState;
 
-/// The longer side of a picture that can be shown behind a veil, in pixels; the engine's are half of that.
-const VEILED_PX: u32 = 64;
-
 /// Whether this picture of the stranger may be shown now.
 pub(crate) fn lets_through(snapshot: &Snapshot, frame: &VideoFrame) -> bool {
     may_show(snapshot, (frame.width_px(), frame.height_px()))
 }
 
 /// Whether a picture of this size may be shown now.
-pub(crate) fn may_show(snapshot: &Snapshot, (width_px, height_px): (u32, u32)) -> bool {
-    let is_down = snapshot.veil.is_some_and(engine::VeilView::is_down);
-    !is_down || width_px.max(height_px) <= VEILED_PX
+pub(crate) fn may_show(snapshot: &Snapshot, size_px: (u32, u32)) -> bool {
+    !snapshot.veil.is_some_and(|veil| veil.hides(size_px))
 }
 
 /// Lifts the veil as soon as the stranger has, where the person wants that, once in a call.

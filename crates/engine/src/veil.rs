@@ -27,6 +27,12 @@ impl VeilView {
         }
     }
 
+    /// Whether the veil hides a picture of this size, in pixels: all that are larger than veiled ones, while it is down.
+    pub const fn hides(self, (width_px, height_px): (u32, u32)) -> bool {
+        let longest_px = LONGEST_SHAPE * SHORTER_SIDE_PX;
+        self.is_down() && (width_px > longest_px || height_px > longest_px)
+    }
+
     /// Whether pictures are veiled: as long as one of the two has not lifted it. A partner who says nothing knows of no veil.
     pub const fn is_down(self) -> bool {
         !self.is_lifted || matches!(self.partner_lifted, Some(false))
@@ -98,8 +104,13 @@ mod tests {
             assert!(width % 2 == 0 && height % 2 == 0, "{size:?}");
             assert_eq!(width.min(height), SHORTER_SIDE_PX, "{size:?}");
             assert!(width.max(height) <= 2 * SHORTER_SIDE_PX, "{size:?}");
+            assert!(!VeilView::begin(true).hides((width, height)), "{size:?}");
         }
         assert_eq!(veiled_px((640, 480)), (20, 16));
+        for clear in [(34, 16), (16, 34), (640, 480)] {
+            assert!(VeilView::begin(true).hides(clear), "{clear:?}");
+            assert!(!VeilView::begin(false).hides(clear), "{clear:?}");
+        }
     }
 
     #[test]
