@@ -102,7 +102,7 @@ impl DeviceDeck {
         };
         let send_video = SendVideo::start(
             Arc::clone(&camera_slot),
-            preview,
+            Some(preview),
             stream.clone(),
             Arc::clone(&wake),
         )
@@ -139,12 +139,9 @@ impl DeviceDeck {
         Ok(deck)
     }
 
-    /// Where the newest pictures of our own screen and of the partner's lie.
-    pub(crate) fn screen_slots(&self) -> (PictureSlot, PictureSlot) {
-        let Screens {
-            preview, remote, ..
-        } = &self.screens;
-        (Arc::clone(preview), Arc::clone(remote))
+    /// Where the newest picture of the partner's screen lies.
+    pub(crate) fn remote_screen(&self) -> PictureSlot {
+        Arc::clone(&self.screens.remote)
     }
 
     /// Fires whenever a device has something to report.

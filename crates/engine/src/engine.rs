@@ -36,7 +36,6 @@ pub struct Engine {
     publisher: Arc<Publisher>,
     local_video: PictureSlot,
     remote_video: PictureSlot,
-    local_screen: PictureSlot,
     remote_screen: PictureSlot,
     ways: Arc<Ways>,
     session: Option<JoinHandle<()>>,
@@ -73,7 +72,7 @@ impl Engine {
             Arc::clone(&ways),
             Arc::clone(&wake),
         )?;
-        let (local_screen, remote_screen) = deck.screen_slots();
+        let remote_screen = deck.remote_screen();
         let publisher = Arc::new(Publisher::new(
             Snapshot::initial(deck.view(), &config),
             wake,
@@ -87,7 +86,6 @@ impl Engine {
             publisher,
             local_video,
             remote_video,
-            local_screen,
             remote_screen,
             ways,
             session: Some(session),
@@ -117,11 +115,6 @@ impl Engine {
     /// The partner's newest picture.
     pub fn remote_video(&self) -> &Newest<Arc<VideoFrame>> {
         &self.remote_video
-    }
-
-    /// The newest picture of our own screen, while it is shared.
-    pub fn local_screen(&self) -> &Newest<Arc<VideoFrame>> {
-        &self.local_screen
     }
 
     /// The newest picture of the partner's screen.

@@ -36,8 +36,6 @@ impl Screen {
 #[derive(Default)]
 pub(super) struct Screens {
     pub(super) shared: Option<Screen>,
-    /// Our own screen, as it is sent.
-    pub(super) preview: PictureSlot,
     /// The partner's.
     pub(super) remote: PictureSlot,
     is_keyframe_wanted: Arc<AtomicBool>,
@@ -66,8 +64,8 @@ impl DeviceDeck {
                 is_keyframe_wanted: Arc::clone(&self.screens.is_keyframe_wanted),
                 ..self.stream.clone()
             };
-            let preview = Arc::clone(&self.screens.preview);
-            match SendVideo::start(Arc::clone(&slot), preview, stream, Arc::clone(&self.wake)) {
+            let (pictures, wake) = (Arc::clone(&slot), Arc::clone(&self.wake));
+            match SendVideo::start(pictures, None, stream, wake) {
                 Ok(send) => (send, slot),
                 Err(error) => {
                     tracing::error!(%error, "no thread for the screen");
@@ -118,8 +116,6 @@ impl DeviceDeck {
         close(&mut screen.capture);
         screen.send.unlink();
         close(&mut Some(screen.send));
-        self.screens.preview.take();
-        (self.wake)();
     }
 
     /// Whether pictures of a screen are being sent, as far as our side is concerned.

@@ -29,7 +29,7 @@ pub(crate) struct SendVideo {
 
 struct Shared {
     camera: Arc<Newest<Arc<VideoFrame>>>,
-    preview: Arc<Newest<Arc<VideoFrame>>>,
+    preview: Option<Arc<Newest<Arc<VideoFrame>>>>,
     link: Mutex<Option<Arc<Link>>>,
     wish: Mutex<Wish>,
     frames_sent: AtomicU64,
@@ -39,10 +39,10 @@ struct Shared {
 }
 
 impl SendVideo {
-    /// Starts the thread. Pictures are taken from `camera`; each is left in `preview` as well.
+    /// Starts the thread. Pictures are taken from `camera`; each is left in `preview` as well, if there is one.
     pub(crate) fn start(
         camera: Arc<Newest<Arc<VideoFrame>>>,
-        preview: Arc<Newest<Arc<VideoFrame>>>,
+        preview: Option<Arc<Newest<Arc<VideoFrame>>>>,
         stream: Stream,
         wake: Wake,
     ) -> std::io::Result<Self> {
@@ -146,8 +146,10 @@ fn run(shared: &Shared) {
         let Some(frame) = shared.camera.wait(IDLE_CHECK) else {
             continue;
         };
-        shared.preview.put(Arc::clone(&frame));
-        (shared.wake)();
+        if let Some(preview) = &shared.preview {
+            preview.put(Arc::clone(&frame));
+            (shared.wake)();
+        }
         let link = lock(&shared.link).clone();
         let Some(link) = link else {
             encoding = None;
