@@ -2,6 +2,7 @@
 
 mod action_menu;
 mod button;
+mod card;
 mod device_picker;
 mod interest_field;
 mod level_meter;
@@ -16,6 +17,7 @@ mod video_view;
 
 pub(crate) use action_menu::action_menu;
 pub use button::{Button, Look, was_pressed};
+pub(crate) use card::card;
 pub(crate) use device_picker::device_menu;
 pub use device_picker::{
     Choice, DevicePicker, camera_choices, microphone_choices, picture_choices, speaker_choices,

@@ -1,8 +1,8 @@
 //! Sharing a screen: what there is to choose from, and the stranger's screen in place of the picture.
 
 use egui::{
-    Align2, Color32, CursorIcon, Frame, Id, Margin, Modal, Rect, ScrollArea, Sense, Stroke,
-    StrokeKind, Ui, Vec2, WidgetInfo, accesskit::Role, pos2, vec2,
+    Align2, Color32, CursorIcon, Id, Rect, ScrollArea, Sense, Stroke, StrokeKind, Ui, Vec2,
+    WidgetInfo, accesskit::Role, pos2, vec2,
 };
 use engine::{Command, Shareable, VideoSource};
 
@@ -11,12 +11,11 @@ use crate::icons::{self, Icon};
 use crate::panels::self_view;
 use crate::state::WindowState;
 use crate::widgets::{
-    Button, Look, Notice, Sign, VideoView, describe, elided, shown_size, was_pressed, words,
+    Button, Look, Notice, Sign, VideoView, card, describe, elided, shown_size, was_pressed, words,
 };
 use crate::{text, theme};
 
 const MAX_WIDTH: f32 = 460.0;
-const PADDING: f32 = 20.0;
 const ROW: f32 = 48.0;
 /// How much of the card a notice takes in place of the list.
 const NOTICE_HEIGHT: f32 = 220.0;
@@ -33,30 +32,12 @@ pub(super) fn picker_ui(
     if !state.is_picking_screen {
         return;
     }
-    let window = ui.ctx().content_rect();
-    let width = (window.width() - 32.0).min(MAX_WIDTH) - 2.0 * PADDING;
-    let frame = Frame::new()
-        .fill(theme::SURFACE)
-        .stroke(Stroke::new(1.0, theme::LINE))
-        .corner_radius(theme::RADIUS_CARD)
-        .inner_margin(Margin::same(PADDING as i8));
-    let modal = Modal::new(Id::unique("sharing"))
-        .backdrop_color(Color32::from_black_alpha(150))
-        .frame(frame)
-        .show(ui.ctx(), |ui| {
-            ui.set_width(width);
-            ui.spacing_mut().item_spacing.y = 0.0;
-            let is_closed = header_ui(ui);
-            ui.add_space(14.0);
-            let chosen = list_ui(ui, window.height() - 240.0, view);
-            (is_closed, chosen)
-        });
-    // It is placed by its size of the frame before, which changes with what stands in it.
-    if (modal.response.rect.center() - window.center()).length() > 1.0 {
-        ui.ctx().request_repaint();
-    }
-    let is_left = modal.should_close();
-    let (is_closed, chosen) = modal.inner;
+    let limit = ui.ctx().content_rect().height() - 240.0;
+    let ((is_closed, chosen), is_left) = card(ui, "sharing", MAX_WIDTH, |ui| {
+        let is_closed = header_ui(ui);
+        ui.add_space(14.0);
+        (is_closed, list_ui(ui, limit, view))
+    });
     if is_left || is_closed || chosen.is_some() {
         state.is_picking_screen = false;
     }

@@ -2,10 +2,7 @@
 
 use std::time::Instant;
 
-use egui::{
-    Align, Align2, Color32, Frame, Id, Layout, Margin, Modal, Rect, ScrollArea, Stroke, Ui, Vec2,
-    accesskit::Role, vec2,
-};
+use egui::{Align, Align2, Color32, Id, Layout, Rect, ScrollArea, Ui, Vec2, accesskit::Role, vec2};
 use engine::ServerCheck;
 
 use crate::connection_check::Check;
@@ -14,11 +11,10 @@ use crate::screens::searching::STILL_PHASE;
 use crate::screens::{View, repaint_at_next_second};
 use crate::state::WindowState;
 use crate::text::{Explanation, Finding, Mark};
-use crate::widgets::{Button, Look, Notice, Sign, announce, describe, was_pressed, words};
+use crate::widgets::{Button, Look, Notice, Sign, announce, card, describe, was_pressed, words};
 use crate::{text, theme};
 
 const MAX_WIDTH: f32 = 440.0;
-const PADDING: f32 = 20.0;
 /// How much of the card a notice takes in place of findings.
 const NOTICE_HEIGHT: f32 = 240.0;
 /// How long a wave takes to go out, as in a search.
@@ -37,40 +33,20 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState) {
     let Some(check) = &state.check else {
         return;
     };
-    let window = ui.ctx().content_rect();
-    let width = (window.width() - 32.0).min(MAX_WIDTH) - 2.0 * PADDING;
-    let limit = window.height() - 200.0;
-    let frame = Frame::new()
-        .fill(theme::SURFACE)
-        .stroke(Stroke::new(1.0, theme::LINE))
-        .corner_radius(theme::RADIUS_CARD)
-        .inner_margin(Margin::same(PADDING as i8));
-    let modal = Modal::new(Id::unique("check"))
-        .backdrop_color(Color32::from_black_alpha(150))
-        .frame(frame)
-        .show(ui.ctx(), |ui| {
-            ui.set_width(width);
-            ui.spacing_mut().item_spacing.y = 0.0;
-            let is_closed = header_ui(ui);
-            ui.add_space(12.0);
-            let wish = match check {
-                Check::Running { since } => running_ui(ui, view, *since, state),
-                Check::Done(outcome) => match outcome.as_ref() {
-                    Ok(report) => report_ui(ui, report, limit),
-                    Err(explanation) => failed_ui(ui, explanation),
-                },
-            };
-            if is_closed { Some(Wish::Close) } else { wish }
-        });
-    // It is placed by its size of the frame before, which changes with what stands in it.
-    if (modal.response.rect.center() - window.center()).length() > 1.0 {
-        ui.ctx().request_repaint();
-    }
-    let wish = if modal.should_close() {
-        Some(Wish::Close)
-    } else {
-        modal.inner
-    };
+    let limit = ui.ctx().content_rect().height() - 200.0;
+    let (wish, is_left) = card(ui, "check", MAX_WIDTH, |ui| {
+        let is_closed = header_ui(ui);
+        ui.add_space(12.0);
+        let wish = match check {
+            Check::Running { since } => running_ui(ui, view, *since, state),
+            Check::Done(outcome) => match outcome.as_ref() {
+                Ok(report) => report_ui(ui, report, limit),
+                Err(explanation) => failed_ui(ui, explanation),
+            },
+        };
+        if is_closed { Some(Wish::Close) } else { wish }
+    });
+    let wish = if is_left { Some(Wish::Close) } else { wish };
     match wish {
         Some(Wish::Again) => state.begin_check(view.now),
         Some(Wish::Close) => state.check = None,
