@@ -54,8 +54,8 @@ impl Part {
         match self {
             Self::Camera => why_no_camera(),
             Self::Sound => missing(&["pulseaudio", "paplay", "parec"]),
-            // The last two look at what is on it, in the tests.
-            Self::Display => missing(&["Xvfb", "xdotool", "import"]),
+            // The tests need a list of its windows, and the last two to look at what is on it.
+            Self::Display => missing(&["Xvfb", "openbox", "xdotool", "import"]),
             Self::Network => why_no_network(),
             Self::Browser => why_no_browser(),
         }

@@ -62,6 +62,9 @@ impl Default for ClientOptions {
     }
 }
 
+/// What is logged if nothing else is wanted: beside warnings, what becomes of the connection to the server.
+const LOGGED: &str = "warn,engine::signalling=info";
+
 /// A running client. Ended when this is dropped.
 #[derive(Debug)]
 pub struct Client {
@@ -113,6 +116,10 @@ impl Client {
             .arg("--stats")
             .arg(&stats)
             .env("SSL_CERT_FILE", servers.certificate())
+            .env(
+                "RUST_LOG",
+                std::env::var_os("RUST_LOG").unwrap_or_else(|| LOGGED.into()),
+            )
             .stdout(File::create(file("out"))?)
             .stderr(File::create(&log)?);
         if let Some(seconds) = options.seconds {
@@ -181,6 +188,11 @@ impl Client {
     /// When the file holds something else.
     pub fn reports(&mut self) -> anyhow::Result<&[ReportLine]> {
         self.reports.read()
+    }
+
+    /// Whether it has logged this.
+    pub fn has_logged(&self, words: &str) -> bool {
+        std::fs::read_to_string(&self.log).is_ok_and(|log| log.contains(words))
     }
 
     /// The last line of statistics of each call so far.
@@ -314,6 +326,11 @@ impl Client {
     /// When the lab was interrupted.
     pub fn wait(&mut self, longest: Duration) -> anyhow::Result<Option<u8>> {
         self.running.wait(longest)
+    }
+
+    /// Whether the client has said this in its log.
+    pub fn has_said(&self, words: &str) -> bool {
+        std::fs::read_to_string(&self.log).is_ok_and(|log| log.contains(words))
     }
 
     /// What the client has said at last, for a message.

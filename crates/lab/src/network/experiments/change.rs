@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use anyhow::ensure;
 use headless::measure::quantile;
 use headless::{Event, EventLine};
 
@@ -83,10 +84,17 @@ pub fn recover_from(
             Err(error) => eprintln!("{change}: {error:#}"),
         }
     }
+    // Without that it would have waited a second for an answer on a connection that is dead.
+    let has_left = clients[0].has_said("the network has changed");
+    let last_words = clients[0].last_words();
     drop(clients);
     if change == Change::Roam {
         network.roam(Uplink::A)?;
     }
+    ensure!(
+        has_left || change == Change::Pull,
+        "the client did not see that the address is gone from which it reached the server: {last_words}"
+    );
     Ok(recovered)
 }
 
