@@ -20,9 +20,7 @@ fn in_a_crowd_of_any_size_nobody_is_stranded_and_nobody_meets_one_who_was_blocke
     }
 }
 
-/// `PROPTEST_CASES` does not reach this one: `cargo test --release -p matchmaker -- --ignored`.
 #[test]
-#[ignore = "half a minute"]
 fn in_a_million_events_nobody_is_stranded() {
     for people in [3, 30, 300, 3_000] {
         let (seen, stranded) = run(Widening::Expected, people, 1_000_000);
