@@ -21,6 +21,11 @@ const TRANSIT: Duration = Duration::from_millis(30);
 /// What the encoder looks ahead.
 const LOOK_AHEAD: Duration = Duration::from_micros(6500);
 
+/// Real ones: how much longer than the fastest each packet of sound took beside the pictures of the same call, on such a line of
+/// the network lab (20 ms round trip, no losses), in tenths of a millisecond; packets of 20 ms on the first, of 10 ms on the second.
+const BESIDE_PICTURES_300K: &str = include_str!("arrivals/beside_pictures_300k.txt");
+const BESIDE_PICTURES_2M: &str = include_str!("arrivals/beside_pictures_2m.txt");
+
 /// How late a packet is that was sent so long after the beginning.
 type Jitter = fn(Duration, &mut Random) -> Duration;
 
@@ -28,7 +33,7 @@ fn main() {
     let Some(speech) = speech::of_arguments() else {
         return;
     };
-    let networks: [(&str, Jitter); 5] = [
+    let networks: [(&str, Jitter); 7] = [
         ("none", |_, _| Duration::ZERO),
         ("up to 40 ms", |_, random| {
             random.duration(Duration::from_millis(40))
@@ -43,6 +48,12 @@ fn main() {
         ("a stall of 200 ms in every 4 s", |sent, _| {
             let into = Duration::from_millis((sent.as_millis() % 4000) as u64);
             Duration::from_millis(200).saturating_sub(into)
+        }),
+        ("recorded: 300 kbit/s with pictures", |sent, _| {
+            recorded(BESIDE_PICTURES_300K, PACKET_DURATION, sent)
+        }),
+        ("recorded: 2 Mbit/s with pictures", |sent, _| {
+            recorded(BESIDE_PICTURES_2M, FRAME_DURATION, sent)
         }),
     ];
     let plan = AudioPlan::for_voice(AudioPlan::BEST_VOICE_BPS, 0.0, false);
@@ -66,7 +77,7 @@ fn main() {
             let outcome = play(&packets, length, speech.len(), jitter);
             let waited = outcome.delay(0.5);
             println!(
-                "  {name:<32} PESQ {:.2}  waited {:3} ms in the middle, {:3} ms at most  mouth to ear {:3} ms  {:?}",
+                "  {name:<34} PESQ {:.2}  waited {:3} ms in the middle, {:3} ms at most  mouth to ear {:3} ms  {:?}",
                 speech::score(&speech, &outcome.heard),
                 waited.as_millis(),
                 outcome.delay(1.0).as_millis(),
@@ -75,6 +86,15 @@ fn main() {
             );
         }
     }
+}
+
+/// What was recorded for the moment so long after the beginning; from the beginning again after the end.
+fn recorded(tenths: &str, step: Duration, sent: Duration) -> Duration {
+    let count = tenths.split_whitespace().count();
+    let index = (sent.as_millis() / step.as_millis()) as usize % count;
+    let tenth = tenths.split_whitespace().nth(index);
+    let tenth = tenth.and_then(|tenth| tenth.parse::<u64>().ok());
+    Duration::from_micros(tenth.expect("whole numbers") * 100)
 }
 
 fn encode(speech: &[f32], plan: &AudioPlan) -> Vec<bytes::Bytes> {

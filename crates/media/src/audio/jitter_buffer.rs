@@ -24,6 +24,7 @@ use crate::time::{SequenceUnwrapper, TimestampUnwrapper};
 mod bursts;
 mod delay;
 mod interface;
+mod recurring;
 
 use bursts::BurstWatch;
 use delay::DelayEstimator;
@@ -106,6 +107,8 @@ impl JitterBuffer {
     const MAX_GAP: u64 = SAMPLE_RATE_HZ as u64 / 2;
     /// Tolerance around the target: no correction, which is of 10 ms at most, may take the delay from one side of it to the other.
     const TOLERANCE: Duration = Duration::from_millis(6);
+    /// The most that is left where the target is long.
+    const LARGEST_SURPLUS: Duration = Duration::from_millis(20);
     /// An error above this is corrected at once and whatever it sounds like.
     const LARGE_ERROR: Duration = Duration::from_millis(100);
 
@@ -461,7 +464,10 @@ impl JitterBuffer {
             return None;
         }
         let least = std::mem::take(&mut self.watch).least;
-        if least > target + Self::TOLERANCE {
+        // Less than what it has to be is heard at once, more only by who waits for an answer: where the need comes and goes, the
+        // voice is not shortened and lengthened all the time.
+        let surplus = (target / 4).clamp(Self::TOLERANCE, Self::LARGEST_SURPLUS);
+        if least > target + surplus {
             Some(Stretch::Shorten)
         } else if least + Self::TOLERANCE < target {
             Some(Stretch::Lengthen)

@@ -130,6 +130,8 @@ impl Ladder {
     const HIGH_SHARE: f64 = 1.15;
     const MIN_PATIENCE: Duration = Duration::from_secs(2);
     const MAX_PATIENCE: Duration = Duration::from_secs(32);
+    /// A rate above this share, found by the first probes, is no chance.
+    const PLAIN_SHARE: f64 = 2.0;
     /// Patience while the first probes find the rate, and how long that is.
     const START_PATIENCE: Duration = Duration::from_millis(300);
     const START: Duration = Duration::from_secs(5);
@@ -241,10 +243,11 @@ impl Ladder {
         let wanted = possible.max(best_shown);
         // Also while a small window holds the pictures down, so that one that is enlarged has waited already.
         let enough_for = lasts(&mut self.enough_since, possible < self.index, now);
-        let patience = if is_starting {
-            Self::START_PATIENCE
-        } else {
-            self.patience
+        let is_plain = self.affordable(input.picture_bps, Self::PLAIN_SHARE) <= wanted;
+        let patience = match is_starting {
+            true if is_plain => Duration::ZERO,
+            true => Self::START_PATIENCE,
+            false => self.patience,
         };
         if wanted < self.index && enough_for.is_some_and(|time| time >= patience) {
             self.change(wanted, now);

@@ -53,6 +53,9 @@ pub struct QualityOptions {
     /// Of these, only those whose names have all of these parts, such as `5%,300ms,none`; `5%*` means those that begin so.
     #[arg(long, value_delimiter = ',', value_name = "PART,PART")]
     pub only: Vec<String>,
+    /// Only these pairs of programs, such as `passerby-passerby,chromium-chromium`; all three without it.
+    #[arg(long, value_delimiter = ',', value_parser = pair_of, value_name = "A-B,A-B")]
+    pub pairs: Vec<[Program; 2]>,
     /// How many calls of each pair on each line.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub runs: u32,
@@ -63,8 +66,18 @@ pub struct QualityOptions {
     #[arg(long, value_name = "FILE.jsonl")]
     pub save: Option<PathBuf>,
     /// Measures nothing, and prints what such files hold.
-    #[arg(long, value_delimiter = ',', value_name = "FILE,FILE", conflicts_with_all = ["cells", "only", "runs", "clip", "save"])]
+    #[arg(long, value_delimiter = ',', value_name = "FILE,FILE", conflicts_with_all = ["cells", "only", "pairs", "runs", "clip", "save"])]
     pub read: Vec<PathBuf>,
+}
+
+/// One of [`PAIRS`], by its name.
+fn pair_of(name: &str) -> Result<[Program; 2], String> {
+    let name_of = |[a, b]: [Program; 2]| format!("{a}-{b}").to_lowercase();
+    let known = || PAIRS.map(name_of).join(", ");
+    PAIRS
+        .into_iter()
+        .find(|pair| name_of(*pair) == name.to_lowercase())
+        .ok_or_else(|| format!("there are these pairs: {}", known()))
 }
 
 /// A network, a server, and something to send.
@@ -128,14 +141,19 @@ fn measure_all(options: &QualityOptions) -> anyhow::Result<Results> {
     };
     let lab = QualityLab::build(options.clip.as_deref())?;
     println!("{TITLE}\n\n{}", table::HEADER);
-    let calls = cells.len() * options.runs as usize * PAIRS.len();
+    let pairs: &[_] = if options.pairs.is_empty() {
+        &PAIRS
+    } else {
+        &options.pairs
+    };
+    let calls = cells.len() * options.runs as usize * pairs.len();
     let mut results = Results::default();
     for (index, cell) in cells.iter().enumerate() {
         for run in 0..options.runs as usize {
             // Alternating, and not always the same one first.
-            for turn in 0..PAIRS.len() {
-                let pair = PAIRS[(turn + index + run) % PAIRS.len()];
-                let number = (index * options.runs as usize + run) * PAIRS.len() + turn + 1;
+            for turn in 0..pairs.len() {
+                let pair = pairs[(turn + index + run) % pairs.len()];
+                let number = (index * options.runs as usize + run) * pairs.len() + turn + 1;
                 let what = format!("{}, {} and {}", cell.name, pair[0], pair[1]);
                 eprintln!("lab: call {number} of {calls}: {what}");
                 match lab.measure(pair, cell) {
@@ -188,6 +206,14 @@ fn print_rows(results: &Results, cell: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pairs_are_known_by_their_names_and_others_are_told_what_there_is() {
+        let pair = [Program::Passerby, Program::Chromium];
+        assert_eq!(pair_of("Passerby-chromium"), Ok(pair));
+        let error = pair_of("chromium-passerby").unwrap_err();
+        assert!(error.contains("passerby-chromium"), "{error}");
+    }
 
     #[test]
     fn what_was_saved_can_be_read_and_what_is_something_else_is_refused() {

@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::recurring::RecurringDelay;
+
 /// The window: long enough to see jitter, short enough to forget a burst and to follow two clocks that drift apart.
 const WINDOW: Duration = Duration::from_secs(2);
 /// A sender of 2.5 ms packets makes 800 in that time; more tell nothing new.
@@ -18,6 +20,7 @@ pub(super) struct DelayEstimator {
     /// Local time is counted from here.
     origin: Option<Instant>,
     transits: VecDeque<(Instant, i64)>,
+    recurring: RecurringDelay,
     fastest_us: i64,
     spread: Duration,
 }
@@ -27,6 +30,7 @@ impl DelayEstimator {
         Self {
             origin: None,
             transits: VecDeque::new(),
+            recurring: RecurringDelay::new(),
             fastest_us: 0,
             spread: Duration::ZERO,
         }
@@ -48,7 +52,9 @@ impl DelayEstimator {
         sorted.sort_unstable();
         let slow = sorted[((sorted.len() - 1) as f64 * QUANTILE).ceil() as usize];
         self.fastest_us = sorted[0];
-        self.spread = Duration::from_micros(slow.abs_diff(self.fastest_us));
+        self.recurring.push(transit_us, arrived_at);
+        let present = Duration::from_micros(slow.abs_diff(self.fastest_us));
+        self.spread = present.max(self.recurring.spread());
     }
 
     /// How far nearly all packets stay behind the fastest.
@@ -111,12 +117,18 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_forgotten_after_the_window() {
+    fn a_burst_is_forgotten_after_the_window_and_one_that_came_twice_after_ten_seconds() {
         let mut estimator = DelayEstimator::new();
         let start = simulation::start();
-        push_all(&mut estimator, start, 0, [100, 0].repeat(50));
+        let bursts = |number: u32| if matches!(number, 100..110) { 100 } else { 0 };
+        push_all(&mut estimator, start, 0, (0..120).map(bursts));
         assert_eq!(estimator.spread(), ms(100));
-        push_all(&mut estimator, start, 100, [0; 102]);
+        push_all(&mut estimator, start, 120, [0; 102]);
+        assert_eq!(estimator.spread(), Duration::ZERO);
+        push_all(&mut estimator, start, 222, (80..180).map(bursts));
+        push_all(&mut estimator, start, 322, [0; 200]);
+        assert_eq!(estimator.spread(), ms(100));
+        push_all(&mut estimator, start, 522, [0; 300]);
         assert_eq!(estimator.spread(), Duration::ZERO);
     }
 }

@@ -378,7 +378,7 @@ fn the_delay_follows_the_jitter_up_and_down() {
         "{concealed} of 200 frames are concealed: {late_half:?}"
     );
 
-    let (_, buffer) = play_all(jittery.chain([30; 300]), &[]);
+    let (_, buffer) = play_all(jittery.chain([30; 700]), &[]);
     assert_eq!(buffer.target_delay(), FRAME_DURATION);
     assert!(buffer.delay() <= ms(60), "{:?}", buffer.delay());
     let counters = buffer.counters();

@@ -79,6 +79,22 @@ fn the_start_climbs_with_the_first_probes() {
 }
 
 #[test]
+fn at_the_start_plenty_counts_at_once_and_just_enough_when_it_has_lasted() {
+    // 640x480 needs 460 kbit/s here.
+    let mut run = Run::new(250);
+    run.ladder.update(&input(250), run.now);
+    run.ladder.update(&input(1_000), run.now + ms(50));
+    assert_eq!(run.ladder.rung().width_px, 640);
+
+    let mut run = Run::new(250);
+    run.ladder.update(&input(600), run.now);
+    run.ladder.update(&input(600), run.now + ms(250));
+    assert_eq!(run.ladder.rung().width_px, 320);
+    run.ladder.update(&input(600), run.now + ms(300));
+    assert_eq!(run.ladder.rung().width_px, 640);
+}
+
+#[test]
 fn a_short_dip_changes_nothing() {
     let mut run = Run::new(500);
     run.go(20, |_| input(500));
