@@ -124,6 +124,20 @@ fn load(path: &Path) -> (Settings, Option<PathBuf>) {
     }
 }
 
+/// Who this install is to servers, which is kept beside the settings. Without it one is nobody in particular.
+fn identity(settings_path: &Path) -> Option<engine::Identity> {
+    match engine::Identity::load_or_create(&settings_path.with_file_name("identity")) {
+        Ok(identity) => Some(identity),
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "there is no identity"
+            );
+            None
+        }
+    }
+}
+
 /// Flags before settings before defaults.
 fn launch(flags: Flags, settings: Settings, settings_path: Option<PathBuf>) -> Launch {
     let remembered = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -150,6 +164,8 @@ fn launch(flags: Flags, settings: Settings, settings_path: Option<PathBuf>) -> L
         power_saving: settings.power_saving,
         shield: settings.shield.unwrap_or(defaults.shield),
         veil: settings.window.is_veiled && !flags.unveiled,
+        identity: settings_path.as_deref().and_then(identity),
+        block_list: (settings_path.as_deref()).map(|path| path.with_file_name("blocked")),
         ..Config::default()
     };
     let given = if flags.interests.is_empty() {

@@ -340,6 +340,7 @@ pub(crate) mod tests {
             call: CallView::Idle,
             direct: None,
             veil: None,
+            safety: engine::SafetyView::default(),
             is_shielded: false,
             is_saving_power: false,
             partner: PartnerView::default(),

@@ -1,6 +1,7 @@
 //! What a person can ask for.
 
 use devices::{AudioSink, AudioSource, VideoSource};
+use protocol::ReportReason;
 use voice::VoiceConfig;
 
 /// A wish of the person. None of them ever waits or fails; what came of it shows in the next [`crate::Snapshot`].
@@ -54,6 +55,27 @@ pub enum Command {
     SetVeil(bool),
     /// Lift the veil of this call, or let it down again. Pictures go out veiled until both people have lifted it.
     LiftVeil(bool),
+    /// Report the partner of this call, or the last one for five minutes after the partner is gone. What comes of it shows in
+    /// [`crate::SafetyView::report`]. The call goes on: whoever does not want that says [`Command::Next`] or [`Command::Stop`] after this.
+    Report {
+        /// What it was.
+        reason: ReportReason,
+        /// More about it. Longer text than the protocol allows is cut.
+        note: String,
+        /// Never to meet the person again, as with [`Command::Block`].
+        block: bool,
+    },
+    /// Report the one who was there before the partner of this call, while [`crate::SafetyView::before_until`] allows it.
+    ReportLast {
+        /// What it was.
+        reason: ReportReason,
+        /// As in [`Command::Report`].
+        note: String,
+        /// As in [`Command::Report`].
+        block: bool,
+    },
+    /// Never to meet the partner of this call again, or the last one as in [`Command::Report`]. The call goes on.
+    Block,
     /// Agree to a direct path in this call, or take that back while the partner has not agreed.
     AllowDirect(bool),
 }

@@ -1,12 +1,13 @@
 //! How an engine is set up.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 use devices::{AudioSink, AudioSource, CameraSettings, VideoSource};
 use media::audio::AudioPlan;
 use voice::VoiceConfig;
 
-use crate::VideoCodecs;
+use crate::{Identity, VideoCodecs};
 
 /// What an [`crate::Engine`] starts with. Commands change most of it later.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +40,10 @@ pub struct Config {
     pub shield: bool,
     /// Begin calls behind a veil: pictures are but colours until both people have lifted it. See [`crate::Command::SetVeil`].
     pub veil: bool,
+    /// Who this install is to servers; nobody in particular without it: blocks hold for one session then, and reports weigh little.
+    pub identity: Option<Identity>,
+    /// The file with those who are blocked, which is made if it is not there. Without it they are forgotten with the process.
+    pub block_list: Option<PathBuf>,
     /// Whom to trust to vouch for a relay's name, beside those whom the system trusts: certificates in DER.
     pub extra_roots: Vec<Vec<u8>>,
 }
@@ -58,6 +63,8 @@ impl Default for Config {
             power_saving: false,
             shield: false,
             veil: false,
+            identity: None,
+            block_list: None,
             extra_roots: Vec::new(),
         }
     }

@@ -4,12 +4,14 @@
 //! [`call::Call`] (`session.rs`), four loops carry media (`pipeline/`), and everything that can take time has a task or thread of
 //! its own. Decisions are not made here: they come from the pure crates.
 
+mod block_list;
 mod chat;
 mod command;
 mod config;
 mod connection_check;
 mod deck;
 mod engine;
+mod identity;
 mod lip_sync;
 mod moves;
 mod network;
@@ -17,6 +19,7 @@ mod peer_task;
 mod pipeline;
 mod power;
 mod publisher;
+mod safety;
 mod session;
 mod signalling;
 mod snapshot;
@@ -35,10 +38,12 @@ pub use devices::{
     AudioSink, AudioSource, CameraSettings, DeviceProblem, DeviceState, Shareable, VideoSource,
 };
 pub use engine::{Engine, EngineError};
+pub use identity::{Identity, IdentityError};
 pub use media::video::VideoCodec;
 pub use media::video::way::{StageTime, TimesIn, TimesOut, WayIn, WayOut};
 pub use network::{AddressChange, NetworkFact, NetworkWatcher};
 pub use protocol::PathPolicy;
+pub use safety::{BanNotice, ReportProblem, ReportReason, ReportState, Reportable, SafetyView};
 pub use snapshot::{
     CallView, CandidateKind, ChatLine, Deck, EndReason, MicrophoneNotice, PairState, PairView,
     PartnerView, PathProtocol, PathView, ScreenView, SignallingProblem, SignallingView, Snapshot,

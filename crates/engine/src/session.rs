@@ -2,10 +2,11 @@
 //!
 //! Nothing here waits for a device, a peer or the server: all of them work in tasks and threads of their own and report.
 //! `session/peers.rs` is what has to do with peer connections, `session/partner.rs` what the partner says, `session/screen.rs` what is
-//! shared, `session/veil.rs` who may be recognised.
+//! shared, `session/veil.rs` who may be recognised, `session/safety.rs` who is reported and blocked.
 
 mod partner;
 mod peers;
+mod safety;
 mod screen;
 mod veil;
 
@@ -18,12 +19,14 @@ use protocol::{PeerMessage, ServerMessage};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::block_list::BlockList;
 use crate::chat::Chat;
 use crate::deck::DeviceDeck;
 use crate::moves::{Move, Moves};
 use crate::network::{NetworkFact, NetworkWatcher};
 use crate::peer_task::{Key, News};
 use crate::publisher::Publisher;
+use crate::safety::Safety;
 use crate::signalling::{Signalling, SignallingEvent};
 use crate::spare::SparePolicy;
 use crate::statistics::CallStatistics;
@@ -63,13 +66,16 @@ pub(crate) struct Session {
     shown: ShownNotices,
     veil: Option<VeilView>,
     chat: Chat,
+    safety: Safety,
+    block_list: BlockList,
     statistics: CallStatistics,
     publisher: Arc<Publisher>,
 }
 
 impl Session {
     pub(crate) fn new(config: Config, publisher: Arc<Publisher>, deck: DeviceDeck) -> Self {
-        let (signalling, signalling_events) = connect(&config.server);
+        let (signalling, signalling_events) = connect(&config);
+        let block_list = BlockList::load(config.block_list.as_deref());
         let (news_sender, news) = mpsc::channel(EVENTS_LIMIT);
         let (network, network_facts) = NetworkWatcher::start();
         let mut call = Call::new(call::Config::default());
@@ -96,6 +102,8 @@ impl Session {
             shown: ShownNotices::default(),
             veil: None,
             chat: Chat::default(),
+            safety: Safety::default(),
+            block_list,
             statistics: CallStatistics::default(),
             publisher,
         };
@@ -114,6 +122,7 @@ impl Session {
             self.tend_spare();
             self.carry_out_orders();
             self.tell_what_is_shown();
+            self.watch_partner();
             self.publish();
             let deadline = self.call.poll_timeout();
             let shown_deadline = self.shown_timeout();
@@ -196,6 +205,17 @@ impl Session {
             }
             Command::SetVeil(is_wanted) => self.config.veil = is_wanted,
             Command::LiftVeil(is_lifted) => self.lift_veil(is_lifted),
+            Command::Report {
+                reason,
+                note,
+                block,
+            } => self.report(false, reason, &note, block),
+            Command::ReportLast {
+                reason,
+                note,
+                block,
+            } => self.report(true, reason, &note, block),
+            Command::Block => self.block(),
             Command::AllowDirect(is_allowed) => {
                 let allow = call::Command::AllowDirect(is_allowed);
                 self.call.handle(Input::Command(allow), now);
@@ -218,8 +238,9 @@ impl Session {
             return;
         }
         // The same server again means: try now, not when its turn has come.
-        (self.signalling, self.signalling_events) = connect(&server);
         self.config.server = server;
+        (self.signalling, self.signalling_events) = connect(&self.config);
+        self.safety.on_another_server();
         self.signalling_view = SignallingView::Connecting;
         self.drop_spare();
         self.spare_policy.on_server_lost();
@@ -232,8 +253,12 @@ impl Session {
             SignallingEvent::Connecting => {
                 // "Away, because …" says more than "connecting" once there was a failure.
             }
-            SignallingEvent::Up { online } => {
+            SignallingEvent::Up {
+                online,
+                takes_reports,
+            } => {
                 tracing::info!("signalling is up");
+                self.safety.on_session(takes_reports);
                 self.signalling_view = SignallingView::Connected { online };
                 // Another run of the server, perhaps: it knows nothing of what was allocated there.
                 self.drop_spare();
@@ -259,13 +284,25 @@ impl Session {
                     }
                     _ => {}
                 }
+                self.on_safety_message(&message);
+                let matched = match &message {
+                    ServerMessage::Matched { room, partner, .. } => Some((*room, *partner)),
+                    _ => None,
+                };
                 self.call.handle(Input::Server(message), now);
+                if let Some((room, handle)) = matched {
+                    self.on_matched(room, handle);
+                }
             }
+            SignallingEvent::Banned(ban) => self.on_banned(ban),
             SignallingEvent::Away { problem, retry_at } => {
                 self.signalling_view = SignallingView::Away { problem, retry_at };
                 self.call.handle(Input::SignallingAway, now);
             }
-            SignallingEvent::SessionLost => self.call.handle(Input::SignallingDown, now),
+            SignallingEvent::SessionLost => {
+                self.safety.on_session_lost();
+                self.call.handle(Input::SignallingDown, now);
+            }
         }
     }
 
@@ -364,6 +401,7 @@ impl Session {
             call: self.call.state().clone(),
             direct: self.call.direct(),
             veil: self.veil,
+            safety: self.safety.view(Instant::now()),
             is_shielded: self.config.shield,
             is_saving_power: self.config.power_saving,
             partner: self.partner.view,
@@ -374,9 +412,10 @@ impl Session {
     }
 }
 
-fn connect(server: &str) -> (Signalling, mpsc::Receiver<SignallingEvent>) {
+fn connect(config: &Config) -> (Signalling, mpsc::Receiver<SignallingEvent>) {
     let (sender, events) = mpsc::channel(EVENTS_LIMIT);
-    (Signalling::connect(server.to_owned(), sender), events)
+    let signalling = Signalling::connect(config.server.clone(), config.identity.clone(), sender);
+    (signalling, events)
 }
 
 fn ticker(period: Duration) -> tokio::time::Interval {

@@ -16,9 +16,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::SignallingProblem;
+use crate::{BanNotice, Identity, SignallingProblem};
 use pace::Pace;
-use socket::{End, Socket, greet, is_stranded, read, write};
+use socket::{End, Greeting, Socket, banned, greet, is_stranded, read, write};
 
 pub(crate) use prepare::prepare;
 
@@ -44,7 +44,13 @@ pub(crate) enum SignallingEvent {
     /// An attempt to connect began.
     Connecting,
     /// The server has greeted us, in a new session.
-    Up { online: u32 },
+    Up {
+        online: u32,
+        /// Whether it takes reports.
+        takes_reports: bool,
+    },
+    /// The server does not want us. That it is away follows.
+    Banned(BanNotice),
     /// The server has taken up our session.
     Back { online: u32 },
     /// The server said something.
@@ -66,11 +72,15 @@ pub(crate) struct Signalling {
 }
 
 impl Signalling {
-    /// Begins to connect to `url`. `events` gets at most a few messages a second; the task waits when it is full.
-    pub(crate) fn connect(url: String, events: mpsc::Sender<SignallingEvent>) -> Self {
+    /// Begins to connect to `url`, and proves `identity` there. `events` gets at most a few messages a second; the task waits when it is full.
+    pub(crate) fn connect(
+        url: String,
+        identity: Option<Identity>,
+        events: mpsc::Sender<SignallingEvent>,
+    ) -> Self {
         let (outgoing, queue) = mpsc::channel(OUTGOING_LIMIT);
         let doubt = Arc::<Notify>::default();
-        tokio::spawn(run(url, queue, events, Arc::clone(&doubt)));
+        tokio::spawn(run(url, identity, queue, events, Arc::clone(&doubt)));
         Self { outgoing, doubt }
     }
 
@@ -103,6 +113,7 @@ struct Session {
 
 async fn run(
     url: String,
+    identity: Option<Identity>,
     mut outgoing: mpsc::Receiver<ClientMessage>,
     events: mpsc::Sender<SignallingEvent>,
     doubt: Arc<Notify>,
@@ -124,13 +135,9 @@ async fn run(
         let end = match greeting {
             Ok(greeting) => {
                 let greeted_at = Instant::now();
-                let mut socket = greeting.socket;
-                let Some(event) = settle(
-                    &mut session,
-                    greeting.session,
-                    greeting.resumed,
-                    greeting.online,
-                ) else {
+                let challenge = greeting.challenge;
+                let (mut socket, settled) = settle(&mut session, greeting);
+                let Some(event) = settled else {
                     tracing::warn!("the server has a session that cannot go on");
                     say_goodbye(&mut socket).await;
                     if events.send(SignallingEvent::SessionLost).await.is_err() {
@@ -142,11 +149,14 @@ async fn run(
                     // What was queued for the last session means nothing to this one.
                     while outgoing.try_recv().is_ok() {}
                 }
+                let proof = challenge
+                    .filter(|_| matches!(event, SignallingEvent::Up { .. }))
+                    .and_then(|challenge| identity.as_ref()?.prove(&url, &challenge));
                 if events.send(event).await.is_err() {
                     return;
                 }
                 let ledger = session.as_mut().map(|session| &mut session.ledger);
-                let end = carry(&mut socket, ledger, &mut outgoing, &events, &doubt).await;
+                let end = carry(&mut socket, ledger, proof, &mut outgoing, &events, &doubt).await;
                 if outgoing.is_closed() {
                     say_goodbye(&mut socket).await;
                     return;
@@ -158,8 +168,13 @@ async fn run(
                 }
                 end
             }
-            Err(problem) => problem.into(),
+            Err(problem) => problem,
         };
+        if let Some(ban) = end.ban
+            && events.send(SignallingEvent::Banned(ban)).await.is_err()
+        {
+            return;
+        }
         let wait = end
             .wait
             .unwrap_or_else(|| pace.next_delay(Instant::now(), random_fraction()));
@@ -197,31 +212,39 @@ async fn say_goodbye(socket: &mut Socket) {
 
 /// Takes the session up if the server did, or begins the new one. `None` if the server took up one that cannot go on, for what
 /// it lacks is not kept any more: there is no session then.
-fn settle(
-    session: &mut Option<Session>,
-    offered: Option<protocol::Session>,
-    resumed: Option<u64>,
-    online: u32,
-) -> Option<SignallingEvent> {
+fn settle(session: &mut Option<Session>, greeting: Greeting) -> (Socket, Option<SignallingEvent>) {
+    let Greeting {
+        socket,
+        online,
+        session: offered,
+        resumed,
+        challenge,
+    } = greeting;
     if let (Some(current), Some(received)) = (session.as_mut(), resumed) {
         if current.ledger.resume(received).is_ok() {
-            return Some(SignallingEvent::Back { online });
+            return (socket, Some(SignallingEvent::Back { online }));
         }
         *session = None;
-        return None;
+        return (socket, None);
     }
     *session = offered.map(|offered| Session {
         token: offered.token,
         grace: Duration::from_millis(offered.grace_ms),
         ledger: Ledger::new(KEPT),
     });
-    Some(SignallingEvent::Up { online })
+    let takes_reports = challenge.is_some();
+    let event = SignallingEvent::Up {
+        online,
+        takes_reports,
+    };
+    (socket, Some(event))
 }
 
-/// Carries messages both ways until the connection ends.
+/// Carries messages both ways until the connection ends, `first` before all others.
 async fn carry(
     socket: &mut Socket,
     mut ledger: Option<&mut Ledger<String>>,
+    first: Option<ClientMessage>,
     outgoing: &mut mpsc::Receiver<ClientMessage>,
     events: &mpsc::Sender<SignallingEvent>,
     doubt: &Notify,
@@ -229,6 +252,14 @@ async fn carry(
     let mut pings = tokio::time::interval(PING_EVERY);
     let mut heard_at = Instant::now();
     let mut doubted_at: Option<Instant> = None;
+    if let Some(first) = first {
+        let frame = protocol::encode(&first);
+        if let Some(ledger) = &mut ledger {
+            ledger.push(frame);
+        } else if let Err(end) = write(socket, Message::text(frame)).await {
+            return end;
+        }
+    }
     loop {
         // What the server has not received of an earlier connection goes first.
         while let Some(frame) = ledger.as_mut().and_then(|ledger| ledger.next()) {
@@ -268,7 +299,11 @@ async fn carry(
                             problem: SignallingProblem::ShutDown,
                             wait: Some(wait),
                             is_final: true,
+                            ban: None,
                         };
+                    }
+                    Ok(Some(ServerMessage::Banned { reason, until, appeal })) => {
+                        return banned(reason, until, appeal);
                     }
                     Ok(Some(message)) => {
                         if events.send(SignallingEvent::Message(message)).await.is_err() {

@@ -11,7 +11,7 @@ use media::video::way::{TimesIn, TimesOut};
 pub use transport::{CandidateKind, KindStats as StreamView, PathProtocol, PathStats as PathView};
 pub use transport::{PairState, PairStats as PairView};
 
-use crate::{Config, VeilView};
+use crate::{Config, SafetyView, VeilView};
 
 /// The state of the whole engine at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub direct: Option<DirectView>,
     /// What is said about the veil in the present call.
     pub veil: Option<VeilView>,
+    /// Whom the person can report, what became of that, and whether the server wants the person at all.
+    pub safety: SafetyView,
     /// Whether later calls begin over a relay.
     pub is_shielded: bool,
     /// Whether calls are to cost this machine little.
@@ -46,6 +48,7 @@ impl Snapshot {
             call: CallView::Idle,
             direct: None,
             veil: None,
+            safety: SafetyView::default(),
             is_shielded: config.shield,
             is_saving_power: config.power_saving,
             partner: PartnerView::default(),

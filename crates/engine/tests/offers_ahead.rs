@@ -173,6 +173,7 @@ fn matched(role: Role, offer: Option<Description>, handed_over: Option<u32>) -> 
         path_policy: PathPolicy::Any,
         offer,
         handed_over,
+        partner: None,
     }
 }
 
@@ -196,6 +197,7 @@ fn scripted_server(
                     online: 2,
                     session: None,
                     resumed: None,
+                    challenge: None,
                 }),
                 ClientMessage::Prepare => Some(ServerMessage::Prepared {
                     ice_servers: Vec::new(),

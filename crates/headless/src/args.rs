@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use engine::{AudioSink, AudioSource, VideoCodecs, VideoSource};
+use engine::{AudioSink, AudioSource, Identity, IdentityError, VideoCodecs, VideoSource};
 
 /// The whole command line: a stranger, or something else by name.
 #[derive(Debug, Clone, Parser)]
@@ -146,6 +146,15 @@ pub struct Args {
     /// Agrees to a direct path this long after a call is up, in seconds.
     #[arg(long, value_name = "N", value_parser = parse_seconds)]
     pub go_direct: Option<f64>,
+    /// Who this stranger is to servers: a file that is made if it is not there. Without it nobody in particular.
+    #[arg(long, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
+    /// Reports each partner this long after the call is up, in seconds.
+    #[arg(long, value_name = "N", value_parser = parse_seconds)]
+    pub report_after: Option<f64>,
+    /// Never meets again whom it reports.
+    #[arg(long, requires = "report_after")]
+    pub block: bool,
     /// Prints no line a second.
     #[arg(long)]
     pub quiet: bool,
@@ -153,9 +162,14 @@ pub struct Args {
 
 impl Args {
     /// The engine that these arguments describe.
-    pub fn engine_config(&self) -> engine::Config {
+    ///
+    /// # Errors
+    /// When the identity cannot be used.
+    pub fn engine_config(&self) -> Result<engine::Config, IdentityError> {
         let (width_px, height_px) = self.size;
-        engine::Config {
+        let identity = self.identity.as_deref().map(Identity::load_or_create);
+        Ok(engine::Config {
+            identity: identity.transpose()?,
             server: self.server.clone(),
             video: self.video.clone(),
             audio: self.audio.clone(),
@@ -178,7 +192,7 @@ impl Args {
             power_saving: self.power_saving,
             shield: self.relay_only,
             ..engine::Config::default()
-        }
+        })
     }
 }
 
@@ -234,7 +248,7 @@ mod tests {
             "--no-noise-suppression",
         ]);
         assert_eq!(args.interests, ["a", "b"]);
-        let config = args.engine_config();
+        let config = args.engine_config().unwrap();
         assert!(config.voice.echo_cancellation && !config.voice.noise_suppression);
         assert_eq!(config.speaker, AudioSink::File("out.wav".into()));
         assert_eq!(

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use engine::{Engine, SignallingView, Snapshot};
+use engine::{Engine, ReportState, SafetyView, SignallingView, Snapshot};
 use media::video::{VideoFrame, read_mark};
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,16 @@ pub enum Event {
     Call {
         /// The state's name.
         state: String,
+    },
+    /// A report or block has another state: sending, received, or why it has failed.
+    Report {
+        /// The state, in words.
+        state: String,
+    },
+    /// The server does not want this stranger.
+    Banned {
+        /// What it says.
+        words: String,
     },
     /// A picture of the partner's was shown.
     Picture {
@@ -129,6 +139,7 @@ fn record(
 ) -> anyhow::Result<()> {
     let mut last: (&str, &str) = ("", "");
     let mut last_size = (0, 0);
+    let mut last_safety = SafetyView::default();
     while !is_over.load(Ordering::Relaxed) {
         let picture = engine.remote_video().wait(TURN);
         let snapshot = engine.snapshot();
@@ -142,6 +153,24 @@ fn record(
             write(&mut file, Event::Call { state })?;
         }
         last = now;
+        let safety = &snapshot.safety;
+        if safety.report != last_safety.report
+            && let Some(report) = safety.report
+        {
+            let state = report_state(report);
+            write(&mut file, Event::Report { state })?;
+        }
+        if safety.ban != last_safety.ban
+            && let Some(words) = safety.ban_words()
+        {
+            write(
+                &mut file,
+                Event::Banned {
+                    words: words.to_string(),
+                },
+            )?;
+        }
+        last_safety = safety.clone();
         if let Some(frame) = picture {
             let mark = read_mark(&frame);
             let picture = Event::Picture {
@@ -186,6 +215,14 @@ fn write_captured(file: &mut BufWriter<File>, frame: &VideoFrame) -> anyhow::Res
             write_at(file, at_ms, Event::Captured { number })
         }
         None => Ok(()),
+    }
+}
+
+fn report_state(report: ReportState) -> String {
+    match report {
+        ReportState::Sending => "sending".to_owned(),
+        ReportState::Received => "received".to_owned(),
+        ReportState::Failed(problem) => problem.to_string(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use engine::{CallView, Command, Engine, Snapshot, Speaker, VideoSource};
+use engine::{CallView, Command, Engine, ReportReason, Snapshot, Speaker, VideoSource};
 
 use crate::args::Args;
 use crate::events::EventRecorder;
@@ -34,8 +34,8 @@ pub struct Outcome {
 /// When a file cannot be written or the engine cannot start. A call that does not come about is no error: see [`Outcome`].
 pub fn run(args: &Args, is_over: &AtomicBool) -> anyhow::Result<Outcome> {
     let mut report = Report::create(args.stats.as_deref(), args.quiet)?;
-    let engine =
-        Arc::new(Engine::start(args.engine_config(), || {}).context("the engine cannot start")?);
+    let config = args.engine_config().context("--identity cannot be used")?;
+    let engine = Arc::new(Engine::start(config, || {}).context("the engine cannot start")?);
     let recorder = match &args.record_video {
         Some(path) => Some(VideoRecorder::start(Arc::clone(&engine), path, args.fps)?),
         None => None,
@@ -128,6 +128,7 @@ fn one_call(
         }
         call.converse(engine, &snapshot);
         call.go_direct(engine, now);
+        call.report(engine, now);
         call.share(engine, &snapshot);
         if let Some(verdict) = call.judge(&snapshot, now) {
             report.line(&ReportLine::new(number, &snapshot))?;
@@ -150,6 +151,8 @@ struct Watched<'a> {
     share: Option<VideoSource>,
     /// When to agree to a direct path, until that is done.
     go_direct_after: Option<Duration>,
+    /// When to report the partner, until that is done.
+    report_after: Option<Duration>,
 }
 
 impl<'a> Watched<'a> {
@@ -164,6 +167,7 @@ impl<'a> Watched<'a> {
             has_greeted: false,
             share: args.share.clone(),
             go_direct_after: args.go_direct.map(Duration::from_secs_f64),
+            report_after: args.report_after.map(Duration::from_secs_f64),
         }
     }
 
@@ -188,6 +192,20 @@ impl<'a> Watched<'a> {
         {
             self.go_direct_after = None;
             engine.send(Command::AllowDirect(true));
+        }
+    }
+
+    /// Reports the partner when the time for that has come.
+    fn report(&mut self, engine: &Engine, now: Instant) {
+        if let Some((after, connected_at)) = self.report_after.zip(self.connected_at)
+            && now - connected_at >= after
+        {
+            self.report_after = None;
+            engine.send(Command::Report {
+                reason: ReportReason::Other,
+                note: "a synthetic stranger was told to report".to_owned(),
+                block: self.args.block,
+            });
         }
     }
 

@@ -181,7 +181,10 @@ fn events_tell_each_state_and_each_picture_in_order() {
     let (mut numbers, mut latest) = (Vec::new(), 0.0_f64);
     for line in &events {
         match &line.event {
-            Event::Signalling { .. } | Event::Captured { .. } => {}
+            Event::Signalling { .. }
+            | Event::Captured { .. }
+            | Event::Report { .. }
+            | Event::Banned { .. } => {}
             Event::Call { state } => states.push(state.as_str()),
             Event::Resized {
                 width_px,

@@ -60,7 +60,7 @@ pub enum Input {
         room: RoomId,
     },
     /// `peer` must never meet `other`, nor the other way round, in any match to come. A room in which both are stays open. The last 64
-    /// of a person count.
+    /// of a person count; those who are gone make room first.
     Blocked {
         /// Who blocked.
         peer: PeerId,

@@ -13,7 +13,7 @@ use crate::{
     waiting_room::Relation,
 };
 
-/// How many one person can block; of more, the first is forgotten.
+/// How many one person can block; of more, the first is forgotten who is not known, or else the first.
 pub(crate) const BLOCKED: usize = 64;
 
 /// One who has asked for a partner at least once.
@@ -144,11 +144,17 @@ impl People {
 
     pub(crate) fn note_blocked(&mut self, peer: PeerId, other: PeerId) {
         let blocked = &mut self.add(peer).blocked;
-        if !blocked.contains(&other) {
-            blocked.push_back(other);
+        if blocked.contains(&other) {
+            return;
         }
+        blocked.push_back(other);
         if blocked.len() > BLOCKED {
-            blocked.pop_front();
+            // One who is gone comes back as somebody else, and must not take the place of one who is here.
+            let blocked = blocked.clone();
+            let others = blocked.iter().take(BLOCKED);
+            let gone = others.enumerate().find(|(_, it)| self.get(**it).is_none());
+            let first = gone.map_or(0, |(at, _)| at);
+            self.present(peer).blocked.remove(first);
         }
     }
 

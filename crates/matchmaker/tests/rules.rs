@@ -608,6 +608,30 @@ fn only_the_last_few_partners_are_avoided() {
     }
 }
 
+#[test]
+fn one_who_comes_and_goes_does_not_push_another_one_out_of_the_list_of_those_who_are_blocked() {
+    let mut strangers = Strangers::new();
+    strangers.join(BOB, &[], None);
+    strangers.handle(Input::Blocked {
+        peer: ALICE,
+        other: BOB,
+    });
+    for number in 100..300 {
+        let other = PeerId(number);
+        strangers.handle(Input::LeaveAsked {
+            peer: other,
+            room: None,
+        });
+        strangers.handle(Input::Blocked { peer: ALICE, other });
+        strangers.handle(Input::Disconnected { peer: other });
+    }
+
+    strangers.join(ALICE, &[], None);
+
+    assert_eq!(strangers.partner_of(ALICE), None);
+    assert_eq!(strangers.matchmaker.waiting_count(), 2);
+}
+
 /// A matchmaker in virtual time; rooms are named 1, 2, 3, ….
 struct Strangers {
     matchmaker: Matchmaker<Box<dyn FnMut() -> RoomId>>,

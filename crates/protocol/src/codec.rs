@@ -79,6 +79,7 @@ pub fn encode<M: Wire>(message: &M) -> String {
 impl Wire for ClientMessage {
     const TYPES: &'static [&'static str] = &[
         "hello",
+        "identify",
         "prepare",
         "join",
         "next",
@@ -86,6 +87,8 @@ impl Wire for ClientMessage {
         "leave",
         "description",
         "candidate",
+        "report",
+        "block",
     ];
     const MAX_BYTES: usize = limits::FRAME_BYTES;
 
@@ -121,7 +124,12 @@ impl Wire for ClientMessage {
             Self::Next { offer, .. } | Self::Offer { offer } => check_offer_ahead(offer.as_ref()),
             Self::Description { description, .. } => check_description(description),
             Self::Candidate { candidate, .. } => check_candidate(candidate.as_ref()),
-            Self::Prepare | Self::Leave { .. } => Ok(()),
+            Self::Report { note, .. } => {
+                at_most("the note", note.chars().count(), limits::NOTE_CHARS)
+            }
+            Self::Identify { .. } | Self::Prepare | Self::Leave { .. } | Self::Block { .. } => {
+                Ok(())
+            }
         }
     }
 }
@@ -135,6 +143,9 @@ impl Wire for ServerMessage {
         "description",
         "candidate",
         "partner_left",
+        "reported",
+        "blocked",
+        "banned",
         "error",
         "shutdown",
     ];
@@ -145,7 +156,15 @@ impl Wire for ServerMessage {
             Self::Description { description, .. } => check_description(description),
             Self::Candidate { candidate, .. } => check_candidate(candidate.as_ref()),
             Self::Matched { offer, .. } => offer.as_ref().map_or(Ok(()), check_description),
+            Self::Banned { reason, appeal, .. } => {
+                let limit = limits::BAN_WORDS_CHARS;
+                at_most("the reason", reason.chars().count(), limit)?;
+                let appeal = appeal.as_ref().map_or(0, |appeal| appeal.chars().count());
+                at_most("the word on appeals", appeal, limit)
+            }
             Self::Welcome { .. }
+            | Self::Reported { .. }
+            | Self::Blocked { .. }
             | Self::Prepared { .. }
             | Self::Waiting { .. }
             | Self::PartnerLeft { .. }

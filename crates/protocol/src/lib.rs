@@ -8,27 +8,32 @@
 //! - [`PeerMessage`] travels over the data channel, which no server sees.
 //! - [`decode`] and [`encode`] are the only way in and out; whatever comes in is held to the [`limits`].
 //!
+//! - [`PublicKey`], [`Signature`] and [`Challenge`] prove who somebody is; [`ReportReason`] is the list of what is reported.
 //! - [`Ledger`] is what each end of a session with the server keeps, so that the session outlives a connection.
 //!
 //! Nothing here does I/O or reads a clock.
 
 mod codec;
 mod id;
+mod identity;
 mod ledger;
 pub mod limits;
 mod message;
 mod peer_message;
+mod safety;
 pub mod sdp;
 mod signal;
 
 pub use codec::{DecodeError, Wire, decode, encode, may_be_told_ahead};
 pub use id::{InvalidResumeToken, InvalidRoomId, ResumeToken, RoomId};
+pub use identity::{Challenge, Handle, InvalidHex, PublicKey, Signature};
 pub use ledger::{Ledger, LedgerLimits, NotKept};
 pub use message::{
     ClientMessage, ErrorCode, IceServer, LeaveReason, PathPolicy, Resume, Role, ServerMessage,
     Session,
 };
 pub use peer_message::PeerMessage;
+pub use safety::{NotTaken, ReportReason};
 pub use signal::{Candidate, Description, DescriptionKind};
 
 /// The version of the signalling protocol that this crate speaks.

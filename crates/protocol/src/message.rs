@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Candidate, Description, ResumeToken, RoomId};
+use crate::{
+    Candidate, Challenge, Description, Handle, NotTaken, PublicKey, ReportReason, ResumeToken,
+    RoomId, Signature,
+};
 
 /// What a client says to the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +23,14 @@ pub enum ClientMessage {
         /// Takes up the session of a connection that was lost.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         resume: Option<Resume>,
+    },
+    /// Proves who the client is, once in a session, where `welcome` had a challenge. There is no answer but, perhaps,
+    /// [`ErrorCode::BadProof`].
+    Identify {
+        /// Who the client is.
+        key: PublicKey,
+        /// Made with the key over [`Challenge::statement`].
+        signature: Signature,
     },
     /// Asks for the STUN and TURN servers of the next call, so that a connection can be made ready before it is needed.
     /// Answered with [`ServerMessage::Prepared`].
@@ -75,6 +86,26 @@ pub enum ClientMessage {
         /// Relayed unread; `None` says that there are no more (RFC 8838 section 14).
         candidate: Option<Candidate>,
     },
+    /// Says what the partner in a room has done: the present one, or one that was left a few minutes ago at most. Answered with
+    /// [`ServerMessage::Reported`].
+    Report {
+        /// The room in which it was.
+        room: RoomId,
+        /// What it was.
+        reason: ReportReason,
+        /// More about it, in the person's words.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        note: String,
+        /// Never to meet the partner again, as with [`ClientMessage::Block`].
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        block: bool,
+    },
+    /// Never to meet the partner of a room again: as in [`ClientMessage::Report`]. Answered with [`ServerMessage::Blocked`]. The
+    /// room stays open.
+    Block {
+        /// The room in which the two are, or were.
+        room: RoomId,
+    },
 }
 
 /// What the server says to a client.
@@ -95,6 +126,9 @@ pub enum ServerMessage {
         /// in which nothing is left of what was before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         resumed: Option<u64>,
+        /// What to sign to prove a key, if the server knows keys and has not been shown one in this session.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        challenge: Option<Challenge>,
     },
     /// The answer to `prepare`.
     Prepared {
@@ -133,6 +167,9 @@ pub enum ServerMessage {
         /// it need not be sent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         handed_over: Option<u32>,
+        /// What the server calls the partner towards this client, if both have proved a key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        partner: Option<Handle>,
     },
     /// A session description from the partner.
     Description {
@@ -154,6 +191,33 @@ pub enum ServerMessage {
         room: RoomId,
         /// Why, as far as the server knows.
         reason: LeaveReason,
+    },
+    /// The answer to `report`: it is kept, or why it is not.
+    Reported {
+        /// The room that was named.
+        room: RoomId,
+        /// Why it was not taken, if it was not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<NotTaken>,
+    },
+    /// The answer to `block`: the two will not meet again, or why that was not taken.
+    Blocked {
+        /// The room that was named.
+        room: RoomId,
+        /// Why it was not taken, if it was not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<NotTaken>,
+    },
+    /// The client is not wanted here. The server closes the connection.
+    Banned {
+        /// Why, in words for the person.
+        reason: String,
+        /// Until when, in seconds since the Unix epoch; for good if there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<u64>,
+        /// What the operator says to those who think that this is wrong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        appeal: Option<String>,
     },
     /// A message was refused. The connection stays open unless `code` says otherwise.
     Error {
@@ -291,6 +355,9 @@ pub enum ErrorCode {
     /// Too many messages in too short a time: this one and those after it are dropped until the sender slows down.
     /// The server closes the connection if it does not.
     TooFast,
+    /// The signature of an `identify` is not that of its key over this session's challenge, or there was none to sign. The
+    /// server closes the connection.
+    BadProof,
     /// A code that this version does not know.
     #[serde(other)]
     Unknown,

@@ -3,8 +3,8 @@
 use proptest::{option, prelude::*, string::string_regex};
 use protocol::{
     Candidate, ClientMessage, DecodeError, Description, DescriptionKind, IceServer, PathPolicy,
-    PeerMessage, Resume, ResumeToken, Role, RoomId, ServerMessage, Wire, decode, encode, limits,
-    may_be_told_ahead,
+    PeerMessage, PublicKey, ReportReason, Resume, ResumeToken, Role, RoomId, ServerMessage,
+    Signature, Wire, decode, encode, limits, may_be_told_ahead,
 };
 
 const ROOM: RoomId = RoomId::from_bytes([7; 16]);
@@ -44,6 +44,40 @@ fn language() {
         language: Some("a".repeat(bytes)),
         offer: None,
     });
+}
+
+#[test]
+fn notes_in_reports_are_counted_in_characters() {
+    is_limited(limits::NOTE_CHARS, |chars| ClientMessage::Report {
+        room: ROOM,
+        reason: ReportReason::Other,
+        note: "é".repeat(chars),
+        block: false,
+    });
+}
+
+#[test]
+fn the_words_of_a_ban() {
+    let banned = |reason: usize, appeal: usize| ServerMessage::Banned {
+        reason: "é".repeat(reason),
+        until: None,
+        appeal: Some("é".repeat(appeal)),
+    };
+    is_limited(limits::BAN_WORDS_CHARS, |chars| banned(chars, 0));
+    is_limited(limits::BAN_WORDS_CHARS, |chars| banned(0, chars));
+}
+
+#[test]
+fn keys_and_signatures_have_one_length() {
+    let identify = |key: usize, signature: usize| {
+        let (key, signature) = ("0".repeat(key), "0".repeat(signature));
+        format!(r#"{{"type":"identify","key":"{key}","signature":"{signature}"}}"#)
+    };
+    assert!(decode::<ClientMessage>(&identify(64, 128)).is_ok());
+    for (key, signature) in [(63, 128), (65, 128), (64, 127), (64, 129), (0, 0)] {
+        let refused = decode::<ClientMessage>(&identify(key, signature));
+        assert!(matches!(refused, Err(DecodeError::Malformed(_))));
+    }
 }
 
 #[test]
@@ -121,6 +155,7 @@ fn the_longest_offer_fits_into_the_longest_match() {
             number: u32::MAX,
         }),
         handed_over: None,
+        partner: None,
     };
 
     let text = encode(&longest);
@@ -375,5 +410,24 @@ fn client_message() -> impl Strategy<Value = ClientMessage> {
             .prop_map(|(room, description)| ClientMessage::Description { room, description }),
         (room(), candidate())
             .prop_map(|(room, candidate)| ClientMessage::Candidate { room, candidate }),
+        ([any::<[u8; 16]>(); 2], [any::<[u8; 16]>(); 4]).prop_map(|(key, signature)| {
+            ClientMessage::Identify {
+                key: PublicKey::from_bytes(key.concat().try_into().expect("32 bytes")),
+                signature: Signature::from_bytes(signature.concat().try_into().expect("64 bytes")),
+            }
+        }),
+        (
+            room(),
+            0..ReportReason::ALL.len(),
+            text(limits::NOTE_CHARS),
+            any::<bool>()
+        )
+            .prop_map(|(room, reason, note, block)| ClientMessage::Report {
+                room,
+                reason: ReportReason::ALL[reason],
+                note,
+                block,
+            }),
+        room().prop_map(|room| ClientMessage::Block { room }),
     ]
 }

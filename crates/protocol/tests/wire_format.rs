@@ -1,9 +1,10 @@
 //! The exact bytes of every message. A difference here is a change of the protocol.
 
 use protocol::{
-    Candidate, ClientMessage, DecodeError, Description, DescriptionKind, ErrorCode, IceServer,
-    LeaveReason, PathPolicy, PeerMessage, Resume, ResumeToken, Role, RoomId, ServerMessage,
-    Session, Wire, decode, encode, limits,
+    Candidate, Challenge, ClientMessage, DecodeError, Description, DescriptionKind, ErrorCode,
+    Handle, IceServer, LeaveReason, NotTaken, PathPolicy, PeerMessage, PublicKey, ReportReason,
+    Resume, ResumeToken, Role, RoomId, ServerMessage, Session, Signature, Wire, decode, encode,
+    limits,
 };
 
 const ROOM: RoomId = RoomId::from_bytes([
@@ -222,6 +223,7 @@ fn welcome() {
             online: 42,
             session: None,
             resumed: None,
+            challenge: None,
         },
         r#"{"type":"welcome","version":1,"online":42}"#,
     );
@@ -234,8 +236,9 @@ fn welcome() {
                 grace_ms: 20_000,
             }),
             resumed: Some(3),
+            challenge: Some(Challenge::from_bytes([0x1c; 16])),
         },
-        r#"{"type":"welcome","version":1,"online":42,"session":{"token":"a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5","grace_ms":20000},"resumed":3}"#,
+        r#"{"type":"welcome","version":1,"online":42,"session":{"token":"a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5","grace_ms":20000},"resumed":3,"challenge":"1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c"}"#,
     );
 }
 
@@ -259,6 +262,7 @@ fn matched() {
             path_policy: PathPolicy::Any,
             offer: None,
             handed_over: None,
+            partner: None,
         },
         r#"{"type":"matched","room":"00112233445566778899aabbccddeeff","role":"answerer"}"#,
     );
@@ -271,6 +275,7 @@ fn matched() {
             path_policy: PathPolicy::Any,
             offer: Some(offer_ahead()),
             handed_over: None,
+            partner: None,
         },
         r#"{"type":"matched","room":"00112233445566778899aabbccddeeff","role":"answerer","offer":{"type":"offer","sdp":"v=0\r\n","number":1}}"#,
     );
@@ -294,8 +299,9 @@ fn matched() {
             path_policy: PathPolicy::RelayFirst,
             offer: None,
             handed_over: Some(2),
+            partner: Some(Handle::from_bytes([0xfe; 16])),
         },
-        r#"{"type":"matched","room":"00112233445566778899aabbccddeeff","role":"offerer","interests":["tea"],"ice_servers":[{"urls":["stun:stun.example.org"]},{"urls":["turn:turn.example.org?transport=udp"],"username":"u","credential":"c"}],"path_policy":"relay_first","handed_over":2}"#,
+        r#"{"type":"matched","room":"00112233445566778899aabbccddeeff","role":"offerer","interests":["tea"],"ice_servers":[{"urls":["stun:stun.example.org"]},{"urls":["turn:turn.example.org?transport=udp"],"username":"u","credential":"c"}],"path_policy":"relay_first","handed_over":2,"partner":"fefefefefefefefefefefefefefefefe"}"#,
     );
 }
 
@@ -314,6 +320,121 @@ fn partner_left() {
 }
 
 #[test]
+fn identify() {
+    is_written(
+        &ClientMessage::Identify {
+            key: PublicKey::from_bytes([0xb1; 32]),
+            signature: Signature::from_bytes([0x0c; 64]),
+        },
+        &format!(
+            r#"{{"type":"identify","key":"{}","signature":"{}"}}"#,
+            "b1".repeat(32),
+            "0c".repeat(64)
+        ),
+    );
+}
+
+#[test]
+fn what_is_signed_says_what_it_is_for() {
+    let statement = Challenge::from_bytes([7; 16]).statement();
+    assert_eq!(
+        statement,
+        [&b"passerby identity v1\0"[..], &[7; 16]].concat()
+    );
+}
+
+#[test]
+fn report_and_block() {
+    let report = |note: &str, block| ClientMessage::Report {
+        room: ROOM,
+        reason: ReportReason::Harassment,
+        note: note.to_owned(),
+        block,
+    };
+    is_written(
+        &report("", false),
+        r#"{"type":"report","room":"00112233445566778899aabbccddeeff","reason":"harassment"}"#,
+    );
+    is_written(
+        &report("he shouted", true),
+        r#"{"type":"report","room":"00112233445566778899aabbccddeeff","reason":"harassment","note":"he shouted","block":true}"#,
+    );
+    is_written(
+        &ClientMessage::Block { room: ROOM },
+        r#"{"type":"block","room":"00112233445566778899aabbccddeeff"}"#,
+    );
+}
+
+#[test]
+fn every_reason_for_a_report_has_its_word_and_later_ones_count_as_another() {
+    for reason in ReportReason::ALL {
+        let text = format!(
+            r#"{{"type":"report","room":"00112233445566778899aabbccddeeff","reason":"{}"}}"#,
+            reason.word()
+        );
+        let (room, note) = (ROOM, String::new());
+        is_written(
+            &ClientMessage::Report {
+                room,
+                reason,
+                note,
+                block: false,
+            },
+            &text,
+        );
+    }
+    let later = r#"{"type":"report","room":"00112233445566778899aabbccddeeff","reason":"singing"}"#;
+    assert!(matches!(
+        decode(later),
+        Ok(ClientMessage::Report {
+            reason: ReportReason::Other,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn reported_and_blocked() {
+    for (refused, text) in [
+        (None, ""),
+        (Some(NotTaken::UnknownRoom), r#","refused":"unknown_room""#),
+        (Some(NotTaken::TooFast), r#","refused":"too_fast""#),
+        (Some(NotTaken::NotStored), r#","refused":"not_stored""#),
+    ] {
+        let room = ROOM;
+        let text = |name: &str| {
+            format!(r#"{{"type":"{name}","room":"00112233445566778899aabbccddeeff"{text}}}"#)
+        };
+        is_written(
+            &ServerMessage::Reported { room, refused },
+            &text("reported"),
+        );
+        is_written(&ServerMessage::Blocked { room, refused }, &text("blocked"));
+    }
+}
+
+#[test]
+fn banned() {
+    let reason = "reports of several people".to_owned();
+    is_written(
+        &ServerMessage::Banned {
+            reason: reason.clone(),
+            until: None,
+            appeal: None,
+        },
+        r#"{"type":"banned","reason":"reports of several people"}"#,
+    );
+    is_written(
+        &ServerMessage::Banned {
+            reason,
+            until: Some(1_800_000_000),
+            appeal: Some("write to us".to_owned()),
+        },
+        r#"{"type":"banned","reason":"reports of several people","until":1800000000,"appeal":"write to us"}"#,
+    );
+}
+
+#[test]
 fn error() {
     for (code, word) in [
         (ErrorCode::Malformed, "malformed"),
@@ -325,6 +446,7 @@ fn error() {
         (ErrorCode::WrongRoom, "wrong_room"),
         (ErrorCode::Full, "full"),
         (ErrorCode::TooFast, "too_fast"),
+        (ErrorCode::BadProof, "bad_proof"),
     ] {
         is_written(
             &ServerMessage::Error {

@@ -26,7 +26,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Semaphore, mpsc},
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,7 @@ use tracing::{debug, info, warn};
 use crate::{
     figures::Gauges,
     guard::{Guard, Known},
+    hub::HubInput,
     metrics,
     random::random_bytes,
     routes::readiness,
@@ -42,6 +43,7 @@ use crate::{
 
 mod history;
 mod page;
+mod people;
 mod report;
 
 use history::History;
@@ -84,15 +86,23 @@ pub(crate) struct Admin {
     history: Mutex<History>,
     /// How long rooms may go on if nothing else is said.
     drain: Duration,
+    /// Who knows of reports and bans.
+    hub: mpsc::Sender<HubInput>,
 }
 
 impl Admin {
-    pub(crate) fn new(settings: &AdminSettings, gauges: Gauges, drain: Duration) -> Self {
+    pub(crate) fn new(
+        settings: &AdminSettings,
+        gauges: Gauges,
+        drain: Duration,
+        hub: mpsc::Sender<HubInput>,
+    ) -> Self {
         Self {
             guard: Guard::new(&settings.token),
             gauges,
             history: Mutex::default(),
             drain,
+            hub,
         }
     }
 
@@ -164,6 +174,10 @@ fn routes(admin: Arc<Admin>) -> Router {
         .route("/admin/login", post(log_in))
         .route("/admin/logout", post(log_out))
         .route("/admin/drain", get(ask_for_drain).post(drain))
+        .route("/admin/people", get(people::show))
+        .route("/admin/people/dismiss", post(people::dismiss))
+        .route("/admin/people/ban", post(people::ban))
+        .route("/admin/people/unban", post(people::unban))
         .layer(from_fn(with_headers))
         .with_state(admin)
 }
@@ -333,13 +347,18 @@ async fn ask_for_drain(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> R
     }
 }
 
-async fn drain(State(admin): State<Arc<Admin>>, request: Request) -> Response {
+/// The fields of an order, from the form and the query, of one who may give orders.
+async fn order(
+    admin: &Admin,
+    request: Request,
+) -> Result<(Access, Vec<(String, String)>), Response> {
     let (parts, body) = request.into_parts();
     let Some(access) = admin.access(&parts.headers).await else {
-        return denied();
+        return Err(denied());
     };
     let Some(mut form) = form(body).await else {
-        return (StatusCode::PAYLOAD_TOO_LARGE, "the form is too long\n").into_response();
+        let words = "the form is too long\n";
+        return Err((StatusCode::PAYLOAD_TOO_LARGE, words).into_response());
     };
     let query = parts.uri.query().unwrap_or_default();
     form.extend(form_urlencoded::parse(query.as_bytes()).into_owned());
@@ -347,8 +366,16 @@ async fn drain(State(admin): State<Arc<Admin>>, request: Request) -> Response {
         && !known.has_sent(field(&form, "form").unwrap_or_default())
     {
         let words = "this form is not from a page of this server: load /admin again\n";
-        return (StatusCode::FORBIDDEN, words).into_response();
+        return Err((StatusCode::FORBIDDEN, words).into_response());
     }
+    Ok((access, form))
+}
+
+async fn drain(State(admin): State<Arc<Admin>>, request: Request) -> Response {
+    let (access, form) = match order(&admin, request).await {
+        Ok(order) => order,
+        Err(refusal) => return refusal,
+    };
     let within = match field(&form, "seconds").filter(|seconds| !seconds.is_empty()) {
         None => admin.drain,
         Some(seconds) => match seconds.parse().map(Duration::from_secs) {

@@ -13,20 +13,21 @@
 //! The time is an argument. The hub does what follows for others.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     mem,
     time::{Duration, Instant},
 };
 
 use ::relay::Bucket;
-use matchmaker::PeerId;
-use protocol::{Description, ResumeToken};
+use matchmaker::{PeerId, Wishes};
+use protocol::{Challenge, Description, ResumeToken};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    hub::Admission,
+    hub::{Admission, PutOff},
     outbox::{Frames, Outbox},
+    safety::{KeyHash, Person},
 };
 
 /// Everybody who said `hello`. See the module.
@@ -34,6 +35,7 @@ use crate::{
 pub(crate) struct Clients {
     known: BTreeMap<PeerId, Client>,
     by_token: HashMap<ResumeToken, PeerId>,
+    by_key: HashMap<KeyHash, BTreeSet<PeerId>>,
     /// Who is away, and until when that is put up with.
     away: BTreeSet<(Instant, PeerId)>,
     /// How many may be away at once. One more, and whoever is away for longest is forgotten.
@@ -58,6 +60,14 @@ pub(crate) struct Client {
     /// Whether a `matched` was under way when the client was lost: a `join` that comes then is answered by it.
     pub(crate) has_missed_match: bool,
     pub(crate) token: Option<ResumeToken>,
+    /// What is to be signed to prove a key, until one is.
+    pub(crate) challenge: Option<Challenge>,
+    /// Whom this one has blocked in this session, oldest first.
+    pub(crate) blocked: VecDeque<PeerId>,
+    /// The wishes of the last `join`.
+    pub(crate) wishes: Wishes,
+    /// A question for a partner that waits.
+    pub(crate) put_off: Option<PutOff>,
     presence: Presence,
 }
 
@@ -68,6 +78,8 @@ pub(crate) struct About {
     pub(crate) host: Box<str>,
     /// Whether it takes a partner's offer with `matched`.
     pub(crate) takes_offer_ahead: bool,
+    /// Who it is, as far as that is known.
+    pub(crate) person: Person,
 }
 
 #[derive(Debug)]
@@ -113,6 +125,7 @@ impl Clients {
         Self {
             known: BTreeMap::new(),
             by_token: HashMap::new(),
+            by_key: HashMap::new(),
             away: BTreeSet::new(),
             max_away,
         }
@@ -139,6 +152,10 @@ impl Clients {
             matched: None,
             has_missed_match: false,
             token,
+            challenge: None,
+            blocked: VecDeque::new(),
+            wishes: Wishes::default(),
+            put_off: None,
             presence: Presence::Here { cut: cut.clone() },
         };
         self.known.insert(peer, client);
@@ -160,10 +177,37 @@ impl Clients {
         if let Some(token) = client.token {
             self.by_token.remove(&token);
         }
+        if let Some(key) = client.about.person.key
+            && let Some(peers) = self.by_key.get_mut(&key)
+        {
+            peers.remove(&peer);
+            if peers.is_empty() {
+                self.by_key.remove(&key);
+            }
+        }
         if let Presence::Away { until, .. } = &client.presence {
             self.away.remove(&(*until, peer));
         }
         Some(client)
+    }
+
+    /// `peer` has proved a key, the first and only time in its session. False if it has done so before.
+    pub(crate) fn identify(&mut self, peer: PeerId, key: KeyHash) -> bool {
+        let Some(client) = self.known.get_mut(&peer) else {
+            return false;
+        };
+        if client.about.person.key.is_some() {
+            return false;
+        }
+        client.challenge = None;
+        client.about.person.key = Some(key);
+        self.by_key.entry(key).or_default().insert(peer);
+        true
+    }
+
+    /// Who has proved this key.
+    pub(crate) fn with_key(&self, key: KeyHash) -> impl Iterator<Item = PeerId> {
+        self.by_key.get(&key).into_iter().flatten().copied()
     }
 
     /// Whose session the token stands for.
@@ -391,13 +435,18 @@ mod tests {
         let mut clients = Clients::new(1);
         let (frames, _) = add(&mut clients, 1, now);
         clients.keep(PeerId(1), frames, GRACE, now);
+        let (key, other) = (KeyHash([1; 16]), KeyHash([2; 16]));
+        assert!(clients.identify(PeerId(1), key));
+        assert!(!clients.identify(PeerId(1), other), "once in a session");
+        assert_eq!(clients.with_key(key).collect::<Vec<_>>(), [PeerId(1)]);
+        assert_eq!(clients.with_key(other).count(), 0);
 
         assert!(clients.remove(PeerId(1)).is_some());
 
         assert_eq!(clients.holder(token(1)), None);
         assert_eq!((clients.here_count(), clients.away_count()), (0, 0));
         assert_eq!(clients.next_due(), None);
-        assert!(clients.by_token.is_empty());
+        assert!(clients.by_token.is_empty() && clients.by_key.is_empty());
         let (frames, _) = add(&mut clients, 2, now);
         assert!(clients.on_connection_ended(PeerId(1), frames).is_none());
     }

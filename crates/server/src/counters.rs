@@ -42,6 +42,12 @@ figures! {
         Candidates, "candidates_relayed", "Candidates passed on.";
         WithheldCandidates, "candidates_withheld", "Candidates not passed on because they are no relay's.";
         FramesReceived, "frames_received", "Text frames received.";
+        Identified, "identified", "Sessions in which a key was proved.";
+        NewKeys, "new_keys", "Keys that were not known before.";
+        Reports, "reports", "Reports taken.";
+        Blocks, "blocks", "Times that somebody blocked somebody.";
+        AutomaticBans, "bans_by_reports", "Bans that followed from reports alone.";
+        OperatorBans, "bans_by_operator", "Bans that the operator ordered.";
         BytesReceived, "bytes_received", "Bytes in text frames received.";
     }
 }
@@ -59,6 +65,11 @@ figures! {
         Full, "full", "The server had as many WebSockets as it may.";
         Hello, "hello", "The first message was no hello, or did not come in time.";
         Version, "version", "The client spoke another version of the protocol.";
+        Banned, "banned", "One who is banned.";
+        Proof, "proof", "A proof of a key that was none.";
+        Reports, "reports", "A report or block too many.";
+        Standing, "standing", "A join or next put off because many have reported its sender.";
+        Store, "store", "Something that could not be written to the store.";
         Origin, "origin", "A browser that was on a page of somebody else's.";
         Handshakes, "handshakes", "A connection put off because its address makes too many.";
         Nexts, "nexts", "A join or next put off because its sender asks too often.";
@@ -85,6 +96,10 @@ pub(crate) struct Counters {
     pub(crate) waiting: AtomicUsize,
     pub(crate) rooms: AtomicUsize,
     pub(crate) absent: AtomicUsize,
+    /// Who is kept apart.
+    pub(crate) apart: AtomicUsize,
+    /// How many reports, bans, blocks and keys are remembered.
+    pub(crate) records: [AtomicUsize; 4],
     /// How long people waited for their partner.
     pub(crate) waits: Histogram,
     totals: [AtomicU64; Total::ALL.len()],

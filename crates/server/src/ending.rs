@@ -35,6 +35,8 @@ pub(crate) enum Ending {
     Restart,
     /// The client is not wanted any longer.
     Refused(CloseCode, ErrorCode, &'static str),
+    /// The person is not wanted; this says why.
+    Banned(Box<ServerMessage>),
 }
 
 impl Ending {
@@ -47,9 +49,11 @@ impl Ending {
                 ErrorCode::UnsupportedVersion => Refusal::Version,
                 ErrorCode::Full => Refusal::Full,
                 ErrorCode::TooLarge => Refusal::FrameSize,
+                ErrorCode::BadProof => Refusal::Proof,
                 _ => Refusal::NonsenseClosed,
             }),
-            Self::Gone | Self::ClosedByClient | Self::Restart => None,
+            // A ban is counted where it is found.
+            Self::Gone | Self::ClosedByClient | Self::Restart | Self::Banned(_) => None,
         }
     }
 
@@ -105,6 +109,17 @@ pub(crate) async fn say_farewell<S: AsyncRead + AsyncWrite + Unpin>(
                     .close(Some(CloseFrame {
                         code: CloseCode::Restart,
                         reason,
+                    }))
+                    .await?;
+            }
+            Ending::Banned(notice) => {
+                socket
+                    .send(Message::text(protocol::encode(&*notice)))
+                    .await?;
+                socket
+                    .close(Some(CloseFrame {
+                        code: CloseCode::Policy,
+                        reason: "banned".into(),
                     }))
                     .await?;
             }

@@ -1,7 +1,7 @@
 //! All figures at one moment: what `/metrics` and `/admin` are made of.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -52,6 +52,10 @@ pub(crate) struct Figures {
     pub(crate) drain_left: Option<Duration>,
     pub(crate) census: Census,
     pub(crate) max_connections: usize,
+    /// How many are kept apart.
+    pub(crate) apart: usize,
+    /// How many reports, bans, blocks and keys are remembered.
+    pub(crate) records: [usize; 4],
     pub(crate) totals: Vec<(&'static str, &'static str, u64)>,
     pub(crate) refusals: Vec<(&'static str, &'static str, u64)>,
     pub(crate) waits: Distribution,
@@ -88,6 +92,8 @@ impl Gauges {
             drain_left: self.drain.left(Instant::now()),
             census: self.counters.census(),
             max_connections: self.max_connections,
+            apart: self.counters.apart.load(Relaxed),
+            records: self.counters.records.each_ref().map(|it| it.load(Relaxed)),
             totals: Total::ALL.iter().map(total).collect(),
             refusals: Refusal::ALL.iter().map(refused).collect(),
             waits: self.counters.waits.distribution(),

@@ -5,12 +5,13 @@ use std::{
     net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
     path::PathBuf,
+    time::Duration,
 };
 
 use clap::{Parser, ValueEnum, builder::BoolishValueParser};
 use protocol::PathPolicy;
 
-use crate::{Network, ProxyHeader, StunUrl, TurnUrl, ice_servers::host_of};
+use crate::{Network, Policy, ProxyHeader, StunUrl, TurnUrl, ice_servers::host_of};
 
 /// The server of Passerby: it pairs strangers, relays what they need to find each other, and is the STUN and TURN server
 /// for those whom NATs keep apart. It can read neither their pictures nor their voices nor their words.
@@ -99,6 +100,9 @@ pub struct Flags {
 
     #[command(flatten)]
     pub limits: LimitFlags,
+
+    #[command(flatten)]
+    pub safety: SafetyFlags,
 
     /// How many clients may be connected at once; one more is told that the server is full.
     #[arg(long, env = "PASSERBY_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "COUNT",
@@ -251,6 +255,83 @@ pub struct LimitFlags {
         value_parser = origin
     )]
     pub allow_origin: Vec<String>,
+}
+
+/// What follows from reports. A report counts up to 1, by how long its sender is known, and others at the sender's address count
+/// no more.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Reports and bans")]
+pub struct SafetyFlags {
+    /// A file for what must outlast a restart: reports, bans, blocks, and hashes of the keys by which people are known. It is made if it
+    /// is not there. Without it all that is forgotten with the process.
+    #[arg(long, env = "PASSERBY_STORE", value_name = "FILE")]
+    pub store: Option<PathBuf>,
+
+    /// What those are told who are banned and think that it is wrong: where to write, for instance. At most 1000 characters.
+    #[arg(long, env = "PASSERBY_APPEAL", value_name = "TEXT", value_parser = appeal)]
+    pub appeal: Option<String>,
+
+    /// From how many reports on one waits longer for each partner.
+    #[arg(long, env = "PASSERBY_SLOW_AT", default_value_t = 2, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub slow_at: u32,
+
+    /// By how many seconds one waits longer then; 0 for not at all.
+    #[arg(long, env = "PASSERBY_SLOW_BY", default_value_t = 5, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(0..=120))]
+    pub slow_by: u32,
+
+    /// From how many reports on one meets only others who are reported so often.
+    #[arg(long, env = "PASSERBY_SEPARATE_AT", default_value_t = 4, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub separate_at: u32,
+
+    /// From how many reports on one is banned.
+    #[arg(long, env = "PASSERBY_BAN_AT", default_value_t = 8, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub ban_at: u32,
+
+    /// For how many days one is banned after so many reports.
+    #[arg(long, env = "PASSERBY_BAN_DAYS", default_value_t = 7, value_name = "DAYS",
+          value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub ban_days: u32,
+
+    /// After how many days a report counts half.
+    #[arg(long, env = "PASSERBY_REPORT_HALF_LIFE", default_value_t = 7, value_name = "DAYS",
+          value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub report_half_life: u32,
+
+    /// For how many days reports are kept.
+    #[arg(long, env = "PASSERBY_REPORT_DAYS", default_value_t = 60, value_name = "DAYS",
+          value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub report_days: u32,
+}
+
+impl SafetyFlags {
+    pub(crate) fn policy(&self) -> Policy {
+        let days = |days: u32| Duration::from_hours(24) * days;
+        Policy {
+            slow_at: self.slow_at.into(),
+            separate_at: self.separate_at.into(),
+            ban_at: self.ban_at.into(),
+            half_life: days(self.report_half_life),
+            ban_for: days(self.ban_days),
+            slow_by: Duration::from_secs(self.slow_by.into()),
+            keep_for: days(self.report_days),
+        }
+    }
+}
+
+/// Looks whether it fits into a message.
+fn appeal(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    match text.chars().count() {
+        0 => Err("words are wanted, such as: write to appeals@example.org".to_owned()),
+        count if count > protocol::limits::BAN_WORDS_CHARS => Err(format!(
+            "at most 1000 characters are wanted, and these are {count}"
+        )),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 /// Where proxies say for whom they ask: [`ProxyHeader`] as a flag.

@@ -1,13 +1,13 @@
 //! The one owner of the matchmaker and of the list of those who are there.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Instant, SystemTime},
 };
 
 use ::relay::Rate;
-use matchmaker::{Input, Matchmaker, Output, PeerId, Wishes};
+use matchmaker::{Input, Output, PeerId, Wishes};
 use protocol::{
     ClientMessage, DescriptionKind, ErrorCode, IceServer, Resume, RoomId, ServerMessage,
 };
@@ -24,10 +24,17 @@ use crate::{
     outbox::{Frames, Full},
     path_policy,
     random::{random_bytes, random_u64},
+    safety::{KeyHash, Records, Writer, Written},
 };
 
 mod matches;
+mod pools;
+mod safety;
 mod sessions;
+
+use pools::Pools;
+use safety::Desk;
+pub(crate) use safety::{Order, OrderResult, Overview, PutOff};
 
 /// How many inputs may wait for the hub. Connections wait for room; the hub waits for nobody.
 pub(crate) const INPUTS: usize = 1024;
@@ -56,6 +63,10 @@ pub(crate) enum HubInput {
         peer: PeerId,
         message: ClientMessage,
     },
+    /// A greeted client has proved a key.
+    Identified { peer: PeerId, key: KeyHash },
+    /// The operator wants something.
+    Ordered(Order),
     /// The connection of a greeted client has ended.
     Ended {
         peer: PeerId,
@@ -78,7 +89,7 @@ pub(crate) struct Admission {
 
 /// See the module.
 pub(crate) struct Hub {
-    matchmaker: Matchmaker<fn() -> RoomId>,
+    matchmaker: Pools,
     clients: Clients,
     relay: Option<BuiltIn>,
     settings: Arc<Settings>,
@@ -86,6 +97,13 @@ pub(crate) struct Hub {
     /// Rooms in which no answer has come yet, and until when that is put up with; the oldest first. Rooms that are gone or
     /// have come up stay until then.
     unanswered: VecDeque<(Instant, PeerId, RoomId)>,
+    /// Whose question for a partner waits, and until when. Entries whose question is gone stay until then.
+    put_off: BTreeSet<(Instant, PeerId)>,
+    /// Whose question is asked at this moment that was put off.
+    told_waiting: Option<PeerId>,
+    desk: Desk,
+    /// What has been written down.
+    written: mpsc::Receiver<Written>,
     /// Whether those who are in no room are sent away.
     is_draining: bool,
     /// Clients that are forgotten here, but the matchmaker does not know yet.
@@ -97,9 +115,14 @@ impl Hub {
         settings: Arc<Settings>,
         relay: Option<BuiltIn>,
         counters: Arc<Counters>,
+        (records, writer, written): (Records, Writer, mpsc::Receiver<Written>),
     ) -> Self {
-        let matchmaker = Matchmaker::new(settings.matching, random_room as fn() -> RoomId);
+        let matchmaker = Pools::new(settings.matching, random_room);
         Self {
+            put_off: BTreeSet::new(),
+            told_waiting: None,
+            desk: Desk::new(records, writer, Instant::now()),
+            written,
             matchmaker,
             clients: Clients::new(settings.max_connections),
             relay,
@@ -119,8 +142,11 @@ impl Hub {
         drain: Drain,
         shutdown: CancellationToken,
     ) {
+        self.count_records();
         loop {
             let due = [
+                Some(self.desk.tidy_at()),
+                self.put_off.first().map(|(until, _)| *until),
                 self.matchmaker.poll_timeout(),
                 self.clients.next_due(),
                 self.unanswered.front().map(|(until, ..)| *until),
@@ -134,9 +160,13 @@ impl Hub {
                     Some(input) => self.on_input(input),
                     None => break,
                 },
+                Some(written) = self.written.recv() => self.on_written(written),
                 () = sleep_until(due) => self.inform(Input::Timeout),
             }
-            self.part_unanswered(Instant::now());
+            let now = Instant::now();
+            self.tidy(now);
+            self.ask_put_off(now);
+            self.part_unanswered(now);
             while let Some(peer) = self.clients.overdue(Instant::now()) {
                 self.counters.count(Total::SessionsLost);
                 self.forget(peer);
@@ -154,6 +184,9 @@ impl Hub {
             waiting.store(self.matchmaker.waiting_count(), Relaxed);
             rooms.store(self.matchmaker.room_count(), Relaxed);
             absent.store(self.clients.away_count(), Relaxed);
+            self.counters
+                .apart
+                .store(self.matchmaker.apart_count(), Relaxed);
             if self.is_draining && self.clients.is_empty() {
                 drain.nobody_is_left();
             }
@@ -175,6 +208,8 @@ impl Hub {
                     self.dismiss_if_alone(peer);
                 }
             }
+            HubInput::Identified { peer, key } => self.on_identified(peer, key),
+            HubInput::Ordered(order) => self.on_order(order),
             HubInput::Ended {
                 peer,
                 frames,
@@ -188,8 +223,8 @@ impl Hub {
             return;
         }
         match message {
-            // The connection answers every `hello`.
-            ClientMessage::Hello { .. } => {}
+            // The connection sees to these.
+            ClientMessage::Hello { .. } | ClientMessage::Identify { .. } => {}
             ClientMessage::Prepare => self.on_prepare(peer),
             ClientMessage::Join {
                 interests,
@@ -210,6 +245,13 @@ impl Hub {
                 self.set_waiting(peer, false);
                 self.inform(Input::LeaveAsked { peer, room });
             }
+            ClientMessage::Report {
+                room,
+                reason,
+                note,
+                block,
+            } => self.on_report(peer, room, reason, note, block),
+            ClientMessage::Block { room } => self.on_block(peer, room),
             ClientMessage::Description { room, .. } | ClientMessage::Candidate { room, .. } => {
                 self.relay(peer, room, message);
             }
@@ -256,6 +298,10 @@ impl Hub {
 
     fn inform(&mut self, input: Input) {
         self.matchmaker.handle(input, Instant::now());
+        self.carry_out_all();
+    }
+
+    fn carry_out_all(&mut self) {
         while let Some(output) = self.matchmaker.poll_output() {
             self.carry_out(output);
         }
@@ -277,6 +323,10 @@ impl Hub {
         match output {
             // Nobody is matched any more: the one who asked is sent away.
             Output::TellWaiting { .. } if self.is_draining => {}
+            // It was told when the question was put off.
+            Output::TellWaiting { peer } if self.told_waiting == Some(peer) => {
+                self.set_waiting(peer, true);
+            }
             Output::TellWaiting { peer } => {
                 self.set_waiting(peer, true);
                 self.send(
@@ -295,10 +345,12 @@ impl Hub {
                 debug!(rooms = self.matchmaker.room_count(), "matched");
                 let until = Instant::now() + self.settings.answer_deadline;
                 self.unanswered.push_back((until, offerer, room));
+                self.note_meeting(room, [offerer, answerer]);
                 self.tell_matched(room, offerer, answerer, &interests);
             }
             Output::TellPartnerLeft { peer, room, reason } => {
                 debug!(rooms = self.matchmaker.room_count(), ?reason, "parted");
+                self.desk.meetings.end(room, Instant::now());
                 self.send(peer, &ServerMessage::PartnerLeft { room, reason });
                 self.dismiss_if_alone(peer);
             }
@@ -337,6 +389,7 @@ impl Hub {
         if let Some(client) = self.clients.get_mut(peer) {
             client.outbox.set_waiting(is_waiting);
             if !is_waiting {
+                client.put_off = None;
                 client.offer = None;
                 client.asked_at = None;
             }

@@ -19,6 +19,8 @@
 //! What one client or one address may do is limited, and each limit is counted: `place_limit.rs` and `rate_limit.rs` refuse,
 //! `pace.rs` puts off.
 //!
+//! Who is not wanted, and by whom, is in `safety/`: keys, reports, blocks, bans, and the store in which they outlast a restart.
+//!
 //! Nothing here looks into a session description or a candidate, unless the operator wants calls over relays (then
 //! addresses are taken out), and nothing logs one, an address, a token or an interest.
 
@@ -46,6 +48,7 @@ mod rate_limit;
 mod relay;
 mod resolve;
 mod routes;
+mod safety;
 mod server;
 mod settings;
 mod settings_file;
@@ -60,6 +63,7 @@ pub use ice_servers::{IceUrlError, StunUrl, Turn, TurnCredentials, TurnUrl};
 pub use network::{Network, NetworkError, Proxies, ProxyHeader};
 pub use relay::RelaySettings;
 pub use resolve::SettingsError;
+pub use safety::{Policy, StoreError};
 pub use server::{BindError, Running, Server};
 pub use settings::{Limits, Settings};
 pub use settings_file::{Problem, Source, Sources, SourcesError};

@@ -68,6 +68,9 @@ async fn run(settings: Settings, log_format: LogFormat, log: &str) -> anyhow::Re
             "no relay, no --stun and no --turn: only people in one network will reach each other"
         );
     }
+    if settings.store.is_none() {
+        warn!("no --store: reports, bans and blocks are forgotten when the server ends");
+    }
     let scheme = if settings.tls.is_some() { "wss" } else { "ws" };
     let drain_time = settings.drain;
     let terminations = terminations().context("cannot listen for signals")?;

@@ -49,6 +49,23 @@ pub(crate) fn page(figures: &Figures) -> String {
         &[],
         census.absent,
     );
+    page.gauge(
+        "apart",
+        "People who are kept apart since many have reported them.",
+        &[],
+        figures.apart,
+    );
+    for ((name, help), value) in [
+        ("reports", "Reports that are remembered."),
+        ("bans", "Bans."),
+        ("blocks", "Pairs of whom one has blocked the other."),
+        ("known_keys", "Keys that are remembered."),
+    ]
+    .into_iter()
+    .zip(figures.records)
+    {
+        page.gauge(name, help, &[], value);
+    }
     for (name, help, value) in &figures.totals {
         page.counter(&format!("{name}_total"), help, &[], value);
     }

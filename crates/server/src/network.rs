@@ -1,11 +1,17 @@
 //! Networks, and who a client is behind a proxy that stands in one of them.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    str::FromStr,
+};
 
 use axum::http::{HeaderMap, header};
+use serde::{Deserialize, Serialize};
 
 /// All addresses that begin alike: an address and how many of its bits count (RFC 4632 section 3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Network {
     ip: IpAddr,
     bits: u32,
@@ -17,6 +23,35 @@ pub struct Network {
 pub struct NetworkError;
 
 impl Network {
+    /// Where one person is: an IPv4 address, or an IPv6 /64.
+    pub(crate) fn place_of(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => Self {
+                ip: ip.into(),
+                bits: 32,
+            },
+            IpAddr::V6(ip) => Self {
+                ip: Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
+                bits: 64,
+            },
+        }
+    }
+
+    /// Whether it is where one person is.
+    pub(crate) const fn is_place(&self) -> bool {
+        self.bits == if self.ip.is_ipv4() { 32 } else { 64 }
+    }
+
+    /// Whether it is smaller than where one person is.
+    pub(crate) const fn is_less_than_a_place(&self) -> bool {
+        self.ip.is_ipv6() && self.bits > 64
+    }
+
+    /// The address with which it was named.
+    pub(crate) const fn ip(&self) -> IpAddr {
+        self.ip
+    }
+
     /// Whether the address is one of them. An IPv4 address is the same in both its forms.
     pub fn contains(&self, ip: IpAddr) -> bool {
         match (self.ip, ip.to_canonical()) {
@@ -47,6 +82,20 @@ impl FromStr for Network {
             Some(_) => return Err(NetworkError),
         };
         Ok(Self { ip, bits })
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = NetworkError;
+
+    fn try_from(text: String) -> Result<Self, NetworkError> {
+        text.parse()
+    }
+}
+
+impl From<Network> for String {
+    fn from(network: Network) -> Self {
+        network.to_string()
     }
 }
 

@@ -61,6 +61,9 @@ pub enum SettingsError {
     /// Which of them?
     #[error("--relay cannot be used with --no-relay")]
     RelayAndNoRelay,
+    /// One would be banned before one is slowed down, for instance.
+    #[error("--slow-at, --separate-at and --ban-at must not become smaller in this order")]
+    StandingsOutOfOrder,
     /// Which one would clients be told?
     #[error("--relay-ip takes one address for IPv4 and one for IPv6")]
     TwoRelayIps,
@@ -147,6 +150,12 @@ impl TryFrom<Flags> for Settings {
             (None, Some(_)) => return Err(SettingsError::TokenWithoutAdmin),
             (None, None) => None,
         };
+        let reputation = flags.safety.policy();
+        let is_ordered = reputation.slow_at <= reputation.separate_at
+            && reputation.separate_at <= reputation.ban_at;
+        if !is_ordered {
+            return Err(SettingsError::StandingsOutOfOrder);
+        }
         let relay = relays.then(|| flags.relay.settings(&flags.listen, secrets, ttl));
         Ok(Self {
             listen: flags.listen,
@@ -175,6 +184,9 @@ impl TryFrom<Flags> for Settings {
             origins: flags.limits.allow_origin,
             drain: Duration::from_secs(flags.admin.drain.into()),
             admin,
+            store: flags.safety.store,
+            appeal: flags.safety.appeal,
+            reputation,
             ..Self::default()
         })
     }
@@ -310,6 +322,8 @@ mod tests {
         assert_eq!(relay.limits, relay::Config::default());
         let limits = settings(&[]).unwrap().limits;
         assert_eq!(limits, Limits::default());
+        let reputation = settings(&[]).unwrap().reputation;
+        assert_eq!(reputation, crate::Policy::default());
         assert_eq!(relay.relay_ports, RelaySettings::default().relay_ports);
     }
 
@@ -407,6 +421,9 @@ mod tests {
                 "such as https://",
             ),
             (&["--grace=121"], "0..=120"),
+            (&["--slow-at=5"], "must not become smaller"),
+            (&["--separate-at=9"], "must not become smaller"),
+            (&["--appeal= "], "such as: write to"),
             (&["--path-policy=relay"], "relay-first"),
         ] {
             let error = settings(flags).expect_err("refused");

@@ -29,6 +29,7 @@ use crate::{
     place_limit::PlaceLimit,
     relay::{self, Meter},
     routes::routes,
+    safety::{Records, Store, StoreError, Tables, Writer},
     surroundings::{Paces, Surroundings},
     tls::{Tls, TlsError},
 };
@@ -53,6 +54,9 @@ pub struct Server {
     /// For the operator.
     admin: Option<TcpListener>,
     drain: Drain,
+    records: Records,
+    /// `None`: nothing outlasts the process.
+    store: Option<Store>,
 }
 
 /// The relay inside this server, before and after it runs.
@@ -89,6 +93,9 @@ pub enum BindError {
     /// Somebody else speaks TLS there.
     #[error("{0} is in use by another program: stop it or choose another --relay-tls-port")]
     RelayTlsInUse(SocketAddr),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The relay's thread or its sockets are more than the system gives.
     #[error("the relay cannot start")]
     Relay(#[source] io::Error),
@@ -109,6 +116,14 @@ pub enum BindError {
 impl Server {
     /// Starts to listen. Clients that connect from now on are served once the server runs.
     pub async fn bind(settings: Settings) -> Result<Self, BindError> {
+        let (store, tables) = match &settings.store {
+            Some(path) => {
+                let (store, tables) = Store::open(path)?;
+                (Some(store), tables)
+            }
+            None => (None, Tables::forgotten_soon()),
+        };
+        let records = Records::new(settings.reputation, tables);
         let mut listeners = Vec::new();
         let mut addrs = Vec::new();
         let tls = settings
@@ -151,6 +166,8 @@ impl Server {
             relay,
             admin: admin.map(|(listener, _)| listener),
             drain: Drain::new(),
+            records,
+            store,
         })
     }
 
@@ -247,7 +264,22 @@ impl Server {
             tasks.spawn(report(relay.handle.meter(), stop.clone()));
             (handle, told) = (Some(relay.handle), Some(relay.told));
         }
-        let hub_task = Hub::new(Arc::clone(&settings), told, Arc::clone(&self.counters));
+        let (to_hub, written) = mpsc::channel(hub::INPUTS);
+        let writer = match self.store {
+            Some(store) => {
+                let (writer, writes) = Writer::queue();
+                // Ends with the hub, once everything is written.
+                tasks.spawn_blocking(move || store.run(&writes, &to_hub));
+                writer
+            }
+            None => Writer::nowhere(),
+        };
+        let hub_task = Hub::new(
+            Arc::clone(&settings),
+            told,
+            Arc::clone(&self.counters),
+            (self.records, writer, written),
+        );
         let drain = self.drain;
         tasks.spawn(hub_task.run(hub_inputs, drain.clone(), stop.clone()));
         let gauges = Gauges {
@@ -258,7 +290,7 @@ impl Server {
             started: (Instant::now(), SystemTime::now()),
         };
         if let (Some(listener), Some(admin)) = (self.admin, &settings.admin) {
-            let admin = Admin::new(admin, gauges.clone(), settings.drain);
+            let admin = Admin::new(admin, gauges.clone(), settings.drain, hub.clone());
             tasks.spawn(admin::serve(listener, Arc::new(admin), stop.clone()));
         }
         let door = Arc::new(Door {

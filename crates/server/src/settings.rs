@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -9,7 +10,7 @@ use ::relay::Rate;
 use protocol::PathPolicy;
 
 use crate::{
-    AdminSettings, Proxies, RelaySettings, StunUrl, TlsError, TlsSettings, Turn, tls::Tls,
+    AdminSettings, Policy, Proxies, RelaySettings, StunUrl, TlsError, TlsSettings, Turn, tls::Tls,
 };
 
 /// What an operator decides.
@@ -66,6 +67,12 @@ pub struct Settings {
     pub proxies: Proxies,
     /// Pages of which browsers may connect, besides those of this host; `*` is all. Other programs name no page.
     pub origins: Vec<String>,
+    /// The file with what outlasts a restart: keys, reports, bans, blocks. Without it that is forgotten with the process.
+    pub store: Option<PathBuf>,
+    /// When reports have which consequences.
+    pub reputation: Policy,
+    /// What those are told who are banned and think that it is wrong.
+    pub appeal: Option<String>,
     /// How choosy the matchmaker is.
     pub matching: matchmaker::Config,
 }
@@ -140,6 +147,9 @@ impl Default for Settings {
             limits: Limits::default(),
             proxies: Proxies::default(),
             origins: Vec::new(),
+            store: None,
+            reputation: Policy::default(),
+            appeal: None,
             matching: matchmaker::Config::default(),
         }
     }

@@ -75,6 +75,7 @@ impl Call {
                 path_policy,
                 offer,
                 handed_over,
+                partner: _,
             } => {
                 let terms = Terms {
                     role,
@@ -110,6 +111,9 @@ impl Call {
             ServerMessage::Error { .. }
             | ServerMessage::Welcome { .. }
             | ServerMessage::Prepared { .. }
+            | ServerMessage::Reported { .. }
+            | ServerMessage::Blocked { .. }
+            | ServerMessage::Banned { .. }
             | ServerMessage::Shutdown { .. } => {}
         }
     }

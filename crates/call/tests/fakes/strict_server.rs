@@ -73,7 +73,11 @@ impl StrictServer {
             return;
         }
         match message {
-            ClientMessage::Hello { .. } | ClientMessage::Prepare => {
+            ClientMessage::Hello { .. }
+            | ClientMessage::Prepare
+            | ClientMessage::Identify { .. }
+            | ClientMessage::Report { .. }
+            | ClientMessage::Block { .. } => {
                 panic!("{id:?}: a call leaves {message:?} to the shell")
             }
             ClientMessage::Join { offer, .. } => {
@@ -198,6 +202,7 @@ impl StrictServer {
                 handed_over: (offer.as_ref())
                     .filter(|_| member == offerer)
                     .map(|offer| offer.number),
+                partner: None,
             };
             self.outbox.push((member, matched));
         }

@@ -379,6 +379,7 @@ fn what_is_no_offer_ends_the_attempt_and_what_is_not_meant_for_this_side_is_igno
         path_policy,
         offer: Some(told(1, "b1")),
         handed_over: None,
+        partner: None,
     });
     assert_eq!(person.fact(PeerFact::Opened), [create_offer(FIRST)]);
 }

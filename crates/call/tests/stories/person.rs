@@ -144,6 +144,7 @@ pub(crate) fn matched(room: RoomId, role: Role) -> ServerMessage {
         path_policy: protocol::PathPolicy::Any,
         offer: None,
         handed_over: None,
+        partner: None,
     }
 }
 

@@ -414,6 +414,7 @@ fn a_server_may_want_every_call_on_a_relay() {
         path_policy: PathPolicy::RelayOnly,
         offer: None,
         handed_over: None,
+        partner: None,
     };
     let orders = person.server(matched);
     assert!(

@@ -554,6 +554,7 @@ pub(crate) fn lobby(_: Instant) -> Snapshot {
         call: CallView::Idle,
         direct: None,
         veil: None,
+        safety: engine::SafetyView::default(),
         is_shielded: false,
         is_saving_power: false,
         partner: PartnerView::default(),

@@ -16,7 +16,7 @@ pub(crate) struct Prepared {
 
 /// Connects to `url`, asks, and leaves. Takes no longer than the timeouts of a connection.
 pub(crate) async fn prepare(url: &str) -> Result<Prepared, SignallingProblem> {
-    let mut socket = greet(url, None).await?.socket;
+    let mut socket = greet(url, None).await.map_err(|end| end.problem)?.socket;
     let asks = Message::text(protocol::encode(&ClientMessage::Prepare));
     write(&mut socket, asks).await.map_err(|end| end.problem)?;
     let answer = async {

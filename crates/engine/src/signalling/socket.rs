@@ -1,10 +1,10 @@
 //! One connection to the server: its handshakes, and frames as messages.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{SinkExt as _, StreamExt as _};
-use protocol::{ClientMessage, DecodeError, ErrorCode, Resume, ServerMessage, limits};
+use protocol::{Challenge, ClientMessage, DecodeError, ErrorCode, Resume, ServerMessage, limits};
 use tokio::net::TcpStream;
 use tokio::time::{interval, sleep, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use super::Session;
-use crate::{SignallingProblem, network};
+use crate::{BanNotice, SignallingProblem, network};
 
 /// How long a server may take for the TCP, TLS and WebSocket handshakes. Beyond this a person takes it for dead.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,6 +26,8 @@ const TCP_TIMEOUT: Duration = Duration::from_secs(4);
 const MAX_ATTEMPTS: usize = 8;
 const REDIAL_EVERY: Duration = Duration::from_secs(1);
 const REDIAL_FOR_SESSION_EVERY: Duration = Duration::from_millis(500);
+/// How often a server that does not want us is asked whether that is still so.
+const ASK_WHEN_BANNED: Duration = Duration::from_mins(10);
 /// How long a server may take to answer `hello`.
 pub(super) const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -38,6 +40,8 @@ pub(super) struct End {
     pub(super) wait: Option<Duration>,
     /// The server has ended the session too.
     pub(super) is_final: bool,
+    /// Why the server does not want us, if that is so.
+    pub(super) ban: Option<BanNotice>,
 }
 
 impl From<SignallingProblem> for End {
@@ -46,6 +50,7 @@ impl From<SignallingProblem> for End {
             problem,
             wait: None,
             is_final: false,
+            ban: None,
         }
     }
 }
@@ -56,6 +61,8 @@ pub(super) struct Greeting {
     pub(super) online: u32,
     pub(super) session: Option<protocol::Session>,
     pub(super) resumed: Option<u64>,
+    /// What to sign to prove who we are.
+    pub(super) challenge: Option<Challenge>,
 }
 
 /// Connects. Where nothing answers, another attempt is made now and then beside those that are under way: the system repeats
@@ -127,10 +134,7 @@ fn host_and_port(uri: &Uri) -> Result<(&str, u16), WebSocketError> {
 }
 
 /// Connects and greets, and takes `session` up if there is one and the server still has it.
-pub(super) async fn greet(
-    url: &str,
-    session: Option<&Session>,
-) -> Result<Greeting, SignallingProblem> {
+pub(super) async fn greet(url: &str, session: Option<&Session>) -> Result<Greeting, End> {
     let redial_every = match session {
         Some(_) => REDIAL_FOR_SESSION_EVERY,
         None => REDIAL_EVERY,
@@ -148,34 +152,57 @@ pub(super) async fn greet(
         .send(Message::text(protocol::encode(&hello)))
         .await
         .map_err(lost)?;
+    let refused = |problem: SignallingProblem| Err(problem.into());
     match timeout(WELCOME_TIMEOUT, next_message(&mut socket)).await {
         Ok(Ok(ServerMessage::Welcome {
             online,
             session,
             resumed,
+            challenge,
             ..
         })) => Ok(Greeting {
             socket,
             online,
             session,
             resumed,
+            challenge,
         }),
+        Ok(Ok(ServerMessage::Banned {
+            reason,
+            until,
+            appeal,
+        })) => Err(banned(reason, until, appeal)),
         Ok(Ok(ServerMessage::Error {
             code: ErrorCode::UnsupportedVersion,
             ..
-        })) => Err(SignallingProblem::WrongVersion),
+        })) => refused(SignallingProblem::WrongVersion),
         Ok(Ok(ServerMessage::Error {
             code: ErrorCode::Full,
             ..
-        })) => Err(SignallingProblem::Full),
+        })) => refused(SignallingProblem::Full),
         Ok(Ok(other)) => {
             tracing::debug!(?other, "the server did not greet us");
-            Err(SignallingProblem::NotAServer(
+            refused(SignallingProblem::NotAServer(
                 "it did not greet us".to_owned(),
             ))
         }
-        Ok(Err(end)) => Err(end.problem),
-        Err(_) => Err(SignallingProblem::NotAServer("it said nothing".to_owned())),
+        Ok(Err(end)) => Err(end),
+        Err(_) => refused(SignallingProblem::NotAServer("it said nothing".to_owned())),
+    }
+}
+
+/// The end of a connection with a server that does not want us. It is asked again now and then: it may have changed its mind.
+pub(super) fn banned(reason: String, until: Option<u64>, appeal: Option<String>) -> End {
+    let ban = BanNotice::new(reason, until, appeal);
+    let left = ban
+        .until
+        .map(|until| until.duration_since(SystemTime::now()));
+    let left = left.map(|left| left.unwrap_or_default() + Duration::from_secs(1));
+    End {
+        problem: SignallingProblem::Lost(format!("it does not want you: {}", ban.reason)),
+        wait: Some(left.map_or(ASK_WHEN_BANNED, |left| left.min(ASK_WHEN_BANNED))),
+        is_final: true,
+        ban: Some(ban),
     }
 }
 

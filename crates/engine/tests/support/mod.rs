@@ -75,7 +75,7 @@ impl TestServer {
         }
     }
 
-    fn with(settings: server::Settings) -> Self {
+    pub fn with(settings: server::Settings) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

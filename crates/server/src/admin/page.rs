@@ -18,7 +18,7 @@ pub(super) const STYLE: &str = include_str!("style.css");
 const REFRESH: u32 = 5;
 
 /// Text that may hold anything, as HTML.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -32,7 +32,7 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-fn page(title: &str, refresh: bool, body: &str) -> String {
+pub(super) fn page(title: &str, refresh: bool, body: &str) -> String {
     let refresh = if refresh {
         format!("<meta http-equiv=\"refresh\" content=\"{REFRESH}\">")
     } else {
@@ -125,6 +125,7 @@ impl Body {
         if let Some(form) = form {
             let form = escaped(form);
             self.add("<nav>");
+            self.add("<a href=\"/admin/people\">Reports and bans</a> ");
             if figures.readiness != Readiness::Draining {
                 self.add("<a href=\"/admin/drain\">Empty the server…</a>");
             }
@@ -151,6 +152,8 @@ impl Body {
             (census.waiting.to_string(), "wait for somebody".to_owned()),
             (census.rooms.to_string(), "calls".to_owned()),
             (census.absent.to_string(), "lost, may come back".to_owned()),
+            (figures.records[0].to_string(), "reports".to_owned()),
+            (figures.records[1].to_string(), "bans".to_owned()),
             (relay.0, relay.1.to_owned()),
         ] {
             self.add(format_args!(
@@ -349,7 +352,7 @@ fn span_of(seconds: f64) -> String {
 }
 
 /// A time in its two largest units.
-fn span(time: Duration) -> String {
+pub(super) fn span(time: Duration) -> String {
     let seconds = time.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match (days, hours, minutes) {

@@ -36,6 +36,11 @@ pub(super) fn json(figures: &Figures) -> String {
         "waiting": figures.census.waiting,
         "rooms": figures.census.rooms,
         "absent": figures.census.absent,
+        "apart": figures.apart,
+        "reports": figures.records[0],
+        "bans": figures.records[1],
+        "blocks": figures.records[2],
+        "known_keys": figures.records[3],
         "waits": {
             "count": waits.count,
             "mean_seconds": waits.mean(),

@@ -30,6 +30,13 @@ impl Hub {
         question: Input,
         offer: Option<Description>,
     ) {
+        if let Some((question, offer)) = self.weigh(peer, question, offer) {
+            self.ask(peer, question, offer);
+        }
+    }
+
+    /// Lets the matchmaker look for somebody.
+    pub(super) fn ask(&mut self, peer: PeerId, question: Input, offer: Option<Description>) {
         if let Some(client) = self.clients.get_mut(peer) {
             client.offer = offer;
             client.asked_at.get_or_insert_with(Instant::now);
@@ -90,10 +97,10 @@ impl Hub {
         let offer = self.hand_over(offerer, answerer);
         let handed_over = offer.as_ref().map(|offer| offer.number);
         let told = [
-            (offerer, Role::Offerer, None, handed_over),
-            (answerer, Role::Answerer, offer, None),
+            (offerer, answerer, Role::Offerer, None, handed_over),
+            (answerer, offerer, Role::Answerer, offer, None),
         ];
-        for (peer, role, offer, handed_over) in told {
+        for (peer, partner, role, offer, handed_over) in told {
             self.set_waiting(peer, false);
             if let Some(client) = self.clients.get_mut(peer) {
                 client.matched = Some(client.outbox.pushed());
@@ -107,6 +114,7 @@ impl Hub {
                 path_policy: self.settings.path_policy,
                 offer,
                 handed_over,
+                partner: self.handle_for(peer, partner),
             };
             self.send(peer, &matched);
         }

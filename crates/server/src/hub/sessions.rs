@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use matchmaker::{Input, PeerId};
-use protocol::{ClientMessage, LedgerLimits, Resume, ResumeToken, ServerMessage, Session};
+use protocol::{
+    Challenge, ClientMessage, LedgerLimits, Resume, ResumeToken, ServerMessage, Session,
+};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -23,6 +25,10 @@ impl Hub {
         about: About,
         admit: oneshot::Sender<Admission>,
     ) {
+        if let Some(notice) = self.ban_notice(&about.person) {
+            self.counters.refuse(Refusal::Banned);
+            return send_away(self.counters.next_peer(), admit, notice);
+        }
         let session = resume.and_then(|resume| {
             let holder = self.clients.holder(resume.token)?;
             Some((holder, resume.received))
@@ -54,7 +60,10 @@ impl Hub {
     /// One who waited joins again when he comes back. If he was matched before the loss was noticed, that is what he
     /// asks for: he must not lose the partner, of whom he does not know yet.
     pub(super) fn has_answered(&mut self, peer: PeerId, message: &ClientMessage) -> bool {
-        if matches!(message, ClientMessage::Prepare) {
+        if matches!(
+            message,
+            ClientMessage::Prepare | ClientMessage::Report { .. } | ClientMessage::Block { .. }
+        ) {
             return false;
         }
         let Some(client) = self.clients.get_mut(peer) else {
@@ -70,7 +79,7 @@ impl Hub {
     fn admit(&mut self, about: About, admit: oneshot::Sender<Admission>) {
         let peer = self.counters.next_peer();
         if self.is_draining {
-            return send_away(peer, admit);
+            return send_away(peer, admit, super::shutdown());
         }
         self.counters.count(Total::Sessions);
         let token = self.keeps_sessions().then(random_token);
@@ -81,11 +90,15 @@ impl Hub {
         };
         let (outbox, frames) = outbox(limits);
         let cut = self.clients.add(peer, outbox, about, token, Instant::now());
+        let challenge = Challenge::from_bytes(random_bytes());
+        if let Some(client) = self.clients.get_mut(peer) {
+            client.challenge = Some(challenge);
+        }
         let admission = Admission {
             peer,
             frames,
             cut,
-            welcome: self.welcome(token, None),
+            welcome: self.welcome(token, None, Some(challenge)),
         };
         if admit.send(admission).is_err() {
             self.forget(peer);
@@ -115,11 +128,13 @@ impl Hub {
         client.has_missed_match = client
             .matched
             .is_some_and(|matched| matched + frames.len() as u64 >= client.outbox.pushed());
+        let key = client.about.person.key;
         client.about = newcomer.about;
-        let token = client.token;
+        client.about.person.key = key;
+        let (token, challenge) = (client.token, client.challenge);
         let admission = Admission {
             peer,
-            welcome: self.welcome(token, Some(frames.session.received())),
+            welcome: self.welcome(token, Some(frames.session.received()), challenge),
             frames,
             cut,
         };
@@ -171,26 +186,32 @@ impl Hub {
         !self.settings.grace.is_zero()
     }
 
-    fn welcome(&self, token: Option<ResumeToken>, resumed: Option<u64>) -> ServerMessage {
+    fn welcome(
+        &self,
+        token: Option<ResumeToken>,
+        resumed: Option<u64>,
+        challenge: Option<Challenge>,
+    ) -> ServerMessage {
         let grace_ms = u64::try_from(self.settings.grace.as_millis()).unwrap_or(u64::MAX);
         ServerMessage::Welcome {
             version: protocol::VERSION,
             online: self.online(),
             session: token.map(|token| Session { token, grace_ms }),
             resumed,
+            challenge,
         }
     }
 }
 
-/// Says to one who comes while the server empties itself when to come back.
-fn send_away(peer: PeerId, admit: oneshot::Sender<Admission>) {
+/// Says one thing to one who comes while the server empties itself, or who is not wanted.
+fn send_away(peer: PeerId, admit: oneshot::Sender<Admission>, welcome: ServerMessage) {
     // Nothing follows, so that the connection ends after the first word.
     let (_, frames) = outbox(LedgerLimits::NOTHING);
     let admission = Admission {
         peer,
         frames,
         cut: CancellationToken::new(),
-        welcome: super::shutdown(),
+        welcome,
     };
     if admit.send(admission).is_err() {
         debug!("one who came late is gone already");

@@ -4,9 +4,10 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::{
-    Candidate, ClientMessage, Description, DescriptionKind, ErrorCode, LeaveReason, Role, RoomId,
-    ServerMessage,
+    Candidate, Challenge, ClientMessage, Description, DescriptionKind, ErrorCode, LeaveReason,
+    PublicKey, Resume, Role, RoomId, ServerMessage, Signature,
 };
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use server::{Census, Running, Server, Settings};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
@@ -69,6 +70,18 @@ pub(crate) async fn until(server: &Running, expected: Census) {
     );
 }
 
+/// Proves the key that is made of `seed`.
+pub(crate) fn proof(seed: u8, challenge: &Challenge) -> ClientMessage {
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).expect("any seed is a key");
+    let key = pair.public_key().as_ref().try_into().expect("32 bytes");
+    let signature = pair.sign(&challenge.statement());
+    let signature = signature.as_ref().try_into().expect("64 bytes");
+    ClientMessage::Identify {
+        key: PublicKey::from_bytes(key),
+        signature: Signature::from_bytes(signature),
+    }
+}
+
 pub(crate) const fn join() -> ClientMessage {
     ClientMessage::Join {
         interests: Vec::new(),
@@ -92,7 +105,7 @@ impl Client {
         Self::connect_at(&server.url()).await
     }
 
-    async fn connect_at(url: &str) -> Self {
+    pub(crate) async fn connect_at(url: &str) -> Self {
         let connected = timeout(PATIENCE, connect_async(url)).await;
         let (socket, _) = connected
             .expect("in time")
@@ -126,6 +139,28 @@ impl Client {
     /// Connects and waits for a partner.
     pub(crate) async fn waiting(server: &Running) -> Self {
         Self::greeted(server).await.waits().await
+    }
+
+    /// Connects, says `hello` and proves the key that is made of `seed`.
+    pub(crate) async fn known(url: &str, seed: u8) -> Self {
+        let mut client = Self::connect_at(url).await;
+        let challenge = client.hears_challenge(None).await.expect("a challenge");
+        client.say(&proof(seed, &challenge)).await;
+        client
+    }
+
+    /// Says `hello`, and returns the challenge in the `welcome`.
+    pub(crate) async fn hears_challenge(&mut self, resume: Option<Resume>) -> Option<Challenge> {
+        self.say(&ClientMessage::Hello {
+            version: 1,
+            capabilities: vec![],
+            resume,
+        })
+        .await;
+        match self.hears().await {
+            ServerMessage::Welcome { challenge, .. } => challenge,
+            other => panic!("expected a welcome, got {other:?}"),
+        }
     }
 
     /// Waits for a partner.

@@ -9,9 +9,12 @@ mod limits;
 mod offers;
 mod packaging;
 mod paths;
+mod people;
 #[cfg(unix)]
 mod program;
 mod queue;
 mod returning_client;
 mod sessions;
+#[cfg(unix)]
+mod store;
 mod two_clients;

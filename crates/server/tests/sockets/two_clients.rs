@@ -30,6 +30,7 @@ async fn two_strangers_meet_talk_and_part() {
     let welcome = alice.hears().await;
     let ServerMessage::Welcome {
         session: Some(session),
+        challenge,
         ..
     } = &welcome
     else {
@@ -43,6 +44,7 @@ async fn two_strangers_meet_talk_and_part() {
             online: 1,
             session: Some(session.clone()),
             resumed: None,
+            challenge: *challenge,
         }
     );
     let tea = ClientMessage::Join {
@@ -68,6 +70,7 @@ async fn two_strangers_meet_talk_and_part() {
         path_policy,
         offer: None,
         handed_over: None,
+        partner: None,
     } = bob.hears().await
     else {
         panic!("Bob is matched");
@@ -84,6 +87,7 @@ async fn two_strangers_meet_talk_and_part() {
             path_policy,
             offer: None,
             handed_over: None,
+            partner: None,
         }
     );
 

@@ -1,0 +1,25 @@
+//! Who is not wanted, and by whom: keys, reports, blocks, bans.
+//!
+//! [`Records`] is what is known, and decides; it has no socket, no file and no clock. What must outlast a restart leaves it as
+//! [`Change`]s, which `store.rs` writes down. [`reputation`] is what reports amount to, [`Meetings`] who was in which
+//! room with whom, [`keys`] whose proof is good. The hub owns all of it (`hub/safety.rs`); the operator orders through it.
+
+mod keys;
+mod limits;
+mod meetings;
+mod person;
+mod records;
+mod reputation;
+mod store;
+
+pub(crate) use keys::is_proof;
+pub(crate) use limits::ReportLimits;
+pub(crate) use meetings::Meetings;
+pub(crate) use person::{KeyHash, Person, Who};
+pub(crate) use records::{
+    Ban, BanOrder, BanTarget, Change, Changes, Records, Report, Source, Tables,
+};
+pub use reputation::Policy;
+pub(crate) use reputation::Standing;
+pub use store::StoreError;
+pub(crate) use store::{Promise, Store, Writer, Written};
