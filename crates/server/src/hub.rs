@@ -31,6 +31,8 @@ mod sessions;
 
 /// How many inputs may wait for the hub. Connections wait for room; the hub waits for nobody.
 pub(crate) const INPUTS: usize = 1024;
+/// How many inputs are taken before the hub looks at the time and at orders to end.
+const AT_ONCE: usize = 64;
 
 /// When the first and the last client may come back after a shutdown, in milliseconds: spread, so that they do not all
 /// come at once.
@@ -136,14 +138,12 @@ impl Hub {
                 },
                 () = sleep_until(due) => self.inform(Input::Timeout),
             }
-            self.part_unanswered(Instant::now());
-            while let Some(peer) = self.clients.overdue(Instant::now()) {
-                self.counters.count(Total::SessionsLost);
-                self.forget(peer);
-            }
-            // Forgetting one tells his partner, who may be cut off for not reading.
-            while let Some(peer) = self.forgotten.pop() {
-                self.inform(Input::Disconnected { peer });
+            self.settle();
+            // To wait for all of the above costs more than most inputs do.
+            for _ in 0..AT_ONCE {
+                let Ok(input) = inputs.try_recv() else { break };
+                self.on_input(input);
+                self.settle();
             }
             let Counters {
                 waiting,
@@ -159,6 +159,19 @@ impl Hub {
             }
         }
         self.say_goodbye();
+    }
+
+    /// Does what follows from an input and from the time that has passed.
+    fn settle(&mut self) {
+        self.part_unanswered(Instant::now());
+        while let Some(peer) = self.clients.overdue(Instant::now()) {
+            self.counters.count(Total::SessionsLost);
+            self.forget(peer);
+        }
+        // Forgetting one tells his partner, who may be cut off for not reading.
+        while let Some(peer) = self.forgotten.pop() {
+            self.inform(Input::Disconnected { peer });
+        }
     }
 
     fn on_input(&mut self, input: HubInput) {

@@ -49,6 +49,7 @@ mod routes;
 mod server;
 mod settings;
 mod settings_file;
+mod socket;
 mod surroundings;
 mod tls;
 
