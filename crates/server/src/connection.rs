@@ -259,11 +259,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
                     Ok(message) => self.on_frame(message).await,
                     Err(ending) => Err(ending),
                 },
-                _ = heartbeat.tick() => self.on_heartbeat().await,
+                _ = heartbeat.tick() => {
+                    let ping = self.ping();
+                    self.write(ping).await
+                }
                 () = &mut silence_is_over, if put_off_until.is_none() => self.on_silence().await,
             };
             if let Err(ending) = step {
                 return ending;
+            }
+            // At once, or a busy minute would leave every connection large, and freed memory between what is not free.
+            if self.socket.can_shrink() {
+                if let Err(ending) = self.flush().await {
+                    return ending;
+                }
+                self.socket.shrink().await;
             }
         }
     }
@@ -289,13 +299,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
         }
         self.surroundings.counters.refuse(Refusal::Silence);
         Err(Ending::Gone)
-    }
-
-    async fn on_heartbeat(&mut self) -> Result<(), Ending> {
-        let ping = self.ping();
-        self.write(ping).await?;
-        self.socket.shrink().await;
-        Ok(())
     }
 
     fn ping(&mut self) -> Message {

@@ -43,8 +43,10 @@ pub(crate) struct Socket<S> {
     inner: Option<WebSocketStream<Counted<S>>>,
     /// Bytes of the messages that came, each in a frame as short as can be.
     came: u64,
-    /// Whether a message went either way since the buffers were new.
-    is_used: bool,
+    /// Bytes that were added since the last flush.
+    fed: usize,
+    /// Whether so much went either way at once since the buffers were new that one of them is larger now.
+    has_grown: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
@@ -55,7 +57,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Self {
             inner: Some(inner),
             came: 0,
-            is_used: false,
+            fed: 0,
+            has_grown: false,
         }
     }
 
@@ -68,25 +71,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let read = self.inner().next().await;
         if let Some(Ok(message)) = &read {
             self.came += frame_len(message.len());
-            self.is_used |= matches!(message, Message::Text(_) | Message::Binary(_));
+            self.has_grown |= message.len() > READ_BUFFER;
         }
         read
     }
 
     /// Adds a message to what is written at the next [`flush`](Self::flush), or earlier.
     pub(crate) async fn feed(&mut self, message: Message) -> tungstenite::Result<()> {
-        self.is_used |= matches!(message, Message::Text(_) | Message::Binary(_));
+        self.fed += message.len();
+        self.has_grown |= self.fed > READ_BUFFER;
         self.inner().feed(message).await
     }
 
     /// Writes all that there is to write.
     pub(crate) async fn flush(&mut self) -> tungstenite::Result<()> {
+        self.fed = 0;
         self.inner().flush().await
     }
 
-    /// Gives the memory of the buffers back, if they are empty. What was [fed](Self::feed) must be [flushed](Self::flush).
+    /// Whether the buffers have grown and nothing is in the one that is read into.
+    pub(crate) fn can_shrink(&mut self) -> bool {
+        self.has_grown && self.inner().get_ref().read == self.came
+    }
+
+    /// Gives the memory of the buffers back, if they [can be](Self::can_shrink). All must be [flushed](Self::flush), also the answer
+    /// to a ping that was read last.
     pub(crate) async fn shrink(&mut self) {
-        if !self.is_used || self.inner().get_ref().read != self.came {
+        if !self.can_shrink() {
             return;
         }
         if let Some(inner) = self.inner.take() {
@@ -195,15 +206,21 @@ mod tests {
     #[tokio::test]
     async fn buffers_that_are_empty_are_given_back_after_frames_of_any_length() {
         let (mut client, mut socket) = ends().await;
-        for len in [0, 1, 125, 126, 127, 5_000, 65_535, 65_536] {
+        for len in [1_025, 5_000, 65_535, 65_536] {
+            for small in [0, 1, 125, 126, 127] {
+                let text = "x".repeat(small);
+                client.write_all(&text_frame(&text)).await.unwrap();
+                assert_eq!(heard(&mut socket).await.len(), small);
+                assert!(!socket.has_grown);
+            }
             let text = "x".repeat(len);
             client.write_all(&text_frame(&text)).await.unwrap();
             assert_eq!(heard(&mut socket).await.len(), len);
-            assert!(socket.is_used);
+            assert!(socket.has_grown);
 
             socket.shrink().await;
 
-            assert!(!socket.is_used, "{len} bytes");
+            assert!(!socket.has_grown, "{len} bytes");
         }
     }
 
@@ -211,33 +228,35 @@ mod tests {
     async fn nothing_is_lost_that_has_come_and_was_not_heard_yet() {
         let (mut client, mut socket) = ends().await;
         let (second, third) = (text_frame("second"), text_frame("third"));
-        let bytes = [text_frame("first"), second, third[..3].to_vec()].concat();
+        let first = "first".repeat(READ_BUFFER);
+        let bytes = [text_frame(&first), second, third[..3].to_vec()].concat();
         client.write_all(&bytes).await.unwrap();
-        assert_eq!(heard(&mut socket).await, "first");
+        assert_eq!(heard(&mut socket).await, first);
 
         socket.shrink().await;
-        assert!(socket.is_used);
+        assert!(socket.has_grown);
         assert_eq!(heard(&mut socket).await, "second");
 
         socket.shrink().await;
-        assert!(socket.is_used);
+        assert!(socket.has_grown);
         client.write_all(&third[3..]).await.unwrap();
         assert_eq!(heard(&mut socket).await, "third");
 
         socket.shrink().await;
-        assert!(!socket.is_used);
+        assert!(!socket.has_grown);
     }
 
     #[tokio::test]
     async fn a_message_in_pieces_keeps_the_buffers_and_loses_nothing() {
         let (mut client, mut socket) = ends().await;
-        let pieces = [frame(0x01, "one "), frame(0x80, "two")];
+        let long = "x".repeat(READ_BUFFER);
+        let pieces = [frame(0x01, &long), frame(0x80, "two")];
         client.write_all(&pieces.concat()).await.unwrap();
-        assert_eq!(heard(&mut socket).await, "one two");
+        assert_eq!(heard(&mut socket).await, long + "two");
 
         socket.shrink().await;
 
-        assert!(socket.is_used);
+        assert!(socket.has_grown);
         client.write_all(&text_frame("after")).await.unwrap();
         assert_eq!(heard(&mut socket).await, "after");
     }
