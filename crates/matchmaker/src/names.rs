@@ -6,63 +6,71 @@ use std::{collections::HashMap, sync::Arc};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NameId(u32);
 
+impl NameId {
+    /// For lists: a small number, since those of names that nobody names any longer are taken again.
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// The names that people online hold, each with how many hold it.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    ids: HashMap<Arc<str>, NameId>,
+    held: HashMap<Arc<str>, Held>,
     /// By number; those that nobody holds are in `free`.
-    held: Vec<Held>,
+    by_id: Vec<Arc<str>>,
     free: Vec<NameId>,
 }
 
+/// Beside the name, so that one look is enough to hold it.
 #[derive(Debug)]
 struct Held {
-    name: Arc<str>,
-    holders: usize,
+    id: NameId,
+    holders: u32,
 }
 
 impl Names {
     /// One more holds `name`.
     pub(crate) fn hold(&mut self, name: &str) -> NameId {
-        if let Some(id) = self.ids.get(name) {
-            self.held[id.0 as usize].holders += 1;
-            return *id;
+        if let Some(held) = self.held.get_mut(name) {
+            held.holders += 1;
+            return held.id;
         }
-        let held = Held {
-            name: name.into(),
-            holders: 1,
-        };
-        let name = Arc::clone(&held.name);
+        let name: Arc<str> = name.into();
         let id = if let Some(id) = self.free.pop() {
-            self.held[id.0 as usize] = held;
+            self.by_id[id.index()] = Arc::clone(&name);
             id
         } else {
-            self.held.push(held);
-            NameId(u32::try_from(self.held.len() - 1).expect("fewer names than people can hold"))
+            self.by_id.push(Arc::clone(&name));
+            let last = self.by_id.len() - 1;
+            NameId(u32::try_from(last).expect("fewer names than people can hold"))
         };
-        self.ids.insert(name, id);
+        self.held.insert(name, Held { id, holders: 1 });
         id
     }
 
     /// One who held `id` holds it no longer.
     pub(crate) fn release(&mut self, id: NameId) {
-        let held = &mut self.held[id.0 as usize];
-        held.holders -= 1;
-        if held.holders == 0 {
-            self.ids.remove(&held.name);
-            self.free.push(id);
+        let name = &self.by_id[id.index()];
+        if let Some(held) = self.held.get_mut(name) {
+            held.holders -= 1;
+            if held.holders == 0 {
+                self.held.remove(name);
+                self.free.push(id);
+            }
         }
     }
 
     /// How many hold `id`.
     pub(crate) fn holders(&self, id: NameId) -> usize {
-        self.held[id.0 as usize].holders
+        let held = self.held.get(&self.by_id[id.index()]);
+        held.map_or(0, |held| held.holders as usize)
     }
 
     /// How many names are held at all, and how often all of them together.
     pub(crate) fn totals(&self) -> (usize, usize) {
-        let holders = self.ids.values().map(|id| self.holders(*id)).sum();
-        (self.ids.len(), holders)
+        let holders = self.held.values().map(|held| held.holders as usize).sum();
+        (self.held.len(), holders)
     }
 }
 
@@ -90,7 +98,7 @@ mod tests {
             names.release(id);
         }
 
-        assert_eq!(names.held.len(), 1);
+        assert_eq!(names.by_id.len(), 1);
         assert_eq!(names.totals(), (0, 0));
     }
 }

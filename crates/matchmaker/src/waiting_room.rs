@@ -126,11 +126,48 @@ impl Waiter {
     }
 }
 
+/// The queue of each group.
+#[derive(Debug, Default)]
+struct Index {
+    everybody: Queue,
+    /// By the number of the interest: a list where a map would do, since each look into a map is two looks into memory, and that is
+    /// what counts where many wait. It is as long as there were names at once.
+    by_interest: Vec<Queue>,
+}
+
+impl Index {
+    fn get(&self, group: Group) -> Option<&Queue> {
+        match group {
+            Group::Everybody => Some(&self.everybody),
+            Group::Likes(interest) => self.by_interest.get(interest.index()),
+        }
+    }
+
+    fn get_mut(&mut self, group: Group) -> &mut Queue {
+        match group {
+            Group::Everybody => &mut self.everybody,
+            Group::Likes(interest) => {
+                let at = interest.index();
+                if at >= self.by_interest.len() {
+                    self.by_interest.resize_with(at + 1, Queue::default);
+                }
+                &mut self.by_interest[at]
+            }
+        }
+    }
+
+    /// How many entries there are in all queues.
+    fn len(&self) -> usize {
+        let likes: usize = self.by_interest.iter().map(Queue::len).sum();
+        self.everybody.len() + likes
+    }
+}
+
 /// Those who wait.
 #[derive(Debug, Default)]
 pub(crate) struct WaitingRoom {
     waiters: NumberMap<Ticket, Waiter>,
-    index: NumberMap<Group, Queue>,
+    index: Index,
     /// How many wait, by language.
     tally: Tally,
     /// When somebody's patience changes.
@@ -164,13 +201,9 @@ impl WaitingRoom {
         let waiter = self.waiters.remove(&ticket)?;
         self.tally.remove(Group::Everybody, &waiter.traits);
         for group in Waiter::groups(&waiter.traits, waiter.listing) {
-            if let Some(queue) = self.index.get_mut(&group) {
-                for tongue in Waiter::tongues(&waiter.traits, waiter.listing) {
-                    queue.remove(tongue, ticket);
-                }
-                if queue.len() == 0 {
-                    self.index.remove(&group);
-                }
+            let queue = self.index.get_mut(group);
+            for tongue in Waiter::tongues(&waiter.traits, waiter.listing) {
+                queue.remove(tongue, ticket);
             }
         }
         for at in waiter.patience.ends() {
@@ -223,7 +256,7 @@ impl WaitingRoom {
 
     fn list(&mut self, ticket: Ticket, traits: &Traits, listing: Listing) {
         for group in Waiter::groups(traits, listing) {
-            let queue = self.index.entry(group).or_default();
+            let queue = self.index.get_mut(group);
             for tongue in Waiter::tongues(traits, listing) {
                 queue.insert(tongue, ticket);
             }
@@ -245,7 +278,7 @@ impl WaitingRoom {
 
         let mut best: Option<Rank> = None;
         let groups = traits.likes().chain(anybody);
-        for queue in groups.filter_map(|group| self.index.get(&group)) {
+        for queue in groups.filter_map(|group| self.index.get(group)) {
             for tongue in traits.understands().chain(takes_any) {
                 let suiting = queue
                     .oldest_first(tongue)
@@ -314,7 +347,11 @@ impl WaitingRoom {
         for (ticket, waiter) in waiters {
             for group in Waiter::groups(&waiter.traits, waiter.listing) {
                 for tongue in Waiter::tongues(&waiter.traits, waiter.listing) {
-                    let mut listed = self.index[&group].oldest_first(tongue);
+                    let queue = self
+                        .index
+                        .get(group)
+                        .expect("everybody's group has a queue");
+                    let mut listed = queue.oldest_first(tongue);
                     assert!(listed.any(|it| it == *ticket), "everybody is in the index");
                     entries += 1;
                 }
@@ -328,9 +365,11 @@ impl WaitingRoom {
                 );
             }
         }
-        let indexed: usize = self.index.values().map(Queue::len).sum();
-        assert_eq!(indexed, entries, "nobody who left is still in the index");
-        assert!(self.index.values().all(|queue| queue.len() > 0));
+        assert_eq!(
+            self.index.len(),
+            entries,
+            "nobody who left is still in the index"
+        );
         assert_eq!(self.tally.all(Group::Everybody), self.waiters.len());
         assert_eq!(self.tally.is_empty(), self.waiters.is_empty());
         for (_, ticket) in &self.due {

@@ -46,6 +46,11 @@ pub trait Wire: Serialize + DeserializeOwned {
 /// characters of an unknown type.
 pub fn decode<M: Wire>(text: &str) -> Result<M, DecodeError> {
     at_most("the message", text.len(), M::MAX_BYTES)?;
+    // Nearly always it is one of ours: the way past a tree of values takes half the time.
+    if let Ok(message) = serde_json::from_str::<M>(text) {
+        message.check()?;
+        return Ok(message);
+    }
     let value: serde_json::Value = serde_json::from_str(text).map_err(|error| malformed(&error))?;
     if let Some(kind) = value.get("type").and_then(serde_json::Value::as_str)
         && !M::TYPES.contains(&kind)

@@ -5,11 +5,12 @@
 
 use std::{
     net::IpAddr,
+    pin::pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
-use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use futures_util::FutureExt as _;
 use matchmaker::PeerId;
 use protocol::{
     Challenge, ClientMessage, DecodeError, ErrorCode, PublicKey, Resume, ServerMessage, Signature,
@@ -19,12 +20,8 @@ use tokio::{
     sync::oneshot,
     time::{MissedTickBehavior, interval, sleep_until, timeout},
 };
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Bytes, Message, Utf8Bytes,
-        protocol::{WebSocketConfig, frame::coding::CloseCode},
-    },
+use tokio_tungstenite::tungstenite::{
+    self, Bytes, Message, Utf8Bytes, protocol::frame::coding::CloseCode,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -38,31 +35,22 @@ use crate::{
     pace::Pace,
     rate_limit::{RateLimit, Verdict},
     safety::{KeyHash, Person, is_proof},
+    socket::Socket,
     surroundings::{Paces, Surroundings, Whereabouts},
 };
 
 /// How many messages in a row a client may send that cannot be understood.
 const MAX_STRIKES: u32 = 3;
 
-/// The limits of a WebSocket. The read buffer's default of 128 KiB would be most of the memory of a connection.
-pub(crate) fn websocket_config() -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(4096)
-        .write_buffer_size(0)
-        .max_write_buffer_size(4 * protocol::limits::FRAME_BYTES)
-        .max_message_size(Some(protocol::limits::FRAME_BYTES))
-        .max_frame_size(Some(protocol::limits::FRAME_BYTES))
-}
-
 /// Tells a client that the server is full.
-pub(crate) async fn refuse_as_full<S: AsyncRead + AsyncWrite + Unpin>(socket: WebSocketStream<S>) {
+pub(crate) async fn refuse_as_full<S: AsyncRead + AsyncWrite + Unpin>(socket: Socket<S>) {
     let full = Ending::Refused(CloseCode::Again, ErrorCode::Full, "the server is full");
-    say_farewell(socket, full).await;
+    say_farewell(socket.into_inner(), full).await;
 }
 
 /// Serves one client until it is gone.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    mut socket: WebSocketStream<S>,
+    mut socket: Socket<S>,
     from: Whereabouts,
     surroundings: &Surroundings,
 ) {
@@ -84,7 +72,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     if let Some(why) = ending.refusal() {
         surroundings.counters.refuse(why);
     }
-    say_farewell(socket, ending).await;
+    say_farewell(socket.into_inner(), ending).await;
 }
 
 /// What matters of a `hello`.
@@ -96,7 +84,7 @@ struct Hello {
 
 /// Waits for a `hello` in a version that the server speaks.
 async fn await_hello<S: AsyncRead + AsyncWrite + Unpin>(
-    socket: &mut WebSocketStream<S>,
+    socket: &mut Socket<S>,
 ) -> Result<Hello, Ending> {
     loop {
         let text = match received(socket.next().await)? {
@@ -139,7 +127,7 @@ const TOO_FAST: &str = "too many messages in too short a time: they are dropped"
 
 /// Serves one who has said `hello`.
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
-    socket: &mut WebSocketStream<S>,
+    socket: &mut Socket<S>,
     from: Whereabouts,
     surroundings: &Surroundings,
     hello: Hello,
@@ -228,7 +216,7 @@ async fn admission(
 }
 
 struct Conversation<'a, S> {
-    socket: &'a mut WebSocketStream<S>,
+    socket: &'a mut Socket<S>,
     surroundings: &'a Surroundings,
     peer: PeerId,
     frames: Frames,
@@ -263,13 +251,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
         }
         let mut heartbeat = interval(self.surroundings.settings.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let cut = self.cut.clone();
+        let mut is_cut = pin!(cut.cancelled());
+        let mut silence_is_over = pin!(sleep_until((self.heard_at + self.silence()).into()));
         loop {
             let put_off_until = self.put_off.as_ref().map(|put_off| put_off.until);
-            let gone_at = Some(self.heard_at + self.silence());
+            // Later it is set when it goes off: to set it with every frame would cost more than the frame does.
+            let gone_at = (self.heard_at + self.silence()).into();
+            if silence_is_over.is_elapsed() || silence_is_over.deadline() > gone_at {
+                silence_is_over.as_mut().reset(gone_at);
+            }
             let step = tokio::select! {
-                () = self.cut.cancelled() => Err(Ending::Gone),
+                () = &mut is_cut => Err(Ending::Gone),
                 frame = self.frames.next() => match frame {
-                    Some(text) => self.write_text(text).await,
+                    Some(text) => self.write_waiting(text).await,
                     None if self.cut.is_cancelled() => Err(Ending::Gone),
                     None => Err(Ending::Restart),
                 },
@@ -278,11 +273,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
                     Ok(message) => self.on_frame(message).await,
                     Err(ending) => Err(ending),
                 },
-                _ = heartbeat.tick() => self.ping().await,
-                () = at(gone_at), if put_off_until.is_none() => self.on_silence().await,
+                _ = heartbeat.tick() => {
+                    let ping = self.ping();
+                    self.write(ping).await
+                }
+                () = &mut silence_is_over, if put_off_until.is_none() => self.on_silence().await,
             };
             if let Err(ending) = step {
                 return ending;
+            }
+            // At once, or a busy minute would leave every connection large, and freed memory between what is not free.
+            if self.socket.can_shrink() {
+                if let Err(ending) = self.flush().await {
+                    return ending;
+                }
+                self.socket.shrink().await;
             }
         }
     }
@@ -310,9 +315,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
         Err(Ending::Gone)
     }
 
-    async fn ping(&mut self) -> Result<(), Ending> {
-        let payload = Bytes::copy_from_slice(&self.frames.session.ping());
-        self.write(Message::Ping(payload)).await
+    fn ping(&mut self) -> Message {
+        Message::Ping(Bytes::copy_from_slice(&self.frames.session.ping()))
     }
 
     async fn on_frame(&mut self, frame: Message) -> Result<(), Ending> {
@@ -486,31 +490,64 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
     /// Writes what the session has to be written.
     async fn write_all(&mut self) -> Result<(), Ending> {
         while let Some(text) = self.frames.session.next() {
-            self.write_text(text).await?;
+            self.feed_text(text).await?;
         }
-        Ok(())
+        self.flush().await
     }
 
-    async fn write_text(&mut self, text: Utf8Bytes) -> Result<(), Ending> {
-        self.write(Message::Text(text)).await?;
+    /// Writes a frame and those that wait behind it, together.
+    async fn write_waiting(&mut self, first: Utf8Bytes) -> Result<(), Ending> {
+        let mut next = Some(first);
+        while let Some(text) = next {
+            self.feed_text(text).await?;
+            next = self.frames.next_waiting();
+        }
+        self.flush().await
+    }
+
+    async fn feed_text(&mut self, text: Utf8Bytes) -> Result<(), Ending> {
+        self.feed(Message::Text(text)).await?;
         if self.frames.session.is_ping_due() {
-            self.ping().await?;
+            let ping = self.ping();
+            self.feed(ping).await?;
         }
         Ok(())
     }
 
     async fn write(&mut self, message: Message) -> Result<(), Ending> {
-        let deadline = self.surroundings.settings.write_deadline;
-        tokio::select! {
-            () = self.cut.cancelled() => Err(Ending::Gone),
-            sent = timeout(deadline, self.socket.send(message)) => match sent {
+        self.feed(message).await?;
+        self.flush().await
+    }
+
+    async fn feed(&mut self, message: Message) -> Result<(), Ending> {
+        let fed = self.socket.feed(message);
+        in_time(self.surroundings, &self.cut, fed).await
+    }
+
+    async fn flush(&mut self) -> Result<(), Ending> {
+        let flushed = self.socket.flush();
+        in_time(self.surroundings, &self.cut, flushed).await
+    }
+}
+
+/// Waits until something is written, but not for a client that does not read or is cut off.
+async fn in_time(
+    surroundings: &Surroundings,
+    cut: &CancellationToken,
+    written: impl Future<Output = tungstenite::Result<()>>,
+) -> Result<(), Ending> {
+    tokio::select! {
+        biased;
+        // First, since it hardly ever has to wait, and to wait for the others costs more.
+        written = timeout(surroundings.settings.write_deadline, written) => {
+            if written.is_err() {
+                surroundings.counters.refuse(Refusal::SlowReader);
+            }
+            match written {
                 Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) => Err(Ending::Gone),
-                Err(_) => {
-                    self.surroundings.counters.refuse(Refusal::SlowReader);
-                    Err(Ending::Gone)
-                }
-            },
+                Ok(Err(_)) | Err(_) => Err(Ending::Gone),
+            }
         }
+        () = cut.cancelled() => Err(Ending::Gone),
     }
 }

@@ -38,6 +38,8 @@ pub(crate) use safety::{Order, OrderResult, Overview, PutOff};
 
 /// How many inputs may wait for the hub. Connections wait for room; the hub waits for nobody.
 pub(crate) const INPUTS: usize = 1024;
+/// How many inputs are taken before the hub looks at the time and at orders to end.
+const AT_ONCE: usize = 64;
 
 /// When the first and the last client may come back after a shutdown, in milliseconds: spread, so that they do not all
 /// come at once.
@@ -156,24 +158,20 @@ impl Hub {
                 biased;
                 () = shutdown.cancelled() => break,
                 () = drain.begun(), if !self.is_draining => self.begin_drain(),
+                // Before the inputs, which may never end: somebody waits for it, and there is little of it.
+                Some(written) = self.written.recv() => self.on_written(written),
                 input = inputs.recv() => match input {
                     Some(input) => self.on_input(input),
                     None => break,
                 },
-                Some(written) = self.written.recv() => self.on_written(written),
                 () = sleep_until(due) => self.inform(Input::Timeout),
             }
-            let now = Instant::now();
-            self.tidy(now);
-            self.ask_put_off(now);
-            self.part_unanswered(now);
-            while let Some(peer) = self.clients.overdue(Instant::now()) {
-                self.counters.count(Total::SessionsLost);
-                self.forget(peer);
-            }
-            // Forgetting one tells his partner, who may be cut off for not reading.
-            while let Some(peer) = self.forgotten.pop() {
-                self.inform(Input::Disconnected { peer });
+            self.settle();
+            // To wait for all of the above costs more than most inputs do.
+            for _ in 0..AT_ONCE {
+                let Ok(input) = inputs.try_recv() else { break };
+                self.on_input(input);
+                self.settle();
             }
             let Counters {
                 waiting,
@@ -192,6 +190,22 @@ impl Hub {
             }
         }
         self.say_goodbye();
+    }
+
+    /// Does what follows from an input and from the time that has passed.
+    fn settle(&mut self) {
+        let now = Instant::now();
+        self.tidy(now);
+        self.ask_put_off(now);
+        self.part_unanswered(now);
+        while let Some(peer) = self.clients.overdue(Instant::now()) {
+            self.counters.count(Total::SessionsLost);
+            self.forget(peer);
+        }
+        // Forgetting one tells his partner, who may be cut off for not reading.
+        while let Some(peer) = self.forgotten.pop() {
+            self.inform(Input::Disconnected { peer });
+        }
     }
 
     fn on_input(&mut self, input: HubInput) {

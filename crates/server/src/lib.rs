@@ -52,6 +52,7 @@ mod safety;
 mod server;
 mod settings;
 mod settings_file;
+mod socket;
 mod surroundings;
 mod tls;
 

@@ -3,13 +3,16 @@
 //! Bounded in frames and in bytes. The hub never waits for room in it: a client that does not read is cut off. Both ends
 //! outlive a connection that is lost: the connection's end waits at the hub until the client is back.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use protocol::{Ledger, LedgerLimits, ServerMessage};
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 /// The most frames in an outbox: about twice what one call's set-up sends at once.
@@ -26,7 +29,6 @@ pub(crate) const KEPT: LedgerLimits = LedgerLimits {
 /// The hub's end. When it is dropped the connection sends what is left and closes.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    queue: mpsc::Sender<Utf8Bytes>,
     shared: Arc<Shared>,
     pushed: u64,
 }
@@ -34,16 +36,37 @@ pub(crate) struct Outbox {
 /// The connection's end.
 #[derive(Debug)]
 pub(crate) struct Frames {
-    queue: mpsc::Receiver<Utf8Bytes>,
     shared: Arc<Shared>,
     /// What was sent and received already.
     pub(crate) session: Ledger<Utf8Bytes>,
 }
 
+/// A channel of tokio's would do, but takes one and a half kilobytes of each connection while it is empty.
 #[derive(Debug, Default)]
 struct Shared {
-    bytes: AtomicUsize,
+    queue: Mutex<Queue>,
+    /// Whenever there is something, or nothing more will come.
+    news: Notify,
     is_waiting: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    frames: VecDeque<Utf8Bytes>,
+    bytes: usize,
+    /// One of the two ends is gone.
+    is_closed: bool,
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.queue().is_closed = true;
+        self.news.notify_one();
+    }
 }
 
 /// The client does not read what it is sent.
@@ -52,21 +75,12 @@ pub(crate) struct Full;
 
 /// Makes an empty outbox that keeps as much as `limits` say of what is sent.
 pub(crate) fn outbox(limits: LedgerLimits) -> (Outbox, Frames) {
-    let (sender, receiver) = mpsc::channel(MAX_FRAMES);
     let shared = Arc::new(Shared::default());
     let frames = Frames {
-        queue: receiver,
         shared: Arc::clone(&shared),
         session: Ledger::new(limits),
     };
-    (
-        Outbox {
-            queue: sender,
-            shared,
-            pushed: 0,
-        },
-        frames,
-    )
+    (Outbox { shared, pushed: 0 }, frames)
 }
 
 impl Outbox {
@@ -74,16 +88,18 @@ impl Outbox {
     pub(crate) fn push(&mut self, message: &ServerMessage) -> Result<(), Full> {
         self.pushed += 1;
         let text = Utf8Bytes::from(protocol::encode(message));
-        let len = text.len();
-        // Only the hub adds, so that nobody comes between the look and the addition.
-        if self.shared.bytes.load(Relaxed) + len > MAX_BYTES {
+        let mut queue = self.shared.queue();
+        if queue.is_closed {
+            return Ok(());
+        }
+        if queue.bytes + text.len() > MAX_BYTES || queue.frames.len() >= MAX_FRAMES {
             return Err(Full);
         }
-        self.shared.bytes.fetch_add(len, Relaxed);
-        match self.queue.try_send(text) {
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(Full),
-        }
+        queue.bytes += text.len();
+        queue.frames.push_back(text);
+        drop(queue);
+        self.shared.news.notify_one();
+        Ok(())
     }
 
     /// How many messages were added.
@@ -105,13 +121,38 @@ impl Outbox {
 impl Frames {
     /// The next frame to send; `None` when the hub has dropped its end and everything is sent. Safe to cancel.
     pub(crate) async fn next(&mut self) -> Option<Utf8Bytes> {
+        loop {
+            if let Some(text) = self.next_waiting() {
+                return Some(text);
+            }
+            // Nothing can come between the two looks: who adds or closes leaves a note, which is found here.
+            if self.is_over() {
+                return None;
+            }
+            self.shared.news.notified().await;
+        }
+    }
+
+    /// The next frame to send, if there is one now.
+    pub(crate) fn next_waiting(&mut self) -> Option<Utf8Bytes> {
         if let Some(text) = self.session.next() {
             return Some(text);
         }
-        let text = self.queue.recv().await?;
-        self.shared.bytes.fetch_sub(text.len(), Relaxed);
+        let mut queue = self.shared.queue();
+        let text = queue.frames.pop_front()?;
+        queue.bytes -= text.len();
+        if queue.frames.is_empty() {
+            // A queue keeps the memory of its busiest time, and most connections are idle.
+            queue.frames = VecDeque::new();
+        }
+        drop(queue);
         self.session.push(text);
         self.session.next()
+    }
+
+    fn is_over(&self) -> bool {
+        let queue = self.shared.queue();
+        queue.is_closed && queue.frames.is_empty()
     }
 
     /// Whether the client waits for a partner.
@@ -121,7 +162,19 @@ impl Frames {
 
     /// How many frames are there that [`next`](Self::next) would bring.
     pub(crate) fn len(&self) -> usize {
-        self.session.unwritten() + self.queue.len()
+        self.session.unwritten() + self.shared.queue().frames.len()
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl Drop for Frames {
+    fn drop(&mut self) {
+        self.shared.close();
     }
 }
 
@@ -177,6 +230,30 @@ mod tests {
 
         assert!(frames.next().await.is_some());
         assert!(frames.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn one_who_waits_for_a_frame_is_woken_by_it_and_by_the_end() {
+        let (mut outbox, mut frames) = outbox(KEPT);
+        let waits = tokio::spawn(async move { (frames.next().await, frames.next().await) });
+        tokio::task::yield_now().await;
+
+        outbox.push(&message(1)).unwrap();
+        tokio::task::yield_now().await;
+        drop(outbox);
+
+        let (first, second) = waits.await.unwrap();
+        assert!(first.is_some() && second.is_none());
+    }
+
+    #[test]
+    fn a_connection_that_has_ended_takes_everything() {
+        let (mut outbox, frames) = outbox(KEPT);
+        drop(frames);
+
+        for _ in 0..2 * MAX_FRAMES {
+            outbox.push(&message(MAX_BYTES / 2)).unwrap();
+        }
     }
 
     #[tokio::test]

@@ -12,10 +12,7 @@ use axum::{
 };
 use hyper_util::rt::TokioIo;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{handshake::server::create_response_with_body, protocol::Role},
-};
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
@@ -25,6 +22,7 @@ use crate::{
     figures::Readiness,
     ice_servers::{host_of, host_of_ip},
     place_limit::{PlaceLimit, PlaceShare},
+    socket::Socket,
     surroundings::{Paces, Surroundings, Whereabouts},
 };
 
@@ -125,9 +123,7 @@ async fn signalling(State(entrance): State<Entrance>, mut request: Request) -> R
             debug!("a client went away during the handshake");
             return;
         };
-        let config = Some(connection::websocket_config());
-        let stream = TokioIo::new(upgraded);
-        let socket = WebSocketStream::from_raw_socket(stream, Role::Server, config).await;
+        let socket = Socket::new(TokioIo::new(upgraded)).await;
         if let Ok(_seat) = entrance.seats.try_acquire() {
             let from = Whereabouts {
                 host: host.into(),

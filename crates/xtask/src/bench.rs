@@ -1,5 +1,5 @@
-//! Measures calls, the relay, or calls beside a browser's: the benches themselves are `call-bench` of `crates/headless`,
-//! `relay-bench` of `crates/server` and `lab quality` of `crates/lab`, built for speed.
+//! Measures calls, the relay, the signalling server, or calls beside a browser's: the benches themselves are `call-bench` of
+//! `crates/headless`, `relay-bench` and the example `server-bench` of `crates/server`, and `lab quality` of `crates/lab`, built for speed.
 
 use std::process::Command;
 
@@ -11,12 +11,16 @@ pub(crate) fn run_bench(args: &[String]) -> Result<(), String> {
         program,
         sections,
         crates,
+        examples,
         args,
     } = bench(args);
     packages::ensure(sections)?;
     println!("Building for speed ...");
     let crates = crates.iter().flat_map(|name| ["--package", name]);
-    run(cargo().args(["build", "--release"]).args(crates))?;
+    let mut build = cargo();
+    build.args(["build", "--release", "--bins"]).args(crates);
+    build.args(examples.iter().flat_map(|name| ["--example", name]));
+    run(&mut build)?;
     run(Command::new(binary("release", program)).args(args))
 }
 
@@ -27,6 +31,7 @@ struct Bench {
     /// Of the list of system packages.
     sections: &'static [&'static str],
     crates: &'static [&'static str],
+    examples: &'static [&'static str],
     args: Vec<String>,
 }
 
@@ -37,6 +42,14 @@ fn bench(args: &[String]) -> Bench {
             program: "relay-bench",
             sections: &["build", "test"],
             crates: &["server", "headless"],
+            examples: &[],
+            args: rest.to_vec(),
+        },
+        [first, rest @ ..] if first == "--server" => Bench {
+            program: "examples/server-bench",
+            sections: &["build"],
+            crates: &["server", "matchmaker"],
+            examples: &["server-bench", "join_cost"],
             args: rest.to_vec(),
         },
         // So is the browser.
@@ -44,12 +57,14 @@ fn bench(args: &[String]) -> Bench {
             program: "lab",
             sections: &["build", "test"],
             crates: &["server", "headless", "lab"],
+            examples: &[],
             args: [&["quality".to_owned()], rest].concat(),
         },
         all => Bench {
             program: "call-bench",
             sections: &["build"],
             crates: &["server", "headless"],
+            examples: &[],
             args: all.to_vec(),
         },
     }
@@ -60,13 +75,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn relay_and_quality_are_measured_when_they_are_named_and_calls_otherwise() {
+    fn relay_server_and_quality_are_measured_when_they_are_named_and_calls_otherwise() {
         let of = |text: &str| {
             let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
             let bench = bench(&words);
             format!("{} {}", bench.program, bench.args.join(" "))
         };
         assert_eq!(of("relay --streams 20"), "relay-bench --streams 20");
+        let server = "examples/server-bench --only memory";
+        assert_eq!(of("--server --only memory"), server);
         assert_eq!(of("--quality --cells full"), "lab quality --cells full");
         assert_eq!(of("--seconds 5"), "call-bench --seconds 5");
         assert_eq!(of("frames --rounds 3"), "call-bench frames --rounds 3");

@@ -5,6 +5,7 @@
 mod bench;
 mod demo;
 mod lab;
+mod package;
 mod packages;
 mod process;
 mod simulate;
@@ -25,6 +26,11 @@ cargo xtask bench frames [ARGS..] where the milliseconds of a picture go, and th
 cargo xtask bench relay [ARGS..] measures how much the server's relay carries, beside coturn
 cargo xtask bench --quality [ARGS..]
                                  Passerby beside Chromium: pictures and sound on good and bad networks (docs/quality.md)
+cargo xtask bench --server [ARGS..]
+                                 the signalling server beside a bare one: memory, processor time, delay, what joining costs,
+                                 and with --soak SECONDS whether it stays well (docs/operating.md)
+cargo xtask package [--check]    Debian packages of the window and of the server, in target/package; --check unpacks and starts
+                                 them, --profile debug takes the development build, --built builds nothing
 cargo xtask simulate             crowds who are matched, in virtual time: writes the tables and charts of docs/matching.md
 cargo xtask gallery              every screen of the window with made-up data
 cargo xtask setup                installs the system packages for all of these, and nothing else
@@ -42,9 +48,10 @@ fn main() -> ExitCode {
         "lab" => lab::run_in_lab(rest),
         "interop" => lab::interop(rest),
         "bench" => bench::run_bench(rest),
+        "package" => package::package(rest),
         "simulate" => simulate::run_simulation(),
         "gallery" => demo::gallery(),
-        "setup" => packages::ensure(&["build", "run", "test"]),
+        "setup" => packages::ensure(&["build", "run", "package", "test"]),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

@@ -60,6 +60,11 @@ pub(crate) fn ensure(sections: &[&str]) -> Result<(), String> {
     }
 }
 
+/// The packages of the sections of the list.
+pub(crate) fn listed(sections: &[&str]) -> Vec<&'static str> {
+    packages(LIST, sections)
+}
+
 /// The packages of the sections, each once, in the order of the list.
 fn packages<'list>(list: &'list str, sections: &[&str]) -> Vec<&'list str> {
     let mut section = "";

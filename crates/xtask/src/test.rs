@@ -14,7 +14,7 @@ const LAB_SWITCH: &str = "PASSERBY_LAB";
 /// # Errors
 /// Names the checks that failed.
 pub(crate) fn run_checks() -> Result<(), String> {
-    packages::ensure(&["build", "run", "test"])?;
+    packages::ensure(&["build", "run", "package", "test"])?;
     let mut report = Report::default();
     report.step("format", cargo().args(["fmt", "--all", "--check"]));
     report.step(
@@ -56,6 +56,19 @@ pub(crate) fn run_checks() -> Result<(), String> {
         tests.env("XDG_RUNTIME_DIR", std::env::temp_dir());
     }
     report.step("tests", &mut tests);
+    if cfg!(target_os = "linux") && is_on_path("dpkg-deb") {
+        match std::env::current_exe() {
+            Ok(this) => {
+                let mut package = Command::new(this);
+                // The tests have been built, and the programs with them.
+                package.args(["package", "--profile", "debug", "--built", "--check"]);
+                report.step("packages", &mut package);
+            }
+            Err(error) => report.skip("packages", &error.to_string()),
+        }
+    } else {
+        report.skip("packages", "this is no Debian system");
+    }
     report.tool(
         "licences and advisories",
         "cargo-deny",
