@@ -8,6 +8,7 @@ use engine::{CallView, Command, Snapshot};
 
 use crate::keymap::Shortcut;
 use crate::state::{Section, SettingsPage, WindowState};
+use crate::text::Sentence;
 
 /// Something that a person can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,11 +65,11 @@ impl Group {
     pub const ALL: [Self; 3] = [Self::People, Self::Talking, Self::Window];
 
     /// Its heading.
-    pub const fn title(self) -> &'static str {
+    pub fn title(self) -> &'static str {
         match self {
-            Self::People => "Meeting people",
-            Self::Talking => "Talking",
-            Self::Window => "The window",
+            Self::People => tr!("Meeting people"),
+            Self::Talking => tr!("Talking"),
+            Self::Window => tr!("The window"),
         }
     }
 }
@@ -79,7 +80,7 @@ pub struct Entry {
     /// Its name in the settings file. It stays, whatever the words become.
     pub id: &'static str,
     /// What it does, for the page of shortcuts.
-    pub title: &'static str,
+    pub title: Sentence,
     /// Where it stands there.
     pub group: Group,
     /// The key that does it at first.
@@ -114,100 +115,105 @@ impl Action {
     pub const fn entry(self) -> Entry {
         use Group::{People, Talking, Window};
         let (id, title, group, shortcut) = match self {
-            Self::Start => ("start", "Start", People, Shortcut::plain(Key::Enter)),
+            Self::Start => (
+                "start",
+                sentence!("Start"),
+                People,
+                Shortcut::plain(Key::Enter),
+            ),
             Self::Next => (
                 "next",
-                "Next stranger, or cancel the search",
+                sentence!("Next stranger, or cancel the search"),
                 People,
                 Shortcut::plain(Key::Escape),
             ),
             Self::Stop => (
                 "stop",
-                "End the call or the search",
+                sentence!("End the call or the search"),
                 People,
                 Shortcut::shift(Key::Escape),
             ),
             Self::ToggleDirect => (
                 "direct",
-                "Go direct, in a call that hides your address",
+                sentence!("Go direct, in a call that hides your address"),
                 People,
                 Shortcut::plain(Key::D),
             ),
             Self::ToggleVeil => (
                 "veil",
-                "Lift the veil, or let it down",
+                sentence!("Lift the veil, or let it down"),
                 People,
                 Shortcut::plain(Key::U),
             ),
             Self::ToggleMicrophone => (
                 "microphone",
-                "Mute or unmute the microphone",
+                sentence!("Mute or unmute the microphone"),
                 Talking,
                 Shortcut::plain(Key::M),
             ),
             Self::ToggleCamera => (
                 "camera",
-                "Turn the camera off or on",
+                sentence!("Turn the camera off or on"),
                 Talking,
                 Shortcut::plain(Key::V),
             ),
             Self::ToggleSharing => (
                 "share",
-                "Share a screen or a window, or stop sharing",
+                sentence!("Share a screen or a window, or stop sharing"),
                 Talking,
                 Shortcut::plain(Key::S),
             ),
             Self::ToggleChat => (
                 "chat",
-                "Open or close the chat",
+                sentence!("Open or close the chat"),
                 Talking,
                 Shortcut::plain(Key::T),
             ),
             Self::ToggleFullScreen => (
                 "full-screen",
-                "Full screen",
+                sentence!("Full screen"),
                 Window,
                 Shortcut::plain(Key::F),
             ),
             Self::ToggleSelfView => (
                 "self-view",
-                "Hide or show my own picture",
+                sentence!("Hide or show my own picture"),
                 Window,
                 Shortcut::plain(Key::H),
             ),
             Self::ToggleStatistics => (
                 "statistics",
-                "Connection details",
+                sentence!("Connection details"),
                 Window,
                 Shortcut::command(Key::I),
             ),
             Self::ToggleMini => (
                 "mini-window",
-                "Mini window above all others",
+                sentence!("Mini window above all others"),
                 Window,
                 Shortcut::plain(Key::P),
             ),
             Self::ToggleFit => (
                 "picture-fit",
-                "Show the whole picture, or fill the window",
+                sentence!("Show the whole picture, or fill the window"),
                 Window,
                 Shortcut::plain(Key::Z),
             ),
             Self::LargerText => (
                 "larger-text",
-                "Larger text",
+                sentence!("Larger text"),
                 Window,
                 Shortcut::command(Key::Plus),
             ),
             Self::SmallerText => (
                 "smaller-text",
-                "Smaller text",
+                sentence!("Smaller text"),
                 Window,
                 Shortcut::command(Key::Minus),
             ),
             Self::ToggleSettings => (
                 "settings",
-                "Settings",
+                sentence!("Settings"),
                 Window,
                 Shortcut::command(Key::Comma),
             ),
@@ -237,62 +243,70 @@ impl Action {
     pub fn name(self, snapshot: &Snapshot, state: &WindowState) -> &'static str {
         let either = |is: bool, yes, no| if is { yes } else { no };
         match self {
-            Self::Start => "Start",
-            Self::Next => "Next stranger",
+            Self::Start => tr!("Start"),
+            Self::Next => tr!("Next stranger"),
             Self::Stop => match snapshot.call {
-                CallView::Searching { .. } => "Stop searching",
-                CallView::Idle | CallView::Ended { .. } => "Back to the lobby",
-                _ => "End the call",
+                CallView::Searching { .. } => tr!("Stop searching"),
+                CallView::Idle | CallView::Ended { .. } => tr!("Back to the lobby"),
+                _ => tr!("End the call"),
             },
             Self::ToggleMicrophone => either(
                 snapshot.devices.is_microphone_on,
-                "Mute microphone",
-                "Unmute microphone",
+                tr!("Mute microphone"),
+                tr!("Unmute microphone"),
             ),
             Self::ToggleCamera => either(
                 snapshot.devices.is_camera_on,
-                "Turn camera off",
-                "Turn camera on",
+                tr!("Turn camera off"),
+                tr!("Turn camera on"),
             ),
             Self::ToggleVeil => either(
                 snapshot.veil.is_some_and(|veil| veil.is_lifted),
-                "Let the veil down",
-                "Lift the veil",
+                tr!("Let the veil down"),
+                tr!("Lift the veil"),
             ),
             Self::ToggleSharing => either(
                 snapshot.devices.screen.is_some(),
-                "Stop sharing",
-                "Share a screen or a window",
+                tr!("Stop sharing"),
+                tr!("Share a screen or a window"),
             ),
-            Self::ToggleChat => either(state.is_chat_open, "Close chat", "Open chat"),
+            Self::ToggleChat => either(state.is_chat_open, tr!("Close chat"), tr!("Open chat")),
             Self::ToggleSelfView => either(
                 state.is_self_view_hidden,
-                "Show my picture",
-                "Hide my picture",
+                tr!("Show my picture"),
+                tr!("Hide my picture"),
             ),
             Self::ToggleStatistics => either(
                 state.is_statistics_open,
-                "Hide connection details",
-                "Show connection details",
+                tr!("Hide connection details"),
+                tr!("Show connection details"),
             ),
-            Self::ToggleFullScreen => {
-                either(state.is_full_screen, "Leave full screen", "Full screen")
-            }
+            Self::ToggleFullScreen => either(
+                state.is_full_screen,
+                tr!("Leave full screen"),
+                tr!("Full screen"),
+            ),
             Self::ToggleDirect => either(
                 snapshot.direct.is_some_and(|direct| direct.is_allowed),
-                "Stay hidden after all",
-                "Go direct",
+                tr!("Stay hidden after all"),
+                tr!("Go direct"),
             ),
-            Self::ToggleMini => either(state.is_mini_open, "Close the mini window", "Mini window"),
+            Self::ToggleMini => either(
+                state.is_mini_open,
+                tr!("Close the mini window"),
+                tr!("Mini window"),
+            ),
             Self::ToggleFit => either(
                 state.preferences.fits_picture,
-                "Fill the window",
-                "Show the whole picture",
+                tr!("Fill the window"),
+                tr!("Show the whole picture"),
             ),
-            Self::LargerText | Self::SmallerText => self.entry().title,
-            Self::ToggleSettings => {
-                either(state.settings.is_some(), "Close the settings", "Settings")
-            }
+            Self::LargerText | Self::SmallerText => self.entry().title.text(),
+            Self::ToggleSettings => either(
+                state.settings.is_some(),
+                tr!("Close the settings"),
+                tr!("Settings"),
+            ),
         }
     }
 
@@ -426,11 +440,8 @@ impl Action {
 }
 
 /// The language of the system, as a BCP 47 tag: `de_AT.UTF-8` becomes `de-AT`.
-fn language() -> Option<String> {
-    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))?;
-    language_tag(&locale)
+pub(crate) fn language() -> Option<String> {
+    language_tag(&sys_locale::get_locale()?)
 }
 
 fn language_tag(locale: &str) -> Option<String> {

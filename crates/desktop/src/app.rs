@@ -9,12 +9,13 @@ use eframe::{CreationContext, Frame};
 use egui::{Context, Ui, UserAttentionType, ViewportCommand, ViewportId};
 use engine::{Command, Config, Engine, EngineError, Snapshot};
 
-use crate::actions::Action;
+use crate::actions::{self, Action};
 use crate::connection_check::Checker;
 use crate::instance::Instance;
 use crate::mini::Mini;
 use crate::settings::Settings;
 use crate::state::WindowState;
+use crate::text::Language;
 use crate::theme;
 use crate::window::Window;
 
@@ -96,6 +97,7 @@ impl App {
         let engine = Arc::new(Engine::start(launch.config, wake)?);
         let snapshot = engine.snapshot();
         state.preferences.clone_from(&launch.settings.window);
+        state.system_language = language_of_system();
         let path = launch.settings_path.as_deref();
         state.settings_file = path.map(|path| path.display().to_string());
         let aside = launch.set_aside.as_deref();
@@ -181,6 +183,11 @@ impl App {
         });
         self.has_mini.store(true, Ordering::Relaxed);
     }
+}
+
+/// The language of the system, or English if the window does not speak it.
+fn language_of_system() -> Language {
+    actions::language().map_or_else(Language::default, |tag| Language::of_tag(&tag))
 }
 
 /// Brings the main window to the front.

@@ -9,6 +9,10 @@
 //! holds an engine. [`text`] holds every sentence about what happened, [`actions`] everything that a key or button
 //! does, [`theme`] every colour.
 
+// First, for its macros.
+#[macro_use]
+pub mod text;
+
 pub mod actions;
 pub mod app;
 pub mod automatic_next;
@@ -28,7 +32,6 @@ pub mod settings_page;
 pub mod shield;
 pub mod shortcuts;
 pub mod state;
-pub mod text;
 pub mod theme;
 pub mod trouble;
 mod veil;

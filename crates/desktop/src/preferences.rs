@@ -4,6 +4,7 @@ use engine::VoiceConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::keymap::Keymap;
+use crate::text::Language;
 
 /// Which rules one agrees to today. Everybody is asked again when it rises.
 pub const RULES_VERSION: u32 = 1;
@@ -64,12 +65,12 @@ impl Corner {
     }
 
     /// Its name.
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
-            Self::TopLeft => "Top left",
-            Self::TopRight => "Top right",
-            Self::BottomLeft => "Bottom left",
-            Self::BottomRight => "Bottom right",
+            Self::TopLeft => tr!("Top left"),
+            Self::TopRight => tr!("Top right"),
+            Self::BottomLeft => tr!("Bottom left"),
+            Self::BottomRight => tr!("Bottom right"),
         }
     }
 }
@@ -100,6 +101,8 @@ pub struct Preferences {
     pub tells_typing: bool,
     /// Open the chat with every call.
     pub opens_chat: bool,
+    /// The language of the window; nothing for the system's.
+    pub language: Option<Language>,
     /// How large everything is, in per cent of the usual size.
     pub text_percent: u16,
     /// Nothing moves that need not.
@@ -129,6 +132,7 @@ impl Default for Preferences {
             unveils_by_itself: false,
             tells_typing: true,
             opens_chat: false,
+            language: None,
             text_percent: 100,
             is_motion_reduced: false,
             goes_on_by_itself: true,

@@ -11,6 +11,7 @@ pub use crate::history::{HISTORY_SECONDS, History};
 use crate::preferences::{Preferences, RULES_VERSION};
 pub use crate::settings_page::{Section, SettingsPage};
 use crate::shield::Shield;
+use crate::text::Language;
 use crate::trouble::Trouble;
 
 /// After so long without a key the stranger no longer reads that we are writing.
@@ -31,6 +32,8 @@ pub struct WindowState {
     pub server: String,
     /// What the person wants of the window; remembered when it changes.
     pub preferences: Preferences,
+    /// The language of the system, as far as the window speaks it.
+    pub system_language: Language,
     /// The settings, while they are open.
     pub settings: Option<SettingsPage>,
     /// Where they are kept, as a person reads it; nowhere if they are not.
@@ -130,6 +133,7 @@ impl WindowState {
             server_draft: server.clone(),
             server,
             preferences: Preferences::default(),
+            system_language: Language::default(),
             settings: None,
             settings_file: None,
             settings_set_aside: None,
@@ -171,6 +175,11 @@ impl WindowState {
             typing_told_at: None,
             call_since: None,
         }
+    }
+
+    /// The language that the window speaks.
+    pub fn language(&self) -> Language {
+        self.preferences.language.unwrap_or(self.system_language)
     }
 
     /// Takes note of what the engine says, before anything is drawn.

@@ -10,6 +10,8 @@ use egui::{
     Stroke, Style, TextStyle, Theme, Vec2, Visuals, vec2,
 };
 
+use crate::text::Language;
+
 /// Behind everything.
 pub const BACKGROUND: Color32 = Color32::from_rgb(0x0B, 0x0D, 0x12);
 /// Panels, cards and menus.
@@ -97,6 +99,16 @@ pub fn apply(ctx: &Context) {
     ctx.all_styles_mut(style);
     // Sizes are a matter of the settings, which remember them.
     ctx.options_mut(|options| options.zoom_with_keyboard = false);
+}
+
+/// `language`, or English where no font of this system has its letters.
+pub fn readable(ctx: &Context, language: Language) -> Language {
+    let font = medium(14.0);
+    if ctx.fonts_mut(|fonts| fonts.has_glyphs(&font, language.name())) {
+        language
+    } else {
+        Language::English
+    }
 }
 
 /// Lets things glide, or not.

@@ -103,6 +103,7 @@ impl Window {
 
     /// Draws everything over the whole of `ui` and returns what the person wishes.
     pub fn ui(&mut self, ui: &mut Ui, snapshot: &Snapshot, now: Instant) -> Vec<Command> {
+        theme::readable(ui.ctx(), self.state.language()).speak();
         let mut out = Vec::new();
         let was_full_screen = self.state.is_full_screen;
         self.record_shortcut(ui.ctx());

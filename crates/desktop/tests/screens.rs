@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use desktop::mini::Mini;
 use desktop::pictures::Picture;
+use desktop::text::Language;
 use egui::Vec2;
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
@@ -21,6 +22,18 @@ use scenes::{SCENES, Scene};
 
 const WIDE: Vec2 = Vec2::new(960.0, 600.0);
 const NARROW: Vec2 = Vec2::new(400.0, 720.0);
+/// The scenes with the most words.
+const LONGER: [&str; 9] = [
+    "first-run",
+    "lobby",
+    "lobby-devices-in-trouble",
+    "check-strict",
+    "searching",
+    "veil-down",
+    "call-statistics",
+    "ended-partner-left",
+    "settings-audio-video",
+];
 
 #[test]
 fn every_screen_looks_as_it_did() {
@@ -52,6 +65,25 @@ fn the_list_of_what_else_there_is_looks_as_it_did() {
     let mut results = SnapshotResults::new();
     for (size, name) in [(WIDE, "call-more"), (NARROW, "call-more-narrow")] {
         results.add(picture(scene, Some("More"), size, name.to_owned()));
+    }
+    results.unwrap();
+}
+
+/// Other languages have longer words; what has room for these has room for any.
+#[test]
+fn longer_languages_have_room() {
+    let mut results = SnapshotResults::new();
+    for name in LONGER {
+        let scene = SCENES.iter().find(|scene| scene.name == name);
+        let scene = scene.expect("there is such a scene");
+        for (language, size, suffix) in [
+            (Language::German, WIDE, "german"),
+            (Language::Pseudo, WIDE, "pseudo"),
+            (Language::Pseudo, NARROW, "pseudo-narrow"),
+        ] {
+            let file = format!("language/{name}-{suffix}");
+            results.add(picture_in(language, scene, None, size, file));
+        }
     }
     results.unwrap();
 }
@@ -92,6 +124,16 @@ fn picture(
     size: Vec2,
     name: String,
 ) -> Result<(), egui_kittest::SnapshotError> {
+    picture_in(Language::English, scene, pressed, size, name)
+}
+
+fn picture_in(
+    language: Language,
+    scene: &Scene,
+    pressed: Option<&str>,
+    size: Vec2,
+    name: String,
+) -> Result<(), egui_kittest::SnapshotError> {
     let now = Instant::now();
     let snapshot = scene.snapshot(now);
     let mut window = None;
@@ -100,7 +142,11 @@ fn picture(
         .with_context_setup(desktop::theme::apply)
         .wgpu()
         .build_ui(|ui| {
-            let window = window.get_or_insert_with(|| scene.window(ui.ctx(), now));
+            let window = window.get_or_insert_with(|| {
+                let mut window = scene.window(ui.ctx(), now);
+                window.state.preferences.language = Some(language);
+                window
+            });
             window.observe(&snapshot, now);
             window.ui(ui, &snapshot, now);
         });

@@ -61,15 +61,19 @@ fn header_ui(
     let header = rect.with_max_y(rect.top() + HEADER);
     let at = pos2(header.left() + PADDING + 4.0, header.center().y);
     let title = theme::semibold(16.0);
-    let place = ui
-        .painter()
-        .text(at, egui::Align2::LEFT_CENTER, "Chat", title, theme::TEXT);
+    let place = ui.painter().text(
+        at,
+        egui::Align2::LEFT_CENTER,
+        tr!("Chat"),
+        title,
+        theme::TEXT,
+    );
     describe(
         ui,
         Id::unique("chat-title"),
         place,
         egui::accesskit::Role::Heading,
-        "Chat",
+        tr!("Chat"),
     );
     ui.painter().hline(
         header.x_range(),
@@ -80,7 +84,7 @@ fn header_ui(
         pos2(header.right() - 30.0, header.center().y),
         vec2(36.0, 36.0),
     );
-    let button = Button::icon(Look::Bare, Icon::Close, "Close chat panel").icon_size(16.0);
+    let button = Button::icon(Look::Bare, Icon::Close, tr!("Close chat panel")).icon_size(16.0);
     let button = button.hint(Action::ToggleChat.hint(view.snapshot, state));
     if was_pressed(&button.show_at(ui, Id::unique("close-chat"), close)) {
         Action::ToggleChat.perform(view.snapshot, state, out);
@@ -132,7 +136,7 @@ fn lines_ui(ui: &mut Ui, view: View<'_>) {
 }
 
 fn hint_ui(ui: &mut Ui) {
-    let hint = "Messages vanish when you part.";
+    let hint = tr!("Messages vanish when you part.");
     ui.with_layout(Layout::top_down(Align::Center), |ui| {
         ui.label(words(hint, theme::regular(12.0), theme::TEXT_THIRD));
     });
@@ -200,7 +204,7 @@ fn typing_ui(ui: &mut Ui) {
         Id::unique("typing"),
         bubble,
         egui::accesskit::Role::Label,
-        "The stranger is writing",
+        tr!("The stranger is writing"),
     );
     ui.request_repaint_after(Duration::from_millis(50));
 }
@@ -225,9 +229,9 @@ fn message_ui(
         .rect(field, 14, theme::SURFACE_RAISED, line, StrokeKind::Inside);
 
     let hint = if can_send {
-        "Write a message"
+        tr!("Write a message")
     } else {
-        "The chat is not open yet"
+        tr!("The chat is not open yet")
     };
     let edit = TextEdit::singleline(&mut state.chat_draft)
         .id(id)
@@ -248,7 +252,7 @@ fn message_ui(
             |ui| ui.add_enabled(can_send, edit.desired_width(inner.width())),
         )
         .inner
-        .accessible_name("Message");
+        .accessible_name(tr!("Message"));
     if std::mem::take(&mut state.wants_chat_focus) {
         // Takes effect in the next frame, so that the key that opened the chat is not typed into it.
         response.request_focus();
@@ -265,8 +269,8 @@ fn message_ui(
     } else {
         Look::Primary
     };
-    let button = Button::icon(look, Icon::Send, "Send")
-        .hint("Send  (Enter)")
+    let button = Button::icon(look, Icon::Send, tr!("Send"))
+        .hint(format!("{}  (Enter)", tr!("Send")))
         .icon_size(17.0);
     let button = button.enabled(can_send && !is_empty);
     let is_pressed = was_pressed(&button.show_at(ui, Id::unique("send"), send));

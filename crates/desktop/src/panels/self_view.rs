@@ -126,14 +126,14 @@ fn picture_ui(ui: &Ui, id: Id, rect: Rect, view: View<'_>, is_mirrored: bool) {
     let painter = ui.painter();
     painter.rect_filled(rect, 14, theme::SURFACE_RAISED);
     if let Some(picture) = view.pictures.local.get() {
-        let video = VideoView::new("My picture", picture)
+        let video = VideoView::new(tr!("My picture"), picture)
             .mirrored(is_mirrored)
             .radius(14);
         video.show_at(ui, id, rect);
     } else {
         let icon = Rect::from_center_size(rect.center(), Vec2::splat(26.0));
         icons::paint(painter, Icon::CameraOff, icon, theme::TEXT_THIRD);
-        let words = "Nobody sees you: your camera is off";
+        let words = tr!("Nobody sees you: your camera is off");
         describe(ui, id, rect, egui::accesskit::Role::Image, words);
     }
     let painter = ui.painter();

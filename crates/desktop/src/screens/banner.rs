@@ -52,7 +52,7 @@ fn one_ui(
         Trouble::Device(device, _) => Some(retry(view, *device)),
         Trouble::Server(_) | Trouble::Screen(_) => None,
     };
-    let button = Button::new(Look::Quiet, "Try again").font(theme::medium(13.0));
+    let button = Button::new(Look::Quiet, tr!("Try again")).font(theme::medium(13.0));
     let button_width = again
         .as_ref()
         .map_or(0.0, |_| button.natural_width(ui.painter()) + 8.0);
@@ -110,7 +110,7 @@ fn one_ui(
             out.push(again);
         }
     }
-    let put_away = Button::icon(Look::Bare, Icon::Close, "Put this away").icon_size(16.0);
+    let put_away = Button::icon(Look::Bare, Icon::Close, tr!("Put this away")).icon_size(16.0);
     if was_pressed(&put_away.show_at(ui, id.with("close"), close)) {
         state.put_away.push(trouble.clone());
     }

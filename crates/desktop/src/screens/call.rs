@@ -40,7 +40,7 @@ pub(super) fn picture_ui(
     if is_screen_shown {
         sharing::screen_ui(ui, stage, view, brightness);
     } else if let Some(picture) = picture {
-        let video = VideoView::new("The stranger's picture", picture)
+        let video = VideoView::new(tr!("The stranger's picture"), picture)
             .radius(radius)
             .fitted(state.preferences.fits_picture)
             .brightness(brightness);
@@ -54,14 +54,14 @@ pub(super) fn picture_ui(
         reconnecting::ui(ui, body, view, lost_at);
     } else if picture.is_none() && !is_screen_shown {
         let (title, detail) = match (partner.is_sending_video, partner.is_sending_audio) {
-            (true, _) => ("Connected", "Their picture is on its way…"),
+            (true, _) => (tr!("Connected"), tr!("Their picture is on its way…")),
             (false, true) => (
-                "Their camera is off",
-                "You can talk and write to each other.",
+                tr!("Their camera is off"),
+                tr!("You can talk and write to each other."),
             ),
             (false, false) => (
-                "Their camera and microphone are off",
-                "They can hear you, and you can both write.",
+                tr!("Their camera and microphone are off"),
+                tr!("They can hear you, and you can both write."),
             ),
         };
         let sign = Sign::Icon(Icon::Person, theme::TEXT_SECOND);
@@ -133,14 +133,14 @@ pub(super) fn top_ui(
     let mut pills = vec![
         Pill::new()
             .dot(dot)
-            .strong("Stranger")
+            .strong(tr!("Stranger"))
             .weak(text::clock(age)),
     ];
     if !view.snapshot.partner.is_sending_audio && is_up {
         pills.push(
             Pill::new()
                 .icon(Icon::MicrophoneOff, theme::BAD)
-                .plain("Muted"),
+                .plain(tr!("Muted")),
         );
     }
     if let Some(notice) = view.snapshot.devices.microphone_notice {
@@ -160,10 +160,10 @@ pub(super) fn top_ui(
     let sharing_at = view.snapshot.devices.screen.as_ref().map(|screen| {
         let hint = Action::ToggleSharing.hint(view.snapshot, state);
         let pill = Pill::new()
-            .button("Stop sharing", hint)
+            .button(tr!("Stop sharing"), hint)
             .icon(Icon::Screen, theme::ACCENT_HOVERED)
             .plain(text::sharing(&screen.source))
-            .call("Stop");
+            .call(tr!("Stop"));
         pills.push(pill);
         pills.len() - 1
     });
@@ -203,11 +203,15 @@ fn quality_pill(view: View<'_>, state: &WindowState, is_tight: bool) -> Pill {
         Some(Quality::Poor) => theme::BAD,
     };
     let word = quality.map_or(
-        if is_up { "Measuring" } else { "Interrupted" },
+        if is_up {
+            tr!("Measuring")
+        } else {
+            tr!("Interrupted")
+        },
         Quality::word,
     );
     let hint = Action::ToggleStatistics.hint(view.snapshot, state);
-    let name = format!("Connection: {word}");
+    let name = tr!("Connection: {word}", word = word);
     let mut pill = Pill::new()
         .button(name, hint)
         .bars(quality.map_or(0, Quality::bars), color)
@@ -218,7 +222,7 @@ fn quality_pill(view: View<'_>, state: &WindowState, is_tight: bool) -> Pill {
         let loss = statistics
             .loss_ratio
             .filter(|ratio| *ratio > quality::NOTICEABLE_LOSS);
-        let figure = loss.map(|ratio| format!("{:.0} % lost", ratio * 100.0));
+        let figure = loss.map(|ratio| tr!("{percent} % lost", percent = (ratio * 100.0).round()));
         if let Some(figure) = figure.or_else(|| statistics.round_trip.map(text::delay)) {
             pill = pill.weak(figure);
         }

@@ -43,9 +43,12 @@ pub(super) fn ui(
         EndReason::PartnerLeft | EndReason::PartnerVanished => (Icon::Person, theme::TEXT_SECOND),
         EndReason::CouldNotConnect | EndReason::ConnectionLost => (Icon::Offline, theme::WARNING),
     };
-    let footnote = state
-        .last_call
-        .map(|length| format!("You were together for {}", text::clock(length)));
+    let footnote = state.last_call.map(|length| {
+        tr!(
+            "You were together for {length}",
+            length = text::clock(length)
+        )
+    });
     let left = state
         .automatic_next
         .left(state.preferences.goes_on_by_itself, view.now);
@@ -64,15 +67,15 @@ pub(super) fn ui(
         top += COUNTDOWN_HEIGHT;
     }
     let key = Action::Next.key(state);
-    let next = Button::new(Look::Primary, "Next stranger")
+    let next = Button::new(Look::Primary, tr!("Next stranger"))
         .with_icon(Icon::Next)
         .key(&key)
         .font(theme::semibold(15.0));
     let mut buttons = vec![(next, Wish::Act(Action::Next))];
     if left.is_some() {
-        buttons.push((Button::new(Look::Quiet, "Stay here"), Wish::Stay));
+        buttons.push((Button::new(Look::Quiet, tr!("Stay here")), Wish::Stay));
     }
-    let back = Button::new(Look::Quiet, "Back to the lobby");
+    let back = Button::new(Look::Quiet, tr!("Back to the lobby"));
     let back = back.hint(Action::Stop.hint(view.snapshot, state));
     buttons.push((back, Wish::Act(Action::Stop)));
     match buttons_ui(ui, stage, top, buttons) {
@@ -101,11 +104,11 @@ pub(super) fn after_ui(
     let reserve = GAP + BUTTON_HEIGHT;
     let top = notice.show(ui, Id::unique("after"), stage, reserve) + GAP;
     let key = Action::Start.key(state);
-    let again = Button::new(Look::Primary, "Start again")
+    let again = Button::new(Look::Primary, tr!("Start again"))
         .key(&key)
         .font(theme::semibold(15.0))
         .enabled(Action::Start.is_possible(view.snapshot, state));
-    let back = Button::new(Look::Quiet, "Back to the lobby");
+    let back = Button::new(Look::Quiet, tr!("Back to the lobby"));
     let back = back.hint(Action::Stop.hint(view.snapshot, state));
     let buttons = vec![
         (again, Wish::Act(Action::Start)),

@@ -109,11 +109,11 @@ fn top_bar_ui(
     );
     icons::paint_mark(ui.painter(), mark, theme::WARM, theme::ACCENT);
     let pill = match &view.snapshot.signalling {
-        SignallingView::Connecting => Pill::new().dot(theme::WARNING).weak("Connecting…"),
+        SignallingView::Connecting => Pill::new().dot(theme::WARNING).weak(tr!("Connecting…")),
         SignallingView::Connected { online } => Pill::new()
             .dot(theme::GOOD)
             .plain(text::people_online(*online)),
-        SignallingView::Away { .. } => Pill::new().dot(theme::BAD).plain("No server"),
+        SignallingView::Away { .. } => Pill::new().dot(theme::BAD).plain(tr!("No server")),
     };
     let right = bar.right() - inset;
     let pill = pill.at_most(ui, right - theme::CONTROL - 16.0 - mark.right());
@@ -136,7 +136,7 @@ fn top_bar_ui(
         pos2(right - theme::CONTROL - 8.0, bar.center().y),
     );
     let action = Action::ToggleSettings;
-    let button = Button::icon(Look::Quiet, Icon::Settings, "Settings")
+    let button = Button::icon(Look::Quiet, Icon::Settings, tr!("Settings"))
         .hint(action.hint(view.snapshot, state))
         .icon_size(18.0);
     let place = Rect::from_center_size(

@@ -47,23 +47,27 @@ pub(super) fn picker_ui(
 /// The title and the cross; returns whether the cross was pressed.
 fn header_ui(ui: &mut Ui) -> bool {
     let top = ui.cursor().min;
-    let title = ui.label(words(text::SHARE_TITLE, theme::semibold(18.0), theme::TEXT));
+    let title = ui.label(words(
+        text::SHARE_TITLE.text(),
+        theme::semibold(18.0),
+        theme::TEXT,
+    ));
     describe(
         ui,
         Id::unique("sharing-title"),
         title.rect,
         Role::Heading,
-        text::SHARE_TITLE,
+        text::SHARE_TITLE.text(),
     );
     ui.add_space(6.0);
     ui.label(words(
-        text::SHARE_DETAIL,
+        text::SHARE_DETAIL.text(),
         theme::regular(13.5),
         theme::TEXT_SECOND,
     ));
     let corner = top + vec2(ui.available_width() - 16.0, 8.0);
     let place = Rect::from_center_size(corner, Vec2::splat(theme::CONTROL));
-    let close = Button::icon(Look::Bare, Icon::Close, "Share nothing").icon_size(16.0);
+    let close = Button::icon(Look::Bare, Icon::Close, tr!("Share nothing")).icon_size(16.0);
     was_pressed(&close.show_at(ui, Id::unique("sharing-close"), place))
 }
 
@@ -80,12 +84,12 @@ fn list_ui(ui: &mut Ui, limit: f32, view: View<'_>) -> Option<VideoSource> {
                 })
                 .inner;
         }
-        Some(Ok(_)) => ("There is nothing to share", String::new()),
+        Some(Ok(_)) => (tr!("There is nothing to share"), String::new()),
         Some(Err(problem)) => (
-            "Nothing can be shared here",
+            tr!("Nothing can be shared here"),
             text::screen_problem(problem).detail,
         ),
-        None => ("Looking what there is…", String::new()),
+        None => (tr!("Looking what there is…"), String::new()),
     };
     let (_, area) = ui.allocate_space(vec2(ui.available_width(), NOTICE_HEIGHT));
     let notice = Notice {
@@ -102,12 +106,18 @@ fn list_ui(ui: &mut Ui, limit: f32, view: View<'_>) -> Option<VideoSource> {
 fn row_ui(ui: &mut Ui, item: &Shareable) -> bool {
     let is_screen = matches!(item.source, VideoSource::Screen(_));
     let (kind, icon) = if is_screen {
-        ("Screen", Icon::Screen)
+        (tr!("Screen"), Icon::Screen)
     } else {
-        ("Window", Icon::Window)
+        (tr!("Window"), Icon::Window)
     };
     let title = text::plain(&item.title);
-    let name = format!("{kind} {title}, {} by {}", item.width_px, item.height_px);
+    let name = tr!(
+        "{kind} {title}, {width} by {height}",
+        kind = kind,
+        title = title,
+        width = item.width_px,
+        height = item.height_px
+    );
     let size = vec2(ui.available_width() - 4.0, ROW);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
@@ -140,7 +150,7 @@ pub(super) fn is_shown(view: View<'_>) -> bool {
 pub(super) fn screen_ui(ui: &Ui, stage: Rect, view: View<'_>, brightness: f32) {
     if let Some(picture) = view.pictures.remote_screen.get() {
         // Whole: what is cut off at the edge is what is talked about.
-        let screen = VideoView::new("The stranger's screen", picture)
+        let screen = VideoView::new(tr!("The stranger's screen"), picture)
             .fitted(true)
             .brightness(brightness);
         screen.show_at(ui, Id::unique("stranger-screen"), stage);
@@ -173,7 +183,7 @@ pub(super) fn inset_ui(
     };
     let corner = state.preferences.self_view.beside();
     let rect = self_view::place(stage, top, dock, corner, inset_size(stage));
-    let video = VideoView::new("The stranger's picture", picture).radius(14);
+    let video = VideoView::new(tr!("The stranger's picture"), picture).radius(14);
     video.show_at(ui, Id::unique("stranger"), rect);
     let line = Stroke::new(1.0, Color32::from_white_alpha(46));
     ui.painter().rect_stroke(rect, 14, line, StrokeKind::Inside);

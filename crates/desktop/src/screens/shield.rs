@@ -22,8 +22,8 @@ pub(super) fn pill(stage: ShieldStage, view: View<'_>, state: &WindowState) -> P
     };
     let pill = Pill::new().icon(icon, color);
     let call = match stage {
-        ShieldStage::Hidden { .. } => "Go direct",
-        ShieldStage::Waiting => "Take back",
+        ShieldStage::Hidden { .. } => tr!("Go direct"),
+        ShieldStage::Waiting => tr!("Take back"),
         _ => return pill.plain(words).hint(meaning),
     };
     let name = format!("{}. {words}", action.name(view.snapshot, state));

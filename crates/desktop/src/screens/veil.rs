@@ -44,7 +44,7 @@ pub(super) fn card_ui(
     let words = TextFormat::simple(theme::regular(14.0), theme::TEXT_SECOND);
     job.append(&format!("\n{detail}"), 0.0, words);
     let small = TextFormat::simple(theme::regular(12.5), theme::TEXT_SECOND);
-    job.append(&format!("\n\n{}", text::MAY_RECORD), 0.0, small);
+    job.append(&format!("\n\n{}", text::MAY_RECORD.text()), 0.0, small);
     job.halign = egui::Align::Center;
     let galley = ui.painter().layout_job(job);
     let height = PADDING + 30.0 + 10.0 + galley.size().y + 14.0 + theme::DOCK_CONTROL + PADDING;
@@ -66,7 +66,7 @@ pub(super) fn card_ui(
     y += galley.size().y + 14.0;
     painter.galley(pos2(rect.center().x, spoken.top()), galley, theme::TEXT);
     let id = Id::unique("veil");
-    let said = format!("{title}. {detail} {}", text::MAY_RECORD);
+    let said = format!("{title}. {detail} {}", text::MAY_RECORD.text());
     announce(ui, id, spoken, Role::Alert, said);
 
     let action = Action::ToggleVeil;

@@ -76,7 +76,11 @@ fn rules_ui(ui: &mut Ui, state: &WindowState) {
         title,
     );
     ui.add_space(8.0);
-    ui.label(words(text::PITCH, theme::regular(14.5), theme::TEXT_SECOND));
+    ui.label(words(
+        text::PITCH.text(),
+        theme::regular(14.5),
+        theme::TEXT_SECOND,
+    ));
     if let Some(place) = &state.settings_set_aside {
         ui.add_space(12.0);
         let words_of_it = text::settings_set_aside(place);
@@ -111,30 +115,30 @@ fn rules_ui(ui: &mut Ui, state: &WindowState) {
 fn consent_ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     ui.add_space(4.0);
     ui.label(words(
-        text::SHIELD_QUESTION,
+        text::SHIELD_QUESTION.text(),
         theme::semibold(16.0),
         theme::TEXT,
     ));
     ui.add_space(4.0);
-    let later = "You can change this later.";
+    let later = tr!("You can change this later.");
     ui.label(words(later, theme::regular(13.0), theme::TEXT_THIRD));
     ui.add_space(12.0);
     ui.spacing_mut().item_spacing.y = 8.0;
     address::choices_ui(ui, ui.available_width(), view, state, out);
     ui.spacing_mut().item_spacing.y = 0.0;
     ui.add_space(22.0);
-    if was_pressed(&tick(ui, text::CONSENT, state.is_consent_ticked)) {
+    if was_pressed(&tick(ui, text::CONSENT.text(), state.is_consent_ticked)) {
         state.is_consent_ticked = !state.is_consent_ticked;
     }
     ui.add_space(14.0);
-    let go = Button::new(Look::Primary, "Continue")
+    let go = Button::new(Look::Primary, tr!("Continue"))
         .font(theme::semibold(16.0))
         .enabled(state.is_consent_ticked);
     if was_pressed(&go.show(ui, vec2(ui.available_width(), 52.0))) {
         state.agree(view.snapshot, out);
     }
     ui.add_space(10.0);
-    let promise = "Nobody sees or hears you before you press Start.";
+    let promise = tr!("Nobody sees or hears you before you press Start.");
     ui.vertical_centered(|ui| {
         ui.label(words(promise, theme::regular(12.5), theme::TEXT_THIRD));
     });

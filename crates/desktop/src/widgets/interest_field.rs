@@ -50,7 +50,7 @@ fn chips(ui: &mut Ui, interests: &mut Vec<String>) {
                 .layout_no_wrap(text::plain(interest), theme::medium(13.0), theme::TEXT);
         let (rect, response) =
             ui.allocate_exact_size(vec2(galley.size().x + 40.0, CHIP_HEIGHT), Sense::click());
-        let name = format!("Remove {interest}");
+        let name = tr!("Remove {interest}", interest = interest);
         response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
         let is_lit = response.hovered() || response.has_focus();
         let painter = ui.painter();
@@ -93,9 +93,9 @@ fn entry(ui: &mut Ui, id: Id, interests: &mut Vec<String>, draft: &mut String) -
     }
     let was_empty = draft.is_empty();
     let hint = if interests.is_empty() {
-        "climbing, jazz, cooking…"
+        tr!("climbing, jazz, cooking…")
     } else {
-        "Add another"
+        tr!("Add another")
     };
     let width = ui.available_width_before_wrap_or(90.0);
     let edit = TextEdit::singleline(draft)
@@ -109,7 +109,7 @@ fn entry(ui: &mut Ui, id: Id, interests: &mut Vec<String>, draft: &mut String) -
         .min_size(vec2(0.0, CHIP_HEIGHT))
         .align(egui::Align2::LEFT_CENTER)
         .desired_width(width);
-    let response = ui.add(edit).accessible_name("Interests");
+    let response = ui.add(edit).accessible_name(tr!("Interests"));
     let is_entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
     if is_entered {
         if draft.trim().is_empty() {

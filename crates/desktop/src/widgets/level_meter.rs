@@ -14,7 +14,7 @@ pub fn level_meter(ui: &Ui, id: Id, rect: Rect, level: f32, is_live: bool) -> Re
     let level = if is_live { level.clamp(0.0, 1.0) } else { 0.0 };
     response.widget_info(|| {
         let mut info = WidgetInfo::new(Role::Meter);
-        info.label = Some("Microphone level".to_owned());
+        info.label = Some(tr!("Microphone level").to_owned());
         info.value = Some(f64::from((level * 100.0).round()));
         info
     });

@@ -6,6 +6,7 @@ mod check;
 mod ending;
 mod first_run;
 mod keys;
+mod languages;
 mod lobby;
 mod mini;
 mod picture;

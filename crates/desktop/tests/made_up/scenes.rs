@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use desktop::actions::Action;
-use desktop::connection_check::Check;
+use desktop::connection_check::{Check, CheckProblem};
 use desktop::keymap::{Refusal, Shortcut};
 use desktop::preferences::{Corner, RULES_VERSION};
 use desktop::state::{Section, SettingsPage, WindowState};
-use desktop::text;
 use desktop::window::Window;
 use egui::Key;
 use engine::{
@@ -457,9 +456,7 @@ fn checked_strict(state: &mut WindowState) {
 
 fn check_failed(state: &mut WindowState) {
     let problem = SignallingProblem::Unreachable("connection refused".to_owned());
-    state.check = Some(Check::Done(Box::new(Err(text::signalling_problem(
-        &problem,
-    )))));
+    state.check = Some(Check::Done(Box::new(Err(CheckProblem::Server(problem)))));
 }
 
 /// What a check finds at most homes.

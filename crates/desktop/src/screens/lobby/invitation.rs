@@ -19,27 +19,32 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
         let wait = retry_at.saturating_duration_since(view.now);
         server_ui(ui, problem, wait, state, out);
     } else {
-        ui.label(words("Meet a stranger", theme::semibold(30.0), theme::TEXT));
+        ui.label(words(
+            tr!("Meet a stranger"),
+            theme::semibold(30.0),
+            theme::TEXT,
+        ));
         ui.add_space(8.0);
-        let pitch =
-            "One person at a time, face to face. Stay as long as you both like, or press Next.";
+        let pitch = tr!(
+            "One person at a time, face to face. Stay as long as you both like, or press Next."
+        );
         ui.label(words(pitch, theme::regular(15.0), theme::TEXT_SECOND));
     }
     ui.add_space(26.0);
     ui.label(words(
-        "What do you like to talk about?",
+        tr!("What do you like to talk about?"),
         theme::medium(14.0),
         theme::TEXT,
     ));
     ui.add_space(8.0);
     let is_done = interest_field(ui, &mut state.interests, &mut state.interest_draft);
     ui.add_space(8.0);
-    let hint = "Optional. People who like the same come first.";
+    let hint = tr!("Optional. People who like the same come first.");
     ui.label(words(hint, theme::regular(12.5), theme::TEXT_THIRD));
     ui.add_space(24.0);
 
     let key = Action::Start.key(state);
-    let start = Button::new(Look::Primary, "Start")
+    let start = Button::new(Look::Primary, tr!("Start"))
         .font(theme::semibold(17.0))
         .key(&key)
         .enabled(Action::Start.is_possible(view.snapshot, state));
@@ -50,7 +55,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
     }
     ui.add_space(12.0);
     ui.with_layout(Layout::top_down(Align::Center), |ui| {
-        let promise = "Nobody sees or hears you before you start.";
+        let promise = tr!("Nobody sees or hears you before you start.");
         ui.label(words(promise, theme::regular(12.5), theme::TEXT_THIRD));
     });
 }
@@ -84,9 +89,12 @@ fn server_ui(
                     theme::TEXT_SECOND,
                 ));
                 let again = if wait.is_zero() {
-                    "Trying again…".to_owned()
+                    tr!("Trying again…").to_owned()
                 } else {
-                    format!("Trying again in {} s", wait.as_secs_f32().ceil())
+                    tr!(
+                        "Trying again in {seconds} s",
+                        seconds = wait.as_secs_f32().ceil()
+                    )
                 };
                 ui.label(words(again, theme::regular(12.5), theme::TEXT_THIRD));
             });

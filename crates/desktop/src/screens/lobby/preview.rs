@@ -19,7 +19,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
         .rect_filled(rect, theme::RADIUS_CARD, theme::SURFACE);
     match view.pictures.local.get() {
         Some(picture) => {
-            let video = VideoView::new("My picture", picture)
+            let video = VideoView::new(tr!("My picture"), picture)
                 .mirrored(state.preferences.is_mirrored)
                 .radius(theme::RADIUS_CARD);
             video.show_at(ui, id.with("video"), rect);
@@ -123,7 +123,7 @@ fn no_preview_ui(ui: &mut Ui, id: Id, rect: Rect, view: View<'_>, out: &mut Vec<
             body,
             if is_small { 0.0 } else { 48.0 },
         );
-        let button = Button::new(Look::Quiet, "Try again").font(theme::medium(13.0));
+        let button = Button::new(Look::Quiet, tr!("Try again")).font(theme::medium(13.0));
         let size = vec2(button.natural_width(ui.painter()), theme::CONTROL);
         // In a small preview it stands beside the switches.
         let middle = if is_small {
@@ -140,16 +140,16 @@ fn no_preview_ui(ui: &mut Ui, id: Id, rect: Rect, view: View<'_>, out: &mut Vec<
     let (icon, title, detail) = if deck.video_source == VideoSource::None {
         (
             Icon::CameraOff,
-            "No camera",
-            "You can meet people without one. They hear you, and you can write.",
+            tr!("No camera"),
+            tr!("You can meet people without one. They hear you, and you can write."),
         )
     } else if deck.is_camera_on {
-        (Icon::Camera, "Your camera is starting…", "")
+        (Icon::Camera, tr!("Your camera is starting…"), "")
     } else {
         (
             Icon::CameraOff,
-            "Your camera is off",
-            "Nobody sees you until you turn it on.",
+            tr!("Your camera is off"),
+            tr!("Nobody sees you until you turn it on."),
         )
     };
     let sign = Sign::Icon(icon, theme::TEXT_SECOND);

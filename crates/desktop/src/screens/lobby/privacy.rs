@@ -38,8 +38,8 @@ pub(super) fn fields_ui(
         let check = Tile {
             icon: Icon::Pulse,
             color: theme::TEXT_SECOND,
-            caption: "Before you start",
-            value: "Check connection",
+            caption: tr!("Before you start"),
+            value: tr!("Check connection"),
             is_list: false,
         };
         let response = tile_ui(ui, check_width, &check, Role::Button, check.value);
@@ -60,11 +60,11 @@ fn address_ui(
     let tile = Tile {
         icon: Icon::Shield,
         color: theme::TEXT_SECOND,
-        caption: "Network address",
+        caption: tr!("Network address"),
         value,
         is_list: true,
     };
-    let name = format!("Network address: {value}");
+    let name = format!("{}: {value}", tile.caption);
     let response = tile_ui(ui, width, &tile, Role::ComboBox, &name);
     let list_width = width.min(LIST_WIDTH);
     Popup::menu(&response)
