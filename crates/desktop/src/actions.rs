@@ -10,6 +10,9 @@ use crate::keymap::Shortcut;
 use crate::state::{Section, SettingsPage, WindowState};
 use crate::text::Sentence;
 
+/// How much louder one press makes the stranger, in per cent of what is sent.
+const VOLUME_STEP: u16 = 10;
+
 /// Something that a person can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
@@ -25,6 +28,12 @@ pub enum Action {
     ToggleCamera,
     /// A screen or a window shown to the stranger, or no more.
     ToggleSharing,
+    /// The microphone is on while its key is held, where that is wanted. Nothing that could be pressed once.
+    PushToTalk,
+    /// The stranger is played a step louder.
+    Louder,
+    /// The stranger is played a step quieter.
+    Quieter,
     /// Chat open or closed.
     ToggleChat,
     /// Own picture in or out of sight.
@@ -39,6 +48,8 @@ pub enum Action {
     ToggleMini,
     /// The stranger's picture whole, or filling the stage.
     ToggleFit,
+    /// One's own picture on the stage and the stranger's in the corner, or the other way round.
+    ToggleSwap,
     /// Lift the veil of this call, or let it down.
     ToggleVeil,
     /// Everything a step larger.
@@ -91,15 +102,19 @@ pub struct Entry {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::Start,
         Self::Next,
         Self::Stop,
         Self::ToggleMicrophone,
         Self::ToggleCamera,
+        Self::PushToTalk,
         Self::ToggleSharing,
         Self::ToggleChat,
+        Self::Louder,
+        Self::Quieter,
         Self::ToggleSelfView,
+        Self::ToggleSwap,
         Self::ToggleStatistics,
         Self::ToggleFullScreen,
         Self::ToggleDirect,
@@ -156,6 +171,30 @@ impl Action {
                 sentence!("Turn the camera off or on"),
                 Talking,
                 Shortcut::plain(Key::V),
+            ),
+            Self::PushToTalk => (
+                "push-to-talk",
+                sentence!("Talk while the key is held (push-to-talk)"),
+                Talking,
+                Shortcut::plain(Key::Space),
+            ),
+            Self::Louder => (
+                "louder",
+                sentence!("Stranger louder"),
+                Talking,
+                Shortcut::plain(Key::Plus),
+            ),
+            Self::Quieter => (
+                "quieter",
+                sentence!("Stranger quieter"),
+                Talking,
+                Shortcut::plain(Key::Minus),
+            ),
+            Self::ToggleSwap => (
+                "swap",
+                sentence!("Swap both pictures"),
+                Window,
+                Shortcut::plain(Key::X),
             ),
             Self::ToggleSharing => (
                 "share",
@@ -222,6 +261,7 @@ impl Action {
             Self::ToggleFullScreen => Some(Shortcut::plain(Key::F11)),
             // Where the plus needs Shift, its key alone is the equals sign.
             Self::LargerText => Some(Shortcut::command(Key::Equals)),
+            Self::Louder => Some(Shortcut::plain(Key::Equals)),
             _ => None,
         };
         Entry {
@@ -301,7 +341,16 @@ impl Action {
                 tr!("Fill the window"),
                 tr!("Show the whole picture"),
             ),
-            Self::LargerText | Self::SmallerText => self.entry().title.text(),
+            Self::ToggleSwap => either(
+                state.is_swapped,
+                tr!("Swap back"),
+                tr!("Swap both pictures"),
+            ),
+            Self::PushToTalk
+            | Self::Louder
+            | Self::Quieter
+            | Self::LargerText
+            | Self::SmallerText => self.entry().title.text(),
             Self::ToggleSettings => either(
                 state.settings.is_some(),
                 tr!("Close the settings"),
@@ -343,7 +392,14 @@ impl Action {
             Self::Next => has_partner || is_ended,
             Self::Stop => state.after_call.is_some() || !matches!(snapshot.call, CallView::Idle),
             Self::ToggleSelfView | Self::ToggleMini => !matches!(snapshot.call, CallView::Idle),
-            Self::ToggleChat | Self::ToggleStatistics | Self::ToggleFit => has_partner,
+            // It is held and not pressed; see `push_to_talk`.
+            Self::PushToTalk => false,
+            Self::ToggleChat
+            | Self::ToggleStatistics
+            | Self::ToggleFit
+            | Self::ToggleSwap
+            | Self::Louder
+            | Self::Quieter => has_partner,
             Self::ToggleVeil => {
                 snapshot.veil.is_some() && matches!(snapshot.call, CallView::Connected { .. })
             }
@@ -420,6 +476,16 @@ impl Action {
                 out.push(Command::AllowDirect(!is_allowed));
             }
             Self::ToggleMini => state.is_mini_open = !state.is_mini_open,
+            Self::PushToTalk => {}
+            Self::Louder | Self::Quieter => {
+                let volume = if self == Self::Louder {
+                    state.volume_percent + VOLUME_STEP
+                } else {
+                    state.volume_percent.saturating_sub(VOLUME_STEP)
+                };
+                out.extend(state.set_volume(volume));
+            }
+            Self::ToggleSwap => state.is_swapped = !state.is_swapped,
             Self::ToggleFit => {
                 state.preferences.fits_picture = !state.preferences.fits_picture;
             }

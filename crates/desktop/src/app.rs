@@ -229,6 +229,11 @@ impl eframe::App for App {
         self.snapshot = self.engine.snapshot();
         self.window.observe(&self.snapshot, Instant::now());
         let is_focused = ctx.input(|input| input.viewport().focused == Some(true));
+        if (is_hidden || !is_focused)
+            && let Some(command) = self.window.let_go()
+        {
+            self.carry_out(command);
+        }
         if self.window.state.take_attention(is_focused) {
             let request = ViewportCommand::RequestUserAttention(UserAttentionType::Informational);
             ctx.send_viewport_cmd_to(ViewportId::ROOT, request);

@@ -125,6 +125,12 @@ impl Shortcut {
         Some(shortcut)
     }
 
+    /// Whether `action` cannot have it. Space alone is for what is held while one talks, as everywhere.
+    fn is_reserved_from(self, action: Action) -> bool {
+        let is_talk_key = action == Action::PushToTalk && self == Self::plain(Key::Space);
+        self.is_reserved() && !is_talk_key
+    }
+
     /// Whether it belongs to those who write, or walk through the window by keyboard.
     fn is_reserved(self) -> bool {
         let is_walking = matches!(
@@ -195,7 +201,7 @@ impl Keymap {
     /// # Errors
     /// [`Refusal`] when the key cannot be had; then everything stays as it was.
     pub fn change(&mut self, action: Action, shortcut: Shortcut) -> Result<(), Refusal> {
-        if shortcut.is_reserved() {
+        if shortcut.is_reserved_from(action) {
             return Err(Refusal::Reserved);
         }
         match self.action(shortcut) {
@@ -234,7 +240,8 @@ impl From<BTreeMap<String, String>> for Keymap {
         for action in Action::ALL {
             let entry = action.entry();
             let shortcut = written.get(entry.id).and_then(|text| Shortcut::parse(text));
-            let wanted = shortcut.filter(|it| !it.is_reserved() && *it != entry.shortcut);
+            let wanted =
+                shortcut.filter(|it| !it.is_reserved_from(action) && *it != entry.shortcut);
             if let Some(shortcut) = wanted
                 && action.is_changeable()
             {
@@ -281,7 +288,7 @@ mod tests {
             for shortcut in std::iter::once(entry.shortcut).chain(entry.also) {
                 assert_eq!(keymap.action(shortcut), Some(action), "{action:?}");
                 assert_eq!(Shortcut::parse(&shortcut.written()), Some(shortcut));
-                assert!(!shortcut.is_reserved() || !action.is_changeable());
+                assert!(!shortcut.is_reserved_from(action) || !action.is_changeable());
             }
         }
     }

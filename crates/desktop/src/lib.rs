@@ -25,6 +25,7 @@ pub mod keymap;
 pub mod mini;
 pub mod pictures;
 pub mod preferences;
+pub mod push_to_talk;
 pub mod quality;
 pub mod screens;
 pub mod settings;

@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use egui::{
-    Align2, Id, Rect, StrokeKind, Ui, Vec2, ViewportBuilder, ViewportId, accesskit::Role, pos2,
-    vec2,
+    Align2, Id, Rect, StrokeKind, Theme, Ui, Vec2, ViewportBuilder, ViewportId, accesskit::Role,
+    pos2, vec2,
 };
 use engine::{CallView, Command, Snapshot};
 use media::video::VideoFrame;
@@ -99,6 +99,7 @@ impl Mini {
 
     /// Draws everything over the whole of `ui` and returns what the person wishes.
     pub fn ui(&mut self, ui: &mut Ui, snapshot: &Snapshot, now: Instant) -> Vec<Command> {
+        theme::wear(ui, Theme::Dark);
         let mut out = Vec::new();
         self.state.observe(snapshot, now);
         for action in shortcuts::actions(ui.ctx(), snapshot, &self.state, now) {
@@ -107,7 +108,7 @@ impl Mini {
             }
         }
         let rect = ui.max_rect();
-        ui.painter().rect_filled(rect, 0.0, theme::BACKGROUND);
+        ui.painter().rect_filled(rect, 0.0, theme::background());
         self.picture_ui(ui, rect, snapshot, now);
         self.bar_ui(ui, rect, snapshot, &mut out);
         if ui.input(|input| input.viewport().close_requested()) {
@@ -234,7 +235,7 @@ fn muted_ui(ui: &Ui, rect: Rect) {
     let sign = Rect::from_min_size(rect.min + vec2(8.0, 8.0), Vec2::splat(26.0));
     let painter = ui.painter();
     painter.circle_filled(sign.center(), 13.0, theme::overlay());
-    icons::paint(painter, Icon::MicrophoneOff, sign.shrink(6.0), theme::BAD);
+    icons::paint(painter, Icon::MicrophoneOff, sign.shrink(6.0), theme::bad());
     let id = Id::unique("mini-muted");
     describe(ui, id, sign, Role::Image, tr!("The stranger is muted"));
 }

@@ -40,6 +40,19 @@ impl View<'_> {
     }
 }
 
+/// Whether one's own picture has the stage, and the stranger's the corner: where that is wanted and both are there to be seen.
+pub(crate) fn is_swapped(view: View<'_>, state: &WindowState) -> bool {
+    let pictures = view.pictures;
+    state.is_swapped
+        && !state.is_self_view_hidden
+        && matches!(view.snapshot.call, CallView::Connected { .. })
+        && view.snapshot.partner.is_sending_video
+        && pictures.remote.get().is_some()
+        && pictures.local.get().is_some()
+        && !sharing::is_shown(view)
+        && veil::down(view).is_none()
+}
+
 /// Draws the screen for the state of the call over the whole of `ui`.
 pub fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     match &view.snapshot.call {

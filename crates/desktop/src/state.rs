@@ -9,6 +9,7 @@ use crate::automatic_next::AutomaticNext;
 use crate::connection_check::{Check, Outcome, Question};
 pub use crate::history::{HISTORY_SECONDS, History};
 use crate::preferences::{Preferences, RULES_VERSION};
+use crate::push_to_talk::PushToTalk;
 pub use crate::settings_page::{Section, SettingsPage};
 use crate::shield::Shield;
 use crate::text::Language;
@@ -20,6 +21,9 @@ const TYPING_LINGERS: Duration = Duration::from_secs(3);
 const TYPING_REPEAT: Duration = Duration::from_secs(3);
 /// A line that nobody has read yet shows what floats over the picture for so much longer, with the number on the chat.
 const UNREAD_SHOWS: Duration = Duration::from_secs(5);
+
+/// Twice as loud as it was sent.
+pub(crate) const MAX_VOLUME_PERCENT: u16 = 200;
 
 /// What the window remembers from one frame to the next.
 #[derive(Debug)]
@@ -66,6 +70,12 @@ pub struct WindowState {
     pub is_statistics_open: bool,
     /// Whether one's own picture is out of sight during a call.
     pub is_self_view_hidden: bool,
+    /// Whether one's own picture has the stage, and the stranger's the corner.
+    pub is_swapped: bool,
+    /// How loud this stranger is played, in per cent of what is sent.
+    pub volume_percent: u16,
+    /// The microphone follows a key, where that is wanted.
+    pub push_to_talk: PushToTalk,
     /// Whether the mini window is there.
     pub is_mini_open: bool,
     /// Whether the veil of this call was lifted because the stranger had.
@@ -149,6 +159,9 @@ impl WindowState {
             is_chat_open: false,
             is_statistics_open: false,
             is_self_view_hidden: false,
+            is_swapped: false,
+            volume_percent: 100,
+            push_to_talk: PushToTalk::default(),
             is_mini_open: false,
             has_unveiled_by_itself: false,
             is_picking_screen: false,
@@ -278,9 +291,18 @@ impl WindowState {
         self.typing_since.map(|since| since + TYPING_LINGERS)
     }
 
+    /// Plays this stranger so loud, in per cent of what is sent; at most [`MAX_VOLUME_PERCENT`].
+    pub(crate) fn set_volume(&mut self, percent: u16) -> Option<Command> {
+        let percent = percent.min(MAX_VOLUME_PERCENT);
+        let is_news = std::mem::replace(&mut self.volume_percent, percent) != percent;
+        is_news.then_some(Command::SetVolume(percent))
+    }
+
     fn forget_partner(&mut self) {
         // Nobody is there to share with.
         self.is_picking_screen = false;
+        self.is_swapped = false;
+        self.volume_percent = 100;
         self.has_unveiled_by_itself = false;
         self.chat_draft.clear();
         self.typing_since = None;

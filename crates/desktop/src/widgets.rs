@@ -15,7 +15,7 @@ mod tick;
 mod tile;
 mod video_view;
 
-pub(crate) use action_menu::action_menu;
+pub(crate) use action_menu::{MenuWish, action_menu};
 pub use button::{Button, Look, was_pressed};
 pub(crate) use card::card;
 pub(crate) use device_picker::device_menu;

@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use desktop::mini::Mini;
 use desktop::pictures::Picture;
+use desktop::preferences::Colors;
 use desktop::text::Language;
 use egui::Vec2;
 use egui_kittest::kittest::Queryable as _;
@@ -22,6 +23,18 @@ use scenes::{SCENES, Scene};
 
 const WIDE: Vec2 = Vec2::new(960.0, 600.0);
 const NARROW: Vec2 = Vec2::new(400.0, 720.0);
+/// The scenes that are light, if that is wanted.
+const LIGHT: [&str; 9] = [
+    "first-run",
+    "lobby",
+    "lobby-devices-in-trouble",
+    "lobby-no-server",
+    "check-strict",
+    "settings-appearance",
+    "settings-audio-video",
+    "settings-shortcuts-changed",
+    "after-call",
+];
 /// The scenes with the most words.
 const LONGER: [&str; 9] = [
     "first-run",
@@ -60,8 +73,7 @@ fn every_screen_looks_as_it_did_in_a_narrow_window() {
 
 #[test]
 fn the_list_of_what_else_there_is_looks_as_it_did() {
-    let scene = SCENES.iter().find(|scene| scene.name == "call");
-    let scene = scene.expect("there is such a scene");
+    let scene = scene("call");
     let mut results = SnapshotResults::new();
     for (size, name) in [(WIDE, "call-more"), (NARROW, "call-more-narrow")] {
         results.add(picture(scene, Some("More"), size, name.to_owned()));
@@ -74,18 +86,58 @@ fn the_list_of_what_else_there_is_looks_as_it_did() {
 fn longer_languages_have_room() {
     let mut results = SnapshotResults::new();
     for name in LONGER {
-        let scene = SCENES.iter().find(|scene| scene.name == name);
-        let scene = scene.expect("there is such a scene");
         for (language, size, suffix) in [
             (Language::German, WIDE, "german"),
             (Language::Pseudo, WIDE, "pseudo"),
             (Language::Pseudo, NARROW, "pseudo-narrow"),
         ] {
             let file = format!("language/{name}-{suffix}");
-            results.add(picture_in(language, scene, None, size, file));
+            let look = Look {
+                language,
+                ..Look::default()
+            };
+            results.add(picture_in(look, scene(name), None, size, file));
         }
     }
     results.unwrap();
+}
+
+#[test]
+fn light_colours_hold_outside_of_calls_and_not_in_them() {
+    let mut results = SnapshotResults::new();
+    for name in LIGHT {
+        let look = Look {
+            colors: Colors::Light,
+            ..Look::default()
+        };
+        let file = format!("light/{name}");
+        results.add(picture_in(look, scene(name), None, WIDE, file));
+    }
+    let light = Look {
+        colors: Colors::Light,
+        ..Look::default()
+    };
+    results.add(picture_in(
+        light,
+        scene("lobby"),
+        None,
+        NARROW,
+        "light/lobby-narrow".to_owned(),
+    ));
+    // The same picture as with dark colours.
+    results.add(picture_in(
+        light,
+        scene("call"),
+        None,
+        WIDE,
+        "call".to_owned(),
+    ));
+    results.unwrap();
+}
+
+fn scene(name: &str) -> &'static Scene {
+    let scene = SCENES.iter().find(|scene| scene.name == name);
+    scene.expect("there is such a scene")
 }
 
 /// The mini window is a window of its own, and small.
@@ -113,6 +165,13 @@ fn the_mini_window_looks_as_it_did() {
     results.unwrap();
 }
 
+/// What a person has chosen about how the window looks.
+#[derive(Clone, Copy, Default)]
+struct Look {
+    language: Language,
+    colors: Colors,
+}
+
 fn options() -> SnapshotOptions {
     // A few pixels for the rounding of other versions of the driver; a word or an icon that moves is far more.
     SnapshotOptions::new().threshold(1.0).max_failed_pixels(40)
@@ -124,11 +183,11 @@ fn picture(
     size: Vec2,
     name: String,
 ) -> Result<(), egui_kittest::SnapshotError> {
-    picture_in(Language::English, scene, pressed, size, name)
+    picture_in(Look::default(), scene, pressed, size, name)
 }
 
 fn picture_in(
-    language: Language,
+    look: Look,
     scene: &Scene,
     pressed: Option<&str>,
     size: Vec2,
@@ -144,7 +203,8 @@ fn picture_in(
         .build_ui(|ui| {
             let window = window.get_or_insert_with(|| {
                 let mut window = scene.window(ui.ctx(), now);
-                window.state.preferences.language = Some(language);
+                window.state.preferences.language = Some(look.language);
+                window.state.preferences.colors = look.colors;
                 window
             });
             window.observe(&snapshot, now);

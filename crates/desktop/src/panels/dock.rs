@@ -9,8 +9,8 @@ use crate::screens::View;
 use crate::state::WindowState;
 use crate::theme;
 use crate::widgets::{
-    Button, Look, action_menu, camera_choices, device_menu, microphone_choices, picture_choices,
-    speaker_choices, was_pressed,
+    Button, Look, MenuWish, action_menu, camera_choices, device_menu, microphone_choices,
+    picture_choices, speaker_choices, was_pressed,
 };
 
 const GAP: f32 = 8.0;
@@ -41,12 +41,13 @@ enum Role {
 }
 
 /// What stands in the list of everything else.
-const MORE: [Action; 8] = [
+const MORE: [Action; 9] = [
     Action::ToggleSharing,
     Action::ToggleVeil,
     Action::ToggleFullScreen,
     Action::ToggleMini,
     Action::ToggleFit,
+    Action::ToggleSwap,
     Action::ToggleSelfView,
     Action::ToggleStatistics,
     Action::ToggleSettings,
@@ -143,11 +144,11 @@ pub(crate) fn ui(
                 ];
                 device_menu(&response, &groups, out);
             }
-            Role::More => {
-                if let Some(action) = action_menu(&response, &MORE, view.snapshot, state) {
-                    action.perform(view.snapshot, state, out);
-                }
-            }
+            Role::More => match action_menu(&response, &MORE, view.snapshot, state) {
+                Some(MenuWish::Act(action)) => action.perform(view.snapshot, state, out),
+                Some(MenuWish::Volume(percent)) => out.extend(state.set_volume(percent)),
+                None => {}
+            },
         }
     }
     rect

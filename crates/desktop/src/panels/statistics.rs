@@ -25,7 +25,11 @@ pub(crate) fn ui(ui: &mut Ui, rect: Rect, view: View<'_>, state: &WindowState) {
                 .show(ui, |ui| {
                     ui.spacing_mut().item_spacing.y = 6.0;
                     ui.spacing_mut().interact_size.y = 16.0;
-                    ui.label(words(tr!("Connection"), theme::semibold(14.0), theme::TEXT));
+                    ui.label(words(
+                        tr!("Connection"),
+                        theme::semibold(14.0),
+                        theme::text(),
+                    ));
                     figures(ui, &view.snapshot.statistics, state);
                 });
         });
@@ -42,7 +46,7 @@ fn figures(ui: &mut Ui, statistics: &Statistics, state: &WindowState) {
         ui,
         &state.history.round_trip_ms,
         HISTORY_SECONDS,
-        theme::GOOD,
+        theme::good(),
     );
     row(
         ui,
@@ -53,7 +57,7 @@ fn figures(ui: &mut Ui, statistics: &Statistics, state: &WindowState) {
         ui,
         &state.history.received_kbps,
         HISTORY_SECONDS,
-        theme::ACCENT_HOVERED,
+        theme::accent_hovered(),
     );
     row(ui, tr!("Sending"), Some(text::bitrate(statistics.sent_bps)));
     let size = statistics
@@ -112,10 +116,10 @@ fn buffers(video: Option<Duration>, audio: Option<Duration>) -> Option<String> {
 
 fn row(ui: &mut Ui, name: &str, value: Option<String>) {
     ui.horizontal(|ui| {
-        let (value, color) = value.map_or(("–".to_owned(), theme::TEXT_THIRD), |value| {
-            (value, theme::TEXT)
+        let (value, color) = value.map_or(("–".to_owned(), theme::text_third()), |value| {
+            (value, theme::text())
         });
-        let name = words(name, theme::regular(12.5), theme::TEXT_SECOND);
+        let name = words(name, theme::regular(12.5), theme::text_second());
         name_beside(ui, name, &value, theme::medium(12.5));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.label(words(value, theme::medium(12.5), color));

@@ -41,7 +41,7 @@ pub(super) fn server_ui(ui: &mut Ui, id: Id, state: &mut WindowState, out: &mut 
         let edit = TextEdit::singleline(&mut state.server_draft)
             .id(id)
             .font(theme::regular(13.5))
-            .text_color(theme::TEXT)
+            .text_color(theme::text())
             .char_limit(512)
             .margin(Margin::symmetric(10, 9))
             .desired_width(field_width);

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use egui::{Align2, Id, Rect, Shape, Ui, pos2};
 use engine::{CallView, Command};
 
-use super::{View, reconnecting, repaint_at_next_second, sharing, shield, veil};
+use super::{View, is_swapped, reconnecting, repaint_at_next_second, sharing, shield, veil};
 use crate::actions::Action;
 use crate::icons::Icon;
-use crate::panels::statistics;
+use crate::panels::{self_view, statistics};
 use crate::quality::{self, Quality};
 use crate::shield::ShieldStage;
 use crate::state::{KeyboardOwner, WindowState};
@@ -39,6 +39,18 @@ pub(super) fn picture_ui(
     let is_screen_shown = sharing::is_shown(view);
     if is_screen_shown {
         sharing::screen_ui(ui, stage, view, brightness);
+    } else if let Some(picture) = view
+        .pictures
+        .local
+        .get()
+        .filter(|_| is_swapped(view, state))
+    {
+        let video = VideoView::new(tr!("My picture"), picture)
+            .radius(radius)
+            .fitted(state.preferences.fits_picture)
+            .mirrored(state.preferences.is_mirrored);
+        video.show_at(ui, Id::unique("swapped"), stage);
+        shade_edges(ui, stage, state.chrome);
     } else if let Some(picture) = picture {
         let video = VideoView::new(tr!("The stranger's picture"), picture)
             .radius(radius)
@@ -64,7 +76,7 @@ pub(super) fn picture_ui(
                 tr!("They can hear you, and you can both write."),
             ),
         };
-        let sign = Sign::Icon(Icon::Person, theme::TEXT_SECOND);
+        let sign = Sign::Icon(Icon::Person, theme::text_second());
         Notice {
             sign,
             title,
@@ -81,6 +93,9 @@ pub(super) fn stranger_px(ui: &Ui, stage: Rect, view: View<'_>, state: &WindowSt
     let picture = view.pictures.remote.get();
     let shown = if sharing::is_shown(view) {
         sharing::inset_shown(stage, view)
+    } else if is_swapped(view, state) {
+        let corner = Rect::from_min_size(stage.min, self_view::size(stage));
+        picture.map_or(corner.size(), |(_, size)| shown_size(size, corner, false))
     } else {
         picture.map_or(stage.size(), |(_, size)| shown_size(size, stage, is_fitted))
     };
@@ -129,7 +144,11 @@ pub(super) fn top_ui(
     }
 
     let is_up = matches!(view.snapshot.call, CallView::Connected { .. });
-    let dot = if is_up { theme::GOOD } else { theme::WARNING };
+    let dot = if is_up {
+        theme::good()
+    } else {
+        theme::warning()
+    };
     let mut pills = vec![
         Pill::new()
             .dot(dot)
@@ -139,21 +158,30 @@ pub(super) fn top_ui(
     if !view.snapshot.partner.is_sending_audio && is_up {
         pills.push(
             Pill::new()
-                .icon(Icon::MicrophoneOff, theme::BAD)
+                .icon(Icon::MicrophoneOff, theme::bad())
                 .plain(tr!("Muted")),
         );
     }
-    if let Some(notice) = view.snapshot.devices.microphone_notice {
+    if state.push_to_talk.is_active() && is_up {
+        pills.push(talk_pill(view, state));
+    } else if let Some(notice) = view.snapshot.devices.microphone_notice {
         pills.push(
             Pill::new()
-                .icon(Icon::MicrophoneOff, theme::WARNING)
+                .icon(Icon::MicrophoneOff, theme::warning())
                 .plain(text::microphone_notice(notice)),
+        );
+    }
+    if state.volume_percent != 100 {
+        pills.push(
+            Pill::new()
+                .icon(Icon::Speaker, theme::text_second())
+                .plain(tr!("Volume {percent} %", percent = state.volume_percent)),
         );
     }
     if !interests.is_empty() {
         pills.push(
             Pill::new()
-                .icon(Icon::Heart, theme::WARM)
+                .icon(Icon::Heart, theme::warm())
                 .plain(text::common_interests(interests)),
         );
     }
@@ -161,7 +189,7 @@ pub(super) fn top_ui(
         let hint = Action::ToggleSharing.hint(view.snapshot, state);
         let pill = Pill::new()
             .button(tr!("Stop sharing"), hint)
-            .icon(Icon::Screen, theme::ACCENT_HOVERED)
+            .icon(Icon::Screen, theme::accent_hovered())
             .plain(text::sharing(&screen.source))
             .call(tr!("Stop"));
         pills.push(pill);
@@ -194,13 +222,26 @@ pub(super) fn top_ui(
     at.y + theme::CONTROL + PILL_GAP
 }
 
+/// Whether one is heard right now, where that depends on a key.
+fn talk_pill(view: View<'_>, state: &WindowState) -> Pill {
+    if view.snapshot.devices.is_microphone_on {
+        return Pill::new()
+            .icon(Icon::Microphone, theme::good())
+            .plain(tr!("You can be heard"));
+    }
+    let key = Action::PushToTalk.key(state);
+    Pill::new()
+        .icon(Icon::MicrophoneOff, theme::warning())
+        .plain(tr!("Hold {key} to talk", key = key))
+}
+
 fn quality_pill(view: View<'_>, state: &WindowState, is_tight: bool) -> Pill {
     let is_up = matches!(view.snapshot.call, CallView::Connected { .. });
     let quality = Quality::of(&view.snapshot.statistics).filter(|_| is_up);
     let color = match quality {
-        Some(Quality::Good) | None => theme::GOOD,
-        Some(Quality::Fair) => theme::WARNING,
-        Some(Quality::Poor) => theme::BAD,
+        Some(Quality::Good) | None => theme::good(),
+        Some(Quality::Fair) => theme::warning(),
+        Some(Quality::Poor) => theme::bad(),
     };
     let word = quality.map_or(
         if is_up {

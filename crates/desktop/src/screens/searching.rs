@@ -112,7 +112,7 @@ fn waiting_ui(
 /// A faint light around the mark, so that an empty stage does not look broken.
 fn glow(ui: &Ui, center: Pos2, radius: f32) {
     let mut light = Mesh::default();
-    light.colored_vertex(center, theme::ACCENT.gamma_multiply(0.13));
+    light.colored_vertex(center, theme::accent().gamma_multiply(0.13));
     let edge: u32 = 64;
     for step in 0..=edge {
         let angle = step as f32 / edge as f32 * std::f32::consts::TAU;

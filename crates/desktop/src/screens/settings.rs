@@ -67,8 +67,8 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
         (size, theme::RADIUS_CARD)
     };
     let frame = Frame::new()
-        .fill(theme::SURFACE)
-        .stroke(Stroke::new(1.0, theme::LINE))
+        .fill(theme::surface())
+        .stroke(Stroke::new(1.0, theme::line()))
         .corner_radius(radius);
     let modal = Modal::new(Id::unique("settings"))
         .backdrop_color(Color32::from_black_alpha(150))
@@ -109,7 +109,7 @@ fn header_ui(ui: &mut Ui, bar: Rect, title: &str) -> bool {
         Align2::LEFT_CENTER,
         title,
         theme::semibold(18.0),
-        theme::TEXT,
+        theme::text(),
     );
     let id = Id::unique("settings-header");
     describe(ui, id, place, Role::Heading, title);

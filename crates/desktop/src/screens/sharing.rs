@@ -50,7 +50,7 @@ fn header_ui(ui: &mut Ui) -> bool {
     let title = ui.label(words(
         text::SHARE_TITLE.text(),
         theme::semibold(18.0),
-        theme::TEXT,
+        theme::text(),
     ));
     describe(
         ui,
@@ -63,7 +63,7 @@ fn header_ui(ui: &mut Ui) -> bool {
     ui.label(words(
         text::SHARE_DETAIL.text(),
         theme::regular(13.5),
-        theme::TEXT_SECOND,
+        theme::text_second(),
     ));
     let corner = top + vec2(ui.available_width() - 16.0, 8.0);
     let place = Rect::from_center_size(corner, Vec2::splat(theme::CONTROL));
@@ -93,7 +93,7 @@ fn list_ui(ui: &mut Ui, limit: f32, view: View<'_>) -> Option<VideoSource> {
     };
     let (_, area) = ui.allocate_space(vec2(ui.available_width(), NOTICE_HEIGHT));
     let notice = Notice {
-        sign: Sign::Icon(Icon::Screen, theme::TEXT_SECOND),
+        sign: Sign::Icon(Icon::Screen, theme::text_second()),
         title,
         detail: &detail,
         footnote: "",
@@ -122,22 +122,23 @@ fn row_ui(ui: &mut Ui, item: &Shareable) -> bool {
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
     if response.hovered() || response.has_focus() {
-        ui.painter().rect_filled(rect, 10.0, theme::SURFACE_HOVERED);
+        ui.painter()
+            .rect_filled(rect, 10.0, theme::surface_hovered());
     }
     let middle = rect.left_center() + vec2(22.0, 0.0);
     let sign = Rect::from_center_size(middle, Vec2::splat(20.0));
-    icons::paint(ui.painter(), icon, sign, theme::TEXT_SECOND);
+    icons::paint(ui.painter(), icon, sign, theme::text_second());
     let figures = ui.painter().text(
         rect.right_center() - vec2(12.0, 0.0),
         Align2::RIGHT_CENTER,
         format!("{} × {}", item.width_px, item.height_px),
         theme::regular(12.5),
-        theme::TEXT_SECOND,
+        theme::text_second(),
     );
     let left = rect.left() + 44.0;
     let galley = elided(ui, &title, figures.left() - 16.0 - left);
     let place = pos2(left, rect.center().y - galley.size().y / 2.0);
-    ui.painter().galley(place, galley, theme::TEXT);
+    ui.painter().galley(place, galley, theme::text());
     was_pressed(&response.on_hover_cursor(CursorIcon::PointingHand))
 }
 
@@ -192,7 +193,7 @@ pub(super) fn inset_ui(
 /// A line around everything while something is shared, so that nobody forgets it.
 pub(super) fn border_ui(ui: &Ui, stage: Rect, radius: u8, view: View<'_>) {
     if view.snapshot.devices.screen.is_some() {
-        let line = Stroke::new(3.0, theme::ACCENT);
+        let line = Stroke::new(3.0, theme::accent());
         ui.painter()
             .rect_stroke(stage, radius, line, StrokeKind::Inside);
     }

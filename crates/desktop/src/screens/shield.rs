@@ -14,11 +14,11 @@ pub(super) fn pill(stage: ShieldStage, view: View<'_>, state: &WindowState) -> P
     let action = Action::ToggleDirect;
     let (icon, color) = match stage {
         ShieldStage::Enforced | ShieldStage::Hidden { .. } | ShieldStage::Waiting => {
-            (Icon::Shield, theme::GOOD)
+            (Icon::Shield, theme::good())
         }
-        ShieldStage::Switching => (Icon::Direct, theme::ACCENT_HOVERED),
-        ShieldStage::Direct => (Icon::Direct, theme::GOOD),
-        ShieldStage::StillRelayed => (Icon::Shield, theme::TEXT_SECOND),
+        ShieldStage::Switching => (Icon::Direct, theme::accent_hovered()),
+        ShieldStage::Direct => (Icon::Direct, theme::good()),
+        ShieldStage::StillRelayed => (Icon::Shield, theme::text_second()),
     };
     let pill = Pill::new().icon(icon, color);
     let call = match stage {

@@ -26,8 +26,8 @@ pub fn welcome_title(has_agreed_before: bool) -> &'static str {
     }
 }
 
-/// The rules. Whoever changes what they mean raises [`crate::preferences::RULES_VERSION`], so that everybody is asked again.
-pub fn rules() -> [Explanation; 4] {
+/// The rules, and what comes with them. Whoever changes what they mean raises [`crate::preferences::RULES_VERSION`], so that everybody is asked again.
+pub fn rules() -> [Explanation; 5] {
     [
         Explanation::new(
             tr!("Adults only"),
@@ -42,6 +42,10 @@ pub fn rules() -> [Explanation; 4] {
             tr!(
                 "No program can prevent that. Show nothing that you would not show in public, and send nobody money."
             ),
+        ),
+        Explanation::new(
+            tr!("You begin behind a veil"),
+            tr!("You see only each other's colours until both of you lift it."),
         ),
         Explanation::new(
             tr!("You can leave at any moment"),

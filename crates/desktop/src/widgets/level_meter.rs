@@ -1,6 +1,6 @@
 //! How loud the microphone is.
 
-use egui::{Color32, Id, Painter, Rect, Response, Sense, Ui, WidgetInfo, accesskit::Role, pos2};
+use egui::{Id, Painter, Rect, Response, Sense, Ui, WidgetInfo, accesskit::Role, pos2};
 
 use crate::theme;
 
@@ -35,11 +35,11 @@ pub fn paint_level(painter: &Painter, rect: Rect, segments: usize, level: f32) {
         let bar = Rect::from_min_max(pos2(left, rect.top()), pos2(left + width, rect.bottom()));
         let lit = ((level - from) / (to - from)).clamp(0.0, 1.0);
         let color = if to > LOUD {
-            theme::WARNING
+            theme::warning()
         } else {
-            theme::GOOD
+            theme::good()
         };
-        painter.rect_filled(bar, 2.0, Color32::from_white_alpha(22));
+        painter.rect_filled(bar, 2.0, theme::faint());
         painter.rect_filled(bar, 2.0, color.gamma_multiply(lit));
     }
 }

@@ -15,6 +15,7 @@ mod sharing;
 mod shield;
 mod shortcuts;
 mod stage;
+mod talking;
 mod trouble;
 mod veil;
 

@@ -28,7 +28,7 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 54] = [
+pub(crate) const SCENES: [Scene; 56] = [
     Scene {
         name: "lobby",
         make: lobby,
@@ -108,6 +108,16 @@ pub(crate) const SCENES: [Scene; 54] = [
         name: "call",
         make: call,
         prepare: nothing,
+    },
+    Scene {
+        name: "call-swapped",
+        make: call,
+        prepare: swapped,
+    },
+    Scene {
+        name: "call-talk-key",
+        make: call,
+        prepare: with_talk_key,
     },
     Scene {
         name: "call-chat",
@@ -409,6 +419,15 @@ fn whole_picture(state: &mut WindowState) {
 
 fn own_picture_hidden(state: &mut WindowState) {
     state.is_self_view_hidden = true;
+}
+
+fn swapped(state: &mut WindowState) {
+    state.is_swapped = true;
+    state.volume_percent = 130;
+}
+
+fn with_talk_key(state: &mut WindowState) {
+    state.preferences.push_to_talk = true;
 }
 
 fn staying(state: &mut WindowState) {

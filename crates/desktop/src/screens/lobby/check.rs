@@ -64,7 +64,7 @@ fn header_ui(ui: &mut Ui) -> bool {
         Align2::LEFT_CENTER,
         tr!("Connection check"),
         theme::semibold(16.0),
-        theme::TEXT,
+        theme::text(),
     );
     describe(ui, id, title, Role::Heading, tr!("Connection check"));
     // The cross stands in line with what is below it; the ground around it reaches further.
@@ -101,7 +101,7 @@ fn running_ui(ui: &mut Ui, view: View<'_>, since: Instant, state: &WindowState) 
 fn failed_ui(ui: &mut Ui, explanation: &Explanation) -> Option<Wish> {
     let (_, rect) = ui.allocate_space(vec2(ui.available_width(), NOTICE_HEIGHT));
     Notice {
-        sign: Sign::Icon(Icon::Offline, theme::WARNING),
+        sign: Sign::Icon(Icon::Offline, theme::warning()),
         title: &explanation.title,
         detail: &explanation.detail,
         footnote: "",
@@ -118,7 +118,7 @@ fn report_ui(ui: &mut Ui, report: &ServerCheck, limit: f32) -> Option<Wish> {
         for (index, finding) in text::findings(report).iter().enumerate() {
             if index > 0 {
                 let (_, line) = ui.allocate_space(vec2(ui.available_width(), 1.0));
-                ui.painter().rect_filled(line, 0.0, theme::LINE);
+                ui.painter().rect_filled(line, 0.0, theme::line());
             }
             finding_ui(ui, finding);
         }
@@ -139,11 +139,11 @@ fn verdict_ui(ui: &mut Ui, verdict: &Explanation, mark: Mark) {
             icons::paint(painter, icon, place, color);
             ui.vertical(|ui| {
                 ui.spacing_mut().item_spacing.y = 3.0;
-                ui.label(words(&verdict.title, theme::semibold(16.0), theme::TEXT));
+                ui.label(words(&verdict.title, theme::semibold(16.0), theme::text()));
                 ui.label(words(
                     &verdict.detail,
                     theme::regular(13.5),
-                    theme::TEXT_SECOND,
+                    theme::text_second(),
                 ));
             });
         })
@@ -162,27 +162,27 @@ fn finding_ui(ui: &mut Ui, finding: &Finding) {
             match finding.mark {
                 Mark::Neutral => {
                     let painter = ui.painter();
-                    painter.circle_filled(place.center(), 2.5, theme::TEXT_THIRD);
+                    painter.circle_filled(place.center(), 2.5, theme::text_third());
                 }
                 mark => {
                     let (icon, color) = sign(mark);
                     icons::paint(ui.painter(), icon, place, color);
                 }
             }
-            let name = words(finding.name, theme::regular(13.0), theme::TEXT_SECOND);
+            let name = words(finding.name, theme::regular(13.0), theme::text_second());
             name_beside(ui, name, &finding.words, theme::medium(13.0));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                ui.label(words(&finding.words, theme::medium(13.0), theme::TEXT));
+                ui.label(words(&finding.words, theme::medium(13.0), theme::text()));
             });
         },
     );
 }
 
-const fn sign(mark: Mark) -> (Icon, Color32) {
+fn sign(mark: Mark) -> (Icon, Color32) {
     match mark {
-        Mark::Good => (Icon::Check, theme::GOOD),
-        Mark::Bad => (Icon::Warning, theme::WARNING),
-        Mark::Neutral => (Icon::Pulse, theme::ACCENT_HOVERED),
+        Mark::Good => (Icon::Check, theme::good()),
+        Mark::Bad => (Icon::Warning, theme::warning()),
+        Mark::Neutral => (Icon::Pulse, theme::accent_hovered()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! One's own picture before a call, or why there is none.
 
-use egui::{Color32, Id, Rect, Stroke, StrokeKind, Ui, pos2, vec2};
+use egui::{Id, Rect, Stroke, StrokeKind, Ui, pos2, vec2};
 use engine::{Command, DeviceState, VideoSource};
 
 use crate::actions::Action;
@@ -16,7 +16,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
     let width = ui.available_width();
     let (id, rect) = ui.allocate_space(vec2(width, (width * 9.0 / 16.0).floor()));
     ui.painter()
-        .rect_filled(rect, theme::RADIUS_CARD, theme::SURFACE);
+        .rect_filled(rect, theme::RADIUS_CARD, theme::surface());
     match view.pictures.local.get() {
         Some(picture) => {
             let video = VideoView::new(tr!("My picture"), picture)
@@ -26,7 +26,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
         }
         None => no_preview_ui(ui, id, rect, view, out),
     }
-    let line = Stroke::new(1.0, Color32::from_white_alpha(20));
+    let line = Stroke::new(1.0, theme::faint());
     ui.painter()
         .rect_stroke(rect, theme::RADIUS_CARD, line, StrokeKind::Inside);
 
@@ -109,7 +109,7 @@ fn no_preview_ui(ui: &mut Ui, id: Id, rect: Rect, view: View<'_>, out: &mut Vec<
         let sign = if is_small {
             Sign::None
         } else {
-            Sign::Icon(Icon::Warning, theme::WARNING)
+            Sign::Icon(Icon::Warning, theme::warning())
         };
         let notice = Notice {
             sign,
@@ -152,7 +152,7 @@ fn no_preview_ui(ui: &mut Ui, id: Id, rect: Rect, view: View<'_>, out: &mut Vec<
             tr!("Nobody sees you until you turn it on."),
         )
     };
-    let sign = Sign::Icon(icon, theme::TEXT_SECOND);
+    let sign = Sign::Icon(icon, theme::text_second());
     Notice {
         sign,
         title,

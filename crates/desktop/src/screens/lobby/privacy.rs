@@ -37,7 +37,7 @@ pub(super) fn fields_ui(
         address_ui(ui, address_width, view, state, out);
         let check = Tile {
             icon: Icon::Pulse,
-            color: theme::TEXT_SECOND,
+            color: theme::text_second(),
             caption: tr!("Before you start"),
             value: tr!("Check connection"),
             is_list: false,
@@ -59,7 +59,7 @@ fn address_ui(
     let value = text::shield_in_use(state.is_shielded(view.snapshot));
     let tile = Tile {
         icon: Icon::Shield,
-        color: theme::TEXT_SECOND,
+        color: theme::text_second(),
         caption: tr!("Network address"),
         value,
         is_list: true,

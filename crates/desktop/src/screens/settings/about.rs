@@ -19,12 +19,12 @@ pub(super) fn ui(ui: &mut Ui, state: &WindowState) {
             ui.spacing_mut().item_spacing = vec2(14.0, 2.0);
             let (_, place) = ui.allocate_space(Vec2::splat(48.0));
             let mark = Rect::from_center_size(place.center(), Vec2::splat(44.0));
-            icons::paint_mark(ui.painter(), mark, theme::WARM, theme::ACCENT);
+            icons::paint_mark(ui.painter(), mark, theme::warm(), theme::accent());
             ui.vertical(|ui| {
                 ui.add_space(8.0);
-                ui.label(words("Passerby", theme::semibold(18.0), theme::TEXT));
+                ui.label(words("Passerby", theme::semibold(18.0), theme::text()));
                 let version = tr!("Version {version}", version = VERSION);
-                ui.label(words(version, theme::regular(13.0), theme::TEXT_SECOND));
+                ui.label(words(version, theme::regular(13.0), theme::text_second()));
             });
         },
     );

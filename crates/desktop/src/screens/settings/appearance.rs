@@ -3,6 +3,7 @@
 use egui::{Align, Layout, Ui, vec2};
 
 use super::parts::{heading_ui, line_ui, words_ui};
+use crate::preferences::Colors;
 use crate::state::WindowState;
 use crate::text::Language;
 use crate::theme;
@@ -30,18 +31,24 @@ pub(super) fn ui(ui: &mut Ui, state: &mut WindowState) {
         ui.allocate_ui_with_layout(
             vec2(56.0, theme::CONTROL),
             Layout::centered_and_justified(egui::Direction::LeftToRight),
-            |ui| ui.label(words(percent, theme::medium(14.0), theme::TEXT)),
+            |ui| ui.label(words(percent, theme::medium(14.0), theme::text())),
         );
         let minus = button("–", tr!("Smaller text")).enabled(smaller.is_some());
         if was_pressed(&minus.show(ui, vec2(40.0, theme::CONTROL))) {
             preferences.text_percent = smaller.unwrap_or(preferences.text_percent);
         }
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-            ui.label(words(tr!("Size of text"), theme::medium(14.0), theme::TEXT));
+            ui.label(words(
+                tr!("Size of text"),
+                theme::medium(14.0),
+                theme::text(),
+            ));
         });
     });
     line_ui(ui);
     language_ui(ui, &mut preferences.language);
+    line_ui(ui);
+    colors_ui(ui, &mut preferences.colors);
     line_ui(ui);
     let detail = tr!("Nothing pulses or glides. Pictures of people move all the same.");
     let is_reduced = preferences.is_motion_reduced;
@@ -50,10 +57,41 @@ pub(super) fn ui(ui: &mut Ui, state: &mut WindowState) {
     }
 }
 
+/// Light or dark.
+fn colors_ui(ui: &mut Ui, colors: &mut Colors) {
+    ui.add_space(10.0);
+    ui.label(words(tr!("Colours"), theme::medium(14.0), theme::text()));
+    ui.add_space(2.0);
+    words_ui(
+        ui,
+        tr!("Calls are always dark, so that pictures look right."),
+    );
+    ui.add_space(8.0);
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = vec2(6.0, 6.0);
+        for choice in Colors::ALL {
+            let look = if choice == *colors {
+                Look::Primary
+            } else {
+                Look::Quiet
+            };
+            let name = format!("{}: {}", tr!("Colours"), choice.name());
+            let button = Button::new(look, choice.name())
+                .named(&name)
+                .font(theme::medium(13.0))
+                .on(choice == *colors);
+            if was_pressed(&button.show(ui, vec2(0.0, theme::CONTROL))) {
+                *colors = choice;
+            }
+        }
+    });
+    ui.add_space(10.0);
+}
+
 /// The languages, each in its own words, so that it is found by those who speak no other.
 fn language_ui(ui: &mut Ui, language: &mut Option<Language>) {
     ui.add_space(10.0);
-    ui.label(words(tr!("Language"), theme::medium(14.0), theme::TEXT));
+    ui.label(words(tr!("Language"), theme::medium(14.0), theme::text()));
     ui.add_space(8.0);
     let mut is_any_lacking = false;
     ui.horizontal_wrapped(|ui| {

@@ -4,6 +4,7 @@ use egui::{Id, Sense, Ui, vec2};
 use engine::{Command, DeviceState};
 
 use super::parts::{heading_ui, line_ui, words_ui};
+use crate::actions::Action;
 use crate::preferences::Corner;
 use crate::screens::View;
 use crate::screens::lobby::devices;
@@ -63,6 +64,16 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
             is_changed = true;
         }
     }
+    line_ui(ui);
+    let key = preferences.shortcuts.shortcut(Action::PushToTalk).label();
+    let detail = tr!(
+        "In calls your microphone is on only while you hold {key}.",
+        key = key
+    );
+    let is_pushed = preferences.push_to_talk;
+    if was_pressed(&switch_row(ui, tr!("Push-to-talk"), &detail, is_pushed)) {
+        preferences.push_to_talk = !is_pushed;
+    }
     if is_changed {
         out.push(Command::SetVoice(preferences.voice()));
     }
@@ -111,7 +122,7 @@ fn corner_ui(ui: &mut Ui, corner: &mut Corner) {
     ui.label(words(
         tr!("My picture stands in this corner"),
         theme::medium(14.0),
-        theme::TEXT,
+        theme::text(),
     ));
     ui.add_space(8.0);
     ui.horizontal_wrapped(|ui| {

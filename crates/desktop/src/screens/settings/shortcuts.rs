@@ -24,7 +24,7 @@ pub(super) fn ui(ui: &mut Ui, state: &mut WindowState) {
     let hint = tr!(
         "Press a key on the right, then the key that you want instead. Single letters rest while you write."
     );
-    ui.label(words(hint, theme::regular(13.0), theme::TEXT_SECOND));
+    ui.label(words(hint, theme::regular(13.0), theme::text_second()));
     for group in Group::ALL {
         heading_ui(ui, group.title(), false);
         let actions = Action::ALL.into_iter();
@@ -62,7 +62,7 @@ fn row_ui(ui: &mut Ui, action: Action, keymap: &mut Keymap, page: &mut SettingsP
             Layout::left_to_right(Align::Center),
             |ui| {
                 ui.set_width(width);
-                ui.label(words(title, theme::regular(14.0), theme::TEXT));
+                ui.label(words(title, theme::regular(14.0), theme::text()));
             },
         );
     });
@@ -70,7 +70,7 @@ fn row_ui(ui: &mut Ui, action: Action, keymap: &mut Keymap, page: &mut SettingsP
         let response = ui.label(words(
             text::refusal(refusal),
             theme::regular(13.0),
-            theme::WARNING,
+            theme::warning(),
         ));
         ui.ctx()
             .accesskit_node_builder(response.id, |node| node.set_live(Live::Assertive));
@@ -91,9 +91,9 @@ fn key_ui(ui: &mut Ui, action: Action, keymap: &Keymap, page: &mut SettingsPage)
     };
     let is_changeable = action.is_changeable();
     let ink = match (is_recording, is_changeable) {
-        (true, _) => theme::ACCENT_HOVERED,
-        (false, true) => theme::TEXT,
-        (false, false) => theme::TEXT_SECOND,
+        (true, _) => theme::accent_hovered(),
+        (false, true) => theme::text(),
+        (false, false) => theme::text_second(),
     };
     let galley = ui
         .painter()
@@ -129,7 +129,7 @@ fn key_ui(ui: &mut Ui, action: Action, keymap: &Keymap, page: &mut SettingsPage)
         response.hovered() || response.has_focus(),
     );
     if response.has_focus() {
-        let stroke = Stroke::new(2.0, theme::FOCUS);
+        let stroke = Stroke::new(2.0, theme::focus());
         ui.painter()
             .rect_stroke(rect.expand(2.0), 10.0, stroke, StrokeKind::Middle);
     }
@@ -154,14 +154,14 @@ fn paint_cap(ui: &Ui, rect: Rect, is_changeable: bool, is_recording: bool, is_li
         return;
     }
     let ground = if is_lit {
-        theme::SURFACE_HOVERED
+        theme::surface_hovered()
     } else {
-        theme::SURFACE_RAISED
+        theme::surface_raised()
     };
     let line = if is_recording {
-        Stroke::new(1.5, theme::ACCENT_HOVERED)
+        Stroke::new(1.5, theme::accent_hovered())
     } else {
-        Stroke::new(1.0, theme::LINE)
+        Stroke::new(1.0, theme::line())
     };
     ui.painter()
         .rect(rect, 9.0, ground, line, StrokeKind::Inside);

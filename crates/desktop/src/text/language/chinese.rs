@@ -138,6 +138,9 @@ pub(super) const SENTENCES: Catalogue = [
     ("{words} or {last}", "{words}或{last}"),
     ("{words}, {next}", "{words}、{next}"),
     ("No call", "没有通话"),
+    // The veil, on the first screen.
+    ("You begin behind a veil", "开始时隔着面纱"),
+    ("You see only each other's colours until both of you lift it.", "在你们都揭开之前，只能看到彼此的色彩。"),
     // The call.
     ("Stranger", "陌生人"),
     ("The stranger's picture", "对方的画面"),
@@ -268,6 +271,18 @@ pub(super) const SENTENCES: Catalogue = [
     ("Fill the window", "填满窗口"),
     ("Show the whole picture", "显示完整画面"),
     ("Close the settings", "关闭设置"),
+    // Volume, swapping, push-to-talk.
+    ("Talk while the key is held (push-to-talk)", "按住按键时说话（按键通话）"),
+    ("Stranger louder", "对方更大声"),
+    ("Stranger quieter", "对方更小声"),
+    ("Stranger's volume", "对方音量"),
+    ("Volume {percent} %", "音量 {percent} %"),
+    ("Swap both pictures", "交换画面"),
+    ("Swap back", "换回来"),
+    ("Hold {key} to talk", "按住 {key} 说话"),
+    ("You can be heard", "对方能听到你"),
+    ("Push-to-talk", "按键通话"),
+    ("In calls your microphone is on only while you hold {key}.", "通话时只有按住 {key} 麦克风才会开启。"),
     // Figures about the connection.
     ("Connection", "连接状态"),
     ("Round trip", "往返时间"),
@@ -457,4 +472,9 @@ pub(super) const SENTENCES: Catalogue = [
     ("Page Down", "Page Down"),
     // More about languages.
     ("For the languages in grey, this system has no font.", "系统没有灰色语言所需的字体。"),
+    // Colours.
+    ("Colours", "颜色"),
+    ("Calls are always dark, so that pictures look right.", "通话始终为深色，画面才好看。"),
+    ("Light", "浅色"),
+    ("Dark", "深色"),
 ];

@@ -138,6 +138,9 @@ pub(super) const SENTENCES: Catalogue = [
     ("{words} or {last}", "{words} oder {last}"),
     ("{words}, {next}", "{words}, {next}"),
     ("No call", "Kein Gespräch"),
+    // The veil, on the first screen.
+    ("You begin behind a veil", "Du beginnst hinter einem Schleier"),
+    ("You see only each other's colours until both of you lift it.", "Ihr seht nur eure Farben, bis ihr ihn beide lüftet."),
     // The call.
     ("Stranger", "Gegenüber"),
     ("The stranger's picture", "Das Bild deines Gegenübers"),
@@ -268,6 +271,18 @@ pub(super) const SENTENCES: Catalogue = [
     ("Fill the window", "Fenster füllen"),
     ("Show the whole picture", "Ganzes Bild zeigen"),
     ("Close the settings", "Einstellungen schließen"),
+    // Volume, swapping, push-to-talk.
+    ("Talk while the key is held (push-to-talk)", "Sprechen, solange die Taste gedrückt ist (Push-to-Talk)"),
+    ("Stranger louder", "Gegenüber lauter"),
+    ("Stranger quieter", "Gegenüber leiser"),
+    ("Stranger's volume", "Lautstärke des Gegenübers"),
+    ("Volume {percent} %", "Lautstärke {percent} %"),
+    ("Swap both pictures", "Bilder tauschen"),
+    ("Swap back", "Zurücktauschen"),
+    ("Hold {key} to talk", "{key} halten zum Sprechen"),
+    ("You can be heard", "Du bist zu hören"),
+    ("Push-to-talk", "Push-to-Talk"),
+    ("In calls your microphone is on only while you hold {key}.", "In Gesprächen ist dein Mikrofon nur an, solange du {key} hältst."),
     // Figures about the connection.
     ("Connection", "Verbindung"),
     ("Round trip", "Hin und zurück"),
@@ -457,4 +472,9 @@ pub(super) const SENTENCES: Catalogue = [
     ("Page Down", "Bild ab"),
     // More about languages.
     ("For the languages in grey, this system has no font.", "Für die grauen Sprachen hat dieses System keine Schrift."),
+    // Colours.
+    ("Colours", "Farben"),
+    ("Calls are always dark, so that pictures look right.", "Gespräche sind immer dunkel, damit Bilder gut aussehen."),
+    ("Light", "Hell"),
+    ("Dark", "Dunkel"),
 ];

@@ -138,6 +138,9 @@ pub(super) const SENTENCES: Catalogue = [
     ("{words} or {last}", "{words} या {last}"),
     ("{words}, {next}", "{words}, {next}"),
     ("No call", "कोई बातचीत नहीं"),
+    // The veil, on the first screen.
+    ("You begin behind a veil", "आप पर्दे के पीछे से शुरू करते हैं"),
+    ("You see only each other's colours until both of you lift it.", "जब तक आप दोनों इसे न हटाएँ, आप केवल एक-दूसरे के रंग देखते हैं।"),
     // The call.
     ("Stranger", "अजनबी"),
     ("The stranger's picture", "अजनबी की तस्वीर"),
@@ -268,6 +271,18 @@ pub(super) const SENTENCES: Catalogue = [
     ("Fill the window", "विंडो भरें"),
     ("Show the whole picture", "पूरी तस्वीर दिखाएँ"),
     ("Close the settings", "सेटिंग बंद करें"),
+    // Volume, swapping, push-to-talk.
+    ("Talk while the key is held (push-to-talk)", "कुंजी दबाए रखने पर बोलें (पुश-टू-टॉक)"),
+    ("Stranger louder", "अजनबी की आवाज़ तेज़"),
+    ("Stranger quieter", "अजनबी की आवाज़ धीमी"),
+    ("Stranger's volume", "अजनबी की आवाज़"),
+    ("Volume {percent} %", "आवाज़ {percent} %"),
+    ("Swap both pictures", "तस्वीरें अदला-बदली करें"),
+    ("Swap back", "वापस बदलें"),
+    ("Hold {key} to talk", "बोलने के लिए {key} दबाए रखें"),
+    ("You can be heard", "आपको सुना जा रहा है"),
+    ("Push-to-talk", "पुश-टू-टॉक"),
+    ("In calls your microphone is on only while you hold {key}.", "बातचीत में आपका माइक्रोफ़ोन केवल {key} दबाए रखने पर चालू रहता है।"),
     // Figures about the connection.
     ("Connection", "कनेक्शन"),
     ("Round trip", "आना-जाना"),
@@ -457,4 +472,9 @@ pub(super) const SENTENCES: Catalogue = [
     ("Page Down", "Page Down"),
     // More about languages.
     ("For the languages in grey, this system has no font.", "धूसर भाषाओं के लिए इस सिस्टम में फ़ॉन्ट नहीं है।"),
+    // Colours.
+    ("Colours", "रंग"),
+    ("Calls are always dark, so that pictures look right.", "बातचीत हमेशा गहरे रंग में होती है, ताकि तस्वीरें ठीक दिखें।"),
+    ("Light", "हल्का"),
+    ("Dark", "गहरा"),
 ];

@@ -138,6 +138,9 @@ pub(super) const SENTENCES: Catalogue = [
     ("{words} or {last}", "{words} o {last}"),
     ("{words}, {next}", "{words}, {next}"),
     ("No call", "Sin llamada"),
+    // The veil, on the first screen.
+    ("You begin behind a veil", "Empiezas tras un velo"),
+    ("You see only each other's colours until both of you lift it.", "Solo veis vuestros colores hasta que ambos lo levantéis."),
     // The call.
     ("Stranger", "Otra persona"),
     ("The stranger's picture", "La imagen de la otra persona"),
@@ -268,6 +271,18 @@ pub(super) const SENTENCES: Catalogue = [
     ("Fill the window", "Llenar la ventana"),
     ("Show the whole picture", "Mostrar la imagen entera"),
     ("Close the settings", "Cerrar los ajustes"),
+    // Volume, swapping, push-to-talk.
+    ("Talk while the key is held (push-to-talk)", "Hablar mientras se mantiene la tecla (pulsar para hablar)"),
+    ("Stranger louder", "Otra persona más alta"),
+    ("Stranger quieter", "Otra persona más baja"),
+    ("Stranger's volume", "Volumen de la otra persona"),
+    ("Volume {percent} %", "Volumen {percent} %"),
+    ("Swap both pictures", "Intercambiar imágenes"),
+    ("Swap back", "Volver a cambiar"),
+    ("Hold {key} to talk", "Mantén {key} para hablar"),
+    ("You can be heard", "Te oyen ahora"),
+    ("Push-to-talk", "Pulsar para hablar"),
+    ("In calls your microphone is on only while you hold {key}.", "En las llamadas tu micrófono solo está activo mientras mantienes {key}."),
     // Figures about the connection.
     ("Connection", "Conexión"),
     ("Round trip", "Ida y vuelta"),
@@ -457,4 +472,9 @@ pub(super) const SENTENCES: Catalogue = [
     ("Page Down", "Av Pág"),
     // More about languages.
     ("For the languages in grey, this system has no font.", "Este sistema no tiene letra para los idiomas en gris."),
+    // Colours.
+    ("Colours", "Colores"),
+    ("Calls are always dark, so that pictures look right.", "Las llamadas son siempre oscuras para que las imágenes se vean bien."),
+    ("Light", "Claro"),
+    ("Dark", "Oscuro"),
 ];
