@@ -40,6 +40,8 @@ pub enum Action {
     ToggleSelfView,
     /// Figures about the connection open or closed.
     ToggleStatistics,
+    /// How the last minutes went, at length, open or closed.
+    ToggleDiagnostics,
     /// The whole screen or a window.
     ToggleFullScreen,
     /// Agree to a direct path in this call, or take that back.
@@ -102,7 +104,7 @@ pub struct Entry {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Start,
         Self::Next,
         Self::Stop,
@@ -116,6 +118,7 @@ impl Action {
         Self::ToggleSelfView,
         Self::ToggleSwap,
         Self::ToggleStatistics,
+        Self::ToggleDiagnostics,
         Self::ToggleFullScreen,
         Self::ToggleDirect,
         Self::ToggleVeil,
@@ -225,6 +228,15 @@ impl Action {
                 sentence!("Connection details"),
                 Window,
                 Shortcut::command(Key::I),
+            ),
+            Self::ToggleDiagnostics => (
+                "diagnostics",
+                sentence!("Diagnostics"),
+                Window,
+                Shortcut {
+                    has_shift: true,
+                    ..Shortcut::command(Key::I)
+                },
             ),
             Self::ToggleMini => (
                 "mini-window",
@@ -351,6 +363,11 @@ impl Action {
             | Self::Quieter
             | Self::LargerText
             | Self::SmallerText => self.entry().title.text(),
+            Self::ToggleDiagnostics => either(
+                state.is_diagnostics_open,
+                tr!("Close the diagnostics"),
+                tr!("Diagnostics"),
+            ),
             Self::ToggleSettings => either(
                 state.settings.is_some(),
                 tr!("Close the settings"),
@@ -419,6 +436,7 @@ impl Action {
             Self::ToggleMicrophone
             | Self::ToggleCamera
             | Self::ToggleFullScreen
+            | Self::ToggleDiagnostics
             | Self::LargerText
             | Self::SmallerText
             | Self::ToggleSettings => true,
@@ -470,6 +488,7 @@ impl Action {
             }
             Self::ToggleSelfView => state.is_self_view_hidden = !state.is_self_view_hidden,
             Self::ToggleStatistics => state.is_statistics_open = !state.is_statistics_open,
+            Self::ToggleDiagnostics => state.is_diagnostics_open = !state.is_diagnostics_open,
             Self::ToggleFullScreen => state.is_full_screen = !state.is_full_screen,
             Self::ToggleDirect => {
                 let is_allowed = snapshot.direct.is_some_and(|direct| direct.is_allowed);

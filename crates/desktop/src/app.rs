@@ -12,6 +12,8 @@ use engine::{Command, Config, Engine, EngineError, Snapshot};
 use crate::actions::{self, Action};
 use crate::connection_check::Checker;
 use crate::instance::Instance;
+use crate::keep_awake::{self, KeepAwake};
+use crate::log_tail::LogTail;
 use crate::mini::Mini;
 use crate::settings::Settings;
 use crate::state::WindowState;
@@ -39,6 +41,8 @@ pub struct Launch {
     pub settings_path: Option<PathBuf>,
     /// Where settings that could not be read were put.
     pub set_aside: Option<PathBuf>,
+    /// The newest lines of the log.
+    pub log: LogTail,
     /// The place of the only window, if it is held.
     pub instance: Option<Instance>,
 }
@@ -55,6 +59,7 @@ pub struct App {
     /// The same, for the threads that wake it.
     has_mini: Arc<AtomicBool>,
     checker: Checker,
+    keep_awake: KeepAwake,
     settings: Settings,
     settings_path: Option<PathBuf>,
     /// Held for as long as the window is there.
@@ -98,6 +103,7 @@ impl App {
         let snapshot = engine.snapshot();
         state.preferences.clone_from(&launch.settings.window);
         state.system_language = language_of_system();
+        state.log = launch.log;
         let path = launch.settings_path.as_deref();
         state.settings_file = path.map(|path| path.display().to_string());
         let aside = launch.set_aside.as_deref();
@@ -120,6 +126,7 @@ impl App {
             mini: None,
             has_mini,
             checker,
+            keep_awake: KeepAwake::default(),
             settings: launch.settings,
             settings_path: launch.settings_path,
             _instance: launch.instance,
@@ -228,6 +235,7 @@ impl eframe::App for App {
         }
         self.snapshot = self.engine.snapshot();
         self.window.observe(&self.snapshot, Instant::now());
+        self.keep_awake.set(keep_awake::is_wanted(&self.snapshot));
         let is_focused = ctx.input(|input| input.viewport().focused == Some(true));
         if (is_hidden || !is_focused)
             && let Some(command) = self.window.let_go()

@@ -3,6 +3,7 @@
 mod address;
 mod banner;
 mod call;
+mod diagnostics;
 mod ended;
 mod lobby;
 mod reconnecting;
@@ -65,6 +66,7 @@ pub fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Co
     }
     sharing::picker_ui(ui, view, state, out);
     settings::ui(ui, view, state, out);
+    diagnostics::ui(ui, view, state);
 }
 
 /// Draws again when the clock that shows `age` moves on.

@@ -8,6 +8,7 @@ use crate::actions::Action;
 use crate::automatic_next::AutomaticNext;
 use crate::connection_check::{Check, Outcome, Question};
 pub use crate::history::{HISTORY_SECONDS, History};
+use crate::log_tail::LogTail;
 use crate::preferences::{Preferences, RULES_VERSION};
 use crate::push_to_talk::PushToTalk;
 pub use crate::settings_page::{Section, SettingsPage};
@@ -68,6 +69,10 @@ pub struct WindowState {
     pub is_chat_open: bool,
     /// Whether the statistics can be seen.
     pub is_statistics_open: bool,
+    /// Whether the diagnostics can be seen.
+    pub is_diagnostics_open: bool,
+    /// The newest lines of the log.
+    pub log: LogTail,
     /// Whether one's own picture is out of sight during a call.
     pub is_self_view_hidden: bool,
     /// Whether one's own picture has the stage, and the stranger's the corner.
@@ -108,7 +113,7 @@ pub struct WindowState {
     pub put_away: Vec<Trouble>,
     /// How long the last call was; set when one ends.
     pub last_call: Option<Duration>,
-    /// Figures of the last minute.
+    /// Figures of the last minutes.
     pub history: History,
     /// The words of the search that is on.
     pub searched_for: Vec<String>,
@@ -158,6 +163,8 @@ impl WindowState {
             chat_draft: String::new(),
             is_chat_open: false,
             is_statistics_open: false,
+            is_diagnostics_open: false,
+            log: LogTail::default(),
             is_self_view_hidden: false,
             is_swapped: false,
             volume_percent: 100,

@@ -36,7 +36,7 @@ const LIGHT: [&str; 9] = [
     "after-call",
 ];
 /// The scenes with the most words.
-const LONGER: [&str; 9] = [
+const LONGER: [&str; 10] = [
     "first-run",
     "lobby",
     "lobby-devices-in-trouble",
@@ -44,6 +44,7 @@ const LONGER: [&str; 9] = [
     "searching",
     "veil-down",
     "call-statistics",
+    "call-diagnostics",
     "ended-partner-left",
     "settings-audio-video",
 ];

@@ -5,6 +5,7 @@ use std::time::Duration;
 use egui::{Align, Frame, Layout, Margin, Rect, ScrollArea, Ui};
 use engine::Statistics;
 
+use crate::history::last_minute;
 use crate::screens::View;
 use crate::state::{HISTORY_SECONDS, WindowState};
 use crate::widgets::{name_beside, sparkline, within, words};
@@ -44,7 +45,7 @@ fn figures(ui: &mut Ui, statistics: &Statistics, state: &WindowState) {
     row(ui, tr!("Round trip"), round_trip.map(text::delay));
     sparkline(
         ui,
-        &state.history.round_trip_ms,
+        last_minute(&state.history.round_trip_ms),
         HISTORY_SECONDS,
         theme::good(),
     );
@@ -55,7 +56,7 @@ fn figures(ui: &mut Ui, statistics: &Statistics, state: &WindowState) {
     );
     sparkline(
         ui,
-        &state.history.received_kbps,
+        last_minute(&state.history.received_kbps),
         HISTORY_SECONDS,
         theme::accent_hovered(),
     );
@@ -114,7 +115,8 @@ fn buffers(video: Option<Duration>, audio: Option<Duration>) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
-fn row(ui: &mut Ui, name: &str, value: Option<String>) {
+/// A name at the left and a value at the right, or a dash where there is none.
+pub(crate) fn row(ui: &mut Ui, name: &str, value: Option<String>) {
     ui.horizontal(|ui| {
         let (value, color) = value.map_or(("–".to_owned(), theme::text_third()), |value| {
             (value, theme::text())

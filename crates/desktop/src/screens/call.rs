@@ -140,7 +140,7 @@ pub(super) fn top_ui(
         Align2::RIGHT_TOP,
         pos2(right, top),
     )) {
-        Action::ToggleStatistics.perform(view.snapshot, state, out);
+        Action::ToggleDiagnostics.perform(view.snapshot, state, out);
     }
 
     let is_up = matches!(view.snapshot.call, CallView::Connected { .. });
@@ -251,7 +251,7 @@ fn quality_pill(view: View<'_>, state: &WindowState, is_tight: bool) -> Pill {
         },
         Quality::word,
     );
-    let hint = Action::ToggleStatistics.hint(view.snapshot, state);
+    let hint = Action::ToggleDiagnostics.hint(view.snapshot, state);
     let name = tr!("Connection: {word}", word = word);
     let mut pill = Pill::new()
         .button(name, hint)
@@ -291,6 +291,7 @@ pub(super) fn chrome(ui: &Ui, view: View<'_>, state: &WindowState) -> f32 {
         || is_shield_news
         || state.is_chat_open
         || state.is_statistics_open
+        || state.is_diagnostics_open
         || state.settings.is_some()
         || state.is_picking_screen
         || veil::down(view).is_some()

@@ -3,6 +3,7 @@
 mod call_screen;
 mod chat;
 mod check;
+mod diagnostics;
 mod ending;
 mod first_run;
 mod keys;

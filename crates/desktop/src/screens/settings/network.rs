@@ -53,4 +53,15 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
         state.settings = None;
         state.begin_check(view.now);
     }
+
+    heading_ui(ui, tr!("Diagnostics"), false);
+    ui.add_space(4.0);
+    let open = Button::new(Look::Quiet, tr!("Show connection details"))
+        .with_icon(Icon::Pulse)
+        .icon_size(16.0)
+        .font(theme::medium(13.5));
+    if was_pressed(&open.show(ui, vec2(0.0, theme::CONTROL))) {
+        state.settings = None;
+        state.is_diagnostics_open = true;
+    }
 }
