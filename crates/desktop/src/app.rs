@@ -237,7 +237,8 @@ impl eframe::App for App {
         self.window.observe(&self.snapshot, Instant::now());
         self.keep_awake.set(keep_awake::is_wanted(&self.snapshot));
         let is_focused = ctx.input(|input| input.viewport().focused == Some(true));
-        if (is_hidden || !is_focused)
+        let is_left = ctx.input(|input| input.viewport().focused == Some(false));
+        if (is_hidden || is_left)
             && let Some(command) = self.window.let_go()
         {
             self.carry_out(command);

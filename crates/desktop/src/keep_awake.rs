@@ -199,6 +199,34 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn it_is_wanted_while_there_is_somebody_and_not_while_one_waits() {
+        use crate::state::tests::nothing_yet;
+        let since = Instant::now();
+        let interests: Vec<String> = Vec::new();
+        let mut snapshot = nothing_yet();
+        for (call, wanted) in [
+            (CallView::Idle, false),
+            (CallView::Searching { since }, false),
+            (
+                CallView::Connected {
+                    since,
+                    interests: interests.into(),
+                },
+                true,
+            ),
+            (
+                CallView::Ended {
+                    reason: engine::EndReason::PartnerLeft,
+                },
+                false,
+            ),
+        ] {
+            snapshot.call = call;
+            assert_eq!(is_wanted(&snapshot), wanted, "{:?}", snapshot.call);
+        }
+    }
+
     fn until(is_so: impl Fn() -> bool) {
         let start = Instant::now();
         while !is_so() {

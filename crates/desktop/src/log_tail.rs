@@ -15,6 +15,9 @@ const MOST_LINES: usize = 200;
 /// What is longer is cut.
 const MOST_CHARS: usize = 240;
 
+/// What stands before a host: in URLs, and in those of relays (RFC 7064, RFC 7065).
+const SCHEMES: [&str; 5] = ["://", "turn:", "turns:", "stun:", "stuns:"];
+
 /// The newest lines. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct LogTail {
@@ -75,9 +78,13 @@ pub fn without_addresses(line: &str) -> String {
     let mut clean = String::with_capacity(line.len());
     let mut rest = line;
     while !rest.is_empty() {
-        if let Some(url) = rest.strip_prefix("://") {
+        let scheme = SCHEMES.iter().find(|scheme| rest.starts_with(**scheme));
+        if let Some(scheme) = scheme {
+            let url = &rest[scheme.len()..];
             let end = url.find([' ', '/', '"', ',', ')']).unwrap_or(url.len());
-            clean.push_str("://(host)");
+            clean.push_str(scheme);
+            // A part of the program may be called like a scheme.
+            clean.push_str(if end > 0 { "(host)" } else { "" });
             rest = &url[end..];
             continue;
         }
@@ -134,9 +141,14 @@ mod tests {
             ),
             ("turn at udp://192.0.2.1:3478", "turn at udp://(host)"),
             (
+                "turns:relay.example:443?transport=tcp is full, stun:relay.example too",
+                "turns:(host) is full, stun:(host) too",
+            ),
+            (
                 "at 12:30:05 after 1.5 s: 3 of 4 faded, 100.0 %",
                 "at 12:30:05 after 1.5 s: 3 of 4 faded, 100.0 %",
             ),
+            ("INFO transport::turn: up", "INFO transport::turn: up"),
             ("a::b is no word", "(address) is no word"),
             ("größer: ünicode…", "größer: ünicode…"),
         ] {
