@@ -8,6 +8,10 @@ use engine::{CallView, Command, Snapshot};
 
 use crate::keymap::Shortcut;
 use crate::state::{Section, SettingsPage, WindowState};
+use crate::text::Sentence;
+
+/// How much louder one press makes the stranger, in per cent of what is sent.
+const VOLUME_STEP: u16 = 10;
 
 /// Something that a person can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +28,20 @@ pub enum Action {
     ToggleCamera,
     /// A screen or a window shown to the stranger, or no more.
     ToggleSharing,
+    /// The microphone is on while its key is held, where that is wanted. Nothing that could be pressed once.
+    PushToTalk,
+    /// The stranger is played a step louder.
+    Louder,
+    /// The stranger is played a step quieter.
+    Quieter,
     /// Chat open or closed.
     ToggleChat,
     /// Own picture in or out of sight.
     ToggleSelfView,
     /// Figures about the connection open or closed.
     ToggleStatistics,
+    /// How the last minutes went, at length, open or closed.
+    ToggleDiagnostics,
     /// The whole screen or a window.
     ToggleFullScreen,
     /// Agree to a direct path in this call, or take that back.
@@ -38,6 +50,8 @@ pub enum Action {
     ToggleMini,
     /// The stranger's picture whole, or filling the stage.
     ToggleFit,
+    /// One's own picture on the stage and the stranger's in the corner, or the other way round.
+    ToggleSwap,
     /// Lift the veil of this call, or let it down.
     ToggleVeil,
     /// Everything a step larger.
@@ -64,11 +78,11 @@ impl Group {
     pub const ALL: [Self; 3] = [Self::People, Self::Talking, Self::Window];
 
     /// Its heading.
-    pub const fn title(self) -> &'static str {
+    pub fn title(self) -> &'static str {
         match self {
-            Self::People => "Meeting people",
-            Self::Talking => "Talking",
-            Self::Window => "The window",
+            Self::People => tr!("Meeting people"),
+            Self::Talking => tr!("Talking"),
+            Self::Window => tr!("The window"),
         }
     }
 }
@@ -79,7 +93,7 @@ pub struct Entry {
     /// Its name in the settings file. It stays, whatever the words become.
     pub id: &'static str,
     /// What it does, for the page of shortcuts.
-    pub title: &'static str,
+    pub title: Sentence,
     /// Where it stands there.
     pub group: Group,
     /// The key that does it at first.
@@ -90,16 +104,21 @@ pub struct Entry {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 22] = [
         Self::Start,
         Self::Next,
         Self::Stop,
         Self::ToggleMicrophone,
         Self::ToggleCamera,
+        Self::PushToTalk,
         Self::ToggleSharing,
         Self::ToggleChat,
+        Self::Louder,
+        Self::Quieter,
         Self::ToggleSelfView,
+        Self::ToggleSwap,
         Self::ToggleStatistics,
+        Self::ToggleDiagnostics,
         Self::ToggleFullScreen,
         Self::ToggleDirect,
         Self::ToggleVeil,
@@ -114,100 +133,138 @@ impl Action {
     pub const fn entry(self) -> Entry {
         use Group::{People, Talking, Window};
         let (id, title, group, shortcut) = match self {
-            Self::Start => ("start", "Start", People, Shortcut::plain(Key::Enter)),
+            Self::Start => (
+                "start",
+                sentence!("Start"),
+                People,
+                Shortcut::plain(Key::Enter),
+            ),
             Self::Next => (
                 "next",
-                "Next stranger, or cancel the search",
+                sentence!("Next stranger, or cancel the search"),
                 People,
                 Shortcut::plain(Key::Escape),
             ),
             Self::Stop => (
                 "stop",
-                "End the call or the search",
+                sentence!("End the call or the search"),
                 People,
                 Shortcut::shift(Key::Escape),
             ),
             Self::ToggleDirect => (
                 "direct",
-                "Go direct, in a call that hides your address",
+                sentence!("Go direct, in a call that hides your address"),
                 People,
                 Shortcut::plain(Key::D),
             ),
             Self::ToggleVeil => (
                 "veil",
-                "Lift the veil, or let it down",
+                sentence!("Lift the veil, or let it down"),
                 People,
                 Shortcut::plain(Key::U),
             ),
             Self::ToggleMicrophone => (
                 "microphone",
-                "Mute or unmute the microphone",
+                sentence!("Mute or unmute the microphone"),
                 Talking,
                 Shortcut::plain(Key::M),
             ),
             Self::ToggleCamera => (
                 "camera",
-                "Turn the camera off or on",
+                sentence!("Turn the camera off or on"),
                 Talking,
                 Shortcut::plain(Key::V),
             ),
+            Self::PushToTalk => (
+                "push-to-talk",
+                sentence!("Talk while the key is held (push-to-talk)"),
+                Talking,
+                Shortcut::plain(Key::Space),
+            ),
+            Self::Louder => (
+                "louder",
+                sentence!("Stranger louder"),
+                Talking,
+                Shortcut::plain(Key::Plus),
+            ),
+            Self::Quieter => (
+                "quieter",
+                sentence!("Stranger quieter"),
+                Talking,
+                Shortcut::plain(Key::Minus),
+            ),
+            Self::ToggleSwap => (
+                "swap",
+                sentence!("Swap both pictures"),
+                Window,
+                Shortcut::plain(Key::X),
+            ),
             Self::ToggleSharing => (
                 "share",
-                "Share a screen or a window, or stop sharing",
+                sentence!("Share a screen or a window, or stop sharing"),
                 Talking,
                 Shortcut::plain(Key::S),
             ),
             Self::ToggleChat => (
                 "chat",
-                "Open or close the chat",
+                sentence!("Open or close the chat"),
                 Talking,
                 Shortcut::plain(Key::T),
             ),
             Self::ToggleFullScreen => (
                 "full-screen",
-                "Full screen",
+                sentence!("Full screen"),
                 Window,
                 Shortcut::plain(Key::F),
             ),
             Self::ToggleSelfView => (
                 "self-view",
-                "Hide or show my own picture",
+                sentence!("Hide or show my own picture"),
                 Window,
                 Shortcut::plain(Key::H),
             ),
             Self::ToggleStatistics => (
                 "statistics",
-                "Connection details",
+                sentence!("Connection details"),
                 Window,
                 Shortcut::command(Key::I),
             ),
+            Self::ToggleDiagnostics => (
+                "diagnostics",
+                sentence!("Diagnostics"),
+                Window,
+                Shortcut {
+                    has_shift: true,
+                    ..Shortcut::command(Key::I)
+                },
+            ),
             Self::ToggleMini => (
                 "mini-window",
-                "Mini window above all others",
+                sentence!("Mini window above all others"),
                 Window,
                 Shortcut::plain(Key::P),
             ),
             Self::ToggleFit => (
                 "picture-fit",
-                "Show the whole picture, or fill the window",
+                sentence!("Show the whole picture, or fill the window"),
                 Window,
                 Shortcut::plain(Key::Z),
             ),
             Self::LargerText => (
                 "larger-text",
-                "Larger text",
+                sentence!("Larger text"),
                 Window,
                 Shortcut::command(Key::Plus),
             ),
             Self::SmallerText => (
                 "smaller-text",
-                "Smaller text",
+                sentence!("Smaller text"),
                 Window,
                 Shortcut::command(Key::Minus),
             ),
             Self::ToggleSettings => (
                 "settings",
-                "Settings",
+                sentence!("Settings"),
                 Window,
                 Shortcut::command(Key::Comma),
             ),
@@ -216,6 +273,7 @@ impl Action {
             Self::ToggleFullScreen => Some(Shortcut::plain(Key::F11)),
             // Where the plus needs Shift, its key alone is the equals sign.
             Self::LargerText => Some(Shortcut::command(Key::Equals)),
+            Self::Louder => Some(Shortcut::plain(Key::Equals)),
             _ => None,
         };
         Entry {
@@ -237,62 +295,84 @@ impl Action {
     pub fn name(self, snapshot: &Snapshot, state: &WindowState) -> &'static str {
         let either = |is: bool, yes, no| if is { yes } else { no };
         match self {
-            Self::Start => "Start",
-            Self::Next => "Next stranger",
+            Self::Start => tr!("Start"),
+            Self::Next => tr!("Next stranger"),
             Self::Stop => match snapshot.call {
-                CallView::Searching { .. } => "Stop searching",
-                CallView::Idle | CallView::Ended { .. } => "Back to the lobby",
-                _ => "End the call",
+                CallView::Searching { .. } => tr!("Stop searching"),
+                CallView::Idle | CallView::Ended { .. } => tr!("Back to the lobby"),
+                _ => tr!("End the call"),
             },
             Self::ToggleMicrophone => either(
                 snapshot.devices.is_microphone_on,
-                "Mute microphone",
-                "Unmute microphone",
+                tr!("Mute microphone"),
+                tr!("Unmute microphone"),
             ),
             Self::ToggleCamera => either(
                 snapshot.devices.is_camera_on,
-                "Turn camera off",
-                "Turn camera on",
+                tr!("Turn camera off"),
+                tr!("Turn camera on"),
             ),
             Self::ToggleVeil => either(
                 snapshot.veil.is_some_and(|veil| veil.is_lifted),
-                "Let the veil down",
-                "Lift the veil",
+                tr!("Let the veil down"),
+                tr!("Lift the veil"),
             ),
             Self::ToggleSharing => either(
                 snapshot.devices.screen.is_some(),
-                "Stop sharing",
-                "Share a screen or a window",
+                tr!("Stop sharing"),
+                tr!("Share a screen or a window"),
             ),
-            Self::ToggleChat => either(state.is_chat_open, "Close chat", "Open chat"),
+            Self::ToggleChat => either(state.is_chat_open, tr!("Close chat"), tr!("Open chat")),
             Self::ToggleSelfView => either(
                 state.is_self_view_hidden,
-                "Show my picture",
-                "Hide my picture",
+                tr!("Show my picture"),
+                tr!("Hide my picture"),
             ),
             Self::ToggleStatistics => either(
                 state.is_statistics_open,
-                "Hide connection details",
-                "Show connection details",
+                tr!("Hide connection details"),
+                tr!("Show connection details"),
             ),
-            Self::ToggleFullScreen => {
-                either(state.is_full_screen, "Leave full screen", "Full screen")
-            }
+            Self::ToggleFullScreen => either(
+                state.is_full_screen,
+                tr!("Leave full screen"),
+                tr!("Full screen"),
+            ),
             Self::ToggleDirect => either(
                 snapshot.direct.is_some_and(|direct| direct.is_allowed),
-                "Stay hidden after all",
-                "Go direct",
+                tr!("Stay hidden after all"),
+                tr!("Go direct"),
             ),
-            Self::ToggleMini => either(state.is_mini_open, "Close the mini window", "Mini window"),
+            Self::ToggleMini => either(
+                state.is_mini_open,
+                tr!("Close the mini window"),
+                tr!("Mini window"),
+            ),
             Self::ToggleFit => either(
                 state.preferences.fits_picture,
-                "Fill the window",
-                "Show the whole picture",
+                tr!("Fill the window"),
+                tr!("Show the whole picture"),
             ),
-            Self::LargerText | Self::SmallerText => self.entry().title,
-            Self::ToggleSettings => {
-                either(state.settings.is_some(), "Close the settings", "Settings")
-            }
+            Self::ToggleSwap => either(
+                state.is_swapped,
+                tr!("Swap back"),
+                tr!("Swap both pictures"),
+            ),
+            Self::PushToTalk
+            | Self::Louder
+            | Self::Quieter
+            | Self::LargerText
+            | Self::SmallerText => self.entry().title.text(),
+            Self::ToggleDiagnostics => either(
+                state.is_diagnostics_open,
+                tr!("Close the diagnostics"),
+                tr!("Diagnostics"),
+            ),
+            Self::ToggleSettings => either(
+                state.settings.is_some(),
+                tr!("Close the settings"),
+                tr!("Settings"),
+            ),
         }
     }
 
@@ -329,7 +409,14 @@ impl Action {
             Self::Next => has_partner || is_ended,
             Self::Stop => state.after_call.is_some() || !matches!(snapshot.call, CallView::Idle),
             Self::ToggleSelfView | Self::ToggleMini => !matches!(snapshot.call, CallView::Idle),
-            Self::ToggleChat | Self::ToggleStatistics | Self::ToggleFit => has_partner,
+            // It is held and not pressed; see `push_to_talk`.
+            Self::PushToTalk => false,
+            Self::ToggleChat
+            | Self::ToggleStatistics
+            | Self::ToggleFit
+            | Self::ToggleSwap
+            | Self::Louder
+            | Self::Quieter => has_partner,
             Self::ToggleVeil => {
                 snapshot.veil.is_some() && matches!(snapshot.call, CallView::Connected { .. })
             }
@@ -349,6 +436,7 @@ impl Action {
             Self::ToggleMicrophone
             | Self::ToggleCamera
             | Self::ToggleFullScreen
+            | Self::ToggleDiagnostics
             | Self::LargerText
             | Self::SmallerText
             | Self::ToggleSettings => true,
@@ -400,12 +488,23 @@ impl Action {
             }
             Self::ToggleSelfView => state.is_self_view_hidden = !state.is_self_view_hidden,
             Self::ToggleStatistics => state.is_statistics_open = !state.is_statistics_open,
+            Self::ToggleDiagnostics => state.is_diagnostics_open = !state.is_diagnostics_open,
             Self::ToggleFullScreen => state.is_full_screen = !state.is_full_screen,
             Self::ToggleDirect => {
                 let is_allowed = snapshot.direct.is_some_and(|direct| direct.is_allowed);
                 out.push(Command::AllowDirect(!is_allowed));
             }
             Self::ToggleMini => state.is_mini_open = !state.is_mini_open,
+            Self::PushToTalk => {}
+            Self::Louder | Self::Quieter => {
+                let volume = if self == Self::Louder {
+                    state.volume_percent + VOLUME_STEP
+                } else {
+                    state.volume_percent.saturating_sub(VOLUME_STEP)
+                };
+                out.extend(state.set_volume(volume));
+            }
+            Self::ToggleSwap => state.is_swapped = !state.is_swapped,
             Self::ToggleFit => {
                 state.preferences.fits_picture = !state.preferences.fits_picture;
             }
@@ -426,11 +525,8 @@ impl Action {
 }
 
 /// The language of the system, as a BCP 47 tag: `de_AT.UTF-8` becomes `de-AT`.
-fn language() -> Option<String> {
-    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))?;
-    language_tag(&locale)
+pub(crate) fn language() -> Option<String> {
+    language_tag(&sys_locale::get_locale()?)
 }
 
 fn language_tag(locale: &str) -> Option<String> {

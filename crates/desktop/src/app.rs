@@ -9,12 +9,15 @@ use eframe::{CreationContext, Frame};
 use egui::{Context, Ui, UserAttentionType, ViewportCommand, ViewportId};
 use engine::{Command, Config, Engine, EngineError, Snapshot};
 
-use crate::actions::Action;
+use crate::actions::{self, Action};
 use crate::connection_check::Checker;
 use crate::instance::Instance;
+use crate::keep_awake::{self, KeepAwake};
+use crate::log_tail::LogTail;
 use crate::mini::Mini;
 use crate::settings::Settings;
 use crate::state::WindowState;
+use crate::text::Language;
 use crate::theme;
 use crate::window::Window;
 
@@ -38,6 +41,8 @@ pub struct Launch {
     pub settings_path: Option<PathBuf>,
     /// Where settings that could not be read were put.
     pub set_aside: Option<PathBuf>,
+    /// The newest lines of the log.
+    pub log: LogTail,
     /// The place of the only window, if it is held.
     pub instance: Option<Instance>,
 }
@@ -54,6 +59,7 @@ pub struct App {
     /// The same, for the threads that wake it.
     has_mini: Arc<AtomicBool>,
     checker: Checker,
+    keep_awake: KeepAwake,
     settings: Settings,
     settings_path: Option<PathBuf>,
     /// Held for as long as the window is there.
@@ -96,6 +102,8 @@ impl App {
         let engine = Arc::new(Engine::start(launch.config, wake)?);
         let snapshot = engine.snapshot();
         state.preferences.clone_from(&launch.settings.window);
+        state.system_language = language_of_system();
+        state.log = launch.log;
         let path = launch.settings_path.as_deref();
         state.settings_file = path.map(|path| path.display().to_string());
         let aside = launch.set_aside.as_deref();
@@ -118,6 +126,7 @@ impl App {
             mini: None,
             has_mini,
             checker,
+            keep_awake: KeepAwake::default(),
             settings: launch.settings,
             settings_path: launch.settings_path,
             _instance: launch.instance,
@@ -183,6 +192,11 @@ impl App {
     }
 }
 
+/// The language of the system, or English if the window does not speak it.
+fn language_of_system() -> Language {
+    actions::language().map_or_else(Language::default, |tag| Language::of_tag(&tag))
+}
+
 /// Brings the main window to the front.
 fn raise(ctx: &Context) {
     ctx.send_viewport_cmd_to(ViewportId::ROOT, ViewportCommand::Minimized(false));
@@ -221,7 +235,14 @@ impl eframe::App for App {
         }
         self.snapshot = self.engine.snapshot();
         self.window.observe(&self.snapshot, Instant::now());
+        self.keep_awake.set(keep_awake::is_wanted(&self.snapshot));
         let is_focused = ctx.input(|input| input.viewport().focused == Some(true));
+        let is_left = ctx.input(|input| input.viewport().focused == Some(false));
+        if (is_hidden || is_left)
+            && let Some(command) = self.window.let_go()
+        {
+            self.carry_out(command);
+        }
         if self.window.state.take_attention(is_focused) {
             let request = ViewportCommand::RequestUserAttention(UserAttentionType::Informational);
             ctx.send_viewport_cmd_to(ViewportId::ROOT, request);

@@ -4,12 +4,19 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Instant;
 
-use engine::{CheckConfig, ServerCheck, ServerCheckError};
-
-use crate::text::{self, Explanation};
+use engine::{CheckConfig, ServerCheck, ServerCheckError, SignallingProblem};
 
 /// What came of a check: a report, or why there is none.
-pub type Outcome = Result<ServerCheck, Explanation>;
+pub type Outcome = Result<ServerCheck, CheckProblem>;
+
+/// Why a check found nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckProblem {
+    /// The server cannot be used.
+    Server(SignallingProblem),
+    /// The system did not let it run.
+    BrokeOff,
+}
 
 /// The check as the window shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +86,7 @@ impl Checker {
         let outcome = match self.running.as_ref()?.outcome.try_recv() {
             Ok(outcome) => outcome,
             Err(TryRecvError::Empty) => return None,
-            Err(TryRecvError::Disconnected) => Err(text::check_broke_off()),
+            Err(TryRecvError::Disconnected) => Err(CheckProblem::BrokeOff),
         };
         self.running = None;
         match self.next.take() {
@@ -115,10 +122,10 @@ fn check(question: &Question) -> Outcome {
         ..CheckConfig::default()
     };
     engine::check_server(&question.server, config).map_err(|error| match error {
-        ServerCheckError::Signalling(problem) => text::signalling_problem(&problem),
+        ServerCheckError::Signalling(problem) => CheckProblem::Server(problem),
         ServerCheckError::Thread(error) => {
             tracing::warn!(%error, "the connection check cannot begin");
-            text::check_broke_off()
+            CheckProblem::BrokeOff
         }
     })
 }
@@ -146,10 +153,9 @@ mod tests {
     }
 
     fn said(question: &Question) -> Outcome {
-        Err(Explanation {
-            title: question.server.clone(),
-            detail: String::new(),
-        })
+        Err(CheckProblem::Server(SignallingProblem::Lost(
+            question.server.clone(),
+        )))
     }
 
     #[test]
@@ -182,12 +188,8 @@ mod tests {
 
     #[test]
     fn what_was_found_before_the_address_was_to_stay_hidden_is_no_answer_any_more() {
-        let (mut checker, woken) = checker(|question| {
-            Err(Explanation {
-                title: question.is_shielded.to_string(),
-                detail: String::new(),
-            })
-        });
+        let (mut checker, woken) =
+            checker(|question| said(&about(&question.is_shielded.to_string())));
         let question = about("a");
         checker.start(question.clone());
         checker.start(Question {
@@ -198,7 +200,7 @@ mod tests {
         assert_eq!(checker.take(), None);
         wait(&woken);
         let outcome = checker.take().expect("the second check is over");
-        assert_eq!(outcome.expect_err("as above").title, "true");
+        assert_eq!(outcome, said(&about("true")));
     }
 
     #[test]
@@ -213,13 +215,14 @@ mod tests {
             assert!(start.elapsed() < Duration::from_secs(10));
             std::thread::sleep(Duration::from_millis(5));
         };
-        assert_eq!(outcome, Err(text::check_broke_off()));
+        assert_eq!(outcome, Err(CheckProblem::BrokeOff));
     }
 
     #[test]
     fn an_address_that_is_none_is_told_in_words() {
         let outcome = check(&about("not a server"));
-        let title = outcome.expect_err("nothing can be checked there").title;
+        let problem = outcome.expect_err("nothing can be checked there");
+        let title = crate::text::check_problem(&problem).title;
         assert_eq!(title, "This is not a server address");
     }
 

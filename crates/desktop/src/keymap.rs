@@ -7,13 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::actions::Action;
 
-/// What the main modifier is called on this system's keyboards.
-const COMMAND: &str = if cfg!(target_os = "macos") {
-    "Cmd"
-} else {
-    "Ctrl"
-};
-
 /// One key, with what has to be held while it is pressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shortcut {
@@ -83,28 +76,33 @@ impl Shortcut {
     pub fn label(self) -> String {
         let key = match self.key {
             Key::Escape => "Esc",
-            Key::ArrowUp => "Up",
-            Key::ArrowDown => "Down",
-            Key::ArrowLeft => "Left",
-            Key::ArrowRight => "Right",
-            Key::PageUp => "Page Up",
-            Key::PageDown => "Page Down",
+            Key::ArrowUp => tr!("Up"),
+            Key::ArrowDown => tr!("Down"),
+            Key::ArrowLeft => tr!("Left"),
+            Key::ArrowRight => tr!("Right"),
+            Key::PageUp => tr!("Page Up"),
+            Key::PageDown => tr!("Page Down"),
             Key::Minus => "-",
             other => other.symbol_or_name(),
         };
-        self.joined(COMMAND, key)
+        let command = if cfg!(target_os = "macos") {
+            "Cmd"
+        } else {
+            tr!("Ctrl")
+        };
+        self.joined([command, "Alt", tr!("Shift")], key)
     }
 
     /// As it is written in the settings, the same on every system.
     fn written(self) -> String {
-        self.joined("Ctrl", self.key.name())
+        self.joined(["Ctrl", "Alt", "Shift"], self.key.name())
     }
 
-    fn joined(self, command: &str, key: &str) -> String {
+    fn joined(self, [command, alt, shift]: [&str; 3], key: &str) -> String {
         let held = [
             (self.has_command, command),
-            (self.has_alt, "Alt"),
-            (self.has_shift, "Shift"),
+            (self.has_alt, alt),
+            (self.has_shift, shift),
         ];
         let held = held.iter().filter(|(is_held, _)| *is_held);
         held.map(|(_, name)| *name)
@@ -125,6 +123,12 @@ impl Shortcut {
             }
         }
         Some(shortcut)
+    }
+
+    /// Whether `action` cannot have it. Space alone is for what is held while one talks, as everywhere.
+    fn is_reserved_from(self, action: Action) -> bool {
+        let is_talk_key = action == Action::PushToTalk && self == Self::plain(Key::Space);
+        self.is_reserved() && !is_talk_key
     }
 
     /// Whether it belongs to those who write, or walk through the window by keyboard.
@@ -197,7 +201,7 @@ impl Keymap {
     /// # Errors
     /// [`Refusal`] when the key cannot be had; then everything stays as it was.
     pub fn change(&mut self, action: Action, shortcut: Shortcut) -> Result<(), Refusal> {
-        if shortcut.is_reserved() {
+        if shortcut.is_reserved_from(action) {
             return Err(Refusal::Reserved);
         }
         match self.action(shortcut) {
@@ -236,7 +240,8 @@ impl From<BTreeMap<String, String>> for Keymap {
         for action in Action::ALL {
             let entry = action.entry();
             let shortcut = written.get(entry.id).and_then(|text| Shortcut::parse(text));
-            let wanted = shortcut.filter(|it| !it.is_reserved() && *it != entry.shortcut);
+            let wanted =
+                shortcut.filter(|it| !it.is_reserved_from(action) && *it != entry.shortcut);
             if let Some(shortcut) = wanted
                 && action.is_changeable()
             {
@@ -283,7 +288,7 @@ mod tests {
             for shortcut in std::iter::once(entry.shortcut).chain(entry.also) {
                 assert_eq!(keymap.action(shortcut), Some(action), "{action:?}");
                 assert_eq!(Shortcut::parse(&shortcut.written()), Some(shortcut));
-                assert!(!shortcut.is_reserved() || !action.is_changeable());
+                assert!(!shortcut.is_reserved_from(action) || !action.is_changeable());
             }
         }
     }
@@ -293,7 +298,11 @@ mod tests {
         assert_eq!(Shortcut::shift(Key::Escape).label(), "Shift+Esc");
         assert_eq!(
             Shortcut::command(Key::Comma).label(),
-            format!("{COMMAND}+,")
+            if cfg!(target_os = "macos") {
+                "Cmd+,"
+            } else {
+                "Ctrl+,"
+            }
         );
         assert_eq!(Shortcut::plain(Key::F11).label(), "F11");
     }

@@ -9,18 +9,26 @@
 //! holds an engine. [`text`] holds every sentence about what happened, [`actions`] everything that a key or button
 //! does, [`theme`] every colour.
 
+// First, for its macros.
+#[macro_use]
+pub mod text;
+
 pub mod actions;
 pub mod app;
 pub mod automatic_next;
 pub mod chrome;
 pub mod connection_check;
+pub mod diagnostics;
 pub mod history;
 pub mod icons;
 pub mod instance;
+pub mod keep_awake;
 pub mod keymap;
+pub mod log_tail;
 pub mod mini;
 pub mod pictures;
 pub mod preferences;
+pub mod push_to_talk;
 pub mod quality;
 pub mod screens;
 pub mod settings;
@@ -28,7 +36,6 @@ pub mod settings_page;
 pub mod shield;
 pub mod shortcuts;
 pub mod state;
-pub mod text;
 pub mod theme;
 pub mod trouble;
 mod veil;

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use desktop::app::{App, Launch};
 use desktop::instance::{Claim, Instance};
+use desktop::log_tail::LogTail;
 use desktop::settings::{LoadProblem, Settings};
 use desktop::widgets::add_interest;
 use engine::{AudioSink, AudioSource, Config, VideoSource};
@@ -61,7 +62,7 @@ struct Flags {
 
 fn main() -> anyhow::Result<()> {
     let flags = Flags::parse();
-    start_log(&flags.log)?;
+    let log = start_log(&flags.log)?;
     let path = if flags.no_settings {
         None
     } else {
@@ -70,6 +71,7 @@ fn main() -> anyhow::Result<()> {
     let (settings, set_aside) = path.as_deref().map(load).unwrap_or_default();
     let mut launch = launch(flags, settings, path);
     launch.set_aside = set_aside;
+    launch.log = log;
     match launch.settings_path.as_deref().map(Instance::claim) {
         Some(Ok(Claim::First(instance))) => launch.instance = Some(instance),
         Some(Ok(Claim::Raised)) => {
@@ -98,15 +100,18 @@ fn main() -> anyhow::Result<()> {
         .context("there is no window; passerby-headless works without a screen")
 }
 
-fn start_log(filter: &str) -> anyhow::Result<()> {
+/// Begins to log; the newest lines are kept for the diagnostics.
+fn start_log(filter: &str) -> anyhow::Result<LogTail> {
     let filter: EnvFilter = filter.parse().with_context(|| format!("--log {filter}"))?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let tail = LogTail::default();
     tracing_subscriber::registry()
         .with(filter)
         .with(filter_fn(engine::may_be_logged))
         .with(lines)
+        .with(tail.clone())
         .init();
-    Ok(())
+    Ok(tail)
 }
 
 /// The settings, and where they were put if they could not be read.
@@ -185,6 +190,7 @@ fn launch(flags: Flags, settings: Settings, settings_path: Option<PathBuf>) -> L
         settings,
         settings_path,
         set_aside: None,
+        log: LogTail::default(),
         instance: None,
     }
 }

@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use egui::{
-    Align2, Id, Rect, StrokeKind, Ui, Vec2, ViewportBuilder, ViewportId, accesskit::Role, pos2,
-    vec2,
+    Align2, Id, Rect, StrokeKind, Theme, Ui, Vec2, ViewportBuilder, ViewportId, accesskit::Role,
+    pos2, vec2,
 };
 use engine::{CallView, Command, Snapshot};
 use media::video::VideoFrame;
@@ -99,6 +99,7 @@ impl Mini {
 
     /// Draws everything over the whole of `ui` and returns what the person wishes.
     pub fn ui(&mut self, ui: &mut Ui, snapshot: &Snapshot, now: Instant) -> Vec<Command> {
+        theme::wear(ui, Theme::Dark);
         let mut out = Vec::new();
         self.state.observe(snapshot, now);
         for action in shortcuts::actions(ui.ctx(), snapshot, &self.state, now) {
@@ -107,7 +108,7 @@ impl Mini {
             }
         }
         let rect = ui.max_rect();
-        ui.painter().rect_filled(rect, 0.0, theme::BACKGROUND);
+        ui.painter().rect_filled(rect, 0.0, theme::background());
         self.picture_ui(ui, rect, snapshot, now);
         self.bar_ui(ui, rect, snapshot, &mut out);
         if ui.input(|input| input.viewport().close_requested()) {
@@ -130,7 +131,7 @@ impl Mini {
             let shown = shown_size(picture.1, rect, self.state.preferences.fits_picture);
             let side = |points: f32| (points * ui.pixels_per_point()).round().max(1.0) as u32;
             self.state.stranger_px = Some((side(shown.x), side(shown.y)));
-            VideoView::new("The stranger's picture", picture)
+            VideoView::new(tr!("The stranger's picture"), picture)
                 .fitted(self.state.preferences.fits_picture)
                 .brightness(if is_connected { 1.0 } else { 0.45 })
                 .show_at(ui, Id::unique("mini-stranger"), rect);
@@ -146,19 +147,20 @@ impl Mini {
                 let age = now.saturating_duration_since(*since);
                 let rest = 1_000 - u64::from(age.subsec_millis());
                 ui.request_repaint_after(Duration::from_millis(rest));
-                ("Looking for somebody…", text::clock(age))
+                (tr!("Looking for somebody…"), text::clock(age))
             }
-            CallView::Connecting { .. } => ("Found somebody", "Connecting…".to_owned()),
-            CallView::Connected { .. } if snapshot.partner.is_sending_video => {
-                ("Connected", "Their picture is on its way…".to_owned())
-            }
-            CallView::Connected { .. } => ("Their camera is off", String::new()),
-            CallView::Reconnecting { .. } => ("Reconnecting…", String::new()),
+            CallView::Connecting { .. } => (tr!("Found somebody"), tr!("Connecting…").to_owned()),
+            CallView::Connected { .. } if snapshot.partner.is_sending_video => (
+                tr!("Connected"),
+                tr!("Their picture is on its way…").to_owned(),
+            ),
+            CallView::Connected { .. } => (tr!("Their camera is off"), String::new()),
+            CallView::Reconnecting { .. } => (tr!("Reconnecting…"), String::new()),
             CallView::Ended { reason } => {
                 gone = text::end_reason(*reason).title;
                 (gone.as_str(), String::new())
             }
-            CallView::Idle => ("No call", String::new()),
+            CallView::Idle => (tr!("No call"), String::new()),
         };
         let notice = Notice {
             sign: Sign::None,
@@ -183,14 +185,14 @@ impl Mini {
         let microphone = Button::icon(look, icon, name(Action::ToggleMicrophone))
             .hint(hint(Action::ToggleMicrophone))
             .on(is_on);
-        let next = Button::new(Look::Primary, "Next")
+        let next = Button::new(Look::Primary, tr!("Next"))
             .named(name(Action::Next))
             .with_icon(Icon::Next)
             .icon_size(17.0)
             .font(theme::semibold(14.0))
             .hint(hint(Action::Next))
             .enabled(Action::Next.is_possible(snapshot, &self.state));
-        let back = Button::icon(Look::Bare, Icon::Grow, "Back to the large window");
+        let back = Button::icon(Look::Bare, Icon::Grow, tr!("Back to the large window"));
         let next_width = next.natural_width(ui.painter());
         let width = 2.0 * CONTROL + next_width + 2.0 * GAP + 12.0;
         let bar = Align2::CENTER_BOTTOM
@@ -233,7 +235,7 @@ fn muted_ui(ui: &Ui, rect: Rect) {
     let sign = Rect::from_min_size(rect.min + vec2(8.0, 8.0), Vec2::splat(26.0));
     let painter = ui.painter();
     painter.circle_filled(sign.center(), 13.0, theme::overlay());
-    icons::paint(painter, Icon::MicrophoneOff, sign.shrink(6.0), theme::BAD);
+    icons::paint(painter, Icon::MicrophoneOff, sign.shrink(6.0), theme::bad());
     let id = Id::unique("mini-muted");
-    describe(ui, id, sign, Role::Image, "The stranger is muted");
+    describe(ui, id, sign, Role::Image, tr!("The stranger is muted"));
 }

@@ -4,6 +4,7 @@ use engine::VoiceConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::keymap::Keymap;
+use crate::text::Language;
 
 /// Which rules one agrees to today. Everybody is asked again when it rises.
 pub const RULES_VERSION: u32 = 1;
@@ -64,12 +65,39 @@ impl Corner {
     }
 
     /// Its name.
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
-            Self::TopLeft => "Top left",
-            Self::TopRight => "Top right",
-            Self::BottomLeft => "Bottom left",
-            Self::BottomRight => "Bottom right",
+            Self::TopLeft => tr!("Top left"),
+            Self::TopRight => tr!("Top right"),
+            Self::BottomLeft => tr!("Bottom left"),
+            Self::BottomRight => tr!("Bottom right"),
+        }
+    }
+}
+
+/// Light or dark, outside of calls. Calls are dark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Colors {
+    /// As the system says; dark where it says nothing.
+    #[default]
+    System,
+    /// Dark words on light ground.
+    Light,
+    /// Light words on dark ground.
+    Dark,
+}
+
+impl Colors {
+    /// All of them, in the order of the settings.
+    pub const ALL: [Self; 3] = [Self::System, Self::Light, Self::Dark];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::System => tr!("As the system"),
+            Self::Light => tr!("Light"),
+            Self::Dark => tr!("Dark"),
         }
     }
 }
@@ -92,6 +120,8 @@ pub struct Preferences {
     pub noise_suppression: bool,
     /// Bring quiet and loud voices to a common level.
     pub gain_control: bool,
+    /// In calls the microphone is on only while a key is held.
+    pub push_to_talk: bool,
     /// Calls begin behind a veil.
     pub is_veiled: bool,
     /// The veil is lifted as soon as the stranger has lifted theirs.
@@ -100,6 +130,10 @@ pub struct Preferences {
     pub tells_typing: bool,
     /// Open the chat with every call.
     pub opens_chat: bool,
+    /// The language of the window; nothing for the system's.
+    pub language: Option<Language>,
+    /// Light or dark.
+    pub colors: Colors,
     /// How large everything is, in per cent of the usual size.
     pub text_percent: u16,
     /// Nothing moves that need not.
@@ -125,10 +159,13 @@ impl Default for Preferences {
             echo_cancellation: voice.echo_cancellation,
             noise_suppression: voice.noise_suppression,
             gain_control: voice.gain_control,
+            push_to_talk: false,
             is_veiled: true,
             unveils_by_itself: false,
             tells_typing: true,
             opens_chat: false,
+            language: None,
+            colors: Colors::default(),
             text_percent: 100,
             is_motion_reduced: false,
             goes_on_by_itself: true,

@@ -42,11 +42,11 @@ impl Quality {
     }
 
     /// The word for it.
-    pub const fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
-            Self::Good => "Good",
-            Self::Fair => "Fair",
-            Self::Poor => "Poor",
+            Self::Good => tr!("Good"),
+            Self::Fair => tr!("Fair"),
+            Self::Poor => tr!("Poor"),
         }
     }
 

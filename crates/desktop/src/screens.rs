@@ -3,6 +3,7 @@
 mod address;
 mod banner;
 mod call;
+mod diagnostics;
 mod ended;
 mod lobby;
 mod reconnecting;
@@ -40,6 +41,19 @@ impl View<'_> {
     }
 }
 
+/// Whether one's own picture has the stage, and the stranger's the corner: where that is wanted and both are there to be seen.
+pub(crate) fn is_swapped(view: View<'_>, state: &WindowState) -> bool {
+    let pictures = view.pictures;
+    state.is_swapped
+        && !state.is_self_view_hidden
+        && matches!(view.snapshot.call, CallView::Connected { .. })
+        && view.snapshot.partner.is_sending_video
+        && pictures.remote.get().is_some()
+        && pictures.local.get().is_some()
+        && !sharing::is_shown(view)
+        && veil::down(view).is_none()
+}
+
 /// Draws the screen for the state of the call over the whole of `ui`.
 pub fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     match &view.snapshot.call {
@@ -52,6 +66,7 @@ pub fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Co
     }
     sharing::picker_ui(ui, view, state, out);
     settings::ui(ui, view, state, out);
+    diagnostics::ui(ui, view, state);
 }
 
 /// Draws again when the clock that shows `age` moves on.

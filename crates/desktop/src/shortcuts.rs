@@ -39,6 +39,23 @@ pub fn take(ctx: &Context) -> Option<Shortcut> {
     })
 }
 
+/// Whether the key of push-to-talk is held, in a window that is used, and not by somebody who means something else with it.
+pub fn is_talk_key_held(ctx: &Context, state: &WindowState) -> bool {
+    let shortcut = state.preferences.shortcuts.shortcut(Action::PushToTalk);
+    let is_others = match state.keyboard {
+        KeyboardOwner::Nobody => false,
+        KeyboardOwner::Control => shortcut.key == Key::Space,
+        KeyboardOwner::Field => shortcut.is_for_fields(),
+    };
+    ctx.input(|input| {
+        let held = Shortcut::pressed(shortcut.key, input.modifiers);
+        let has_all = (held.has_command || !shortcut.has_command)
+            && (held.has_shift || !shortcut.has_shift)
+            && (held.has_alt || !shortcut.has_alt);
+        input.focused && has_all && input.key_down(shortcut.key) && !is_others
+    })
+}
+
 fn pressed(event: &Event) -> Option<Shortcut> {
     match event {
         Event::Key {

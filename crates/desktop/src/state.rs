@@ -8,9 +8,12 @@ use crate::actions::Action;
 use crate::automatic_next::AutomaticNext;
 use crate::connection_check::{Check, Outcome, Question};
 pub use crate::history::{HISTORY_SECONDS, History};
+use crate::log_tail::LogTail;
 use crate::preferences::{Preferences, RULES_VERSION};
+use crate::push_to_talk::PushToTalk;
 pub use crate::settings_page::{Section, SettingsPage};
 use crate::shield::Shield;
+use crate::text::Language;
 use crate::trouble::Trouble;
 
 /// After so long without a key the stranger no longer reads that we are writing.
@@ -19,6 +22,9 @@ const TYPING_LINGERS: Duration = Duration::from_secs(3);
 const TYPING_REPEAT: Duration = Duration::from_secs(3);
 /// A line that nobody has read yet shows what floats over the picture for so much longer, with the number on the chat.
 const UNREAD_SHOWS: Duration = Duration::from_secs(5);
+
+/// Twice as loud as it was sent.
+pub(crate) const MAX_VOLUME_PERCENT: u16 = 200;
 
 /// What the window remembers from one frame to the next.
 #[derive(Debug)]
@@ -31,6 +37,8 @@ pub struct WindowState {
     pub server: String,
     /// What the person wants of the window; remembered when it changes.
     pub preferences: Preferences,
+    /// The language of the system, as far as the window speaks it.
+    pub system_language: Language,
     /// The settings, while they are open.
     pub settings: Option<SettingsPage>,
     /// Where they are kept, as a person reads it; nowhere if they are not.
@@ -61,8 +69,18 @@ pub struct WindowState {
     pub is_chat_open: bool,
     /// Whether the statistics can be seen.
     pub is_statistics_open: bool,
+    /// Whether the diagnostics can be seen.
+    pub is_diagnostics_open: bool,
+    /// The newest lines of the log.
+    pub log: LogTail,
     /// Whether one's own picture is out of sight during a call.
     pub is_self_view_hidden: bool,
+    /// Whether one's own picture has the stage, and the stranger's the corner.
+    pub is_swapped: bool,
+    /// How loud this stranger is played, in per cent of what is sent.
+    pub volume_percent: u16,
+    /// The microphone follows a key, where that is wanted.
+    pub push_to_talk: PushToTalk,
     /// Whether the mini window is there.
     pub is_mini_open: bool,
     /// Whether the veil of this call was lifted because the stranger had.
@@ -95,7 +113,7 @@ pub struct WindowState {
     pub put_away: Vec<Trouble>,
     /// How long the last call was; set when one ends.
     pub last_call: Option<Duration>,
-    /// Figures of the last minute.
+    /// Figures of the last minutes.
     pub history: History,
     /// The words of the search that is on.
     pub searched_for: Vec<String>,
@@ -130,6 +148,7 @@ impl WindowState {
             server_draft: server.clone(),
             server,
             preferences: Preferences::default(),
+            system_language: Language::default(),
             settings: None,
             settings_file: None,
             settings_set_aside: None,
@@ -144,7 +163,12 @@ impl WindowState {
             chat_draft: String::new(),
             is_chat_open: false,
             is_statistics_open: false,
+            is_diagnostics_open: false,
+            log: LogTail::default(),
             is_self_view_hidden: false,
+            is_swapped: false,
+            volume_percent: 100,
+            push_to_talk: PushToTalk::default(),
             is_mini_open: false,
             has_unveiled_by_itself: false,
             is_picking_screen: false,
@@ -171,6 +195,11 @@ impl WindowState {
             typing_told_at: None,
             call_since: None,
         }
+    }
+
+    /// The language that the window speaks.
+    pub fn language(&self) -> Language {
+        self.preferences.language.unwrap_or(self.system_language)
     }
 
     /// Takes note of what the engine says, before anything is drawn.
@@ -269,9 +298,18 @@ impl WindowState {
         self.typing_since.map(|since| since + TYPING_LINGERS)
     }
 
+    /// Plays this stranger so loud, in per cent of what is sent; at most [`MAX_VOLUME_PERCENT`].
+    pub(crate) fn set_volume(&mut self, percent: u16) -> Option<Command> {
+        let percent = percent.min(MAX_VOLUME_PERCENT);
+        let is_news = std::mem::replace(&mut self.volume_percent, percent) != percent;
+        is_news.then_some(Command::SetVolume(percent))
+    }
+
     fn forget_partner(&mut self) {
         // Nobody is there to share with.
         self.is_picking_screen = false;
+        self.is_swapped = false;
+        self.volume_percent = 100;
         self.has_unveiled_by_itself = false;
         self.chat_draft.clear();
         self.typing_since = None;

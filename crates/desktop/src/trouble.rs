@@ -55,7 +55,7 @@ impl Trouble {
                 let title = text::signalling_problem(problem).title;
                 Explanation {
                     title,
-                    detail: text::SERVER_AWAY_IN_CALL.to_owned(),
+                    detail: text::SERVER_AWAY_IN_CALL.text().to_owned(),
                 }
             }
             Self::Device(device, problem) => text::device_problem(*device, problem),

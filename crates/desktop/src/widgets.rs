@@ -15,7 +15,7 @@ mod tick;
 mod tile;
 mod video_view;
 
-pub(crate) use action_menu::action_menu;
+pub(crate) use action_menu::{MenuWish, action_menu};
 pub use button::{Button, Look, was_pressed};
 pub(crate) use card::card;
 pub(crate) use device_picker::device_menu;
@@ -35,13 +35,28 @@ pub(crate) use tile::elided;
 pub use video_view::{VideoView, shown_size, visible_part};
 
 use egui::{
-    Color32, FontId, Id, Rect, Response, RichText, Sense, Ui, UiBuilder, WidgetInfo, WidgetText,
+    Align, Color32, FontId, Id, Label, Layout, Rect, Response, RichText, Sense, Ui, UiBuilder,
+    WidgetInfo, WidgetText,
     accesskit::{Live, Role},
+    vec2,
 };
 
 /// Text in one of the window's fonts.
 pub fn words(text: impl Into<String>, font: FontId, color: Color32) -> WidgetText {
     RichText::new(text).font(font).color(color).into()
+}
+
+/// Draws `name` at the left, as long as there is room beside `value`, which is to stand at the right.
+pub(crate) fn name_beside(ui: &mut Ui, name: WidgetText, value: &str, font: FontId) {
+    let painter = ui.painter();
+    let value = painter.layout_no_wrap(value.to_owned(), font, Color32::PLACEHOLDER);
+    let gap = ui.spacing().item_spacing.x;
+    let room = (ui.available_width() - value.size().x - gap).max(0.0);
+    let size = vec2(room, ui.available_height());
+    ui.allocate_ui_with_layout(size, Layout::left_to_right(Align::Center), |ui| {
+        ui.set_max_width(room);
+        ui.add(Label::new(name).truncate());
+    });
 }
 
 /// Draws into `rect` without moving the cursor of `ui`.

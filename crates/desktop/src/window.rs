@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use egui::{Context, Event, Key, Popup, Ui, ViewportCommand};
+use egui::{Context, Event, Key, Popup, Theme, Ui, ViewportCommand};
 use engine::{CallView, Command, DeviceState, Snapshot};
 use media::video::VideoFrame;
 
 use crate::actions::Action;
 use crate::keymap::Shortcut;
 use crate::pictures::Pictures;
+use crate::preferences::Colors;
 use crate::screens::{self, View};
 use crate::shortcuts;
 use crate::state::{KeyboardOwner, WindowState};
@@ -101,21 +102,37 @@ impl Window {
         }
     }
 
+    /// What a window that is left, or seen no more, asks for: nobody talks in it. To be asked also while it is not drawn.
+    pub fn let_go(&mut self) -> Option<Command> {
+        self.state.push_to_talk.let_go().map(Command::SetMicrophone)
+    }
+
     /// Draws everything over the whole of `ui` and returns what the person wishes.
     pub fn ui(&mut self, ui: &mut Ui, snapshot: &Snapshot, now: Instant) -> Vec<Command> {
+        theme::readable(ui.ctx(), self.state.language()).speak();
+        let over_video = snapshot.call != CallView::Idle;
+        theme::wear(ui, self.theme(ui.ctx(), over_video));
         let mut out = Vec::new();
         let was_full_screen = self.state.is_full_screen;
         self.record_shortcut(ui.ctx());
         for action in shortcuts::actions(ui.ctx(), snapshot, &self.state, now) {
             action.perform(snapshot, &mut self.state, &mut out);
         }
+        let wants_talk_key = self.state.preferences.push_to_talk && over_video;
+        let is_held = shortcuts::is_talk_key_held(ui.ctx(), &self.state);
+        let is_on = snapshot.devices.is_microphone_on;
+        let talk = self
+            .state
+            .push_to_talk
+            .observe(wants_talk_key, is_held, is_on);
+        out.extend(talk.map(Command::SetMicrophone));
         self.apply_preferences(ui.ctx());
         if is_in_use(ui.ctx()) {
             self.state.automatic_next.on_use();
             self.state.active_at = Some(now);
         }
         ui.painter()
-            .rect_filled(ui.max_rect(), 0.0, theme::BACKGROUND);
+            .rect_filled(ui.max_rect(), 0.0, theme::background());
         let view = View {
             snapshot,
             pictures: &self.pictures,
@@ -143,6 +160,17 @@ impl Window {
         }
         self.state.keyboard = keyboard_owner(ui);
         out
+    }
+
+    /// The colours of this frame.
+    fn theme(&self, ctx: &Context, over_video: bool) -> Theme {
+        match self.state.preferences.colors {
+            _ if over_video => Theme::Dark,
+            Colors::Dark => Theme::Dark,
+            Colors::Light => Theme::Light,
+            // A system that does not say is taken for a dark one.
+            Colors::System => ctx.system_theme().unwrap_or(Theme::Dark),
+        }
     }
 
     fn apply_preferences(&mut self, ctx: &Context) {

@@ -30,6 +30,8 @@ pub enum Command {
     ChooseSpeaker(AudioSink),
     /// Clean the voice in this way from now on.
     SetVoice(VoiceConfig),
+    /// Play the partner of this call so loud, in per cent of what is sent; at most 200. The next one is played at 100 again.
+    SetVolume(u16),
     /// Look again which devices there are.
     ListDevices,
     /// Look which screens and windows can be shared.

@@ -174,6 +174,10 @@ impl DeviceDeck {
         self.send_audio.set_voice(config);
     }
 
+    pub(crate) fn set_volume(&self, percent: u16) {
+        self.playback.set_volume(percent);
+    }
+
     /// Whether an echo is being cancelled.
     pub(crate) fn is_cancelling_echo(&self) -> bool {
         self.send_audio.is_cancelling()

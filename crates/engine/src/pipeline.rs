@@ -9,6 +9,7 @@ mod receive_audio;
 mod receive_video;
 mod send_audio;
 mod send_video;
+mod volume;
 mod wish;
 
 pub(crate) use bit_shares::BitShares;

@@ -183,6 +183,7 @@ impl Session {
             Command::ChooseVideo(source) => self.deck.choose_video(source),
             Command::ChooseAudio(source) => self.deck.choose_audio(source),
             Command::ChooseSpeaker(sink) => self.deck.choose_speaker(sink),
+            Command::SetVolume(percent) => self.deck.set_volume(percent),
             Command::SetVoice(config) => self.deck.set_voice(config),
             Command::ListDevices => self.deck.list(),
             Command::ListShareable => self.deck.list_shareable(),

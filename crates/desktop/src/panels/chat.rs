@@ -36,9 +36,9 @@ pub(crate) fn ui(
     } else {
         theme::RADIUS_CARD
     };
-    let line = Stroke::new(1.0, theme::LINE);
+    let line = Stroke::new(1.0, theme::line());
     ui.painter()
-        .rect(rect, radius, theme::SURFACE, line, StrokeKind::Inside);
+        .rect(rect, radius, theme::surface(), line, StrokeKind::Inside);
     header_ui(ui, rect, view, state, out);
     let middle = Rect::from_min_max(
         pos2(rect.left(), rect.top() + HEADER),
@@ -61,26 +61,30 @@ fn header_ui(
     let header = rect.with_max_y(rect.top() + HEADER);
     let at = pos2(header.left() + PADDING + 4.0, header.center().y);
     let title = theme::semibold(16.0);
-    let place = ui
-        .painter()
-        .text(at, egui::Align2::LEFT_CENTER, "Chat", title, theme::TEXT);
+    let place = ui.painter().text(
+        at,
+        egui::Align2::LEFT_CENTER,
+        tr!("Chat"),
+        title,
+        theme::text(),
+    );
     describe(
         ui,
         Id::unique("chat-title"),
         place,
         egui::accesskit::Role::Heading,
-        "Chat",
+        tr!("Chat"),
     );
     ui.painter().hline(
         header.x_range(),
         header.bottom(),
-        Stroke::new(1.0, theme::LINE),
+        Stroke::new(1.0, theme::line()),
     );
     let close = Rect::from_center_size(
         pos2(header.right() - 30.0, header.center().y),
         vec2(36.0, 36.0),
     );
-    let button = Button::icon(Look::Bare, Icon::Close, "Close chat panel").icon_size(16.0);
+    let button = Button::icon(Look::Bare, Icon::Close, tr!("Close chat panel")).icon_size(16.0);
     let button = button.hint(Action::ToggleChat.hint(view.snapshot, state));
     if was_pressed(&button.show_at(ui, Id::unique("close-chat"), close)) {
         Action::ToggleChat.perform(view.snapshot, state, out);
@@ -132,18 +136,18 @@ fn lines_ui(ui: &mut Ui, view: View<'_>) {
 }
 
 fn hint_ui(ui: &mut Ui) {
-    let hint = "Messages vanish when you part.";
+    let hint = tr!("Messages vanish when you part.");
     ui.with_layout(Layout::top_down(Align::Center), |ui| {
-        ui.label(words(hint, theme::regular(12.0), theme::TEXT_THIRD));
+        ui.label(words(hint, theme::regular(12.0), theme::text_third()));
     });
 }
 
 fn line_ui(ui: &mut Ui, line: &ChatLine) {
     let is_mine = line.speaker == Speaker::Me;
     let (ground, ink) = if is_mine {
-        (theme::ACCENT, theme::ON_ACCENT)
+        (theme::accent(), theme::on_accent())
     } else {
-        (theme::SURFACE_HOVERED, theme::TEXT)
+        (theme::surface_hovered(), theme::text())
     };
     let available = ui.available_width();
     let widest = (available - 2.0 * PADDING) * 0.82 - 26.0;
@@ -184,7 +188,7 @@ fn typing_ui(ui: &mut Ui) {
     let (_, row) = ui.allocate_space(vec2(ui.available_width(), 34.0));
     let bubble = Rect::from_min_size(pos2(row.left() + PADDING, row.top()), vec2(54.0, 34.0));
     ui.painter()
-        .rect_filled(bubble, tail(false), theme::SURFACE_HOVERED);
+        .rect_filled(bubble, tail(false), theme::surface_hovered());
     let time = ui.input(|input| input.time) as f32;
     for dot in 0..3 {
         let wave = ((time * 5.0 - dot as f32 * 0.9).sin() * 0.5 + 0.5).powi(2);
@@ -192,7 +196,7 @@ fn typing_ui(ui: &mut Ui) {
         ui.painter().circle_filled(
             center,
             3.2,
-            theme::TEXT_SECOND.gamma_multiply(0.45 + 0.55 * wave),
+            theme::text_second().gamma_multiply(0.45 + 0.55 * wave),
         );
     }
     describe(
@@ -200,7 +204,7 @@ fn typing_ui(ui: &mut Ui) {
         Id::unique("typing"),
         bubble,
         egui::accesskit::Role::Label,
-        "The stranger is writing",
+        tr!("The stranger is writing"),
     );
     ui.request_repaint_after(Duration::from_millis(50));
 }
@@ -217,23 +221,23 @@ fn message_ui(
     let field = rect.shrink2(vec2(PADDING, 12.0));
     let has_focus = ui.memory(|memory| memory.has_focus(id));
     let line = if has_focus {
-        Stroke::new(1.5, theme::ACCENT_HOVERED)
+        Stroke::new(1.5, theme::accent_hovered())
     } else {
-        Stroke::new(1.0, theme::LINE)
+        Stroke::new(1.0, theme::line())
     };
     ui.painter()
-        .rect(field, 14, theme::SURFACE_RAISED, line, StrokeKind::Inside);
+        .rect(field, 14, theme::surface_raised(), line, StrokeKind::Inside);
 
     let hint = if can_send {
-        "Write a message"
+        tr!("Write a message")
     } else {
-        "The chat is not open yet"
+        tr!("The chat is not open yet")
     };
     let edit = TextEdit::singleline(&mut state.chat_draft)
         .id(id)
-        .hint_text(words(hint, theme::regular(14.0), theme::TEXT_THIRD))
+        .hint_text(words(hint, theme::regular(14.0), theme::text_third()))
         .font(theme::regular(14.0))
-        .text_color(theme::TEXT)
+        .text_color(theme::text())
         .char_limit(CHAT_CHARS)
         .frame(Frame::NONE)
         .margin(Margin::ZERO)
@@ -248,7 +252,7 @@ fn message_ui(
             |ui| ui.add_enabled(can_send, edit.desired_width(inner.width())),
         )
         .inner
-        .accessible_name("Message");
+        .accessible_name(tr!("Message"));
     if std::mem::take(&mut state.wants_chat_focus) {
         // Takes effect in the next frame, so that the key that opened the chat is not typed into it.
         response.request_focus();
@@ -265,8 +269,8 @@ fn message_ui(
     } else {
         Look::Primary
     };
-    let button = Button::icon(look, Icon::Send, "Send")
-        .hint("Send  (Enter)")
+    let button = Button::icon(look, Icon::Send, tr!("Send"))
+        .hint(format!("{}  (Enter)", tr!("Send")))
         .icon_size(17.0);
     let button = button.enabled(can_send && !is_empty);
     let is_pressed = was_pressed(&button.show_at(ui, Id::unique("send"), send));

@@ -9,8 +9,8 @@ use crate::screens::View;
 use crate::state::WindowState;
 use crate::theme;
 use crate::widgets::{
-    Button, Look, action_menu, camera_choices, device_menu, microphone_choices, picture_choices,
-    speaker_choices, was_pressed,
+    Button, Look, MenuWish, action_menu, camera_choices, device_menu, microphone_choices,
+    picture_choices, speaker_choices, was_pressed,
 };
 
 const GAP: f32 = 8.0;
@@ -41,12 +41,13 @@ enum Role {
 }
 
 /// What stands in the list of everything else.
-const MORE: [Action; 8] = [
+const MORE: [Action; 9] = [
     Action::ToggleSharing,
     Action::ToggleVeil,
     Action::ToggleFullScreen,
     Action::ToggleMini,
     Action::ToggleFit,
+    Action::ToggleSwap,
     Action::ToggleSelfView,
     Action::ToggleStatistics,
     Action::ToggleSettings,
@@ -128,23 +129,26 @@ pub(crate) fn ui(
             Role::Microphones => {
                 let deck = &view.snapshot.devices;
                 let groups = [
-                    ("Microphone", microphone_choices(deck)),
-                    ("Speaker", speaker_choices(deck)),
+                    (tr!("Microphone"), microphone_choices(deck)),
+                    (tr!("Speaker"), speaker_choices(deck)),
                 ];
                 device_menu(&response, &groups, out);
             }
             Role::Cameras => {
                 let groups = [
-                    ("Camera", camera_choices(&view.snapshot.devices)),
-                    ("Pictures", picture_choices(view.snapshot.is_saving_power)),
+                    (tr!("Camera"), camera_choices(&view.snapshot.devices)),
+                    (
+                        tr!("Pictures"),
+                        picture_choices(view.snapshot.is_saving_power),
+                    ),
                 ];
                 device_menu(&response, &groups, out);
             }
-            Role::More => {
-                if let Some(action) = action_menu(&response, &MORE, view.snapshot, state) {
-                    action.perform(view.snapshot, state, out);
-                }
-            }
+            Role::More => match action_menu(&response, &MORE, view.snapshot, state) {
+                Some(MenuWish::Act(action)) => action.perform(view.snapshot, state, out),
+                Some(MenuWish::Volume(percent)) => out.extend(state.set_volume(percent)),
+                None => {}
+            },
         }
     }
     rect
@@ -190,7 +194,10 @@ fn slots<'a>(
         Icon::MicrophoneOff,
     )];
     if has_chevrons {
-        slots.push(chevron("Choose microphone and speaker", Role::Microphones));
+        slots.push(chevron(
+            tr!("Choose microphone and speaker"),
+            Role::Microphones,
+        ));
     }
     slots.push(switch(
         Action::ToggleCamera,
@@ -199,12 +206,12 @@ fn slots<'a>(
         Icon::CameraOff,
     ));
     if has_chevrons {
-        slots.push(chevron("Choose camera", Role::Cameras));
+        slots.push(chevron(tr!("Choose camera"), Role::Cameras));
     }
 
     let name = Action::Next.name(snapshot, state);
     let next = if stage.width() >= NEXT_WORD_FROM {
-        Button::new(Look::Primary, "Next")
+        Button::new(Look::Primary, tr!("Next"))
             .named(name)
             .with_icon(Icon::Next)
             .font(theme::semibold(15.0))
@@ -223,9 +230,9 @@ fn slots<'a>(
 
     // Giving up a search ends nothing that anybody would miss, so it is not red.
     let (words, look, icon) = if is_searching {
-        ("Cancel", Look::Quiet, Icon::Close)
+        (tr!("Cancel"), Look::Quiet, Icon::Close)
     } else {
-        ("Stop", Look::Danger, Icon::Stop)
+        (tr!("Stop"), Look::Danger, Icon::Stop)
     };
     let name = Action::Stop.name(snapshot, state);
     let stop = if stage.width() >= WORDS_FROM {
@@ -261,7 +268,7 @@ fn slots<'a>(
         });
     }
     slots.push(Slot {
-        button: Button::icon(Look::Bare, Icon::More, "More"),
+        button: Button::icon(Look::Bare, Icon::More, tr!("More")),
         width: square,
         role: Role::More,
     });

@@ -6,7 +6,7 @@ use engine::{Command, DeviceState};
 use crate::actions::Action;
 use crate::icons::{self, Icon};
 use crate::preferences::Corner;
-use crate::screens::View;
+use crate::screens::{View, is_swapped};
 use crate::state::WindowState;
 use crate::theme;
 use crate::widgets::{Button, Look, VideoView, describe, paint_level, was_pressed};
@@ -47,10 +47,9 @@ pub(crate) fn ui(
         }
         return;
     }
-    let width = (stage.width() * 0.2).clamp(112.0, 200.0);
-    let home = place(stage, top, dock, corner, vec2(width, width * 9.0 / 16.0));
-    // Not to be reached with Tab: for the keyboard, the corner is in the settings.
-    let drag = ui.interact(home, id.with("drag"), Sense::DRAG);
+    let home = place(stage, top, dock, corner, size(stage));
+    // Not to be reached with Tab: for the keyboard, the corner is in the settings, and swapping has a key.
+    let drag = ui.interact(home, id.with("drag"), Sense::DRAG | Sense::CLICK);
     let moved = match drag.total_drag_delta() {
         Some(moved) => {
             ui.data_mut(|data| data.insert_temp(id, moved));
@@ -71,8 +70,18 @@ pub(crate) fn ui(
         let middle = rect.center() - stage.center();
         state.preferences.self_view = Corner::of(middle.x < 0.0, middle.y < 0.0);
     }
-    picture_ui(ui, id, rect, view, state.preferences.is_mirrored);
-    microphone(ui, rect, view);
+    let stranger = view.pictures.remote.get();
+    if let Some(picture) = stranger.filter(|_| is_swapped(view, state)) {
+        let video = VideoView::new(tr!("The stranger's picture"), picture).radius(14);
+        video.show_at(ui, id, rect);
+        edge_ui(ui, rect);
+    } else {
+        picture_ui(ui, id, rect, view, state.preferences.is_mirrored);
+        microphone(ui, rect, view);
+    }
+    if drag.double_clicked() {
+        Action::ToggleSwap.perform(view.snapshot, state, out);
+    }
     let drag = drag.on_hover_cursor(if moved == Vec2::ZERO {
         CursorIcon::Grab
     } else {
@@ -96,6 +105,12 @@ pub(crate) fn ui(
     if was_pressed(&button.show_at(&layer, id.with("hide"), hide)) {
         action.perform(view.snapshot, state, out);
     }
+}
+
+/// How large the picture in the corner is.
+pub(crate) fn size(stage: Rect) -> Vec2 {
+    let width = (stage.width() * 0.2).clamp(112.0, 200.0);
+    vec2(width, width * 9.0 / 16.0)
 }
 
 /// Where something of this size stands in `corner`.
@@ -124,25 +139,24 @@ pub(crate) fn place(stage: Rect, top: f32, dock: Rect, corner: Corner, size: Vec
 
 fn picture_ui(ui: &Ui, id: Id, rect: Rect, view: View<'_>, is_mirrored: bool) {
     let painter = ui.painter();
-    painter.rect_filled(rect, 14, theme::SURFACE_RAISED);
+    painter.rect_filled(rect, 14, theme::surface_raised());
     if let Some(picture) = view.pictures.local.get() {
-        let video = VideoView::new("My picture", picture)
+        let video = VideoView::new(tr!("My picture"), picture)
             .mirrored(is_mirrored)
             .radius(14);
         video.show_at(ui, id, rect);
     } else {
         let icon = Rect::from_center_size(rect.center(), Vec2::splat(26.0));
-        icons::paint(painter, Icon::CameraOff, icon, theme::TEXT_THIRD);
-        let words = "Nobody sees you: your camera is off";
+        icons::paint(painter, Icon::CameraOff, icon, theme::text_third());
+        let words = tr!("Nobody sees you: your camera is off");
         describe(ui, id, rect, egui::accesskit::Role::Image, words);
     }
-    let painter = ui.painter();
-    painter.rect_stroke(
-        rect,
-        14,
-        Stroke::new(1.0, egui::Color32::from_white_alpha(46)),
-        StrokeKind::Inside,
-    );
+    edge_ui(ui, rect);
+}
+
+fn edge_ui(ui: &Ui, rect: Rect) {
+    let line = Stroke::new(1.0, egui::Color32::from_white_alpha(46));
+    ui.painter().rect_stroke(rect, 14, line, StrokeKind::Inside);
 }
 
 fn microphone(ui: &Ui, rect: Rect, view: View<'_>) {
@@ -157,13 +171,13 @@ fn microphone(ui: &Ui, rect: Rect, view: View<'_>) {
     painter.rect_filled(pill, 12.0, theme::overlay());
     let icon = Rect::from_center_size(pos2(pill.left() + 14.0, pill.center().y), Vec2::splat(14.0));
     if is_live {
-        icons::paint(painter, Icon::Microphone, icon, theme::TEXT);
+        icons::paint(painter, Icon::Microphone, icon, theme::text());
         let bars = Rect::from_min_max(
             pos2(pill.left() + 26.0, pill.center().y - 4.0),
             pill.right_bottom() - vec2(8.0, 8.0),
         );
         paint_level(painter, bars, 4, deck.microphone_level);
     } else {
-        icons::paint(painter, Icon::MicrophoneOff, icon, theme::BAD);
+        icons::paint(painter, Icon::MicrophoneOff, icon, theme::bad());
     }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use egui::{Align, Frame, Layout, Margin, Rect, ScrollArea, Ui};
 use engine::Statistics;
 
+use crate::history::last_minute;
 use crate::screens::View;
 use crate::state::{HISTORY_SECONDS, WindowState};
-use crate::widgets::{sparkline, within, words};
+use crate::widgets::{name_beside, sparkline, within, words};
 use crate::{text, theme};
 
 /// Draws the figures from the top of `rect` downwards.
@@ -25,7 +26,11 @@ pub(crate) fn ui(ui: &mut Ui, rect: Rect, view: View<'_>, state: &WindowState) {
                 .show(ui, |ui| {
                     ui.spacing_mut().item_spacing.y = 6.0;
                     ui.spacing_mut().interact_size.y = 16.0;
-                    ui.label(words("Connection", theme::semibold(14.0), theme::TEXT));
+                    ui.label(words(
+                        tr!("Connection"),
+                        theme::semibold(14.0),
+                        theme::text(),
+                    ));
                     figures(ui, &view.snapshot.statistics, state);
                 });
         });
@@ -37,84 +42,88 @@ fn figures(ui: &mut Ui, statistics: &Statistics, state: &WindowState) {
     let round_trip = statistics
         .round_trip
         .or(path.and_then(|path| path.round_trip));
-    row(ui, "Round trip", round_trip.map(text::delay));
+    row(ui, tr!("Round trip"), round_trip.map(text::delay));
     sparkline(
         ui,
-        &state.history.round_trip_ms,
+        last_minute(&state.history.round_trip_ms),
         HISTORY_SECONDS,
-        theme::GOOD,
+        theme::good(),
     );
     row(
         ui,
-        "Receiving",
+        tr!("Receiving"),
         Some(text::bitrate(statistics.received_bps)),
     );
     sparkline(
         ui,
-        &state.history.received_kbps,
+        last_minute(&state.history.received_kbps),
         HISTORY_SECONDS,
-        theme::ACCENT_HOVERED,
+        theme::accent_hovered(),
     );
-    row(ui, "Sending", Some(text::bitrate(statistics.sent_bps)));
+    row(ui, tr!("Sending"), Some(text::bitrate(statistics.sent_bps)));
     let size = statistics
         .received_size_px
         .map(|(width, height)| format!("{width}×{height}"));
     row(
         ui,
-        "Picture",
-        size.map(|size| format!("{size} · {} fps", statistics.received_fps)),
+        tr!("Picture"),
+        size.map(|size| {
+            tr!(
+                "{size} · {rate} fps",
+                size = size,
+                rate = statistics.received_fps
+            )
+        }),
     );
-    row(ui, "Codec", statistics.video_codec.map(str::to_owned));
+    row(ui, tr!("Codec"), statistics.video_codec.map(str::to_owned));
     row(
         ui,
-        "Lost packets",
+        tr!("Lost packets"),
         statistics
             .loss_ratio
-            .map(|ratio| format!("{:.1} %", ratio * 100.0)),
+            .map(|ratio| format!("{} %", text::tenths(f64::from(ratio) * 100.0))),
     );
     row(
         ui,
-        "Camera to screen",
+        tr!("Camera to screen"),
         statistics.picture_latency.map(text::delay),
     );
     row(
         ui,
-        "Buffer",
+        tr!("Buffer"),
         buffers(
             statistics.video_jitter_buffer,
             statistics.audio_jitter_buffer,
         ),
     );
-    row(ui, "Path", path.map(text::path));
+    row(ui, tr!("Path"), path.map(text::path));
     if let Some(side) = path.and_then(text::relay_side) {
-        row(ui, "Relay", Some(side.to_owned()));
+        row(ui, tr!("Relay"), Some(side.to_owned()));
     }
     row(
         ui,
-        "Connected in",
+        tr!("Connected in"),
         statistics.time_to_connected.map(text::delay),
     );
 }
 
 /// How long pictures and sound wait before they are shown and heard.
 fn buffers(video: Option<Duration>, audio: Option<Duration>) -> Option<String> {
-    let part = |delay: Option<Duration>, kind| {
-        delay.map(|delay| format!("{} ms {kind}", delay.as_millis()))
-    };
-    let parts: Vec<String> = [part(video, "video"), part(audio, "audio")]
-        .into_iter()
-        .flatten()
-        .collect();
+    let video = video.map(|delay| tr!("{ms} ms video", ms = delay.as_millis()));
+    let audio = audio.map(|delay| tr!("{ms} ms audio", ms = delay.as_millis()));
+    let parts: Vec<String> = [video, audio].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
-fn row(ui: &mut Ui, name: &str, value: Option<String>) {
+/// A name at the left and a value at the right, or a dash where there is none.
+pub(crate) fn row(ui: &mut Ui, name: &str, value: Option<String>) {
     ui.horizontal(|ui| {
-        ui.label(words(name, theme::regular(12.5), theme::TEXT_SECOND));
+        let (value, color) = value.map_or(("–".to_owned(), theme::text_third()), |value| {
+            (value, theme::text())
+        });
+        let name = words(name, theme::regular(12.5), theme::text_second());
+        name_beside(ui, name, &value, theme::medium(12.5));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let (value, color) = value.map_or(("–".to_owned(), theme::TEXT_THIRD), |value| {
-                (value, theme::TEXT)
-            });
             ui.label(words(value, theme::medium(12.5), color));
         });
     });

@@ -36,16 +36,16 @@ pub(super) fn choices_ui(
 pub(super) fn server_ui(ui: &mut Ui, id: Id, state: &mut WindowState, out: &mut Vec<Command>) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 8.0;
-        let connect = Button::new(Look::Quiet, "Connect").font(theme::medium(13.0));
+        let connect = Button::new(Look::Quiet, tr!("Connect")).font(theme::medium(13.0));
         let field_width = ui.available_width() - connect.natural_width(ui.painter()) - 8.0;
         let edit = TextEdit::singleline(&mut state.server_draft)
             .id(id)
             .font(theme::regular(13.5))
-            .text_color(theme::TEXT)
+            .text_color(theme::text())
             .char_limit(512)
             .margin(Margin::symmetric(10, 9))
             .desired_width(field_width);
-        let response = ui.add(edit).accessible_name("Server address");
+        let response = ui.add(edit).accessible_name(tr!("Server address"));
         let is_entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
         let is_pressed = was_pressed(&connect.show(ui, vec2(0.0, response.rect.height())));
         if is_entered || is_pressed {

@@ -52,7 +52,7 @@ fn one_ui(
         Trouble::Device(device, _) => Some(retry(view, *device)),
         Trouble::Server(_) | Trouble::Screen(_) => None,
     };
-    let button = Button::new(Look::Quiet, "Try again").font(theme::medium(13.0));
+    let button = Button::new(Look::Quiet, tr!("Try again")).font(theme::medium(13.0));
     let button_width = again
         .as_ref()
         .map_or(0.0, |_| button.natural_width(ui.painter()) + 8.0);
@@ -60,18 +60,18 @@ fn one_ui(
     let mut job = LayoutJob::simple(
         explanation.title.clone(),
         theme::semibold(14.0),
-        theme::TEXT,
+        theme::text(),
         words_width,
     );
     job.append(
         &format!("\n{}", explanation.detail),
         0.0,
-        egui::TextFormat::simple(theme::regular(13.0), theme::TEXT_SECOND),
+        egui::TextFormat::simple(theme::regular(13.0), theme::text_second()),
     );
     let galley = ui.painter().layout_job(job);
     let height = galley.size().y + 24.0;
     let rect = Rect::from_min_size(pos2(left, top), vec2(width, height));
-    let line = Stroke::new(1.0, theme::WARNING.gamma_multiply(0.35));
+    let line = Stroke::new(1.0, theme::warning().gamma_multiply(0.35));
     let painter = ui.painter();
     painter.rect(
         rect,
@@ -86,11 +86,11 @@ fn one_ui(
     } else {
         Icon::Warning
     };
-    icons::paint(painter, icon, sign, theme::WARNING);
+    icons::paint(painter, icon, sign, theme::warning());
     painter.galley(
         pos2(rect.left() + 50.0, rect.top() + 12.0),
         galley,
-        theme::TEXT,
+        theme::text(),
     );
     let spoken = format!("{}. {}", explanation.title, explanation.detail);
     let id = Id::unique(("banner", &explanation.title));
@@ -110,7 +110,7 @@ fn one_ui(
             out.push(again);
         }
     }
-    let put_away = Button::icon(Look::Bare, Icon::Close, "Put this away").icon_size(16.0);
+    let put_away = Button::icon(Look::Bare, Icon::Close, tr!("Put this away")).icon_size(16.0);
     if was_pressed(&put_away.show_at(ui, id.with("close"), close)) {
         state.put_away.push(trouble.clone());
     }

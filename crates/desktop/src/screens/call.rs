@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use egui::{Align2, Id, Rect, Shape, Ui, pos2};
 use engine::{CallView, Command};
 
-use super::{View, reconnecting, repaint_at_next_second, sharing, shield, veil};
+use super::{View, is_swapped, reconnecting, repaint_at_next_second, sharing, shield, veil};
 use crate::actions::Action;
 use crate::icons::Icon;
-use crate::panels::statistics;
+use crate::panels::{self_view, statistics};
 use crate::quality::{self, Quality};
 use crate::shield::ShieldStage;
 use crate::state::{KeyboardOwner, WindowState};
@@ -39,8 +39,20 @@ pub(super) fn picture_ui(
     let is_screen_shown = sharing::is_shown(view);
     if is_screen_shown {
         sharing::screen_ui(ui, stage, view, brightness);
+    } else if let Some(picture) = view
+        .pictures
+        .local
+        .get()
+        .filter(|_| is_swapped(view, state))
+    {
+        let video = VideoView::new(tr!("My picture"), picture)
+            .radius(radius)
+            .fitted(state.preferences.fits_picture)
+            .mirrored(state.preferences.is_mirrored);
+        video.show_at(ui, Id::unique("swapped"), stage);
+        shade_edges(ui, stage, state.chrome);
     } else if let Some(picture) = picture {
-        let video = VideoView::new("The stranger's picture", picture)
+        let video = VideoView::new(tr!("The stranger's picture"), picture)
             .radius(radius)
             .fitted(state.preferences.fits_picture)
             .brightness(brightness);
@@ -54,17 +66,17 @@ pub(super) fn picture_ui(
         reconnecting::ui(ui, body, view, lost_at);
     } else if picture.is_none() && !is_screen_shown {
         let (title, detail) = match (partner.is_sending_video, partner.is_sending_audio) {
-            (true, _) => ("Connected", "Their picture is on its way…"),
+            (true, _) => (tr!("Connected"), tr!("Their picture is on its way…")),
             (false, true) => (
-                "Their camera is off",
-                "You can talk and write to each other.",
+                tr!("Their camera is off"),
+                tr!("You can talk and write to each other."),
             ),
             (false, false) => (
-                "Their camera and microphone are off",
-                "They can hear you, and you can both write.",
+                tr!("Their camera and microphone are off"),
+                tr!("They can hear you, and you can both write."),
             ),
         };
-        let sign = Sign::Icon(Icon::Person, theme::TEXT_SECOND);
+        let sign = Sign::Icon(Icon::Person, theme::text_second());
         Notice {
             sign,
             title,
@@ -81,6 +93,9 @@ pub(super) fn stranger_px(ui: &Ui, stage: Rect, view: View<'_>, state: &WindowSt
     let picture = view.pictures.remote.get();
     let shown = if sharing::is_shown(view) {
         sharing::inset_shown(stage, view)
+    } else if is_swapped(view, state) {
+        let corner = Rect::from_min_size(stage.min, self_view::size(stage));
+        picture.map_or(corner.size(), |(_, size)| shown_size(size, corner, false))
     } else {
         picture.map_or(stage.size(), |(_, size)| shown_size(size, stage, is_fitted))
     };
@@ -125,45 +140,58 @@ pub(super) fn top_ui(
         Align2::RIGHT_TOP,
         pos2(right, top),
     )) {
-        Action::ToggleStatistics.perform(view.snapshot, state, out);
+        Action::ToggleDiagnostics.perform(view.snapshot, state, out);
     }
 
     let is_up = matches!(view.snapshot.call, CallView::Connected { .. });
-    let dot = if is_up { theme::GOOD } else { theme::WARNING };
+    let dot = if is_up {
+        theme::good()
+    } else {
+        theme::warning()
+    };
     let mut pills = vec![
         Pill::new()
             .dot(dot)
-            .strong("Stranger")
+            .strong(tr!("Stranger"))
             .weak(text::clock(age)),
     ];
     if !view.snapshot.partner.is_sending_audio && is_up {
         pills.push(
             Pill::new()
-                .icon(Icon::MicrophoneOff, theme::BAD)
-                .plain("Muted"),
+                .icon(Icon::MicrophoneOff, theme::bad())
+                .plain(tr!("Muted")),
         );
     }
-    if let Some(notice) = view.snapshot.devices.microphone_notice {
+    if state.push_to_talk.is_active() && is_up {
+        pills.push(talk_pill(view, state));
+    } else if let Some(notice) = view.snapshot.devices.microphone_notice {
         pills.push(
             Pill::new()
-                .icon(Icon::MicrophoneOff, theme::WARNING)
+                .icon(Icon::MicrophoneOff, theme::warning())
                 .plain(text::microphone_notice(notice)),
+        );
+    }
+    if state.volume_percent != 100 {
+        pills.push(
+            Pill::new()
+                .icon(Icon::Speaker, theme::text_second())
+                .plain(tr!("Volume {percent} %", percent = state.volume_percent)),
         );
     }
     if !interests.is_empty() {
         pills.push(
             Pill::new()
-                .icon(Icon::Heart, theme::WARM)
+                .icon(Icon::Heart, theme::warm())
                 .plain(text::common_interests(interests)),
         );
     }
     let sharing_at = view.snapshot.devices.screen.as_ref().map(|screen| {
         let hint = Action::ToggleSharing.hint(view.snapshot, state);
         let pill = Pill::new()
-            .button("Stop sharing", hint)
-            .icon(Icon::Screen, theme::ACCENT_HOVERED)
+            .button(tr!("Stop sharing"), hint)
+            .icon(Icon::Screen, theme::accent_hovered())
             .plain(text::sharing(&screen.source))
-            .call("Stop");
+            .call(tr!("Stop"));
         pills.push(pill);
         pills.len() - 1
     });
@@ -194,20 +222,37 @@ pub(super) fn top_ui(
     at.y + theme::CONTROL + PILL_GAP
 }
 
+/// Whether one is heard right now, where that depends on a key.
+fn talk_pill(view: View<'_>, state: &WindowState) -> Pill {
+    if view.snapshot.devices.is_microphone_on {
+        return Pill::new()
+            .icon(Icon::Microphone, theme::good())
+            .plain(tr!("You can be heard"));
+    }
+    let key = Action::PushToTalk.key(state);
+    Pill::new()
+        .icon(Icon::MicrophoneOff, theme::warning())
+        .plain(tr!("Hold {key} to talk", key = key))
+}
+
 fn quality_pill(view: View<'_>, state: &WindowState, is_tight: bool) -> Pill {
     let is_up = matches!(view.snapshot.call, CallView::Connected { .. });
     let quality = Quality::of(&view.snapshot.statistics).filter(|_| is_up);
     let color = match quality {
-        Some(Quality::Good) | None => theme::GOOD,
-        Some(Quality::Fair) => theme::WARNING,
-        Some(Quality::Poor) => theme::BAD,
+        Some(Quality::Good) | None => theme::good(),
+        Some(Quality::Fair) => theme::warning(),
+        Some(Quality::Poor) => theme::bad(),
     };
     let word = quality.map_or(
-        if is_up { "Measuring" } else { "Interrupted" },
+        if is_up {
+            tr!("Measuring")
+        } else {
+            tr!("Interrupted")
+        },
         Quality::word,
     );
-    let hint = Action::ToggleStatistics.hint(view.snapshot, state);
-    let name = format!("Connection: {word}");
+    let hint = Action::ToggleDiagnostics.hint(view.snapshot, state);
+    let name = tr!("Connection: {word}", word = word);
     let mut pill = Pill::new()
         .button(name, hint)
         .bars(quality.map_or(0, Quality::bars), color)
@@ -218,7 +263,7 @@ fn quality_pill(view: View<'_>, state: &WindowState, is_tight: bool) -> Pill {
         let loss = statistics
             .loss_ratio
             .filter(|ratio| *ratio > quality::NOTICEABLE_LOSS);
-        let figure = loss.map(|ratio| format!("{:.0} % lost", ratio * 100.0));
+        let figure = loss.map(|ratio| tr!("{percent} % lost", percent = (ratio * 100.0).round()));
         if let Some(figure) = figure.or_else(|| statistics.round_trip.map(text::delay)) {
             pill = pill.weak(figure);
         }
@@ -246,6 +291,7 @@ pub(super) fn chrome(ui: &Ui, view: View<'_>, state: &WindowState) -> f32 {
         || is_shield_news
         || state.is_chat_open
         || state.is_statistics_open
+        || state.is_diagnostics_open
         || state.settings.is_some()
         || state.is_picking_screen
         || veil::down(view).is_some()

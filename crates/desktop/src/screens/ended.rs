@@ -40,12 +40,15 @@ pub(super) fn ui(
 ) {
     let explanation = text::end_reason(reason);
     let (icon, color) = match reason {
-        EndReason::PartnerLeft | EndReason::PartnerVanished => (Icon::Person, theme::TEXT_SECOND),
-        EndReason::CouldNotConnect | EndReason::ConnectionLost => (Icon::Offline, theme::WARNING),
+        EndReason::PartnerLeft | EndReason::PartnerVanished => (Icon::Person, theme::text_second()),
+        EndReason::CouldNotConnect | EndReason::ConnectionLost => (Icon::Offline, theme::warning()),
     };
-    let footnote = state
-        .last_call
-        .map(|length| format!("You were together for {}", text::clock(length)));
+    let footnote = state.last_call.map(|length| {
+        tr!(
+            "You were together for {length}",
+            length = text::clock(length)
+        )
+    });
     let left = state
         .automatic_next
         .left(state.preferences.goes_on_by_itself, view.now);
@@ -64,15 +67,15 @@ pub(super) fn ui(
         top += COUNTDOWN_HEIGHT;
     }
     let key = Action::Next.key(state);
-    let next = Button::new(Look::Primary, "Next stranger")
+    let next = Button::new(Look::Primary, tr!("Next stranger"))
         .with_icon(Icon::Next)
         .key(&key)
         .font(theme::semibold(15.0));
     let mut buttons = vec![(next, Wish::Act(Action::Next))];
     if left.is_some() {
-        buttons.push((Button::new(Look::Quiet, "Stay here"), Wish::Stay));
+        buttons.push((Button::new(Look::Quiet, tr!("Stay here")), Wish::Stay));
     }
-    let back = Button::new(Look::Quiet, "Back to the lobby");
+    let back = Button::new(Look::Quiet, tr!("Back to the lobby"));
     let back = back.hint(Action::Stop.hint(view.snapshot, state));
     buttons.push((back, Wish::Act(Action::Stop)));
     match buttons_ui(ui, stage, top, buttons) {
@@ -93,7 +96,7 @@ pub(super) fn after_ui(
     let stage = ui.max_rect();
     let words = text::after_call(length);
     let notice = Notice {
-        sign: Sign::Icon(Icon::People, theme::ACCENT_HOVERED),
+        sign: Sign::Icon(Icon::People, theme::accent_hovered()),
         title: &words.title,
         detail: &words.detail,
         footnote: "",
@@ -101,11 +104,11 @@ pub(super) fn after_ui(
     let reserve = GAP + BUTTON_HEIGHT;
     let top = notice.show(ui, Id::unique("after"), stage, reserve) + GAP;
     let key = Action::Start.key(state);
-    let again = Button::new(Look::Primary, "Start again")
+    let again = Button::new(Look::Primary, tr!("Start again"))
         .key(&key)
         .font(theme::semibold(15.0))
         .enabled(Action::Start.is_possible(view.snapshot, state));
-    let back = Button::new(Look::Quiet, "Back to the lobby");
+    let back = Button::new(Look::Quiet, tr!("Back to the lobby"));
     let back = back.hint(Action::Stop.hint(view.snapshot, state));
     let buttons = vec![
         (again, Wish::Act(Action::Start)),
@@ -124,15 +127,15 @@ fn countdown_ui(ui: &Ui, top: egui::Pos2, left: Duration, is_still: bool) {
         egui::Align2::CENTER_TOP,
         &words,
         theme::medium(14.0),
-        theme::TEXT,
+        theme::text(),
     );
     // Not announced: it would be read out every second.
     describe(ui, Id::unique("countdown"), place, Role::Label, words);
     let bar = Rect::from_center_size(top + vec2(0.0, 28.0), vec2(BAR_WIDTH, 4.0));
-    painter.rect_filled(bar, 2.0, theme::SURFACE_HOVERED);
+    painter.rect_filled(bar, 2.0, theme::surface_hovered());
     let share = left.as_secs_f32() / COUNTDOWN.as_secs_f32();
     let rest = bar.with_max_x(bar.left() + bar.width() * share);
-    painter.rect_filled(rest, 2.0, theme::ACCENT);
+    painter.rect_filled(rest, 2.0, theme::accent());
     repaint_at_next_second(ui, COUNTDOWN.saturating_sub(left));
     if !is_still {
         ui.request_repaint_after(BAR_INTERVAL);

@@ -107,24 +107,24 @@ fn top_bar_ui(
         pos2(bar.left() + inset + 14.0, bar.center().y),
         Vec2::splat(30.0),
     );
-    icons::paint_mark(ui.painter(), mark, theme::WARM, theme::ACCENT);
+    icons::paint_mark(ui.painter(), mark, theme::warm(), theme::accent());
     let pill = match &view.snapshot.signalling {
-        SignallingView::Connecting => Pill::new().dot(theme::WARNING).weak("Connecting…"),
+        SignallingView::Connecting => Pill::new().dot(theme::warning()).weak(tr!("Connecting…")),
         SignallingView::Connected { online } => Pill::new()
-            .dot(theme::GOOD)
+            .dot(theme::good())
             .plain(text::people_online(*online)),
-        SignallingView::Away { .. } => Pill::new().dot(theme::BAD).plain("No server"),
+        SignallingView::Away { .. } => Pill::new().dot(theme::bad()).plain(tr!("No server")),
     };
     let right = bar.right() - inset;
     let pill = pill.at_most(ui, right - theme::CONTROL - 16.0 - mark.right());
     let pill_left = right - theme::CONTROL - 8.0 - pill.width(ui);
     let name =
         ui.painter()
-            .layout_no_wrap("Passerby".to_owned(), theme::semibold(18.0), theme::TEXT);
+            .layout_no_wrap("Passerby".to_owned(), theme::semibold(18.0), theme::text());
     let at = pos2(mark.right() + 12.0, bar.center().y - name.size().y / 2.0);
     let mut place = Rect::from_min_size(at, name.size());
     if place.right() + 8.0 < pill_left {
-        ui.painter().galley(at, name, theme::TEXT);
+        ui.painter().galley(at, name, theme::text());
     } else {
         place = mark;
     }
@@ -136,7 +136,7 @@ fn top_bar_ui(
         pos2(right - theme::CONTROL - 8.0, bar.center().y),
     );
     let action = Action::ToggleSettings;
-    let button = Button::icon(Look::Quiet, Icon::Settings, "Settings")
+    let button = Button::icon(Look::Quiet, Icon::Settings, tr!("Settings"))
         .hint(action.hint(view.snapshot, state))
         .icon_size(18.0);
     let place = Rect::from_center_size(

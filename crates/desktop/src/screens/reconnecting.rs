@@ -26,7 +26,7 @@ pub(super) fn ui(ui: &Ui, body: Rect, view: View<'_>, lost_at: Instant) {
         StrokeKind::Inside,
     );
     Notice {
-        sign: Sign::Icon(Icon::Again, theme::WARNING),
+        sign: Sign::Icon(Icon::Again, theme::warning()),
         title: &words.title,
         detail: &words.detail,
         footnote: "",

@@ -38,7 +38,7 @@ pub(super) fn search_ui(
         stage,
         view,
         (since, is_still),
-        "Looking for somebody…",
+        tr!("Looking for somebody…"),
         &detail,
     );
 }
@@ -52,11 +52,11 @@ pub(super) fn connecting_ui(
     interests: &[String],
 ) {
     let detail = if interests.is_empty() {
-        "Finding the shortest way between you two.".to_owned()
+        tr!("Finding the shortest way between you two.").to_owned()
     } else {
-        format!(
-            "{}. Finding the shortest way between you two.",
-            text::common_interests(interests)
+        text::sentences(
+            &text::common_interests(interests),
+            tr!("Finding the shortest way between you two."),
         )
     };
     waiting_ui(
@@ -64,7 +64,7 @@ pub(super) fn connecting_ui(
         stage,
         view,
         (since, state.preferences.is_motion_reduced),
-        "Found somebody. Connecting…",
+        tr!("Found somebody. Connecting…"),
         &detail,
     );
 }
@@ -112,7 +112,7 @@ fn waiting_ui(
 /// A faint light around the mark, so that an empty stage does not look broken.
 fn glow(ui: &Ui, center: Pos2, radius: f32) {
     let mut light = Mesh::default();
-    light.colored_vertex(center, theme::ACCENT.gamma_multiply(0.13));
+    light.colored_vertex(center, theme::accent().gamma_multiply(0.13));
     let edge: u32 = 64;
     for step in 0..=edge {
         let angle = step as f32 / edge as f32 * std::f32::consts::TAU;

@@ -30,14 +30,14 @@ const TABS: f32 = 52.0;
 
 impl Section {
     /// Its name in the list.
-    const fn title(self) -> &'static str {
+    fn title(self) -> &'static str {
         match self {
-            Self::AudioVideo => "Audio and video",
-            Self::Network => "Network and privacy",
-            Self::Chat => "Calls and chat",
-            Self::Appearance => "Appearance",
-            Self::Shortcuts => "Shortcuts",
-            Self::About => "About",
+            Self::AudioVideo => tr!("Audio and video"),
+            Self::Network => tr!("Network and privacy"),
+            Self::Chat => tr!("Calls and chat"),
+            Self::Appearance => tr!("Appearance"),
+            Self::Shortcuts => tr!("Shortcuts"),
+            Self::About => tr!("About"),
         }
     }
 
@@ -67,8 +67,8 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
         (size, theme::RADIUS_CARD)
     };
     let frame = Frame::new()
-        .fill(theme::SURFACE)
-        .stroke(Stroke::new(1.0, theme::LINE))
+        .fill(theme::surface())
+        .stroke(Stroke::new(1.0, theme::line()))
         .corner_radius(radius);
     let modal = Modal::new(Id::unique("settings"))
         .backdrop_color(Color32::from_black_alpha(150))
@@ -78,7 +78,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
             let title = if is_narrow {
                 page.section.title()
             } else {
-                "Settings"
+                tr!("Settings")
             };
             let is_closed = header_ui(ui, card.with_max_y(card.top() + HEADER), title);
             let body = card.with_min_y(card.top() + HEADER);
@@ -109,13 +109,13 @@ fn header_ui(ui: &mut Ui, bar: Rect, title: &str) -> bool {
         Align2::LEFT_CENTER,
         title,
         theme::semibold(18.0),
-        theme::TEXT,
+        theme::text(),
     );
     let id = Id::unique("settings-header");
     describe(ui, id, place, Role::Heading, title);
     let middle = bar.right_center() + vec2(-30.0, 2.0);
     let place = Rect::from_center_size(middle, Vec2::splat(theme::CONTROL));
-    let close = Button::icon(Look::Bare, Icon::Close, "Close the settings").icon_size(16.0);
+    let close = Button::icon(Look::Bare, Icon::Close, tr!("Close the settings")).icon_size(16.0);
     was_pressed(&close.show_at(ui, id.with("close"), place))
 }
 

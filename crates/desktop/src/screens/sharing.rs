@@ -47,23 +47,27 @@ pub(super) fn picker_ui(
 /// The title and the cross; returns whether the cross was pressed.
 fn header_ui(ui: &mut Ui) -> bool {
     let top = ui.cursor().min;
-    let title = ui.label(words(text::SHARE_TITLE, theme::semibold(18.0), theme::TEXT));
+    let title = ui.label(words(
+        text::SHARE_TITLE.text(),
+        theme::semibold(18.0),
+        theme::text(),
+    ));
     describe(
         ui,
         Id::unique("sharing-title"),
         title.rect,
         Role::Heading,
-        text::SHARE_TITLE,
+        text::SHARE_TITLE.text(),
     );
     ui.add_space(6.0);
     ui.label(words(
-        text::SHARE_DETAIL,
+        text::SHARE_DETAIL.text(),
         theme::regular(13.5),
-        theme::TEXT_SECOND,
+        theme::text_second(),
     ));
     let corner = top + vec2(ui.available_width() - 16.0, 8.0);
     let place = Rect::from_center_size(corner, Vec2::splat(theme::CONTROL));
-    let close = Button::icon(Look::Bare, Icon::Close, "Share nothing").icon_size(16.0);
+    let close = Button::icon(Look::Bare, Icon::Close, tr!("Share nothing")).icon_size(16.0);
     was_pressed(&close.show_at(ui, Id::unique("sharing-close"), place))
 }
 
@@ -80,16 +84,16 @@ fn list_ui(ui: &mut Ui, limit: f32, view: View<'_>) -> Option<VideoSource> {
                 })
                 .inner;
         }
-        Some(Ok(_)) => ("There is nothing to share", String::new()),
+        Some(Ok(_)) => (tr!("There is nothing to share"), String::new()),
         Some(Err(problem)) => (
-            "Nothing can be shared here",
+            tr!("Nothing can be shared here"),
             text::screen_problem(problem).detail,
         ),
-        None => ("Looking what there is…", String::new()),
+        None => (tr!("Looking what there is…"), String::new()),
     };
     let (_, area) = ui.allocate_space(vec2(ui.available_width(), NOTICE_HEIGHT));
     let notice = Notice {
-        sign: Sign::Icon(Icon::Screen, theme::TEXT_SECOND),
+        sign: Sign::Icon(Icon::Screen, theme::text_second()),
         title,
         detail: &detail,
         footnote: "",
@@ -102,32 +106,39 @@ fn list_ui(ui: &mut Ui, limit: f32, view: View<'_>) -> Option<VideoSource> {
 fn row_ui(ui: &mut Ui, item: &Shareable) -> bool {
     let is_screen = matches!(item.source, VideoSource::Screen(_));
     let (kind, icon) = if is_screen {
-        ("Screen", Icon::Screen)
+        (tr!("Screen"), Icon::Screen)
     } else {
-        ("Window", Icon::Window)
+        (tr!("Window"), Icon::Window)
     };
     let title = text::plain(&item.title);
-    let name = format!("{kind} {title}, {} by {}", item.width_px, item.height_px);
+    let name = tr!(
+        "{kind} {title}, {width} by {height}",
+        kind = kind,
+        title = title,
+        width = item.width_px,
+        height = item.height_px
+    );
     let size = vec2(ui.available_width() - 4.0, ROW);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
     if response.hovered() || response.has_focus() {
-        ui.painter().rect_filled(rect, 10.0, theme::SURFACE_HOVERED);
+        ui.painter()
+            .rect_filled(rect, 10.0, theme::surface_hovered());
     }
     let middle = rect.left_center() + vec2(22.0, 0.0);
     let sign = Rect::from_center_size(middle, Vec2::splat(20.0));
-    icons::paint(ui.painter(), icon, sign, theme::TEXT_SECOND);
+    icons::paint(ui.painter(), icon, sign, theme::text_second());
     let figures = ui.painter().text(
         rect.right_center() - vec2(12.0, 0.0),
         Align2::RIGHT_CENTER,
         format!("{} × {}", item.width_px, item.height_px),
         theme::regular(12.5),
-        theme::TEXT_SECOND,
+        theme::text_second(),
     );
     let left = rect.left() + 44.0;
     let galley = elided(ui, &title, figures.left() - 16.0 - left);
     let place = pos2(left, rect.center().y - galley.size().y / 2.0);
-    ui.painter().galley(place, galley, theme::TEXT);
+    ui.painter().galley(place, galley, theme::text());
     was_pressed(&response.on_hover_cursor(CursorIcon::PointingHand))
 }
 
@@ -140,7 +151,7 @@ pub(super) fn is_shown(view: View<'_>) -> bool {
 pub(super) fn screen_ui(ui: &Ui, stage: Rect, view: View<'_>, brightness: f32) {
     if let Some(picture) = view.pictures.remote_screen.get() {
         // Whole: what is cut off at the edge is what is talked about.
-        let screen = VideoView::new("The stranger's screen", picture)
+        let screen = VideoView::new(tr!("The stranger's screen"), picture)
             .fitted(true)
             .brightness(brightness);
         screen.show_at(ui, Id::unique("stranger-screen"), stage);
@@ -173,7 +184,7 @@ pub(super) fn inset_ui(
     };
     let corner = state.preferences.self_view.beside();
     let rect = self_view::place(stage, top, dock, corner, inset_size(stage));
-    let video = VideoView::new("The stranger's picture", picture).radius(14);
+    let video = VideoView::new(tr!("The stranger's picture"), picture).radius(14);
     video.show_at(ui, Id::unique("stranger"), rect);
     let line = Stroke::new(1.0, Color32::from_white_alpha(46));
     ui.painter().rect_stroke(rect, 14, line, StrokeKind::Inside);
@@ -182,7 +193,7 @@ pub(super) fn inset_ui(
 /// A line around everything while something is shared, so that nobody forgets it.
 pub(super) fn border_ui(ui: &Ui, stage: Rect, radius: u8, view: View<'_>) {
     if view.snapshot.devices.screen.is_some() {
-        let line = Stroke::new(3.0, theme::ACCENT);
+        let line = Stroke::new(3.0, theme::accent());
         ui.painter()
             .rect_stroke(stage, radius, line, StrokeKind::Inside);
     }

@@ -14,16 +14,16 @@ pub(super) fn pill(stage: ShieldStage, view: View<'_>, state: &WindowState) -> P
     let action = Action::ToggleDirect;
     let (icon, color) = match stage {
         ShieldStage::Enforced | ShieldStage::Hidden { .. } | ShieldStage::Waiting => {
-            (Icon::Shield, theme::GOOD)
+            (Icon::Shield, theme::good())
         }
-        ShieldStage::Switching => (Icon::Direct, theme::ACCENT_HOVERED),
-        ShieldStage::Direct => (Icon::Direct, theme::GOOD),
-        ShieldStage::StillRelayed => (Icon::Shield, theme::TEXT_SECOND),
+        ShieldStage::Switching => (Icon::Direct, theme::accent_hovered()),
+        ShieldStage::Direct => (Icon::Direct, theme::good()),
+        ShieldStage::StillRelayed => (Icon::Shield, theme::text_second()),
     };
     let pill = Pill::new().icon(icon, color);
     let call = match stage {
-        ShieldStage::Hidden { .. } => "Go direct",
-        ShieldStage::Waiting => "Take back",
+        ShieldStage::Hidden { .. } => tr!("Go direct"),
+        ShieldStage::Waiting => tr!("Take back"),
         _ => return pill.plain(words).hint(meaning),
     };
     let name = format!("{}. {words}", action.name(view.snapshot, state));

@@ -29,7 +29,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
     } else {
         theme::RADIUS_CARD
     };
-    ui.painter().rect_filled(stage, radius, theme::SURFACE);
+    ui.painter().rect_filled(stage, radius, theme::surface());
 
     within(ui, "stage", stage, |ui| {
         ui.set_clip_rect(stage.intersect(ui.clip_rect()));
@@ -63,7 +63,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
         sharing::border_ui(ui, stage, radius, view);
     });
     if !is_edge_to_edge {
-        let line = Stroke::new(1.0, theme::LINE);
+        let line = Stroke::new(1.0, theme::line());
         ui.painter()
             .rect_stroke(stage, radius, line, StrokeKind::Inside);
     }

@@ -40,11 +40,16 @@ pub(super) fn card_ui(
     let (title, detail) = text::veil(veil);
     let width = (stage.width() - 48.0).min(MAX_WIDTH);
     let inner = width - 2.0 * PADDING;
-    let mut job = LayoutJob::simple(title.to_owned(), theme::semibold(17.0), theme::TEXT, inner);
-    let words = TextFormat::simple(theme::regular(14.0), theme::TEXT_SECOND);
+    let mut job = LayoutJob::simple(
+        title.to_owned(),
+        theme::semibold(17.0),
+        theme::text(),
+        inner,
+    );
+    let words = TextFormat::simple(theme::regular(14.0), theme::text_second());
     job.append(&format!("\n{detail}"), 0.0, words);
-    let small = TextFormat::simple(theme::regular(12.5), theme::TEXT_SECOND);
-    job.append(&format!("\n\n{}", text::MAY_RECORD), 0.0, small);
+    let small = TextFormat::simple(theme::regular(12.5), theme::text_second());
+    job.append(&format!("\n\n{}", text::MAY_RECORD.text()), 0.0, small);
     job.halign = egui::Align::Center;
     let galley = ui.painter().layout_job(job);
     let height = PADDING + 30.0 + 10.0 + galley.size().y + 14.0 + theme::DOCK_CONTROL + PADDING;
@@ -60,13 +65,13 @@ pub(super) fn card_ui(
     );
     let mut y = rect.top() + PADDING;
     let sign = Rect::from_center_size(pos2(rect.center().x, y + 15.0), vec2(28.0, 28.0));
-    icons::paint(painter, Icon::Veil, sign, theme::ACCENT_HOVERED);
+    icons::paint(painter, Icon::Veil, sign, theme::accent_hovered());
     y += 40.0;
     let spoken = Rect::from_min_size(pos2(rect.left(), y), vec2(width, galley.size().y));
     y += galley.size().y + 14.0;
-    painter.galley(pos2(rect.center().x, spoken.top()), galley, theme::TEXT);
+    painter.galley(pos2(rect.center().x, spoken.top()), galley, theme::text());
     let id = Id::unique("veil");
-    let said = format!("{title}. {detail} {}", text::MAY_RECORD);
+    let said = format!("{title}. {detail} {}", text::MAY_RECORD.text());
     announce(ui, id, spoken, Role::Alert, said);
 
     let action = Action::ToggleVeil;

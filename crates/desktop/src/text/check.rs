@@ -7,7 +7,8 @@ use engine::{
     ServerCheck, UdpReach, Verdict,
 };
 
-use super::{Explanation, delay};
+use super::{Explanation, delay, signalling_problem};
+use crate::connection_check::CheckProblem;
 
 /// How well a thing does that the check looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,66 +36,77 @@ pub struct Finding {
 pub fn check_under_way(is_shielded: bool) -> Explanation {
     if is_shielded {
         Explanation::new(
-            "Trying the relays…",
-            "Nobody but the server and its relays is asked, as your network address is to stay hidden.",
+            tr!("Trying the relays…"),
+            tr!(
+                "Nobody but the server and its relays is asked, as your network address is to stay hidden."
+            ),
         )
     } else {
         Explanation::new(
-            "Trying every way…",
-            "This takes a few seconds, and longer where nobody answers.",
+            tr!("Trying every way…"),
+            tr!("This takes a few seconds, and longer where nobody answers."),
         )
     }
 }
 
-/// Says that a check ended without an outcome.
-pub fn check_broke_off() -> Explanation {
-    Explanation::new(
-        "The check broke off",
-        "The system did not let it run. Close some programs, then try again.",
-    )
+/// Says why a check found nothing.
+pub fn check_problem(problem: &CheckProblem) -> Explanation {
+    match problem {
+        CheckProblem::Server(problem) => signalling_problem(problem),
+        CheckProblem::BrokeOff => Explanation::new(
+            tr!("The check broke off"),
+            tr!("The system did not let it run. Close some programs, then try again."),
+        ),
+    }
 }
 
 /// What a check means for calls, and how well that is.
 pub fn verdict(verdict: Verdict) -> (Explanation, Mark) {
     let (title, detail, mark) = match verdict {
         Verdict::DirectLikely => (
-            "You are well connected",
-            "Calls will probably find a direct way to the stranger.",
+            tr!("You are well connected"),
+            tr!("Calls will probably find a direct way to the stranger."),
             Mark::Good,
         ),
         Verdict::RelayNeeded => (
-            "Calls will connect",
-            "With some strangers directly, with the others through a relay.",
+            tr!("Calls will connect"),
+            tr!("With some strangers directly, with the others through a relay."),
             Mark::Good,
         ),
         Verdict::Relayed => (
-            "Calls will connect through a relay",
-            "Your network address is to stay hidden, so nobody but relays was asked.",
+            tr!("Calls will connect through a relay"),
+            tr!("Your network address is to stay hidden, so nobody but relays was asked."),
             Mark::Good,
         ),
         Verdict::NoRelay => (
-            "Calls will not connect",
-            "Your network address is to stay hidden, and this server has no relay for that.",
+            tr!("Calls will not connect"),
+            tr!("Your network address is to stay hidden, and this server has no relay for that."),
             Mark::Bad,
         ),
         Verdict::DirectWithSomeOnly => (
-            "Calls will connect with some strangers",
-            "Your network needs a relay for the others, and none of the server's works.",
+            tr!("Calls will connect with some strangers"),
+            tr!("Your network needs a relay for the others, and none of the server's works."),
             Mark::Bad,
         ),
         Verdict::RelayOverStreamOnly => (
-            "Calls will connect through a relay",
-            "Your network lets no UDP through, so pictures lag more whenever packets are lost.",
+            tr!("Calls will connect through a relay"),
+            tr!(
+                "Your network lets no UDP through, so pictures lag more whenever packets are lost."
+            ),
             Mark::Neutral,
         ),
         Verdict::NoConnection => (
-            "Calls will not connect",
-            "Nothing that was tried gets through. Use another network, or ask whoever runs this one.",
+            tr!("Calls will not connect"),
+            tr!(
+                "Nothing that was tried gets through. Use another network, or ask whoever runs this one."
+            ),
             Mark::Bad,
         ),
         Verdict::NothingToAsk => (
-            "There is nothing to try",
-            "The server names no relays. Calls work within one network; beyond it, nobody can tell beforehand.",
+            tr!("There is nothing to try"),
+            tr!(
+                "The server names no relays. Calls work within one network; beyond it, nobody can tell beforehand."
+            ),
             Mark::Neutral,
         ),
     };
@@ -111,60 +123,60 @@ pub fn findings(check: &ServerCheck) -> Vec<Finding> {
     };
     let mut findings = vec![
         Finding {
-            name: "Server",
-            words: format!("Answers in {}", delay(check.signalling)),
+            name: tr!("Server"),
+            words: tr!("Answers in {time}", time = delay(check.signalling)),
             mark: Mark::Good,
         },
         finding("UDP", udp(report.udp)),
-        finding("Your router", router(report)),
+        finding(tr!("Your router"), router(report)),
     ];
     findings.extend(
         [
-            (RelayTransport::Udp, "Relay over UDP"),
-            (RelayTransport::Tcp, "Relay over TCP"),
-            (RelayTransport::Tls, "Relay over TLS"),
+            (RelayTransport::Udp, tr!("Relay over UDP")),
+            (RelayTransport::Tcp, tr!("Relay over TCP")),
+            (RelayTransport::Tls, tr!("Relay over TLS")),
         ]
         .map(|(transport, name)| relay(check, transport, name)),
     );
     findings.push(finding("IPv6", ipv6(report.ipv6)));
     let policy = match check.path_policy {
         PathPolicy::Any => None,
-        PathPolicy::RelayFirst => Some("Calls begin through a relay"),
-        PathPolicy::RelayOnly => Some("Calls stay on a relay"),
+        PathPolicy::RelayFirst => Some(tr!("Calls begin through a relay")),
+        PathPolicy::RelayOnly => Some(tr!("Calls stay on a relay")),
     };
-    findings.extend(policy.map(|words| finding("Server's rule", (words, Mark::Neutral))));
+    findings.extend(policy.map(|words| finding(tr!("Server's rule"), (words, Mark::Neutral))));
     findings
 }
 
-const fn udp(reach: UdpReach) -> (&'static str, Mark) {
+fn udp(reach: UdpReach) -> (&'static str, Mark) {
     match reach {
-        UdpReach::Works => ("Gets through", Mark::Good),
-        UdpReach::Blocked => ("Blocked", Mark::Bad),
-        UdpReach::Unknown => ("Unknown, no server answers", Mark::Neutral),
+        UdpReach::Works => (tr!("Gets through"), Mark::Good),
+        UdpReach::Blocked => (tr!("Blocked"), Mark::Bad),
+        UdpReach::Unknown => (tr!("Unknown, no server answers"), Mark::Neutral),
     }
 }
 
-const fn router(report: &ConnectionReport) -> (&'static str, Mark) {
+fn router(report: &ConnectionReport) -> (&'static str, Mark) {
     if report.is_relay_only {
-        return ("Not looked at", Mark::Neutral);
+        return (tr!("Not looked at"), Mark::Neutral);
     }
     match report.nat.mapping {
-        NatMapping::NoNat => ("None in between", Mark::Good),
-        NatMapping::EndpointIndependent => ("Lets direct calls through", Mark::Good),
-        NatMapping::PortIndependent => ("Probably lets direct calls through", Mark::Good),
+        NatMapping::NoNat => (tr!("None in between"), Mark::Good),
+        NatMapping::EndpointIndependent => (tr!("Lets direct calls through"), Mark::Good),
+        NatMapping::PortIndependent => (tr!("Probably lets direct calls through"), Mark::Good),
         NatMapping::AddressDependent
         | NatMapping::AddressAndPortDependent
-        | NatMapping::EndpointDependent => ("Strict (symmetric NAT)", Mark::Neutral),
-        NatMapping::Unknown => ("Could not be told", Mark::Neutral),
+        | NatMapping::EndpointDependent => (tr!("Strict (symmetric NAT)"), Mark::Neutral),
+        NatMapping::Unknown => (tr!("Could not be told"), Mark::Neutral),
     }
 }
 
-const fn ipv6(reach: Ipv6) -> (&'static str, Mark) {
+fn ipv6(reach: Ipv6) -> (&'static str, Mark) {
     match reach {
-        Ipv6::Works => ("Works", Mark::Good),
-        Ipv6::NoAnswer => ("There, but no server answers", Mark::Neutral),
-        Ipv6::NotAsked => ("There, and not tried", Mark::Neutral),
-        Ipv6::Absent => ("None", Mark::Neutral),
+        Ipv6::Works => (tr!("Works"), Mark::Good),
+        Ipv6::NoAnswer => (tr!("There, but no server answers"), Mark::Neutral),
+        Ipv6::NotAsked => (tr!("There, and not tried"), Mark::Neutral),
+        Ipv6::Absent => (tr!("None"), Mark::Neutral),
     }
 }
 
@@ -184,38 +196,38 @@ fn relay(check: &ServerCheck, transport: RelayTransport, name: &'static str) -> 
     } else if let Some(error) = outcomes().find_map(Result::err) {
         (relay_error(error).to_owned(), Mark::Bad)
     } else {
-        ("Not offered".to_owned(), Mark::Neutral)
+        (tr!("Not offered").to_owned(), Mark::Neutral)
     };
     Finding { name, words, mark }
 }
 
 fn works(round_trip: Duration) -> String {
-    format!("Works, {} there and back", delay(round_trip))
+    tr!("Works, {time} there and back", time = delay(round_trip))
 }
 
-const fn relay_error(error: RelayError) -> &'static str {
+fn relay_error(error: RelayError) -> &'static str {
     match error {
         RelayError::Reach(error) => reach_error(error),
-        RelayError::NoCredentials | RelayError::WrongCredentials => "Refuses the password",
-        RelayError::Full => "Full",
-        RelayError::PeerForbidden => "Answers, but cannot be tried",
-        RelayError::RefusedWith(_) => "Refuses",
-        RelayError::NothingRelayed => "Lets nothing through",
+        RelayError::NoCredentials | RelayError::WrongCredentials => tr!("Refuses the password"),
+        RelayError::Full => tr!("Full"),
+        RelayError::PeerForbidden => tr!("Answers, but cannot be tried"),
+        RelayError::RefusedWith(_) => tr!("Refuses"),
+        RelayError::NothingRelayed => tr!("Lets nothing through"),
     }
 }
 
-const fn reach_error(error: ReachError) -> &'static str {
+fn reach_error(error: ReachError) -> &'static str {
     match error {
-        ReachError::BadUrl => "Its address makes no sense",
-        ReachError::NotSupported => "Not understood by Passerby",
-        ReachError::NameNotFound => "Its name is not known",
-        ReachError::NoRoute => "No way to it",
-        ReachError::Refused => "Refuses connections",
-        ReachError::NoAnswer => "Does not answer",
-        ReachError::Closed => "Hangs up",
-        ReachError::Garbage => "Answers nonsense",
-        ReachError::NoTls => "Speaks no proper TLS",
-        ReachError::BadCertificate => "Its certificate is not trusted",
+        ReachError::BadUrl => tr!("Its address makes no sense"),
+        ReachError::NotSupported => tr!("Not understood by Passerby"),
+        ReachError::NameNotFound => tr!("Its name is not known"),
+        ReachError::NoRoute => tr!("No way to it"),
+        ReachError::Refused => tr!("Refuses connections"),
+        ReachError::NoAnswer => tr!("Does not answer"),
+        ReachError::Closed => tr!("Hangs up"),
+        ReachError::Garbage => tr!("Answers nonsense"),
+        ReachError::NoTls => tr!("Speaks no proper TLS"),
+        ReachError::BadCertificate => tr!("Its certificate is not trusted"),
     }
 }
 

@@ -6,13 +6,16 @@ use super::{Explanation, clock};
 
 /// Says how soon the next stranger is looked for by itself.
 pub fn automatic_next(left: Duration) -> String {
-    format!("The next stranger in {} s", left.as_secs_f32().ceil())
+    tr!(
+        "The next stranger in {seconds} s",
+        seconds = left.as_secs_f32().ceil()
+    )
 }
 
 /// Says that the person has ended a call that lasted so long.
 pub fn after_call(length: Duration) -> Explanation {
     Explanation::new(
-        "You ended the call",
-        format!("You were together for {}.", clock(length)),
+        tr!("You ended the call"),
+        tr!("You were together for {length}.", length = clock(length)),
     )
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::Language;
+
 /// A length of time as on a clock: `0:07`, `12:30`, `1:02:03`.
 pub fn clock(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -16,20 +18,25 @@ pub fn clock(duration: Duration) -> String {
 /// A bitrate in words: `850 kbit/s`, `1.8 Mbit/s`.
 pub fn bitrate(bps: u64) -> String {
     match bps {
-        0..1_000_000 => format!("{} kbit/s", bps / 1000),
-        _ => format!("{:.1} Mbit/s", bps as f64 / 1e6),
+        0..1_000_000 => tr!("{kbit} kbit/s", kbit = bps / 1000),
+        _ => format!("{} Mbit/s", tenths(bps as f64 / 1e6)),
     }
 }
 
 /// A delay in words: `48 ms`, `1.2 s`, `under 1 ms`.
 pub fn delay(delay: Duration) -> String {
     if delay < Duration::from_millis(1) {
-        "under 1 ms".to_owned()
+        tr!("under 1 ms").to_owned()
     } else if delay < Duration::from_secs(1) {
         format!("{} ms", delay.as_millis())
     } else {
-        format!("{:.1} s", delay.as_secs_f32())
+        format!("{} s", tenths(delay.as_secs_f64()))
     }
+}
+
+/// A number with one place after the decimal mark of the language: `1.8`, or `1,8`.
+pub fn tenths(number: f64) -> String {
+    format!("{number:.1}").replace('.', Language::spoken().decimal_mark())
 }
 
 /// A number with a thin space before every three digits.

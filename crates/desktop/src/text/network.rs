@@ -2,70 +2,84 @@
 
 use engine::{CandidateKind, PathProtocol, PathView};
 
-use super::Explanation;
+use super::{Explanation, Sentence};
 use crate::shield::ShieldStage;
 
 /// Asks who may learn one's network address.
-pub const SHIELD_QUESTION: &str = "Who may learn your network address?";
+pub const SHIELD_QUESTION: Sentence = sentence!("Who may learn your network address?");
 /// One of the two ways to begin calls: what it is, and what it reveals.
 pub fn shield_choice(is_shielded: bool) -> Explanation {
     if is_shielded {
         Explanation::new(
-            "Hide my network address",
-            "Calls go over the server's relay, which sees only encrypted packets. The stranger learns nothing.",
+            tr!("Hide my network address"),
+            tr!(
+                "Calls go over the server's relay, which sees only encrypted packets. The stranger learns nothing."
+            ),
         )
     } else {
         Explanation::new(
-            "Connect directly",
-            "Best picture and sound. The stranger can learn your network address and rough location.",
+            tr!("Connect directly"),
+            tr!(
+                "Best picture and sound. The stranger can learn your network address and rough location."
+            ),
         )
     }
 }
 
 /// The same choice as it stands in a field.
-pub const fn shield_in_use(is_shielded: bool) -> &'static str {
+pub fn shield_in_use(is_shielded: bool) -> &'static str {
     if is_shielded {
-        "Hidden from strangers"
+        tr!("Hidden from strangers")
     } else {
-        "Strangers can learn it"
+        tr!("Strangers can learn it")
     }
 }
 
 /// What stands over the picture about the shield: in a few words, and at more length. What pressing it does is the
 /// matter of [`crate::actions::Action::ToggleDirect`].
-pub const fn shield_stage(stage: ShieldStage) -> (&'static str, &'static str) {
+pub fn shield_stage(stage: ShieldStage) -> (&'static str, &'static str) {
     match stage {
         ShieldStage::Enforced => (
-            "Address hidden by the server",
-            "This server sends every call through its relay, which sees only encrypted packets. The stranger cannot learn your network address.",
+            tr!("Address hidden by the server"),
+            tr!(
+                "This server sends every call through its relay, which sees only encrypted packets. The stranger cannot learn your network address."
+            ),
         ),
         ShieldStage::Hidden {
             is_partner_ready: false,
         } => (
-            "Address hidden",
-            "Better picture and sound, but the stranger can learn your network address. It happens once both of you agree.",
+            tr!("Address hidden"),
+            tr!(
+                "Better picture and sound, but the stranger can learn your network address. It happens once both of you agree."
+            ),
         ),
         ShieldStage::Hidden {
             is_partner_ready: true,
         } => (
-            "The stranger is ready",
-            "Better picture and sound, but the stranger can learn your network address. The stranger agrees already, so it happens at once.",
+            tr!("The stranger is ready"),
+            tr!(
+                "Better picture and sound, but the stranger can learn your network address. The stranger agrees already, so it happens at once."
+            ),
         ),
         ShieldStage::Waiting => (
-            "Waiting for the stranger to agree",
-            "Your network address is still hidden. Take it back, and it stays hidden.",
+            tr!("Waiting for the stranger to agree"),
+            tr!("Your network address is still hidden. Take it back, and it stays hidden."),
         ),
         ShieldStage::Switching => (
-            "Going direct…",
-            "Both of you agreed. A direct way is being looked for, and the stranger can learn your network address meanwhile.",
+            tr!("Going direct…"),
+            tr!(
+                "Both of you agreed. A direct way is being looked for, and the stranger can learn your network address meanwhile."
+            ),
         ),
         ShieldStage::Direct => (
-            "You are connected directly",
-            "Both of you agreed. The stranger can learn your network address now.",
+            tr!("You are connected directly"),
+            tr!("Both of you agreed. The stranger can learn your network address now."),
         ),
         ShieldStage::StillRelayed => (
-            "No direct way was found",
-            "The call stays on the relay. As both of you agreed, the stranger may have learnt your network address all the same.",
+            tr!("No direct way was found"),
+            tr!(
+                "The call stays on the relay. As both of you agreed, the stranger may have learnt your network address all the same."
+            ),
         ),
     }
 }
@@ -73,9 +87,9 @@ pub const fn shield_stage(stage: ShieldStage) -> (&'static str, &'static str) {
 /// The way that media take, in words: `Direct (UDP, IPv4)`.
 pub fn path(path: PathView) -> String {
     let way = if path.is_relayed() {
-        "Through a relay"
+        tr!("Through a relay")
     } else {
-        "Direct"
+        tr!("Direct")
     };
     let protocol = match path.protocol {
         PathProtocol::Udp => "UDP",
@@ -89,9 +103,9 @@ pub fn path(path: PathView) -> String {
 /// Whose relay a path takes, if it takes one.
 pub fn relay_side(path: PathView) -> Option<&'static str> {
     match (path.local, path.remote) {
-        (CandidateKind::Relay, CandidateKind::Relay) => Some("One on each side"),
-        (CandidateKind::Relay, _) => Some("On your side"),
-        (_, CandidateKind::Relay) => Some("On the stranger's side"),
+        (CandidateKind::Relay, CandidateKind::Relay) => Some(tr!("One on each side")),
+        (CandidateKind::Relay, _) => Some(tr!("On your side")),
+        (_, CandidateKind::Relay) => Some(tr!("On the stranger's side")),
         _ => None,
     }
 }

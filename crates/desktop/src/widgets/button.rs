@@ -183,26 +183,26 @@ impl<'a> Button<'a> {
         let radius = f32::from(theme::RADIUS_CONTROL).min(rect.height() / 2.0);
         let is_hovered = self.is_enabled && (response.hovered() || response.has_focus());
         let (mut ground, mut ink) = match (self.look, is_hovered) {
-            (Look::Primary, false) => (theme::ACCENT, theme::ON_ACCENT),
-            (Look::Primary, true) => (theme::ACCENT_HOVERED, theme::ON_ACCENT),
-            (Look::Quiet, false) => (theme::SURFACE_RAISED, theme::TEXT),
-            (Look::Bare, false) => (Color32::TRANSPARENT, theme::TEXT),
-            (Look::Quiet | Look::Bare, true) => (theme::SURFACE_HOVERED, theme::TEXT),
-            (Look::Danger, false) => (theme::DANGER, Color32::WHITE),
-            (Look::Danger, true) => (theme::DANGER_HOVERED, Color32::WHITE),
-            (Look::Off, false) => (theme::OFF, theme::BAD),
-            (Look::Off, true) => (theme::OFF_HOVERED, theme::BAD),
+            (Look::Primary, false) => (theme::accent(), theme::on_accent()),
+            (Look::Primary, true) => (theme::accent_hovered(), theme::on_accent()),
+            (Look::Quiet, false) => (theme::surface_raised(), theme::text()),
+            (Look::Bare, false) => (Color32::TRANSPARENT, theme::text()),
+            (Look::Quiet | Look::Bare, true) => (theme::surface_hovered(), theme::text()),
+            (Look::Danger, false) => (theme::danger(), Color32::WHITE),
+            (Look::Danger, true) => (theme::danger_hovered(), Color32::WHITE),
+            (Look::Off, false) => (theme::off(), theme::bad()),
+            (Look::Off, true) => (theme::off_hovered(), theme::bad()),
         };
         if !self.is_enabled {
-            ground = theme::SURFACE_RAISED;
-            ink = theme::TEXT_THIRD;
+            ground = theme::surface_raised();
+            ink = theme::text_third();
         }
         painter.rect_filled(rect, radius, ground);
         if response.is_pointer_button_down_on() && self.is_enabled {
             painter.rect_filled(rect, radius, Color32::from_black_alpha(40));
         }
         if response.has_focus() {
-            let stroke = Stroke::new(2.0, theme::FOCUS);
+            let stroke = Stroke::new(2.0, theme::focus());
             painter.rect_stroke(rect.expand(2.5), radius + 2.5, stroke, StrokeKind::Middle);
         }
         self.paint_content(painter, rect, ink);
@@ -265,15 +265,15 @@ fn paint_badge(painter: &Painter, rect: Rect, count: usize) {
     } else {
         count.to_string()
     };
-    let galley = painter.layout_no_wrap(words, theme::semibold(10.5), theme::ON_ACCENT);
+    let galley = painter.layout_no_wrap(words, theme::semibold(10.5), theme::on_accent());
     let size = vec2((galley.size().x + 9.0).max(17.0), 17.0);
     let badge = Rect::from_center_size(rect.right_top() + vec2(-4.0, 4.0), size);
-    painter.rect_filled(badge.expand(2.0), 10.5, theme::SURFACE);
-    painter.rect_filled(badge, 8.5, theme::ACCENT);
+    painter.rect_filled(badge.expand(2.0), 10.5, theme::surface());
+    painter.rect_filled(badge, 8.5, theme::accent());
     painter.galley(
         badge.center() - galley.size() / 2.0,
         galley,
-        theme::ON_ACCENT,
+        theme::on_accent(),
     );
 }
 

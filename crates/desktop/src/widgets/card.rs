@@ -17,8 +17,8 @@ pub(crate) fn card<R>(
     let window = ui.ctx().content_rect();
     let width = (window.width() - 32.0).min(most_width) - 2.0 * PADDING;
     let frame = Frame::new()
-        .fill(theme::SURFACE)
-        .stroke(Stroke::new(1.0, theme::LINE))
+        .fill(theme::surface())
+        .stroke(Stroke::new(1.0, theme::line()))
         .corner_radius(theme::RADIUS_CARD)
         .inner_margin(Margin::same(PADDING as i8));
     let modal = Modal::new(Id::unique(name))

@@ -157,9 +157,9 @@ impl DevicePicker<'_> {
         response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, &name));
         let response = response.on_hover_cursor(CursorIcon::PointingHand);
         let (icon, color) = if matches!(self.state, DeviceState::Failed(_)) {
-            (Icon::Warning, theme::WARNING)
+            (Icon::Warning, theme::warning())
         } else {
-            (self.icon, theme::TEXT_SECOND)
+            (self.icon, theme::text_second())
         };
         Tile {
             icon,
@@ -210,7 +210,7 @@ fn group_ui(ui: &mut Ui, width: f32, heading: &str, choices: &[Choice], out: &mu
         ui.label(super::words(
             heading,
             theme::medium(12.0),
-            theme::TEXT_SECOND,
+            theme::text_second(),
         ));
     });
     choices_ui(ui, width, choices, out);
@@ -242,7 +242,7 @@ fn choice_ui(ui: &mut Ui, choice: &Choice) -> Response {
         rect,
         8.0,
         if is_lit {
-            theme::SURFACE_HOVERED
+            theme::surface_hovered()
         } else {
             Color32::TRANSPARENT
         },
@@ -252,13 +252,13 @@ fn choice_ui(ui: &mut Ui, choice: &Choice) -> Response {
             pos2(rect.right() - 18.0, rect.center().y),
             Vec2::splat(16.0),
         );
-        icons::paint(painter, Icon::Check, check, theme::ACCENT_HOVERED);
+        icons::paint(painter, Icon::Check, check, theme::accent_hovered());
     }
     let galley = elided(ui, &choice.label, rect.width() - 48.0);
     painter.galley(
         pos2(rect.left() + 10.0, rect.center().y - galley.size().y / 2.0),
         galley,
-        theme::TEXT,
+        theme::text(),
     );
     response.on_hover_cursor(CursorIcon::PointingHand)
 }

@@ -19,12 +19,12 @@ pub fn interest_field(ui: &mut Ui, interests: &mut Vec<String>, draft: &mut Stri
     let id = Id::unique("interests");
     let has_focus = ui.memory(|memory| memory.has_focus(id));
     let line = if has_focus {
-        Stroke::new(1.5, theme::ACCENT_HOVERED)
+        Stroke::new(1.5, theme::accent_hovered())
     } else {
-        Stroke::new(1.0, theme::LINE)
+        Stroke::new(1.0, theme::line())
     };
     let frame = Frame::new()
-        .fill(theme::SURFACE_RAISED)
+        .fill(theme::surface_raised())
         .stroke(line)
         .corner_radius(theme::RADIUS_CONTROL)
         .inner_margin(Margin::symmetric(8, 7));
@@ -47,22 +47,22 @@ fn chips(ui: &mut Ui, interests: &mut Vec<String>) {
     for (index, interest) in interests.iter().enumerate() {
         let galley =
             ui.painter()
-                .layout_no_wrap(text::plain(interest), theme::medium(13.0), theme::TEXT);
+                .layout_no_wrap(text::plain(interest), theme::medium(13.0), theme::text());
         let (rect, response) =
             ui.allocate_exact_size(vec2(galley.size().x + 40.0, CHIP_HEIGHT), Sense::click());
-        let name = format!("Remove {interest}");
+        let name = tr!("Remove {interest}", interest = interest);
         response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
         let is_lit = response.hovered() || response.has_focus();
         let painter = ui.painter();
-        painter.rect_filled(rect, CHIP_HEIGHT / 2.0, theme::SURFACE_HOVERED);
+        painter.rect_filled(rect, CHIP_HEIGHT / 2.0, theme::surface_hovered());
         if response.has_focus() {
-            let stroke = Stroke::new(2.0, theme::FOCUS);
+            let stroke = Stroke::new(2.0, theme::focus());
             painter.rect_stroke(rect, CHIP_HEIGHT / 2.0, stroke, egui::StrokeKind::Middle);
         }
         painter.galley(
             pos2(rect.left() + 12.0, rect.center().y - galley.size().y / 2.0),
             galley,
-            theme::TEXT,
+            theme::text(),
         );
         let cross = egui::Rect::from_center_size(
             pos2(rect.right() - 15.0, rect.center().y),
@@ -73,9 +73,9 @@ fn chips(ui: &mut Ui, interests: &mut Vec<String>) {
             Icon::Close,
             cross,
             if is_lit {
-                theme::TEXT
+                theme::text()
             } else {
-                theme::TEXT_SECOND
+                theme::text_second()
             },
         );
         if was_pressed(&response.on_hover_cursor(CursorIcon::PointingHand)) {
@@ -93,23 +93,27 @@ fn entry(ui: &mut Ui, id: Id, interests: &mut Vec<String>, draft: &mut String) -
     }
     let was_empty = draft.is_empty();
     let hint = if interests.is_empty() {
-        "climbing, jazz, cooking…"
+        tr!("climbing, jazz, cooking…")
     } else {
-        "Add another"
+        tr!("Add another")
     };
     let width = ui.available_width_before_wrap_or(90.0);
     let edit = TextEdit::singleline(draft)
         .id(id)
-        .hint_text(super::words(hint, theme::regular(14.0), theme::TEXT_THIRD))
+        .hint_text(super::words(
+            hint,
+            theme::regular(14.0),
+            theme::text_third(),
+        ))
         .font(theme::regular(14.0))
-        .text_color(theme::TEXT)
+        .text_color(theme::text())
         .char_limit(INTEREST_CHARS + 1)
         .frame(Frame::NONE)
         .margin(Margin::symmetric(4, 0))
         .min_size(vec2(0.0, CHIP_HEIGHT))
         .align(egui::Align2::LEFT_CENTER)
         .desired_width(width);
-    let response = ui.add(edit).accessible_name("Interests");
+    let response = ui.add(edit).accessible_name(tr!("Interests"));
     let is_entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
     if is_entered {
         if draft.trim().is_empty() {

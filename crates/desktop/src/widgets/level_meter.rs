@@ -1,6 +1,6 @@
 //! How loud the microphone is.
 
-use egui::{Color32, Id, Painter, Rect, Response, Sense, Ui, WidgetInfo, accesskit::Role, pos2};
+use egui::{Id, Painter, Rect, Response, Sense, Ui, WidgetInfo, accesskit::Role, pos2};
 
 use crate::theme;
 
@@ -14,7 +14,7 @@ pub fn level_meter(ui: &Ui, id: Id, rect: Rect, level: f32, is_live: bool) -> Re
     let level = if is_live { level.clamp(0.0, 1.0) } else { 0.0 };
     response.widget_info(|| {
         let mut info = WidgetInfo::new(Role::Meter);
-        info.label = Some("Microphone level".to_owned());
+        info.label = Some(tr!("Microphone level").to_owned());
         info.value = Some(f64::from((level * 100.0).round()));
         info
     });
@@ -35,11 +35,11 @@ pub fn paint_level(painter: &Painter, rect: Rect, segments: usize, level: f32) {
         let bar = Rect::from_min_max(pos2(left, rect.top()), pos2(left + width, rect.bottom()));
         let lit = ((level - from) / (to - from)).clamp(0.0, 1.0);
         let color = if to > LOUD {
-            theme::WARNING
+            theme::warning()
         } else {
-            theme::GOOD
+            theme::good()
         };
-        painter.rect_filled(bar, 2.0, Color32::from_white_alpha(22));
+        painter.rect_filled(bar, 2.0, theme::faint());
         painter.rect_filled(bar, 2.0, color.gamma_multiply(lit));
     }
 }

@@ -49,21 +49,21 @@ impl Notice<'_> {
             painter,
             self.title,
             theme::semibold(title_size),
-            theme::TEXT,
+            theme::text(),
             width,
         );
         let detail = centred(
             painter,
             self.detail,
             theme::regular(detail_size),
-            theme::TEXT_SECOND,
+            theme::text_second(),
             width,
         );
         let footnote = centred(
             painter,
             self.footnote,
             theme::medium(14.0),
-            theme::TEXT_THIRD,
+            theme::text_third(),
             width,
         );
         let (sign, gap) = match self.sign {
@@ -93,7 +93,7 @@ impl Notice<'_> {
             if let Some(galley) = galley {
                 y += gap;
                 let height = galley.size().y;
-                painter.galley(pos2(center, y), galley, theme::TEXT);
+                painter.galley(pos2(center, y), galley, theme::text());
                 y += height;
             }
         }
@@ -133,7 +133,7 @@ impl Sign {
         match self {
             Self::None => {}
             Self::Icon(icon, color) => {
-                painter.circle_filled(rect.center(), radius, theme::SURFACE_HOVERED);
+                painter.circle_filled(rect.center(), radius, theme::surface_hovered());
                 let side = rect.width() * 0.46;
                 icons::paint(
                     painter,
@@ -146,13 +146,13 @@ impl Sign {
                 for wave in 0..3 {
                     let age = (phase + wave as f32 / 3.0).fract();
                     let ring = radius * (0.5 + 0.9 * age);
-                    let color = theme::ACCENT.gamma_multiply((1.0 - age) * 0.55);
+                    let color = theme::accent().gamma_multiply((1.0 - age) * 0.55);
                     painter.circle_stroke(rect.center(), ring, egui::Stroke::new(1.5, color));
                 }
-                painter.circle_filled(rect.center(), radius * 0.5, theme::SURFACE_RAISED);
+                painter.circle_filled(rect.center(), radius * 0.5, theme::surface_raised());
                 let side = radius * 0.62;
                 let mark = Rect::from_center_size(rect.center(), vec2(side, side));
-                icons::paint_mark(painter, mark, theme::WARM, theme::ACCENT);
+                icons::paint_mark(painter, mark, theme::warm(), theme::accent());
             }
         }
     }

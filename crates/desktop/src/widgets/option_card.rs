@@ -38,16 +38,16 @@ impl OptionCard<'_> {
         let painter = ui.painter();
         let is_lit = response.hovered() || response.has_focus();
         let ground = if is_lit {
-            theme::SURFACE_HOVERED
+            theme::surface_hovered()
         } else {
-            theme::SURFACE_RAISED
+            theme::surface_raised()
         };
         let line = if response.has_focus() {
-            Stroke::new(2.0, theme::FOCUS)
+            Stroke::new(2.0, theme::focus())
         } else if self.is_chosen {
-            Stroke::new(1.5, theme::ACCENT)
+            Stroke::new(1.5, theme::accent())
         } else {
-            Stroke::new(1.0, theme::LINE)
+            Stroke::new(1.0, theme::line())
         };
         painter.rect(
             rect,
@@ -60,11 +60,11 @@ impl OptionCard<'_> {
         let mark = pos2(rect.left() + 20.0, top + title.size().y / 2.0);
         radio(painter, mark, self.is_chosen);
         let second = top + title.size().y + GAP;
-        painter.galley(pos2(rect.left() + INDENT, top), title, theme::TEXT);
+        painter.galley(pos2(rect.left() + INDENT, top), title, theme::text());
         painter.galley(
             pos2(rect.left() + INDENT, second),
             detail,
-            theme::TEXT_SECOND,
+            theme::text_second(),
         );
         response.on_hover_cursor(CursorIcon::PointingHand)
     }
@@ -74,17 +74,21 @@ impl OptionCard<'_> {
         let lay =
             |words: &str, font, color| ui.painter().layout(words.to_owned(), font, color, width);
         (
-            lay(&self.words.title, theme::medium(13.5), theme::TEXT),
-            lay(&self.words.detail, theme::regular(12.5), theme::TEXT_SECOND),
+            lay(&self.words.title, theme::medium(13.5), theme::text()),
+            lay(
+                &self.words.detail,
+                theme::regular(12.5),
+                theme::text_second(),
+            ),
         )
     }
 }
 
 fn radio(painter: &Painter, center: Pos2, is_chosen: bool) {
     let color = if is_chosen {
-        theme::ACCENT_HOVERED
+        theme::accent_hovered()
     } else {
-        theme::TEXT_THIRD
+        theme::text_third()
     };
     painter.circle_stroke(center, 7.0, Stroke::new(1.5, color));
     if is_chosen {

@@ -56,17 +56,17 @@ impl Pill {
 
     /// Adds words that carry the meaning.
     pub fn strong(self, words: impl Into<String>) -> Self {
-        self.words(words.into(), theme::semibold(13.0), theme::TEXT)
+        self.words(words.into(), theme::semibold(13.0), theme::text())
     }
 
     /// Adds words in plain weight.
     pub fn plain(self, words: impl Into<String>) -> Self {
-        self.words(words.into(), theme::medium(13.0), theme::TEXT)
+        self.words(words.into(), theme::medium(13.0), theme::text())
     }
 
     /// Adds words that are looked at only when wanted.
     pub fn weak(self, words: impl Into<String>) -> Self {
-        self.words(words.into(), theme::regular(13.0), theme::TEXT_SECOND)
+        self.words(words.into(), theme::regular(13.0), theme::text_second())
     }
 
     /// Makes it a button with this name.
@@ -85,7 +85,7 @@ impl Pill {
 
     /// Adds words in the colour of what can be pressed.
     pub fn call(self, words: impl Into<String>) -> Self {
-        self.words(words.into(), theme::semibold(13.0), theme::ACCENT_HOVERED)
+        self.words(words.into(), theme::semibold(13.0), theme::accent_hovered())
     }
 
     fn words(mut self, words: String, font: FontId, color: Color32) -> Self {
@@ -140,12 +140,12 @@ impl Pill {
         response.widget_info(|| WidgetInfo::labeled(role, true, &self.name));
         let painter = ui.painter();
         let ground = if self.is_button && (response.hovered() || response.has_focus()) {
-            theme::SURFACE_HOVERED
+            theme::surface_hovered()
         } else {
             theme::overlay()
         };
         let line = if response.has_focus() {
-            egui::Stroke::new(2.0, theme::FOCUS)
+            egui::Stroke::new(2.0, theme::focus())
         } else {
             theme::overlay_line()
         };

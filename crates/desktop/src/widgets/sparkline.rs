@@ -2,6 +2,8 @@
 
 use egui::{Color32, Mesh, Pos2, Rect, Sense, Shape, Stroke, Ui, pos2, vec2};
 
+use crate::theme;
+
 /// Draws `values`, oldest first, over the whole width; the top is a little over the largest value.
 pub fn sparkline(ui: &mut Ui, values: &[f32], capacity: usize, color: Color32) {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 30.0), Sense::hover());
@@ -9,7 +11,7 @@ pub fn sparkline(ui: &mut Ui, values: &[f32], capacity: usize, color: Color32) {
     painter.hline(
         rect.x_range(),
         rect.bottom(),
-        Stroke::new(1.0, Color32::from_white_alpha(22)),
+        Stroke::new(1.0, theme::faint()),
     );
     let points = points(rect, values, capacity);
     if points.len() < 2 {

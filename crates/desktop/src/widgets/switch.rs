@@ -20,8 +20,8 @@ pub fn switch_row(ui: &mut Ui, title: &str, detail: &str, is_on: bool) -> Respon
         ui.painter()
             .layout(words.to_owned(), font, color, words_width)
     };
-    let title_galley = lay(title, theme::medium(14.0), theme::TEXT);
-    let detail_galley = lay(detail, theme::regular(13.0), theme::TEXT_SECOND);
+    let title_galley = lay(title, theme::medium(14.0), theme::text());
+    let detail_galley = lay(detail, theme::regular(13.0), theme::text_second());
     let words_height = if detail.is_empty() {
         title_galley.size().y
     } else {
@@ -33,9 +33,13 @@ pub fn switch_row(ui: &mut Ui, title: &str, detail: &str, is_on: bool) -> Respon
     let painter = ui.painter();
     let top = rect.center().y - words_height / 2.0;
     let second = top + title_galley.size().y + 3.0;
-    painter.galley(pos2(rect.left(), top), title_galley, theme::TEXT);
+    painter.galley(pos2(rect.left(), top), title_galley, theme::text());
     if !detail.is_empty() {
-        painter.galley(pos2(rect.left(), second), detail_galley, theme::TEXT_SECOND);
+        painter.galley(
+            pos2(rect.left(), second),
+            detail_galley,
+            theme::text_second(),
+        );
     }
     let track = Rect::from_min_size(
         pos2(rect.right() - WIDTH - 3.0, rect.center().y - HEIGHT / 2.0),
@@ -44,7 +48,7 @@ pub fn switch_row(ui: &mut Ui, title: &str, detail: &str, is_on: bool) -> Respon
     let is_lit = response.hovered() || response.has_focus();
     paint_track(ui, track, is_on, is_lit);
     if response.has_focus() {
-        let stroke = Stroke::new(2.0, theme::FOCUS);
+        let stroke = Stroke::new(2.0, theme::focus());
         ui.painter()
             .rect_stroke(track.expand(3.0), 15.0, stroke, StrokeKind::Middle);
     }
@@ -53,14 +57,22 @@ pub fn switch_row(ui: &mut Ui, title: &str, detail: &str, is_on: bool) -> Respon
 
 fn paint_track(ui: &Ui, track: Rect, is_on: bool, is_lit: bool) {
     let (ground, line, knob) = match (is_on, is_lit) {
-        (true, false) => (theme::ACCENT, Color32::TRANSPARENT, theme::ON_ACCENT),
+        (true, false) => (theme::accent(), Color32::TRANSPARENT, theme::on_accent()),
         (true, true) => (
-            theme::ACCENT_HOVERED,
+            theme::accent_hovered(),
             Color32::TRANSPARENT,
-            theme::ON_ACCENT,
+            theme::on_accent(),
         ),
-        (false, false) => (theme::SURFACE_RAISED, theme::TEXT_THIRD, theme::TEXT_SECOND),
-        (false, true) => (theme::SURFACE_HOVERED, theme::TEXT_SECOND, theme::TEXT),
+        (false, false) => (
+            theme::surface_raised(),
+            theme::text_third(),
+            theme::text_second(),
+        ),
+        (false, true) => (
+            theme::surface_hovered(),
+            theme::text_second(),
+            theme::text(),
+        ),
     };
     let painter = ui.painter();
     painter.rect(

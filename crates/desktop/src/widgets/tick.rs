@@ -17,7 +17,7 @@ pub fn tick(ui: &mut Ui, words: &str, is_ticked: bool) -> Response {
     let galley = ui.painter().layout(
         words.to_owned(),
         theme::medium(14.0),
-        theme::TEXT,
+        theme::text(),
         width - BOX - GAP,
     );
     let height = galley.size().y.max(theme::CONTROL);
@@ -28,20 +28,26 @@ pub fn tick(ui: &mut Ui, words: &str, is_ticked: bool) -> Response {
     let mark = Rect::from_center_size(middle, Vec2::splat(BOX));
     let is_lit = response.hovered() || response.has_focus();
     let (ground, line) = match (is_ticked, is_lit) {
-        (true, false) => (theme::ACCENT, Stroke::NONE),
-        (true, true) => (theme::ACCENT_HOVERED, Stroke::NONE),
-        (false, false) => (theme::SURFACE_RAISED, Stroke::new(1.5, theme::TEXT_THIRD)),
-        (false, true) => (theme::SURFACE_HOVERED, Stroke::new(1.5, theme::TEXT_SECOND)),
+        (true, false) => (theme::accent(), Stroke::NONE),
+        (true, true) => (theme::accent_hovered(), Stroke::NONE),
+        (false, false) => (
+            theme::surface_raised(),
+            Stroke::new(1.5, theme::text_third()),
+        ),
+        (false, true) => (
+            theme::surface_hovered(),
+            Stroke::new(1.5, theme::text_second()),
+        ),
     };
     painter.rect(mark, 7.0, ground, line, StrokeKind::Inside);
     if response.has_focus() {
-        let stroke = Stroke::new(2.0, theme::FOCUS);
+        let stroke = Stroke::new(2.0, theme::focus());
         painter.rect_stroke(mark.expand(3.0), 9.0, stroke, StrokeKind::Middle);
     }
     if is_ticked {
-        icons::paint(painter, Icon::Check, mark.shrink(4.0), theme::ON_ACCENT);
+        icons::paint(painter, Icon::Check, mark.shrink(4.0), theme::on_accent());
     }
     let words = pos2(mark.right() + GAP, rect.center().y - galley.size().y / 2.0);
-    painter.galley(words, galley, theme::TEXT);
+    painter.galley(words, galley, theme::text());
     response.on_hover_cursor(CursorIcon::PointingHand)
 }

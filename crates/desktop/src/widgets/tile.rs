@@ -34,12 +34,12 @@ impl Tile<'_> {
     pub fn paint(&self, ui: &Ui, rect: Rect, response: &Response) {
         let painter = ui.painter();
         let ground = if response.hovered() {
-            theme::SURFACE_HOVERED
+            theme::surface_hovered()
         } else {
-            theme::SURFACE_RAISED
+            theme::surface_raised()
         };
         let line = if response.has_focus() {
-            Stroke::new(2.0, theme::FOCUS)
+            Stroke::new(2.0, theme::focus())
         } else {
             Stroke::NONE
         };
@@ -60,7 +60,7 @@ impl Tile<'_> {
                 pos2(rect.right() - 18.0, rect.center().y),
                 Vec2::splat(14.0),
             );
-            icons::paint(painter, Icon::Down, chevron, theme::TEXT_SECOND);
+            icons::paint(painter, Icon::Down, chevron, theme::text_second());
             words.max.x -= 20.0;
         }
         let caption = pos2(rect.left() + 33.0, first_line);
@@ -69,21 +69,22 @@ impl Tile<'_> {
             Align2::LEFT_CENTER,
             self.caption,
             theme::regular(11.5),
-            theme::TEXT_SECOND,
+            theme::text_second(),
         );
         let value = pos2(words.left(), rect.center().y + 10.0);
         let galley = elided(ui, self.value, words.width());
         painter.galley(
             value - vec2(0.0, galley.size().y / 2.0),
             galley,
-            theme::TEXT,
+            theme::text(),
         );
     }
 }
 
 /// One line that ends in dots where there is no room for all of it.
 pub(crate) fn elided(ui: &Ui, words: &str, width: f32) -> Arc<Galley> {
-    let mut job = LayoutJob::simple_singleline(words.to_owned(), theme::medium(13.0), theme::TEXT);
+    let mut job =
+        LayoutJob::simple_singleline(words.to_owned(), theme::medium(13.0), theme::text());
     job.wrap = TextWrapping::truncate_at_width(width);
     ui.painter().layout_job(job)
 }

@@ -1,6 +1,6 @@
 //! The card of the connection check.
 
-use desktop::connection_check::{Check, Question};
+use desktop::connection_check::{Check, CheckProblem, Question};
 use egui::Key;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
@@ -71,7 +71,7 @@ fn a_check_that_finds_no_server_says_so_and_can_be_tried_again() {
     let mut harness = in_lobby();
     click(&mut harness, "Check connection");
     let problem = SignallingProblem::Unreachable("refused".to_owned());
-    let outcome = Err(desktop::text::signalling_problem(&problem));
+    let outcome = Err(CheckProblem::Server(problem));
     harness.state_mut().window.state.end_check(outcome);
     harness.run();
     harness.get_by_label_contains("The server cannot be reached");

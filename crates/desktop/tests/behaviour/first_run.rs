@@ -23,7 +23,7 @@ fn first_run() -> Harness<'static, Stage> {
 fn the_screen_says_what_this_is_and_every_rule() {
     let harness = first_run();
     harness.get_by_role_and_label(Role::Heading, "Welcome to Passerby");
-    harness.get_by_label(text::PITCH);
+    harness.get_by_label(text::PITCH.text());
     for rule in text::rules() {
         harness.get_by_label(&rule.title);
         harness.get_by_label(&rule.detail);
@@ -69,8 +69,8 @@ fn consent_and_the_choice_about_the_address_are_taken_together_and_remembered() 
         is_on(&harness, "Hide my network address"),
         "although the engine has not answered yet"
     );
-    click(&mut harness, text::CONSENT);
-    assert!(is_on(&harness, text::CONSENT));
+    click(&mut harness, text::CONSENT.text());
+    assert!(is_on(&harness, text::CONSENT.text()));
     wishes.extend(click(&mut harness, "Continue"));
     assert_eq!(wishes, [Command::SetShield(true), Command::SetShield(true)]);
 
@@ -96,7 +96,7 @@ fn consent_and_the_choice_about_the_address_are_taken_together_and_remembered() 
 #[test]
 fn who_leaves_the_address_as_it_is_marked_has_chosen_that() {
     let mut harness = first_run();
-    click(&mut harness, text::CONSENT);
+    click(&mut harness, text::CONSENT.text());
     assert_eq!(click(&mut harness, "Continue"), [Command::SetShield(false)]);
 }
 
@@ -105,7 +105,7 @@ fn a_start_asked_for_on_the_command_line_waits_for_the_consent() {
     let mut harness = first_run();
     harness.state_mut().window.state.starts_when_agreed = true;
     assert_eq!(press(&mut harness, Key::Enter), []);
-    click(&mut harness, text::CONSENT);
+    click(&mut harness, text::CONSENT.text());
     let wishes = click(&mut harness, "Continue");
     assert!(
         matches!(
@@ -124,7 +124,7 @@ fn it_can_be_done_with_the_keyboard_alone() {
         harness.run();
     }
     press(&mut harness, Key::Space);
-    assert!(is_on(&harness, text::CONSENT));
+    assert!(is_on(&harness, text::CONSENT.text()));
     harness.key_press(Key::Tab);
     harness.run();
     press(&mut harness, Key::Enter);

@@ -3,9 +3,11 @@
 mod call_screen;
 mod chat;
 mod check;
+mod diagnostics;
 mod ending;
 mod first_run;
 mod keys;
+mod languages;
 mod lobby;
 mod mini;
 mod picture;
@@ -14,6 +16,7 @@ mod sharing;
 mod shield;
 mod shortcuts;
 mod stage;
+mod talking;
 mod trouble;
 mod veil;
 

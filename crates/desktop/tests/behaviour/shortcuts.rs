@@ -31,7 +31,7 @@ fn every_action_stands_on_the_page_with_its_key() {
     let harness = on_the_page();
     for action in Action::ALL {
         let entry = action.entry();
-        let name = format!("{}: {}", entry.title, entry.shortcut.label());
+        let name = format!("{}: {}", entry.title.text(), entry.shortcut.label());
         harness.get_by_label_contains(&name);
     }
 }

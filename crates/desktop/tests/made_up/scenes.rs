@@ -4,19 +4,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use desktop::actions::Action;
-use desktop::connection_check::Check;
+use desktop::connection_check::{Check, CheckProblem};
 use desktop::keymap::{Refusal, Shortcut};
 use desktop::preferences::{Corner, RULES_VERSION};
 use desktop::state::{Section, SettingsPage, WindowState};
-use desktop::text;
 use desktop::window::Window;
 use egui::Key;
 use engine::{
     AudioSink, AudioSource, CallView, CandidateKind, ChatLine, ConnectionReport, Deck,
     DeviceProblem, DeviceState, DirectView, EndReason, Ipv6, NatFiltering, NatMapping, NatReport,
-    PartnerView, PathPolicy, PathProtocol, PathView, ReachError, RelayAnswer, RelayCheck,
-    RelayError, RelayTransport, ScreenView, ServerCheck, Shareable, SignallingProblem,
-    SignallingView, Snapshot, Speaker, Statistics, UdpReach, VeilView, VideoSource,
+    PairState, PairView, PartnerView, PathPolicy, PathProtocol, PathView, ReachError, RelayAnswer,
+    RelayCheck, RelayError, RelayTransport, ScreenView, ServerCheck, Shareable, SignallingProblem,
+    SignallingView, Snapshot, Speaker, StageTime, Statistics, TimesIn, TimesOut, UdpReach,
+    VeilView, VideoSource,
 };
 use media::video::{Scaler, VideoFrame};
 
@@ -29,7 +29,7 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 54] = [
+pub(crate) const SCENES: [Scene; 57] = [
     Scene {
         name: "lobby",
         make: lobby,
@@ -111,6 +111,16 @@ pub(crate) const SCENES: [Scene; 54] = [
         prepare: nothing,
     },
     Scene {
+        name: "call-swapped",
+        make: call,
+        prepare: swapped,
+    },
+    Scene {
+        name: "call-talk-key",
+        make: call,
+        prepare: with_talk_key,
+    },
+    Scene {
         name: "call-chat",
         make: call_chat,
         prepare: with_chat,
@@ -119,6 +129,11 @@ pub(crate) const SCENES: [Scene; 54] = [
         name: "call-statistics",
         make: call,
         prepare: with_statistics,
+    },
+    Scene {
+        name: "call-diagnostics",
+        make: call_measured,
+        prepare: with_diagnostics,
     },
     Scene {
         name: "veil-down",
@@ -344,7 +359,7 @@ impl Scene {
             // The address was hidden before.
             window.observe(&shield_waiting(now), now);
         }
-        if window.state.is_statistics_open {
+        if window.state.is_statistics_open || window.state.is_diagnostics_open {
             feed_history(&mut window, now);
         }
         window
@@ -412,6 +427,24 @@ fn own_picture_hidden(state: &mut WindowState) {
     state.is_self_view_hidden = true;
 }
 
+fn with_diagnostics(state: &mut WindowState) {
+    state.is_diagnostics_open = true;
+    state.log.push("INFO engine::session: matched");
+    state
+        .log
+        .push("WARN transport: 192.0.2.7:3478 does not answer");
+    state.log.push("INFO engine::session: connected");
+}
+
+fn swapped(state: &mut WindowState) {
+    state.is_swapped = true;
+    state.volume_percent = 130;
+}
+
+fn with_talk_key(state: &mut WindowState) {
+    state.preferences.push_to_talk = true;
+}
+
 fn staying(state: &mut WindowState) {
     state.preferences.goes_on_by_itself = false;
 }
@@ -457,9 +490,7 @@ fn checked_strict(state: &mut WindowState) {
 
 fn check_failed(state: &mut WindowState) {
     let problem = SignallingProblem::Unreachable("connection refused".to_owned());
-    state.check = Some(Check::Done(Box::new(Err(text::signalling_problem(
-        &problem,
-    )))));
+    state.check = Some(Check::Done(Box::new(Err(CheckProblem::Server(problem)))));
 }
 
 /// What a check finds at most homes.
@@ -686,6 +717,44 @@ pub(crate) fn call(now: Instant) -> Snapshot {
         },
         ..lobby(now)
     }
+}
+
+/// A call of which everything is known that can be measured.
+pub(crate) fn call_measured(now: Instant) -> Snapshot {
+    use CandidateKind::{Host, Relay, ServerReflexive};
+    let time = |ms: u64| StageTime {
+        median: Duration::from_millis(ms),
+        p95: Duration::from_millis(ms * 2),
+    };
+    let pair = |local, remote, state, ms, is_selected| PairView {
+        local,
+        remote,
+        state,
+        round_trip: (ms > 0).then(|| Duration::from_millis(ms)),
+        is_selected,
+    };
+    let mut snapshot = call(now);
+    snapshot.statistics.pairs = Arc::new([
+        pair(ServerReflexive, Host, PairState::Succeeded, 43, true),
+        pair(Host, Host, PairState::Failed, 0, false),
+        pair(Relay, Relay, PairState::InProgress, 0, false),
+    ]);
+    snapshot.statistics.times_out = Some(TimesOut {
+        waiting: time(2),
+        scaling: time(1),
+        encoding: time(9),
+        queueing: time(1),
+        pacing: time(5),
+        total: time(18),
+    });
+    snapshot.statistics.times_in = Some(TimesIn {
+        arriving: time(6),
+        holding: time(12),
+        decoding: time(4),
+        playout: time(7),
+        total: time(29),
+    });
+    snapshot
 }
 
 /// A call in which people write to each other.

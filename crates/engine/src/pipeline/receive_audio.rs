@@ -2,7 +2,7 @@
 //!
 //! A task fills the jitter buffer, the speaker's thread empties it, 10 ms at a time. Between calls the speaker plays silence.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,13 @@ use media::audio::{Config, FRAME_SAMPLES};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::volume::Volume;
 use super::{Played, lock};
 use crate::lip_sync::LipSync;
 use crate::statistics::AudioFigures;
+
+/// Twice as loud as it was sent.
+const MAX_VOLUME_PERCENT: u32 = 200;
 
 /// What the speaker plays from. Outlives calls.
 #[derive(Clone, Default)]
@@ -22,7 +26,6 @@ pub(crate) struct Playback {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
     receiver: Mutex<Option<Receiver>>,
     /// Hears all that the speaker is given.
@@ -30,12 +33,27 @@ struct Shared {
     /// From being asked for a frame to its being audible, in microseconds.
     output_latency_us: AtomicU64,
     is_partner_muted: AtomicBool,
+    /// How loud the partner is played, in per cent.
+    volume_percent: AtomicU32,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            receiver: Mutex::default(),
+            played: Played::default(),
+            output_latency_us: AtomicU64::default(),
+            is_partner_muted: AtomicBool::default(),
+            volume_percent: AtomicU32::new(100),
+        }
+    }
 }
 
 /// What one partner's sound needs.
 struct Receiver {
     player: OpusPlayer,
     lip_sync: Arc<LipSync>,
+    volume: Volume,
 }
 
 /// The receiving half of the sound path, for one call. Dropping it ends it.
@@ -53,7 +71,11 @@ impl Playback {
     ) -> ReceiveAudio {
         match OpusPlayer::new(Config::default()) {
             Ok(player) => {
-                *lock(&self.shared.receiver) = Some(Receiver { player, lip_sync });
+                *lock(&self.shared.receiver) = Some(Receiver {
+                    player,
+                    lip_sync,
+                    volume: Volume::default(),
+                });
             }
             Err(error) => tracing::error!(%error, "no decoder: the partner stays unheard"),
         }
@@ -81,6 +103,8 @@ impl Playback {
                     let is_muted = shared.is_partner_muted.load(Ordering::Relaxed);
                     receiver.player.set_muted(is_muted);
                     receiver.fill(samples, latency);
+                    let percent = shared.volume_percent.load(Ordering::Relaxed);
+                    receiver.volume.apply(percent, samples);
                 }
                 None => samples.fill(0.0),
             }
@@ -96,6 +120,12 @@ impl Playback {
     /// Tells whether the partner has no microphone, or a muted one: then silence is silence. Holds until receiving ends.
     pub(crate) fn set_partner_muted(&self, is_so: bool) {
         (self.shared.is_partner_muted).store(is_so, Ordering::Relaxed);
+    }
+
+    /// Plays the partner so loud, in per cent of what was sent; at most twice as loud. Holds until receiving ends.
+    pub(crate) fn set_volume(&self, percent: u16) {
+        let percent = u32::from(percent).min(MAX_VOLUME_PERCENT);
+        (self.shared.volume_percent).store(percent, Ordering::Relaxed);
     }
 
     /// Tells how long sound takes from here to the ear.
@@ -140,6 +170,8 @@ impl Drop for ReceiveAudio {
         self.intake.abort();
         lock(&self.shared.receiver).take();
         (self.shared.is_partner_muted).store(false, Ordering::Relaxed);
+        // The next partner may speak far louder.
+        (self.shared.volume_percent).store(100, Ordering::Relaxed);
     }
 }
 

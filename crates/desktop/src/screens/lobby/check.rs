@@ -11,7 +11,9 @@ use crate::screens::searching::STILL_PHASE;
 use crate::screens::{View, repaint_at_next_second};
 use crate::state::WindowState;
 use crate::text::{Explanation, Finding, Mark};
-use crate::widgets::{Button, Look, Notice, Sign, announce, card, describe, was_pressed, words};
+use crate::widgets::{
+    Button, Look, Notice, Sign, announce, card, describe, name_beside, was_pressed, words,
+};
 use crate::{text, theme};
 
 const MAX_WIDTH: f32 = 440.0;
@@ -41,7 +43,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState) {
             Check::Running { since } => running_ui(ui, view, *since, state),
             Check::Done(outcome) => match outcome.as_ref() {
                 Ok(report) => report_ui(ui, report, limit),
-                Err(explanation) => failed_ui(ui, explanation),
+                Err(problem) => failed_ui(ui, &text::check_problem(problem)),
             },
         };
         if is_closed { Some(Wish::Close) } else { wish }
@@ -60,15 +62,15 @@ fn header_ui(ui: &mut Ui) -> bool {
     let title = ui.painter().text(
         bar.left_center(),
         Align2::LEFT_CENTER,
-        "Connection check",
+        tr!("Connection check"),
         theme::semibold(16.0),
-        theme::TEXT,
+        theme::text(),
     );
-    describe(ui, id, title, Role::Heading, "Connection check");
+    describe(ui, id, title, Role::Heading, tr!("Connection check"));
     // The cross stands in line with what is below it; the ground around it reaches further.
     let middle = bar.right_center() - vec2(7.0, 0.0);
     let place = Rect::from_center_size(middle, Vec2::splat(theme::CONTROL));
-    let close = Button::icon(Look::Bare, Icon::Close, "Close the check").icon_size(16.0);
+    let close = Button::icon(Look::Bare, Icon::Close, tr!("Close the check")).icon_size(16.0);
     was_pressed(&close.show_at(ui, id.with("close"), place))
 }
 
@@ -93,19 +95,19 @@ fn running_ui(ui: &mut Ui, view: View<'_>, since: Instant, state: &WindowState) 
         ui.request_repaint_after(WAVE_INTERVAL);
     }
     repaint_at_next_second(ui, age);
-    buttons_ui(ui, None, "Cancel")
+    buttons_ui(ui, None, tr!("Cancel"))
 }
 
 fn failed_ui(ui: &mut Ui, explanation: &Explanation) -> Option<Wish> {
     let (_, rect) = ui.allocate_space(vec2(ui.available_width(), NOTICE_HEIGHT));
     Notice {
-        sign: Sign::Icon(Icon::Offline, theme::WARNING),
+        sign: Sign::Icon(Icon::Offline, theme::warning()),
         title: &explanation.title,
         detail: &explanation.detail,
         footnote: "",
     }
     .show(ui, Id::unique("check-failed"), rect, 0.0);
-    buttons_ui(ui, Some("Try again"), "Close")
+    buttons_ui(ui, Some(tr!("Try again")), tr!("Close"))
 }
 
 fn report_ui(ui: &mut Ui, report: &ServerCheck, limit: f32) -> Option<Wish> {
@@ -116,12 +118,12 @@ fn report_ui(ui: &mut Ui, report: &ServerCheck, limit: f32) -> Option<Wish> {
         for (index, finding) in text::findings(report).iter().enumerate() {
             if index > 0 {
                 let (_, line) = ui.allocate_space(vec2(ui.available_width(), 1.0));
-                ui.painter().rect_filled(line, 0.0, theme::LINE);
+                ui.painter().rect_filled(line, 0.0, theme::line());
             }
             finding_ui(ui, finding);
         }
     });
-    buttons_ui(ui, Some("Check again"), "Done")
+    buttons_ui(ui, Some(tr!("Check again")), tr!("Done"))
 }
 
 fn verdict_ui(ui: &mut Ui, verdict: &Explanation, mark: Mark) {
@@ -137,11 +139,11 @@ fn verdict_ui(ui: &mut Ui, verdict: &Explanation, mark: Mark) {
             icons::paint(painter, icon, place, color);
             ui.vertical(|ui| {
                 ui.spacing_mut().item_spacing.y = 3.0;
-                ui.label(words(&verdict.title, theme::semibold(16.0), theme::TEXT));
+                ui.label(words(&verdict.title, theme::semibold(16.0), theme::text()));
                 ui.label(words(
                     &verdict.detail,
                     theme::regular(13.5),
-                    theme::TEXT_SECOND,
+                    theme::text_second(),
                 ));
             });
         })
@@ -160,30 +162,27 @@ fn finding_ui(ui: &mut Ui, finding: &Finding) {
             match finding.mark {
                 Mark::Neutral => {
                     let painter = ui.painter();
-                    painter.circle_filled(place.center(), 2.5, theme::TEXT_THIRD);
+                    painter.circle_filled(place.center(), 2.5, theme::text_third());
                 }
                 mark => {
                     let (icon, color) = sign(mark);
                     icons::paint(ui.painter(), icon, place, color);
                 }
             }
-            ui.label(words(
-                finding.name,
-                theme::regular(13.0),
-                theme::TEXT_SECOND,
-            ));
+            let name = words(finding.name, theme::regular(13.0), theme::text_second());
+            name_beside(ui, name, &finding.words, theme::medium(13.0));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                ui.label(words(&finding.words, theme::medium(13.0), theme::TEXT));
+                ui.label(words(&finding.words, theme::medium(13.0), theme::text()));
             });
         },
     );
 }
 
-const fn sign(mark: Mark) -> (Icon, Color32) {
+fn sign(mark: Mark) -> (Icon, Color32) {
     match mark {
-        Mark::Good => (Icon::Check, theme::GOOD),
-        Mark::Bad => (Icon::Warning, theme::WARNING),
-        Mark::Neutral => (Icon::Pulse, theme::ACCENT_HOVERED),
+        Mark::Good => (Icon::Check, theme::good()),
+        Mark::Bad => (Icon::Warning, theme::warning()),
+        Mark::Neutral => (Icon::Pulse, theme::accent_hovered()),
     }
 }
 

@@ -21,21 +21,24 @@ pub(in crate::screens) fn ui(ui: &mut Ui, view: View<'_>, out: &mut Vec<Command>
     let deck = &view.snapshot.devices;
     let pickers = [
         (
-            "Camera",
+            tr!("Camera"),
             Icon::Camera,
             &deck.camera,
             camera_choices(deck),
-            Some(("Pictures", picture_choices(view.snapshot.is_saving_power))),
+            Some((
+                tr!("Pictures"),
+                picture_choices(view.snapshot.is_saving_power),
+            )),
         ),
         (
-            "Microphone",
+            tr!("Microphone"),
             Icon::Microphone,
             &deck.microphone,
             microphone_choices(deck),
             None,
         ),
         (
-            "Speaker",
+            tr!("Speaker"),
             Icon::Speaker,
             &deck.speaker,
             speaker_choices(deck),
@@ -97,17 +100,17 @@ fn device_trouble_ui(
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = 10.0;
         let (_, sign) = ui.allocate_space(Vec2::splat(18.0));
-        icons::paint(ui.painter(), Icon::Warning, sign, theme::WARNING);
-        let again = Button::new(Look::Quiet, "Try again").font(theme::medium(13.0));
+        icons::paint(ui.painter(), Icon::Warning, sign, theme::warning());
+        let again = Button::new(Look::Quiet, tr!("Try again")).font(theme::medium(13.0));
         let words_width = ui.available_width() - again.natural_width(ui.painter()) - 10.0;
         ui.vertical(|ui| {
             ui.set_width(words_width);
             ui.spacing_mut().item_spacing.y = 2.0;
-            ui.label(words(explanation.title, theme::medium(13.0), theme::TEXT));
+            ui.label(words(explanation.title, theme::medium(13.0), theme::text()));
             ui.label(words(
                 explanation.detail,
                 theme::regular(13.0),
-                theme::TEXT_SECOND,
+                theme::text_second(),
             ));
         });
         if was_pressed(&again.show(ui, vec2(0.0, 34.0))) {

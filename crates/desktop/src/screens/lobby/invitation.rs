@@ -19,27 +19,32 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
         let wait = retry_at.saturating_duration_since(view.now);
         server_ui(ui, problem, wait, state, out);
     } else {
-        ui.label(words("Meet a stranger", theme::semibold(30.0), theme::TEXT));
+        ui.label(words(
+            tr!("Meet a stranger"),
+            theme::semibold(30.0),
+            theme::text(),
+        ));
         ui.add_space(8.0);
-        let pitch =
-            "One person at a time, face to face. Stay as long as you both like, or press Next.";
-        ui.label(words(pitch, theme::regular(15.0), theme::TEXT_SECOND));
+        let pitch = tr!(
+            "One person at a time, face to face. Stay as long as you both like, or press Next."
+        );
+        ui.label(words(pitch, theme::regular(15.0), theme::text_second()));
     }
     ui.add_space(26.0);
     ui.label(words(
-        "What do you like to talk about?",
+        tr!("What do you like to talk about?"),
         theme::medium(14.0),
-        theme::TEXT,
+        theme::text(),
     ));
     ui.add_space(8.0);
     let is_done = interest_field(ui, &mut state.interests, &mut state.interest_draft);
     ui.add_space(8.0);
-    let hint = "Optional. People who like the same come first.";
-    ui.label(words(hint, theme::regular(12.5), theme::TEXT_THIRD));
+    let hint = tr!("Optional. People who like the same come first.");
+    ui.label(words(hint, theme::regular(12.5), theme::text_third()));
     ui.add_space(24.0);
 
     let key = Action::Start.key(state);
-    let start = Button::new(Look::Primary, "Start")
+    let start = Button::new(Look::Primary, tr!("Start"))
         .font(theme::semibold(17.0))
         .key(&key)
         .enabled(Action::Start.is_possible(view.snapshot, state));
@@ -50,8 +55,8 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
     }
     ui.add_space(12.0);
     ui.with_layout(Layout::top_down(Align::Center), |ui| {
-        let promise = "Nobody sees or hears you before you start.";
-        ui.label(words(promise, theme::regular(12.5), theme::TEXT_THIRD));
+        let promise = tr!("Nobody sees or hears you before you start.");
+        ui.label(words(promise, theme::regular(12.5), theme::text_third()));
     });
 }
 
@@ -65,8 +70,8 @@ fn server_ui(
 ) {
     let explanation = text::signalling_problem(problem);
     let frame = Frame::new()
-        .fill(theme::SURFACE)
-        .stroke(Stroke::new(1.0, theme::WARNING.gamma_multiply(0.35)))
+        .fill(theme::surface())
+        .stroke(Stroke::new(1.0, theme::warning().gamma_multiply(0.35)))
         .corner_radius(theme::RADIUS_CARD)
         .inner_margin(Margin::same(16));
     frame.show(ui, |ui| {
@@ -74,21 +79,28 @@ fn server_ui(
         ui.horizontal_top(|ui| {
             ui.spacing_mut().item_spacing.x = 12.0;
             let (_, sign) = ui.allocate_space(Vec2::splat(22.0));
-            icons::paint(ui.painter(), Icon::Offline, sign, theme::WARNING);
+            icons::paint(ui.painter(), Icon::Offline, sign, theme::warning());
             ui.vertical(|ui| {
                 ui.spacing_mut().item_spacing.y = 4.0;
-                ui.label(words(explanation.title, theme::semibold(16.0), theme::TEXT));
+                ui.label(words(
+                    explanation.title,
+                    theme::semibold(16.0),
+                    theme::text(),
+                ));
                 ui.label(words(
                     explanation.detail,
                     theme::regular(13.5),
-                    theme::TEXT_SECOND,
+                    theme::text_second(),
                 ));
                 let again = if wait.is_zero() {
-                    "Trying again…".to_owned()
+                    tr!("Trying again…").to_owned()
                 } else {
-                    format!("Trying again in {} s", wait.as_secs_f32().ceil())
+                    tr!(
+                        "Trying again in {seconds} s",
+                        seconds = wait.as_secs_f32().ceil()
+                    )
                 };
-                ui.label(words(again, theme::regular(12.5), theme::TEXT_THIRD));
+                ui.label(words(again, theme::regular(12.5), theme::text_third()));
             });
         });
         ui.add_space(14.0);

@@ -1,6 +1,6 @@
 //! One's own picture before a call, or why there is none.
 
-use egui::{Color32, Id, Rect, Stroke, StrokeKind, Ui, pos2, vec2};
+use egui::{Id, Rect, Stroke, StrokeKind, Ui, pos2, vec2};
 use engine::{Command, DeviceState, VideoSource};
 
 use crate::actions::Action;
@@ -16,17 +16,17 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
     let width = ui.available_width();
     let (id, rect) = ui.allocate_space(vec2(width, (width * 9.0 / 16.0).floor()));
     ui.painter()
-        .rect_filled(rect, theme::RADIUS_CARD, theme::SURFACE);
+        .rect_filled(rect, theme::RADIUS_CARD, theme::surface());
     match view.pictures.local.get() {
         Some(picture) => {
-            let video = VideoView::new("My picture", picture)
+            let video = VideoView::new(tr!("My picture"), picture)
                 .mirrored(state.preferences.is_mirrored)
                 .radius(theme::RADIUS_CARD);
             video.show_at(ui, id.with("video"), rect);
         }
         None => no_preview_ui(ui, id, rect, view, out),
     }
-    let line = Stroke::new(1.0, Color32::from_white_alpha(20));
+    let line = Stroke::new(1.0, theme::faint());
     ui.painter()
         .rect_stroke(rect, theme::RADIUS_CARD, line, StrokeKind::Inside);
 
@@ -109,7 +109,7 @@ fn no_preview_ui(ui: &mut Ui, id: Id, rect: Rect, view: View<'_>, out: &mut Vec<
         let sign = if is_small {
             Sign::None
         } else {
-            Sign::Icon(Icon::Warning, theme::WARNING)
+            Sign::Icon(Icon::Warning, theme::warning())
         };
         let notice = Notice {
             sign,
@@ -123,7 +123,7 @@ fn no_preview_ui(ui: &mut Ui, id: Id, rect: Rect, view: View<'_>, out: &mut Vec<
             body,
             if is_small { 0.0 } else { 48.0 },
         );
-        let button = Button::new(Look::Quiet, "Try again").font(theme::medium(13.0));
+        let button = Button::new(Look::Quiet, tr!("Try again")).font(theme::medium(13.0));
         let size = vec2(button.natural_width(ui.painter()), theme::CONTROL);
         // In a small preview it stands beside the switches.
         let middle = if is_small {
@@ -140,19 +140,19 @@ fn no_preview_ui(ui: &mut Ui, id: Id, rect: Rect, view: View<'_>, out: &mut Vec<
     let (icon, title, detail) = if deck.video_source == VideoSource::None {
         (
             Icon::CameraOff,
-            "No camera",
-            "You can meet people without one. They hear you, and you can write.",
+            tr!("No camera"),
+            tr!("You can meet people without one. They hear you, and you can write."),
         )
     } else if deck.is_camera_on {
-        (Icon::Camera, "Your camera is starting…", "")
+        (Icon::Camera, tr!("Your camera is starting…"), "")
     } else {
         (
             Icon::CameraOff,
-            "Your camera is off",
-            "Nobody sees you until you turn it on.",
+            tr!("Your camera is off"),
+            tr!("Nobody sees you until you turn it on."),
         )
     };
-    let sign = Sign::Icon(icon, theme::TEXT_SECOND);
+    let sign = Sign::Icon(icon, theme::text_second());
     Notice {
         sign,
         title,

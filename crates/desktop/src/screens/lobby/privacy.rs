@@ -37,9 +37,9 @@ pub(super) fn fields_ui(
         address_ui(ui, address_width, view, state, out);
         let check = Tile {
             icon: Icon::Pulse,
-            color: theme::TEXT_SECOND,
-            caption: "Before you start",
-            value: "Check connection",
+            color: theme::text_second(),
+            caption: tr!("Before you start"),
+            value: tr!("Check connection"),
             is_list: false,
         };
         let response = tile_ui(ui, check_width, &check, Role::Button, check.value);
@@ -59,12 +59,12 @@ fn address_ui(
     let value = text::shield_in_use(state.is_shielded(view.snapshot));
     let tile = Tile {
         icon: Icon::Shield,
-        color: theme::TEXT_SECOND,
-        caption: "Network address",
+        color: theme::text_second(),
+        caption: tr!("Network address"),
         value,
         is_list: true,
     };
-    let name = format!("Network address: {value}");
+    let name = format!("{}: {value}", tile.caption);
     let response = tile_ui(ui, width, &tile, Role::ComboBox, &name);
     let list_width = width.min(LIST_WIDTH);
     Popup::menu(&response)

@@ -19,37 +19,39 @@ pub(super) fn ui(ui: &mut Ui, state: &WindowState) {
             ui.spacing_mut().item_spacing = vec2(14.0, 2.0);
             let (_, place) = ui.allocate_space(Vec2::splat(48.0));
             let mark = Rect::from_center_size(place.center(), Vec2::splat(44.0));
-            icons::paint_mark(ui.painter(), mark, theme::WARM, theme::ACCENT);
+            icons::paint_mark(ui.painter(), mark, theme::warm(), theme::accent());
             ui.vertical(|ui| {
                 ui.add_space(8.0);
-                ui.label(words("Passerby", theme::semibold(18.0), theme::TEXT));
-                let version = format!("Version {VERSION}");
-                ui.label(words(version, theme::regular(13.0), theme::TEXT_SECOND));
+                ui.label(words("Passerby", theme::semibold(18.0), theme::text()));
+                let version = tr!("Version {version}", version = VERSION);
+                ui.label(words(version, theme::regular(13.0), theme::text_second()));
             });
         },
     );
     ui.add_space(10.0);
     words_ui(
         ui,
-        "Meet a stranger face to face, peer to peer and encrypted. Nobody keeps what you say and show, \
-         but a stranger can record it.",
+        tr!(
+            "Meet a stranger face to face, peer to peer and encrypted. Nobody keeps what you say and show, but a stranger can record it."
+        ),
     );
-    heading_ui(ui, "Licence", false);
+    heading_ui(ui, tr!("Licence"), false);
     words_ui(
         ui,
-        "Free software under the MIT licence or the Apache licence 2.0, at your choice. \
-         The letters are Inter, under the SIL Open Font License.",
+        tr!(
+            "Free software under the MIT licence or the Apache licence 2.0, at your choice. The letters are Inter, under the SIL Open Font License."
+        ),
     );
-    heading_ui(ui, "Settings file", false);
+    heading_ui(ui, tr!("Settings file"), false);
     match &state.settings_file {
         Some(path) => {
             words_ui(ui, path);
             ui.add_space(10.0);
-            let copy = Button::new(Look::Quiet, "Copy the path").font(theme::medium(13.5));
+            let copy = Button::new(Look::Quiet, tr!("Copy the path")).font(theme::medium(13.5));
             if was_pressed(&copy.show(ui, vec2(0.0, theme::CONTROL))) {
                 ui.copy_text(path.clone());
             }
         }
-        None => words_ui(ui, "Nothing is remembered of this run."),
+        None => words_ui(ui, tr!("Nothing is remembered of this run.")),
     }
 }

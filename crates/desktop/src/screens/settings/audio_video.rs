@@ -4,6 +4,7 @@ use egui::{Id, Sense, Ui, vec2};
 use engine::{Command, DeviceState};
 
 use super::parts::{heading_ui, line_ui, words_ui};
+use crate::actions::Action;
 use crate::preferences::Corner;
 use crate::screens::View;
 use crate::screens::lobby::devices;
@@ -13,18 +14,18 @@ use crate::{text, theme};
 
 pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
     let deck = &view.snapshot.devices;
-    heading_ui(ui, "Devices", true);
+    heading_ui(ui, tr!("Devices"), true);
     devices::ui(ui, view, out);
     ui.add_space(16.0);
     let is_working = matches!(deck.microphone, DeviceState::Working { .. });
     let is_live = deck.is_microphone_on && is_working;
     let hint = match (is_working, deck.is_microphone_on) {
         (true, true) => deck.microphone_notice.map_or(
-            "Say something: the bar moves with your voice.",
+            tr!("Say something: the bar moves with your voice."),
             text::microphone_notice,
         ),
-        (true, false) => "Your microphone is muted.",
-        (false, _) => "There is no microphone to hear you.",
+        (true, false) => tr!("Your microphone is muted."),
+        (false, _) => tr!("There is no microphone to hear you."),
     };
     words_ui(ui, hint);
     ui.add_space(8.0);
@@ -32,22 +33,24 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
     let id = Id::unique("settings-level");
     level_meter(ui, id, rect, deck.microphone_level, is_live);
 
-    heading_ui(ui, "Your voice", false);
+    heading_ui(ui, tr!("Your voice"), false);
     let preferences = &mut state.preferences;
     let switches = [
         (
-            "Echo cancellation",
-            "Strangers do not hear themselves from your speakers. It rests while you wear headphones.",
+            tr!("Echo cancellation"),
+            tr!(
+                "Strangers do not hear themselves from your speakers. It rests while you wear headphones."
+            ),
             &mut preferences.echo_cancellation,
         ),
         (
-            "Noise suppression",
-            "Makes fans and traffic quieter.",
+            tr!("Noise suppression"),
+            tr!("Makes fans and traffic quieter."),
             &mut preferences.noise_suppression,
         ),
         (
-            "Even loudness",
-            "Brings quiet and loud voices to a common level.",
+            tr!("Even loudness"),
+            tr!("Brings quiet and loud voices to a common level."),
             &mut preferences.gain_control,
         ),
     ];
@@ -61,22 +64,37 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
             is_changed = true;
         }
     }
+    line_ui(ui);
+    let key = preferences.shortcuts.shortcut(Action::PushToTalk).label();
+    let detail = tr!(
+        "In calls your microphone is on only while you hold {key}.",
+        key = key
+    );
+    let is_pushed = preferences.push_to_talk;
+    if was_pressed(&switch_row(ui, tr!("Push-to-talk"), &detail, is_pushed)) {
+        preferences.push_to_talk = !is_pushed;
+    }
     if is_changed {
         out.push(Command::SetVoice(preferences.voice()));
     }
 
-    heading_ui(ui, "Pictures", false);
+    heading_ui(ui, tr!("Pictures"), false);
     let mirrored = preferences.is_mirrored;
-    let detail = "Strangers always see you as you are.";
-    if was_pressed(&switch_row(ui, "Show me as in a mirror", detail, mirrored)) {
+    let detail = tr!("Strangers always see you as you are.");
+    if was_pressed(&switch_row(
+        ui,
+        tr!("Show me as in a mirror"),
+        detail,
+        mirrored,
+    )) {
         preferences.is_mirrored = !mirrored;
     }
     line_ui(ui);
     let fits = preferences.fits_picture;
-    let detail = "With bars at its sides, instead of filling the window and losing its edges.";
+    let detail = tr!("With bars at its sides, instead of filling the window and losing its edges.");
     if was_pressed(&switch_row(
         ui,
-        "Show the stranger's whole picture",
+        tr!("Show the stranger's whole picture"),
         detail,
         fits,
     )) {
@@ -86,8 +104,14 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
     corner_ui(ui, &mut preferences.self_view);
     line_ui(ui);
     let is_saving = view.snapshot.is_saving_power;
-    let detail = "Fewer and smaller pictures, both ways. For laptops on battery and slow machines.";
-    if was_pressed(&switch_row(ui, "Save power in calls", detail, is_saving)) {
+    let detail =
+        tr!("Fewer and smaller pictures, both ways. For laptops on battery and slow machines.");
+    if was_pressed(&switch_row(
+        ui,
+        tr!("Save power in calls"),
+        detail,
+        is_saving,
+    )) {
         out.push(Command::SetPowerSaving(!is_saving));
     }
 }
@@ -96,9 +120,9 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
 fn corner_ui(ui: &mut Ui, corner: &mut Corner) {
     ui.add_space(10.0);
     ui.label(words(
-        "My picture stands in this corner",
+        tr!("My picture stands in this corner"),
         theme::medium(14.0),
-        theme::TEXT,
+        theme::text(),
     ));
     ui.add_space(8.0);
     ui.horizontal_wrapped(|ui| {

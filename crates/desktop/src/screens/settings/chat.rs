@@ -9,13 +9,13 @@ use crate::text;
 use crate::widgets::{switch_row, was_pressed};
 
 pub(super) fn ui(ui: &mut Ui, state: &mut WindowState, out: &mut Vec<Command>) {
-    heading_ui(ui, "Being seen", true);
+    heading_ui(ui, tr!("Being seen"), true);
     let preferences = &mut state.preferences;
     let is_veiled = preferences.is_veiled;
     if was_pressed(&switch_row(
         ui,
-        "Begin calls behind a veil",
-        text::VEIL_DETAIL,
+        tr!("Begin calls behind a veil"),
+        text::VEIL_DETAIL.text(),
         is_veiled,
     )) {
         preferences.is_veiled = !is_veiled;
@@ -25,36 +25,37 @@ pub(super) fn ui(ui: &mut Ui, state: &mut WindowState, out: &mut Vec<Command>) {
     let lifts = preferences.unveils_by_itself;
     if was_pressed(&switch_row(
         ui,
-        "Lift mine when they lift theirs",
+        tr!("Lift mine when they lift theirs"),
         "",
         lifts,
     )) {
         preferences.unveils_by_itself = !lifts;
     }
 
-    heading_ui(ui, "Going on", false);
-    let detail = "Five seconds after a stranger has left, you meet somebody else, unless you stay.";
+    heading_ui(ui, tr!("Going on"), false);
+    let detail =
+        tr!("Five seconds after a stranger has left, you meet somebody else, unless you stay.");
     let goes_on = preferences.goes_on_by_itself;
-    if was_pressed(&switch_row(ui, "Go on by itself", detail, goes_on)) {
+    if was_pressed(&switch_row(ui, tr!("Go on by itself"), detail, goes_on)) {
         preferences.goes_on_by_itself = !goes_on;
     }
     line_ui(ui);
     let asks = preferences.asks_for_attention;
-    let detail = "Passerby asks for attention in the task bar if you are in another window.";
+    let detail = tr!("Passerby asks for attention in the task bar if you are in another window.");
     if was_pressed(&switch_row(
         ui,
-        "Tell me when somebody is found",
+        tr!("Tell me when somebody is found"),
         detail,
         asks,
     )) {
         preferences.asks_for_attention = !asks;
     }
-    heading_ui(ui, "Chat", false);
-    let detail = "They see three dots while you type.";
+    heading_ui(ui, tr!("Chat"), false);
+    let detail = tr!("They see three dots while you type.");
     let tells = preferences.tells_typing;
     if was_pressed(&switch_row(
         ui,
-        "Tell strangers when I am writing",
+        tr!("Tell strangers when I am writing"),
         detail,
         tells,
     )) {
@@ -62,12 +63,17 @@ pub(super) fn ui(ui: &mut Ui, state: &mut WindowState, out: &mut Vec<Command>) {
     }
     line_ui(ui);
     let opens = preferences.opens_chat;
-    if was_pressed(&switch_row(ui, "Open the chat with every call", "", opens)) {
+    if was_pressed(&switch_row(
+        ui,
+        tr!("Open the chat with every call"),
+        "",
+        opens,
+    )) {
         preferences.opens_chat = !opens;
     }
     ui.add_space(14.0);
     words_ui(
         ui,
-        "Messages go to the stranger and nowhere else. They are gone when the call is over.",
+        tr!("Messages go to the stranger and nowhere else. They are gone when the call is over."),
     );
 }

@@ -21,9 +21,10 @@ pub(super) fn ui(ui: &mut Ui, state: &mut WindowState) {
         return;
     };
     let keymap = &mut state.preferences.shortcuts;
-    let hint = "Press a key on the right, then the key that you want instead. \
-                Single letters rest while you write.";
-    ui.label(words(hint, theme::regular(13.0), theme::TEXT_SECOND));
+    let hint = tr!(
+        "Press a key on the right, then the key that you want instead. Single letters rest while you write."
+    );
+    ui.label(words(hint, theme::regular(13.0), theme::text_second()));
     for group in Group::ALL {
         heading_ui(ui, group.title(), false);
         let actions = Action::ALL.into_iter();
@@ -33,7 +34,7 @@ pub(super) fn ui(ui: &mut Ui, state: &mut WindowState) {
     }
     if keymap.has_changes() {
         ui.add_space(14.0);
-        let all = Button::new(Look::Quiet, "Set all keys back").font(theme::medium(13.0));
+        let all = Button::new(Look::Quiet, tr!("Set all keys back")).font(theme::medium(13.0));
         if was_pressed(&all.show(ui, vec2(0.0, theme::CONTROL))) {
             *keymap = Keymap::default();
             page.refused = None;
@@ -42,13 +43,13 @@ pub(super) fn ui(ui: &mut Ui, state: &mut WindowState) {
 }
 
 fn row_ui(ui: &mut Ui, action: Action, keymap: &mut Keymap, page: &mut SettingsPage) {
-    let title = action.entry().title;
+    let title = action.entry().title.text();
     let size = vec2(ui.available_width(), ROW);
     ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), |ui| {
         ui.spacing_mut().item_spacing.x = 8.0;
         key_ui(ui, action, keymap, page);
         if keymap.is_changed(action) {
-            let name = format!("Set back: {title}");
+            let name = tr!("Set back: {title}", title = title);
             let back = Button::icon(Look::Bare, Icon::Again, &name).icon_size(15.0);
             if was_pressed(&back.show(ui, vec2(0.0, theme::CONTROL))) {
                 let refused = keymap.restore(action).err();
@@ -61,7 +62,7 @@ fn row_ui(ui: &mut Ui, action: Action, keymap: &mut Keymap, page: &mut SettingsP
             Layout::left_to_right(Align::Center),
             |ui| {
                 ui.set_width(width);
-                ui.label(words(title, theme::regular(14.0), theme::TEXT));
+                ui.label(words(title, theme::regular(14.0), theme::text()));
             },
         );
     });
@@ -69,7 +70,7 @@ fn row_ui(ui: &mut Ui, action: Action, keymap: &mut Keymap, page: &mut SettingsP
         let response = ui.label(words(
             text::refusal(refusal),
             theme::regular(13.0),
-            theme::WARNING,
+            theme::warning(),
         ));
         ui.ctx()
             .accesskit_node_builder(response.id, |node| node.set_live(Live::Assertive));
@@ -84,15 +85,15 @@ fn key_ui(ui: &mut Ui, action: Action, keymap: &Keymap, page: &mut SettingsPage)
     let is_recording = page.recording == Some(action);
     let label = text::keys(keymap.shortcut(action), entry.also);
     let shown = if is_recording {
-        "Press a key…"
+        tr!("Press a key…")
     } else {
         label.as_str()
     };
     let is_changeable = action.is_changeable();
     let ink = match (is_recording, is_changeable) {
-        (true, _) => theme::ACCENT_HOVERED,
-        (false, true) => theme::TEXT,
-        (false, false) => theme::TEXT_SECOND,
+        (true, _) => theme::accent_hovered(),
+        (false, true) => theme::text(),
+        (false, false) => theme::text_second(),
     };
     let galley = ui
         .painter()
@@ -105,12 +106,12 @@ fn key_ui(ui: &mut Ui, action: Action, keymap: &Keymap, page: &mut SettingsPage)
     };
     let (rect, response) = ui.allocate_exact_size(size, sense);
     let name = if is_recording {
-        format!(
-            "Press the new key for: {}. Esc leaves it as it is.",
-            entry.title
+        tr!(
+            "Press the new key for: {title}. Esc leaves it as it is.",
+            title = entry.title.text()
         )
     } else {
-        format!("{}: {label}", entry.title)
+        format!("{}: {label}", entry.title.text())
     };
     response.widget_info(|| {
         let role = if is_changeable {
@@ -128,7 +129,7 @@ fn key_ui(ui: &mut Ui, action: Action, keymap: &Keymap, page: &mut SettingsPage)
         response.hovered() || response.has_focus(),
     );
     if response.has_focus() {
-        let stroke = Stroke::new(2.0, theme::FOCUS);
+        let stroke = Stroke::new(2.0, theme::focus());
         ui.painter()
             .rect_stroke(rect.expand(2.0), 10.0, stroke, StrokeKind::Middle);
     }
@@ -140,9 +141,9 @@ fn key_ui(ui: &mut Ui, action: Action, keymap: &Keymap, page: &mut SettingsPage)
     }
     if is_changeable {
         let hint = if is_recording {
-            "Esc leaves it as it is"
+            tr!("Esc leaves it as it is")
         } else {
-            "Change the key"
+            tr!("Change the key")
         };
         response.on_hover_text(hint);
     }
@@ -153,14 +154,14 @@ fn paint_cap(ui: &Ui, rect: Rect, is_changeable: bool, is_recording: bool, is_li
         return;
     }
     let ground = if is_lit {
-        theme::SURFACE_HOVERED
+        theme::surface_hovered()
     } else {
-        theme::SURFACE_RAISED
+        theme::surface_raised()
     };
     let line = if is_recording {
-        Stroke::new(1.5, theme::ACCENT_HOVERED)
+        Stroke::new(1.5, theme::accent_hovered())
     } else {
-        Stroke::new(1.0, theme::LINE)
+        Stroke::new(1.0, theme::line())
     };
     ui.painter()
         .rect(rect, 9.0, ground, line, StrokeKind::Inside);
