@@ -4,10 +4,10 @@
 //! has changed about the keys is in [`crate::keymap`].
 
 use egui::Key;
-use engine::{CallView, Command, Snapshot};
+use engine::{CallView, Command, ReportReason, Reportable, Snapshot};
 
 use crate::keymap::Shortcut;
-use crate::state::{Section, SettingsPage, WindowState};
+use crate::state::{ReportSheet, Section, SettingsPage, WindowState};
 use crate::text::Sentence;
 
 /// How much louder one press makes the stranger, in per cent of what is sent.
@@ -20,6 +20,10 @@ pub enum Action {
     Start,
     /// On to the next stranger.
     Next,
+    /// Say that this person, or the last one, has broken the rules.
+    Report,
+    /// On to the next stranger, and never again this one, who is reported.
+    SkipAndReport,
     /// Stop the search or the call, back to the lobby.
     Stop,
     /// Mute or unmute.
@@ -104,10 +108,12 @@ pub struct Entry {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Start,
         Self::Next,
         Self::Stop,
+        Self::Report,
+        Self::SkipAndReport,
         Self::ToggleMicrophone,
         Self::ToggleCamera,
         Self::PushToTalk,
@@ -150,6 +156,18 @@ impl Action {
                 sentence!("End the call or the search"),
                 People,
                 Shortcut::shift(Key::Escape),
+            ),
+            Self::Report => (
+                "report",
+                sentence!("Report this person"),
+                People,
+                Shortcut::plain(Key::R),
+            ),
+            Self::SkipAndReport => (
+                "skip-and-report",
+                sentence!("Skip, report and block"),
+                People,
+                Shortcut::shift(Key::R),
             ),
             Self::ToggleDirect => (
                 "direct",
@@ -358,7 +376,13 @@ impl Action {
                 tr!("Swap back"),
                 tr!("Swap both pictures"),
             ),
-            Self::PushToTalk
+            Self::Report => either(
+                snapshot.safety.reportable == Some(Reportable::Present),
+                tr!("Report this person"),
+                tr!("Report the last person"),
+            ),
+            Self::SkipAndReport
+            | Self::PushToTalk
             | Self::Louder
             | Self::Quieter
             | Self::LargerText
@@ -407,6 +431,10 @@ impl Action {
                     && !matches!(snapshot.signalling, engine::SignallingView::Away { .. })
             }
             Self::Next => has_partner || is_ended,
+            Self::Report => snapshot.safety.reportable.is_some(),
+            Self::SkipAndReport => {
+                has_partner && snapshot.safety.reportable == Some(Reportable::Present)
+            }
             Self::Stop => state.after_call.is_some() || !matches!(snapshot.call, CallView::Idle),
             Self::ToggleSelfView | Self::ToggleMini => !matches!(snapshot.call, CallView::Idle),
             // It is held and not pressed; see `push_to_talk`.
@@ -459,6 +487,15 @@ impl Action {
                 });
             }
             Self::Next => out.push(Command::Next),
+            Self::Report => state.report = Some(ReportSheet::default()),
+            Self::SkipAndReport => {
+                out.push(Command::Report {
+                    reason: ReportReason::Other,
+                    note: String::new(),
+                    block: true,
+                });
+                out.push(Command::Next);
+            }
             Self::Stop if snapshot.call == CallView::Idle => state.after_call = None,
             Self::Stop => {
                 state.is_stopping = matches!(

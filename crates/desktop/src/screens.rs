@@ -7,6 +7,7 @@ mod diagnostics;
 mod ended;
 mod lobby;
 mod reconnecting;
+mod report;
 mod searching;
 mod settings;
 mod sharing;
@@ -67,6 +68,8 @@ pub fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Co
     sharing::picker_ui(ui, view, state, out);
     settings::ui(ui, view, state, out);
     diagnostics::ui(ui, view, state);
+    report::ui(ui, view, state, out);
+    report::news_ui(ui, view, state);
 }
 
 /// Draws again when the clock that shows `age` moves on.

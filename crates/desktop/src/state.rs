@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use engine::{CallView, Command, Snapshot, Speaker};
+use engine::{CallView, Command, ReportReason, ReportState, Snapshot, Speaker};
 
 use crate::actions::Action;
 use crate::automatic_next::AutomaticNext;
@@ -25,6 +25,30 @@ const UNREAD_SHOWS: Duration = Duration::from_secs(5);
 
 /// Twice as loud as it was sent.
 pub(crate) const MAX_VOLUME_PERCENT: u16 = 200;
+
+/// What became of a report can be read for so long.
+const REPORT_SHOWS: Duration = Duration::from_secs(8);
+
+/// A report that is being written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportSheet {
+    /// What it was; nothing before the person has said so.
+    pub reason: Option<ReportReason>,
+    /// More about it.
+    pub note: String,
+    /// Never to meet the person again.
+    pub blocks: bool,
+}
+
+impl Default for ReportSheet {
+    fn default() -> Self {
+        Self {
+            reason: None,
+            note: String::new(),
+            blocks: true,
+        }
+    }
+}
 
 /// What the window remembers from one frame to the next.
 #[derive(Debug)]
@@ -57,6 +81,8 @@ pub struct WindowState {
     pub check: Option<Check>,
     /// The person wants the check to begin; see [`WindowState::take_question`].
     pub wants_check: bool,
+    /// The report that is being written.
+    pub report: Option<ReportSheet>,
     /// What the person likes to talk about.
     pub interests: Vec<String>,
     /// The interest that is being typed.
@@ -119,6 +145,8 @@ pub struct WindowState {
     pub searched_for: Vec<String>,
     /// How far the call has got from a hidden address to a direct path.
     pub shield: Shield,
+    /// What became of the last report, and since when that is known.
+    report_told: Option<(ReportState, Instant)>,
     read_lines: usize,
     known_unread: usize,
     /// Somebody was found, and nobody has been told yet.
@@ -158,6 +186,7 @@ impl WindowState {
             shield_choice: None,
             check: None,
             wants_check: false,
+            report: None,
             interests,
             interest_draft: String::new(),
             chat_draft: String::new(),
@@ -188,6 +217,7 @@ impl WindowState {
             history: History::default(),
             searched_for: Vec::new(),
             shield: Shield::default(),
+            report_told: None,
             read_lines: 0,
             known_unread: 0,
             is_match_news: false,
@@ -206,6 +236,10 @@ impl WindowState {
     pub fn observe(&mut self, snapshot: &Snapshot, now: Instant) {
         self.active_at.get_or_insert(now);
         self.automatic_next.observe(snapshot, now);
+        let known = self.report_told.map(|(report, _)| report);
+        if snapshot.safety.report != known {
+            self.report_told = snapshot.safety.report.map(|report| (report, now));
+        }
         if snapshot.call == CallView::Idle {
             self.is_mini_open = false;
         }
@@ -249,6 +283,12 @@ impl WindowState {
         let troubles = Trouble::all(snapshot);
         self.put_away
             .retain(|known| troubles.iter().any(|trouble| trouble.is_same_as(known)));
+    }
+
+    /// What became of the last report, while that is news.
+    pub(crate) fn report_news(&self, now: Instant) -> Option<ReportState> {
+        let (report, since) = self.report_told?;
+        (now.saturating_duration_since(since) < REPORT_SHOWS).then_some(report)
     }
 
     /// How many lines of the stranger have come since the chat was last open.

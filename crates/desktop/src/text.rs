@@ -10,6 +10,7 @@ mod ending;
 mod figures;
 mod keys;
 mod network;
+mod report;
 mod welcome;
 
 use engine::{
@@ -24,6 +25,7 @@ pub use figures::{bitrate, clock, delay, tenths};
 pub use keys::{keys, refusal};
 pub use language::{Language, Sentence};
 pub use network::{SHIELD_QUESTION, path, relay_side, shield_choice, shield_in_use, shield_stage};
+pub use report::{ban, report_reason, report_state};
 pub use welcome::{CONSENT, PITCH, rules, settings_set_aside, welcome_title};
 
 /// A thing that happened, put to a person.

@@ -36,7 +36,7 @@ const LIGHT: [&str; 9] = [
     "after-call",
 ];
 /// The scenes with the most words.
-const LONGER: [&str; 10] = [
+const LONGER: [&str; 11] = [
     "first-run",
     "lobby",
     "lobby-devices-in-trouble",
@@ -45,6 +45,7 @@ const LONGER: [&str; 10] = [
     "veil-down",
     "call-statistics",
     "call-diagnostics",
+    "call-report",
     "ended-partner-left",
     "settings-audio-video",
 ];

@@ -41,7 +41,7 @@ enum Role {
 }
 
 /// What stands in the list of everything else.
-const MORE: [Action; 9] = [
+const MORE: [Action; 11] = [
     Action::ToggleSharing,
     Action::ToggleVeil,
     Action::ToggleFullScreen,
@@ -50,6 +50,8 @@ const MORE: [Action; 9] = [
     Action::ToggleSwap,
     Action::ToggleSelfView,
     Action::ToggleStatistics,
+    Action::Report,
+    Action::SkipAndReport,
     Action::ToggleSettings,
 ];
 

@@ -294,6 +294,7 @@ pub(super) fn chrome(ui: &Ui, view: View<'_>, state: &WindowState) -> f32 {
         || state.is_diagnostics_open
         || state.settings.is_some()
         || state.is_picking_screen
+        || state.report.is_some()
         || veil::down(view).is_some()
         || view.snapshot.devices.screen.is_some()
         || state.keyboard != KeyboardOwner::Nobody

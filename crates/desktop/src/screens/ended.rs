@@ -78,6 +78,9 @@ pub(super) fn ui(
     let back = Button::new(Look::Quiet, tr!("Back to the lobby"));
     let back = back.hint(Action::Stop.hint(view.snapshot, state));
     buttons.push((back, Wish::Act(Action::Stop)));
+    if let Some(report) = report_button(view, state) {
+        buttons.push((report, Wish::Act(Action::Report)));
+    }
     match buttons_ui(ui, stage, top, buttons) {
         Some(Wish::Act(action)) => action.perform(view.snapshot, state, out),
         Some(Wish::Stay) => state.automatic_next.stay(),
@@ -110,13 +113,25 @@ pub(super) fn after_ui(
         .enabled(Action::Start.is_possible(view.snapshot, state));
     let back = Button::new(Look::Quiet, tr!("Back to the lobby"));
     let back = back.hint(Action::Stop.hint(view.snapshot, state));
-    let buttons = vec![
+    let mut buttons = vec![
         (again, Wish::Act(Action::Start)),
         (back, Wish::Act(Action::Stop)),
     ];
+    if let Some(report) = report_button(view, state) {
+        buttons.push((report, Wish::Act(Action::Report)));
+    }
     if let Some(Wish::Act(action)) = buttons_ui(ui, stage, top, buttons) {
         action.perform(view.snapshot, state, out);
     }
+}
+
+/// For the one who is gone, while that is possible.
+fn report_button(view: View<'_>, state: &WindowState) -> Option<Button<'static>> {
+    let is_possible = Action::Report.is_possible(view.snapshot, state);
+    is_possible.then(|| {
+        let hint = Action::Report.hint(view.snapshot, state);
+        Button::new(Look::Bare, tr!("Report")).hint(hint)
+    })
 }
 
 fn countdown_ui(ui: &Ui, top: egui::Pos2, left: Duration, is_still: bool) {

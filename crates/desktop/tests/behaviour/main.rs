@@ -11,6 +11,7 @@ mod languages;
 mod lobby;
 mod mini;
 mod picture;
+mod report;
 mod settings;
 mod sharing;
 mod shield;

@@ -7,16 +7,16 @@ use desktop::actions::Action;
 use desktop::connection_check::{Check, CheckProblem};
 use desktop::keymap::{Refusal, Shortcut};
 use desktop::preferences::{Corner, RULES_VERSION};
-use desktop::state::{Section, SettingsPage, WindowState};
+use desktop::state::{ReportSheet, Section, SettingsPage, WindowState};
 use desktop::window::Window;
 use egui::Key;
 use engine::{
-    AudioSink, AudioSource, CallView, CandidateKind, ChatLine, ConnectionReport, Deck,
+    AudioSink, AudioSource, BanNotice, CallView, CandidateKind, ChatLine, ConnectionReport, Deck,
     DeviceProblem, DeviceState, DirectView, EndReason, Ipv6, NatFiltering, NatMapping, NatReport,
     PairState, PairView, PartnerView, PathPolicy, PathProtocol, PathView, ReachError, RelayAnswer,
-    RelayCheck, RelayError, RelayTransport, ScreenView, ServerCheck, Shareable, SignallingProblem,
-    SignallingView, Snapshot, Speaker, StageTime, Statistics, TimesIn, TimesOut, UdpReach,
-    VeilView, VideoSource,
+    RelayCheck, RelayError, RelayTransport, ReportReason, Reportable, ScreenView, ServerCheck,
+    Shareable, SignallingProblem, SignallingView, Snapshot, Speaker, StageTime, Statistics,
+    TimesIn, TimesOut, UdpReach, VeilView, VideoSource,
 };
 use media::video::{Scaler, VideoFrame};
 
@@ -29,7 +29,7 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 57] = [
+pub(crate) const SCENES: [Scene; 59] = [
     Scene {
         name: "lobby",
         make: lobby,
@@ -134,6 +134,16 @@ pub(crate) const SCENES: [Scene; 57] = [
         name: "call-diagnostics",
         make: call_measured,
         prepare: with_diagnostics,
+    },
+    Scene {
+        name: "call-report",
+        make: call_reportable,
+        prepare: reporting,
+    },
+    Scene {
+        name: "lobby-banned",
+        make: lobby_banned,
+        prepare: nothing,
     },
     Scene {
         name: "veil-down",
@@ -436,6 +446,13 @@ fn with_diagnostics(state: &mut WindowState) {
     state.log.push("INFO engine::session: connected");
 }
 
+fn reporting(state: &mut WindowState) {
+    state.report = Some(ReportSheet {
+        reason: Some(ReportReason::Harassment),
+        ..ReportSheet::default()
+    });
+}
+
 fn swapped(state: &mut WindowState) {
     state.is_swapped = true;
     state.volume_percent = 130;
@@ -717,6 +734,24 @@ pub(crate) fn call(now: Instant) -> Snapshot {
         },
         ..lobby(now)
     }
+}
+
+/// A call with somebody who can be reported.
+pub(crate) fn call_reportable(now: Instant) -> Snapshot {
+    let mut snapshot = call(now);
+    snapshot.safety.reportable = Some(Reportable::Present);
+    snapshot
+}
+
+/// A server that does not let the person in.
+pub(crate) fn lobby_banned(now: Instant) -> Snapshot {
+    let mut snapshot = lobby_no_server(now);
+    snapshot.safety.ban = Some(BanNotice {
+        reason: "Advertising in calls".to_owned(),
+        until: None,
+        appeal: Some("write to moderation@passerby.example".to_owned()),
+    });
+    snapshot
 }
 
 /// A call of which everything is known that can be measured.

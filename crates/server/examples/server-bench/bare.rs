@@ -194,6 +194,7 @@ const fn welcome() -> ServerMessage {
         online: 1,
         session: None,
         resumed: None,
+        challenge: None,
     }
 }
 
@@ -206,5 +207,6 @@ fn matched(room: &Room, role: Role) -> Utf8Bytes {
         path_policy: protocol::PathPolicy::Any,
         offer: None,
         handed_over: None,
+        partner: None,
     })
 }

@@ -1,14 +1,15 @@
 //! What this is, the interests and the one big button; or what stands in the way of it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use egui::{Align, Frame, Id, Layout, Margin, Stroke, Ui, Vec2, vec2};
-use engine::{Command, SignallingProblem, SignallingView};
+use engine::{Command, SignallingView};
 
 use crate::actions::Action;
 use crate::icons::{self, Icon};
 use crate::screens::{View, address};
 use crate::state::WindowState;
+use crate::text::Explanation;
 use crate::widgets::{Button, Look, finish_interest, interest_field, was_pressed, words};
 use crate::{text, theme};
 
@@ -17,7 +18,16 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
     ui.spacing_mut().item_spacing.y = 0.0;
     if let SignallingView::Away { problem, retry_at } = &view.snapshot.signalling {
         let wait = retry_at.saturating_duration_since(view.now);
-        server_ui(ui, problem, wait, state, out);
+        let explanation = match &view.snapshot.safety.ban {
+            Some(ban) => {
+                let left = ban
+                    .until
+                    .map(|until| until.duration_since(SystemTime::now()).unwrap_or_default());
+                text::ban(ban, left)
+            }
+            None => text::signalling_problem(problem),
+        };
+        server_ui(ui, explanation, wait, state, out);
     } else {
         ui.label(words(
             tr!("Meet a stranger"),
@@ -63,12 +73,11 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
 /// Why there is no server, and where to look for another one.
 fn server_ui(
     ui: &mut Ui,
-    problem: &SignallingProblem,
+    explanation: Explanation,
     wait: Duration,
     state: &mut WindowState,
     out: &mut Vec<Command>,
 ) {
-    let explanation = text::signalling_problem(problem);
     let frame = Frame::new()
         .fill(theme::surface())
         .stroke(Stroke::new(1.0, theme::warning().gamma_multiply(0.35)))

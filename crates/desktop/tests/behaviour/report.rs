@@ -1,0 +1,149 @@
+//! Reporting: the sheet, the one key, the one who is gone, and not being let in.
+
+use std::time::{Duration, SystemTime};
+
+use egui::accesskit::Role;
+use egui::{Key, Modifiers};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use engine::{
+    BanNotice, CallView, Command, EndReason, ReportProblem, ReportReason, ReportState, Reportable,
+    SignallingProblem, SignallingView,
+};
+
+use crate::scenes;
+use crate::stage::{Stage, click, in_call, in_lobby, press};
+
+fn in_call_with_safety() -> Harness<'static, Stage> {
+    let mut harness = in_call();
+    harness.state_mut().snapshot.safety.reportable = Some(Reportable::Present);
+    harness.run();
+    harness
+}
+
+#[test]
+fn a_report_needs_a_reason_and_goes_on_to_the_next_stranger() {
+    let mut harness = in_call_with_safety();
+    assert_eq!(press(&mut harness, Key::R), []);
+    let send = harness.get_by_role_and_label(Role::Button, "Report and go on");
+    assert!(send.accesskit_node().is_disabled());
+    click(&mut harness, "Threats or insults");
+    let note = harness.get_by_role_and_label(Role::MultilineTextInput, "Add a note, if you like");
+    note.focus();
+    harness.run();
+    harness
+        .get_by_role_and_label(Role::MultilineTextInput, "Add a note, if you like")
+        .type_text(" shouted ");
+    harness.run();
+    harness.state_mut().take();
+    let commands = click(&mut harness, "Report and go on");
+    let report = Command::Report {
+        reason: ReportReason::Harassment,
+        note: "shouted".to_owned(),
+        block: true,
+    };
+    assert_eq!(commands, [report, Command::Next]);
+    assert!(harness.state().window.state.report.is_none());
+}
+
+#[test]
+fn escape_closes_the_sheet_and_reports_nobody() {
+    let mut harness = in_call_with_safety();
+    press(&mut harness, Key::R);
+    assert_eq!(press(&mut harness, Key::Escape), []);
+    assert!(harness.state().window.state.report.is_none());
+}
+
+#[test]
+fn one_key_reports_blocks_and_skips() {
+    let mut harness = in_call_with_safety();
+    harness.key_press_modifiers(Modifiers::SHIFT, Key::R);
+    harness.run();
+    let report = Command::Report {
+        reason: ReportReason::Other,
+        note: String::new(),
+        block: true,
+    };
+    assert_eq!(harness.state_mut().take(), [report, Command::Next]);
+}
+
+#[test]
+fn who_is_gone_can_be_reported_for_as_long_as_the_server_takes_it() {
+    let mut harness = in_call_with_safety();
+    let now = harness.state().now;
+    harness.state_mut().snapshot.call = CallView::Ended {
+        reason: EndReason::PartnerLeft,
+    };
+    let until = now + Duration::from_mins(5);
+    harness.state_mut().snapshot.safety.reportable = Some(Reportable::Last { until });
+    harness.run_steps(2);
+    harness.get_by_label("Report").click();
+    harness.run_steps(3);
+    harness.get_by_label("Report the last person");
+    harness.get_by_label("Hate").click();
+    harness.run_steps(2);
+    harness.state_mut().take();
+    harness
+        .get_by_role_and_label(Role::Button, "Report")
+        .click();
+    harness.run_steps(2);
+    let commands = harness.state_mut().take();
+    assert!(
+        matches!(
+            commands.as_slice(),
+            [Command::Report {
+                reason: ReportReason::Hate,
+                ..
+            }]
+        ),
+        "{commands:?}"
+    );
+    harness.state_mut().snapshot.safety.reportable = None;
+    harness.run_steps(2);
+    assert_eq!(press(&mut harness, Key::R), []);
+    assert!(harness.state().window.state.report.is_none());
+}
+
+#[test]
+fn what_became_of_a_report_is_said_for_a_while() {
+    let mut harness = in_call_with_safety();
+    let now = harness.state().now;
+    harness.state_mut().snapshot.safety.report = Some(ReportState::Received);
+    harness.run_steps(2);
+    harness.get_by_role_and_label(Role::Alert, "Your report has arrived. Thank you.");
+    let problem = ReportState::Failed(ReportProblem::TooOften);
+    harness.state_mut().snapshot.safety.report = Some(problem);
+    harness.run_steps(2);
+    harness.get_by_role_and_label(
+        Role::Alert,
+        "Not reported: too many reports. Wait a minute.",
+    );
+    harness.state_mut().now = now + Duration::from_secs(20);
+    harness.run_steps(2);
+    assert!(harness.query_by_role(Role::Alert).is_none());
+}
+
+#[test]
+fn who_is_not_let_in_reads_why_and_until_when() {
+    let mut harness = in_lobby();
+    let now = harness.state().now;
+    let snapshot = &mut harness.state_mut().snapshot;
+    snapshot.signalling = SignallingView::Away {
+        problem: SignallingProblem::Lost("refused".to_owned()),
+        retry_at: now,
+    };
+    snapshot.safety.ban = Some(BanNotice {
+        reason: "spam".to_owned(),
+        until: SystemTime::now().checked_add(Duration::from_hours(71)),
+        appeal: Some("write to ops".to_owned()),
+    });
+    harness.run_steps(2);
+    harness.get_by_label("This server does not let you in");
+    let said = harness.get_by_label_contains("It says: spam");
+    let said = said.accesskit_node().label().unwrap_or_default();
+    assert!(
+        said.contains("3 days") && said.contains("write to ops"),
+        "{said}"
+    );
+    let _ = scenes::lobby(now);
+}
