@@ -45,7 +45,7 @@ pub(super) fn ui(ui: &Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec
         let name = if is_present {
             tr!("Report and go on")
         } else {
-            tr!("Report")
+            tr!("Send report")
         };
         let send = Button::new(Look::Primary, name)
             .font(theme::semibold(15.0))

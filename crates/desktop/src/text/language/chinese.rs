@@ -520,6 +520,7 @@ pub(super) const SENTENCES: Catalogue = [
     ("Never meet this person again", "不再遇到此人"),
     ("Report and go on", "举报并换下一位"),
     ("Report", "举报"),
+    ("Send report", "发送举报"),
     ("Close without reporting", "不举报并关闭"),
     ("Your report is on its way…", "举报正在发送…"),
     ("Your report has arrived. Thank you.", "举报已收到。谢谢。"),

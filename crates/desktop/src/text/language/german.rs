@@ -520,6 +520,7 @@ pub(super) const SENTENCES: Catalogue = [
     ("Never meet this person again", "Diese Person nie wieder treffen"),
     ("Report and go on", "Melden und weiter"),
     ("Report", "Melden"),
+    ("Send report", "Meldung senden"),
     ("Close without reporting", "Ohne Meldung schließen"),
     ("Your report is on its way…", "Deine Meldung ist unterwegs…"),
     ("Your report has arrived. Thank you.", "Deine Meldung ist angekommen. Danke."),

@@ -520,6 +520,7 @@ pub(super) const SENTENCES: Catalogue = [
     ("Never meet this person again", "इस व्यक्ति से फिर कभी न मिलें"),
     ("Report and go on", "शिकायत करें और आगे बढ़ें"),
     ("Report", "शिकायत करें"),
+    ("Send report", "शिकायत भेजें"),
     ("Close without reporting", "बिना शिकायत बंद करें"),
     ("Your report is on its way…", "आपकी शिकायत भेजी जा रही है…"),
     ("Your report has arrived. Thank you.", "आपकी शिकायत पहुँच गई। धन्यवाद।"),

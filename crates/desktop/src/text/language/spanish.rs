@@ -520,6 +520,7 @@ pub(super) const SENTENCES: Catalogue = [
     ("Never meet this person again", "No volver a encontrar a esta persona"),
     ("Report and go on", "Denunciar y seguir"),
     ("Report", "Denunciar"),
+    ("Send report", "Enviar denuncia"),
     ("Close without reporting", "Cerrar sin denunciar"),
     ("Your report is on its way…", "Tu denuncia está en camino…"),
     ("Your report has arrived. Thank you.", "Tu denuncia ha llegado. Gracias."),
