@@ -483,7 +483,9 @@ impl Action {
                 state.searched_for.clone_from(&state.interests);
                 out.push(Command::Start {
                     interests: state.interests.clone(),
-                    language: language(),
+                    // Who has chosen a language for the window likes to talk in it, too.
+                    language: (state.preferences.language.map(|it| it.tag().to_owned()))
+                        .or_else(language),
                 });
             }
             Self::Next => out.push(Command::Next),

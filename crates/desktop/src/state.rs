@@ -38,6 +38,8 @@ pub struct ReportSheet {
     pub note: String,
     /// Never to meet the person again.
     pub blocks: bool,
+    /// It is about the one before, though somebody else is there by now.
+    pub is_about_before: bool,
 }
 
 impl Default for ReportSheet {
@@ -46,6 +48,7 @@ impl Default for ReportSheet {
             reason: None,
             note: String::new(),
             blocks: true,
+            is_about_before: false,
         }
     }
 }

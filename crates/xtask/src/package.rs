@@ -167,6 +167,11 @@ fn fields(package: &Package, arch: &str, depends: &str, kilobytes: u64) -> Strin
          Installed-Size: {kilobytes}\nDepends: {depends}\nSection: {}\nPriority: optional\nDescription: {}\n",
         package.name, package.section, package.summary
     );
+    if !package.recommends.is_empty() {
+        let before = "Section: ";
+        let recommends = format!("Recommends: {}\n{before}", package.recommends);
+        text = text.replacen(before, &recommends, 1);
+    }
     for line in package.description {
         text += &[" ", line, "\n"].concat();
     }

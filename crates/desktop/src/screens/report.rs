@@ -33,13 +33,15 @@ pub(super) fn ui(ui: &Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec
         // It is too long ago by now.
         return;
     };
-    let is_present = reportable == Reportable::Present;
+    let has_one_before = view.snapshot.safety.before_until.is_some();
+    sheet.is_about_before &= has_one_before;
+    let is_present = reportable == Reportable::Present && !sheet.is_about_before;
     let limit = (ui.ctx().content_rect().height() - FRAME).max(120.0);
     let (wish, is_left) = card(ui, "report", MAX_WIDTH, |ui| {
         let is_closed = header_ui(ui, is_present);
         ui.add_space(4.0);
         ScrollArea::vertical().max_height(limit).show(ui, |ui| {
-            sheet_ui(ui, &mut sheet);
+            sheet_ui(ui, &mut sheet, has_one_before);
         });
         ui.add_space(14.0);
         let name = if is_present {
@@ -60,10 +62,19 @@ pub(super) fn ui(ui: &Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec
     });
     match (wish, sheet.reason) {
         (Some(Wish::Send), Some(reason)) => {
-            out.push(Command::Report {
-                reason,
-                note: sheet.note.trim().to_owned(),
-                block: sheet.blocks,
+            let (note, block) = (sheet.note.trim().to_owned(), sheet.blocks);
+            out.push(if sheet.is_about_before {
+                Command::ReportLast {
+                    reason,
+                    note,
+                    block,
+                }
+            } else {
+                Command::Report {
+                    reason,
+                    note,
+                    block,
+                }
             });
             if is_present {
                 Action::Next.perform(view.snapshot, state, out);
@@ -98,8 +109,8 @@ fn header_ui(ui: &mut Ui, is_present: bool) -> bool {
     was_pressed(&close.show_at(ui, id.with("close"), place))
 }
 
-/// The reasons, the note, and whether the person is to be met again.
-fn sheet_ui(ui: &mut Ui, sheet: &mut ReportSheet) {
+/// The reasons, the note, whom it is about, and whether that person is to be met again.
+fn sheet_ui(ui: &mut Ui, sheet: &mut ReportSheet, has_one_before: bool) {
     let promise = tr!(
         "Whoever runs the server gets the reason and your note, no picture and no sound. The stranger is not told."
     );
@@ -132,9 +143,15 @@ fn sheet_ui(ui: &mut Ui, sheet: &mut ReportSheet) {
         .char_limit(NOTE_CHARS)
         .margin(Margin::symmetric(10, 9))
         .desired_rows(2)
-        .desired_width(ui.available_width() - 20.0);
+        .desired_width(ui.available_width());
     ui.add(edit).accessible_name(hint);
     ui.add_space(6.0);
+    if has_one_before {
+        let name = tr!("It was the person before");
+        if was_pressed(&switch_row(ui, name, "", sheet.is_about_before)) {
+            sheet.is_about_before = !sheet.is_about_before;
+        }
+    }
     let name = tr!("Never meet this person again");
     if was_pressed(&switch_row(ui, name, "", sheet.blocks)) {
         sheet.blocks = !sheet.blocks;

@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 /// How many sentences there are.
-const SENTENCES: usize = 510;
+const SENTENCES: usize = 511;
 
 /// What is said in place of each English sentence, in the same order in every language.
 type Catalogue = [(&'static str, &'static str); SENTENCES];
@@ -76,6 +76,17 @@ impl Language {
             "hi" => Self::Hindi,
             "zh" => Self::Chinese,
             _ => Self::English,
+        }
+    }
+
+    /// Its tag (BCP 47).
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Self::English | Self::Pseudo => "en",
+            Self::German => "de",
+            Self::Spanish => "es",
+            Self::Hindi => "hi",
+            Self::Chinese => "zh",
         }
     }
 

@@ -102,6 +102,30 @@ fn who_is_gone_can_be_reported_for_as_long_as_the_server_takes_it() {
 }
 
 #[test]
+fn who_was_there_before_the_present_one_can_be_reported_and_the_call_goes_on() {
+    let mut harness = in_call_with_safety();
+    let before_until = harness.state().now + Duration::from_mins(4);
+    press(&mut harness, Key::R);
+    assert!(harness.query_by_label("It was the person before").is_none());
+    harness.state_mut().snapshot.safety.before_until = Some(before_until);
+    harness.run_steps(2);
+    harness.get_by_label("Advertising or fraud").click();
+    harness.get_by_label("It was the person before").click();
+    harness.run_steps(2);
+    harness.state_mut().take();
+    harness.get_by_label("Send report").click();
+    harness.run_steps(2);
+    let commands = harness.state_mut().take();
+    assert!(
+        matches!(
+            commands.as_slice(),
+            [Command::ReportLast { block: true, .. }]
+        ),
+        "{commands:?}"
+    );
+}
+
+#[test]
 fn what_became_of_a_report_is_said_for_a_while() {
     let mut harness = in_call_with_safety();
     let now = harness.state().now;

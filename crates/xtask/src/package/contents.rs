@@ -11,6 +11,8 @@ pub(super) struct Package {
     pub(super) description: &'static [&'static str],
     /// What is needed beside the libraries that the binary is linked with.
     pub(super) depends: &'static [&'static str],
+    /// What makes it better and can be done without, as the field says it; empty for nothing.
+    pub(super) recommends: &'static str,
     /// Whether it also needs what the program opens while it runs: the section `run` of the list of system packages.
     pub(super) opens_libraries: bool,
     /// The binary, which comes to `/usr/bin`.
@@ -142,6 +144,8 @@ pub(super) const PACKAGES: [Package; 2] = [
             "and encrypted. Press Next, and you meet someone else.",
         ],
         depends: &[],
+        // Letters of the languages that the window speaks, and of what strangers write.
+        recommends: "fonts-noto-core, fonts-noto-cjk",
         opens_libraries: true,
         binary: "passerby",
         files: &DESKTOP_FILES,
@@ -160,6 +164,7 @@ pub(super) const PACKAGES: [Package; 2] = [
             "init-system-helpers (>= 1.52)",
             "systemd | systemd-sysusers",
         ],
+        recommends: "",
         opens_libraries: false,
         binary: "passerby-server",
         files: &SERVER_FILES,

@@ -521,6 +521,7 @@ pub(super) const SENTENCES: Catalogue = [
     ("Report and go on", "举报并换下一位"),
     ("Report", "举报"),
     ("Send report", "发送举报"),
+    ("It was the person before", "是上一位"),
     ("Close without reporting", "不举报并关闭"),
     ("Your report is on its way…", "举报正在发送…"),
     ("Your report has arrived. Thank you.", "举报已收到。谢谢。"),

@@ -521,6 +521,7 @@ pub(super) const SENTENCES: Catalogue = [
     ("Report and go on", "Melden und weiter"),
     ("Report", "Melden"),
     ("Send report", "Meldung senden"),
+    ("It was the person before", "Es war die Person davor"),
     ("Close without reporting", "Ohne Meldung schließen"),
     ("Your report is on its way…", "Deine Meldung ist unterwegs…"),
     ("Your report has arrived. Thank you.", "Deine Meldung ist angekommen. Danke."),

@@ -521,6 +521,7 @@ pub(super) const SENTENCES: Catalogue = [
     ("Report and go on", "शिकायत करें और आगे बढ़ें"),
     ("Report", "शिकायत करें"),
     ("Send report", "शिकायत भेजें"),
+    ("It was the person before", "वह पिछला व्यक्ति था"),
     ("Close without reporting", "बिना शिकायत बंद करें"),
     ("Your report is on its way…", "आपकी शिकायत भेजी जा रही है…"),
     ("Your report has arrived. Thank you.", "आपकी शिकायत पहुँच गई। धन्यवाद।"),

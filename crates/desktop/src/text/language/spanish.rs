@@ -521,6 +521,7 @@ pub(super) const SENTENCES: Catalogue = [
     ("Report and go on", "Denunciar y seguir"),
     ("Report", "Denunciar"),
     ("Send report", "Enviar denuncia"),
+    ("It was the person before", "Fue la persona anterior"),
     ("Close without reporting", "Cerrar sin denunciar"),
     ("Your report is on its way…", "Tu denuncia está en camino…"),
     ("Your report has arrived. Thank you.", "Tu denuncia ha llegado. Gracias."),
