@@ -155,6 +155,8 @@ pub fn all() -> Vec<Scenario> {
         all.push(Scenario::new(name, link(40, kbps)));
     }
     all.push(Scenario::new("no limit", path(40)));
+    // Little more than there is use for, which is let out fast.
+    all.push(Scenario::new("4.4M", link(40, 4_400)));
     all.push(Scenario::new("700k rtt 20", link(20, 700)));
     all.push(Scenario::new("700k rtt 100", link(100, 700)));
     all.push(Scenario::new("700k rtt 300", link(300, 700)));
