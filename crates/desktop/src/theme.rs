@@ -1,4 +1,4 @@
-//! Type, spacing and style: with the colours of [`palette`], the one place that says how Passerby looks.
+//! Type, spacing and style: with the colours of `palette`, the one place that says how Passerby looks.
 
 mod palette;
 

@@ -1,6 +1,6 @@
 //! The languages of the window, and how a sentence is said in the one that is chosen.
 //!
-//! The English sentence stands where it is used, inside [`tr!`]; each other language has a catalogue in a file of its
+//! The English sentence stands where it is used, inside `tr!`; each other language has a catalogue in a file of its
 //! own, from the English sentence to what is said in its place. The compiler looks every sentence up in the catalogues,
 //! so a program that lacks one does not build. Which language is spoken is a matter of the thread that draws, and is set
 //! before each frame.
@@ -131,7 +131,7 @@ const _: () = {
     }
 };
 
-/// A sentence that every language has. Made by [`sentence!`].
+/// A sentence that every language has. Made by `sentence!`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sentence {
     english: &'static str,
@@ -142,7 +142,7 @@ impl Sentence {
     /// Looks an English sentence up.
     ///
     /// # Panics
-    /// When no catalogue has it. [`sentence!`] asks while the program is compiled, which then fails.
+    /// When no catalogue has it. `sentence!` asks while the program is compiled, which then fails.
     pub const fn new(english: &'static str) -> Self {
         let mut place = 0;
         while place < SENTENCES {
