@@ -148,6 +148,19 @@ fn no_picture_is_left_out_and_none_waits_long_for_its_turn() {
 }
 
 #[test]
+fn where_nothing_limits_pictures_leave_almost_at_once() {
+    for stretch in STRETCHES
+        .iter()
+        .filter(|stretch| matches!(stretch.scenario, "no limit" | "no limit rtt 300"))
+    {
+        let Stretch {
+            name, pacer_wait, ..
+        } = stretch;
+        assert!(*pacer_wait < ms(10), "{name}: {pacer_wait:?} in the pacer");
+    }
+}
+
+#[test]
 fn the_start_finds_the_rate_within_moments() {
     for (name, kbps, within) in [
         ("300k", 250, ms(2_000)),
