@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use eframe::{CreationContext, Frame};
 use egui::{Context, Ui, UserAttentionType, ViewportCommand, ViewportId};
@@ -173,6 +173,13 @@ impl App {
     }
 
     /// Keeps the mini window there, if it is wanted.
+        let is_left = ctx.input(|input| {
+            let viewport = input.raw.viewports.get(&Mini::viewport());
+            viewport.is_none_or(|viewport| viewport.focused == Some(false))
+        });
+        if is_left && let Some(command) = mini.let_go() {
+            self.engine.send(command);
+        }
     fn show_mini(&mut self, ctx: &Context) {
         if !self.window.state.is_mini_open {
             return;
@@ -265,6 +272,7 @@ impl eframe::App for App {
             self.window.show_local(ui.ctx(), &self.snapshot, &frame);
         }
         for command in self.window.ui(ui, &self.snapshot, Instant::now()) {
+        self.window.state.time_of_day = SystemTime::now();
             self.carry_out(command);
         }
         if let Some(command) = self.window.shown_size(false) {

@@ -1,6 +1,6 @@
 //! What the window itself remembers: what is typed, what is open, what was last seen. Plain values, no engine, no window.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use engine::{CallView, Command, ReportReason, ReportState, Snapshot, Speaker};
 
@@ -65,6 +65,8 @@ pub struct WindowState {
     /// What the person wants of the window; remembered when it changes.
     pub preferences: Preferences,
     /// The language of the system, as far as the window speaks it.
+    /// The time of day, as whoever draws the window has set it last: what ends at a date is reckoned from it.
+    pub time_of_day: SystemTime,
     pub system_language: Language,
     /// The settings, while they are open.
     pub settings: Option<SettingsPage>,
@@ -214,6 +216,7 @@ impl WindowState {
             stranger_px: None,
             wants_chat_focus: false,
             is_draft_changed: false,
+            time_of_day: SystemTime::UNIX_EPOCH,
             keyboard: KeyboardOwner::Nobody,
             put_away: Vec::new(),
             last_call: None,
