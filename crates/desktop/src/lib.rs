@@ -23,6 +23,7 @@ pub mod history;
 pub mod icons;
 pub mod instance;
 pub mod keep_awake;
+pub mod interests;
 pub mod keymap;
 pub mod log_tail;
 pub mod mini;

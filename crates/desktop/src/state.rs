@@ -95,6 +95,8 @@ pub struct WindowState {
     /// The server address that is being typed.
     pub server_draft: String,
     /// The line of chat that is being typed.
+    /// The words that are offered for it.
+    pub interest_list: InterestList,
     pub chat_draft: String,
     /// Whether the chat can be seen.
     pub is_chat_open: bool,
@@ -167,6 +169,34 @@ pub struct WindowState {
 pub enum KeyboardOwner {
     /// Nobody: letters are shortcuts.
     #[default]
+/// The words that are offered while an interest is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InterestList {
+    /// Whether it is wanted.
+    pub is_open: bool,
+    /// Which of them the arrows have come to.
+    pub picked: Option<usize>,
+}
+
+impl InterestList {
+    /// Moves to the next one of `count`, or the one before, and round at the ends.
+    pub fn step(&mut self, is_down: bool, count: usize) {
+        let last = count.saturating_sub(1);
+        self.picked = Some(match self.picked {
+            Some(at) if is_down => {
+                if at >= last {
+                    0
+                } else {
+                    at + 1
+                }
+            }
+            None if is_down => 0,
+            Some(0) | None => last,
+            Some(at) => (at - 1).min(last),
+        });
+    }
+}
+
     Nobody,
     /// A button or the like: letters are shortcuts, Enter and Space belong to it.
     Control,
@@ -201,6 +231,7 @@ impl WindowState {
             log: LogTail::default(),
             is_self_view_hidden: false,
             is_swapped: false,
+            interest_list: InterestList::default(),
             volume_percent: 100,
             push_to_talk: PushToTalk::default(),
             is_mini_open: false,

@@ -6,6 +6,7 @@ mod check;
 mod diagnostics;
 mod ending;
 mod first_run;
+mod interests;
 mod keys;
 mod languages;
 mod lobby;

@@ -47,7 +47,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
         theme::text(),
     ));
     ui.add_space(8.0);
-    let is_done = interest_field(ui, &mut state.interests, &mut state.interest_draft);
+    let is_done = interest_field(ui, state);
     ui.add_space(8.0);
     let hint = tr!("Optional. People who like the same come first.");
     ui.label(words(hint, theme::regular(12.5), theme::text_third()));
