@@ -520,10 +520,7 @@ impl Action {
             Self::ToggleSharing if snapshot.devices.screen.is_some() => {
                 out.push(Command::ShareScreen(None));
             }
-            Self::ToggleSharing => {
-                state.is_picking_screen = true;
-                out.push(Command::ListShareable);
-            }
+            Self::ToggleSharing => state.is_picking_screen = true,
             Self::ToggleChat => {
                 state.is_chat_open = !state.is_chat_open;
                 state.wants_chat_focus = state.is_chat_open;

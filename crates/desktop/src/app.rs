@@ -287,3 +287,6 @@ impl eframe::App for App {
         }
     }
 }
+        if let Some(previews) = self.engine.previews().take() {
+            self.window.show_previews(ui.ctx(), &previews);
+        }

@@ -23,6 +23,7 @@ use engine::{CallView, Command, Snapshot};
 
 use crate::pictures::Pictures;
 use crate::state::WindowState;
+use crate::previews::Previews;
 
 /// What a screen shows.
 #[derive(Clone, Copy)]
@@ -32,6 +33,8 @@ pub struct View<'a> {
     /// The newest pictures.
     pub pictures: &'a Pictures,
     /// The time for clocks and countdowns.
+    /// Small ones of what can be shared.
+    pub previews: &'a Previews,
     pub now: Instant,
 }
 

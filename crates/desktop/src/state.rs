@@ -123,6 +123,8 @@ pub struct WindowState {
     /// Whether the window fills the screen.
     pub is_full_screen: bool,
     /// On to the next stranger by itself.
+    /// When it was last asked what there is to be shared, while the person is choosing.
+    pub shareable_asked_at: Option<Instant>,
     pub automatic_next: AutomaticNext,
     /// How long the call was that the person has ended, until something else is begun.
     pub after_call: Option<Duration>,
@@ -242,6 +244,7 @@ impl WindowState {
             after_call: None,
             is_stopping: false,
             active_at: None,
+            shareable_asked_at: None,
             is_pointer_on_chrome: false,
             chrome: 1.0,
             stranger_px: None,

@@ -13,10 +13,10 @@ use egui::Key;
 use engine::{
     AudioSink, AudioSource, BanNotice, CallView, CandidateKind, ChatLine, ConnectionReport, Deck,
     DeviceProblem, DeviceState, DirectView, EndReason, Ipv6, NatFiltering, NatMapping, NatReport,
-    PairState, PairView, PartnerView, PathPolicy, PathProtocol, PathView, ReachError, RelayAnswer,
-    RelayCheck, RelayError, RelayTransport, ReportReason, Reportable, ScreenView, ServerCheck,
-    Shareable, SignallingProblem, SignallingView, Snapshot, Speaker, StageTime, Statistics,
-    TimesIn, TimesOut, UdpReach, VeilView, VideoSource,
+    PairState, PairView, PartnerView, PathPolicy, PathProtocol, PathView, Preview, ReachError,
+    RelayAnswer, RelayCheck, RelayError, RelayTransport, ReportReason, Reportable, ScreenView,
+    ServerCheck, Shareable, SignallingProblem, SignallingView, Snapshot, Speaker, StageTime,
+    Statistics, TimesIn, TimesOut, UdpReach, VeilView, VideoSource,
 };
 use media::video::{Scaler, VideoFrame};
 
@@ -379,6 +379,9 @@ impl Scene {
 fn nothing(_: &mut WindowState) {}
 
 fn likes_things(state: &mut WindowState) {
+        if window.state.is_picking_screen {
+            window.show_previews(ctx, &previews(now));
+        }
     state.interests = strings(&["climbing", "jazz"]).to_vec();
 }
 
@@ -1055,6 +1058,24 @@ pub(crate) fn page(now: Instant) -> VideoFrame {
         } else {
             228
         }
+/// How two of these look.
+pub(crate) fn previews(now: Instant) -> Vec<Preview> {
+    let small = |picture: &VideoFrame, size_px| {
+        let scaled = Scaler::default().scale(picture, size_px);
+        Arc::new(scaled.expect("a size that pictures may have"))
+    };
+    vec![
+        Preview {
+            source: VideoSource::Screen(Some("eDP-1".to_owned())),
+            picture: small(&page(now), (192, 120)),
+        },
+        Preview {
+            source: VideoSource::Window(1),
+            picture: small(&portrait(LOCAL, now), (120, 120)),
+        },
+    ]
+}
+
     };
     let mut planes = Vec::with_capacity(VideoFrame::len_bytes(WIDTH, HEIGHT));
     for y in 0..HEIGHT {
