@@ -46,6 +46,8 @@ pub struct Launch {
     /// The place of the only window, if it is held.
     pub instance: Option<Instance>,
 }
+    /// The link that the program was given.
+    pub link: Option<String>,
 
 /// The application, as eframe drives it.
 pub struct App {
@@ -64,6 +66,8 @@ pub struct App {
     settings_path: Option<PathBuf>,
     /// Held for as long as the window is there.
     _instance: Option<Instance>,
+    /// The newest link that the program was given, at its start or later, and that is not shown yet.
+    link: Arc<Mutex<Option<String>>>,
 }
 
 impl App {
@@ -94,7 +98,15 @@ impl App {
         };
         if let Some(instance) = &launch.instance {
             let ctx = creation.egui_ctx.clone();
-            if let Err(error) = instance.on_knock(move || raise(&ctx)) {
+        let link = Arc::new(Mutex::new(launch.link));
+            let slot = Arc::clone(&link);
+            let knocked = move |link: Option<String>| {
+                if link.is_some() {
+                    *lock(&slot) = link;
+                }
+                raise(&ctx);
+            };
+            if let Err(error) = instance.on_knock(knocked) {
                 tracing::warn!(%error, "a second start will not find this window");
             }
         }
@@ -132,6 +144,7 @@ impl App {
             _instance: launch.instance,
         })
     }
+            link,
 
     fn carry_out(&mut self, command: Command) {
         if self.settings.note(&command) {
@@ -227,8 +240,8 @@ fn mini_ui(ui: &mut Ui, engine: &Engine, mini: &mut Mini) {
     }
 }
 
-fn lock(mini: &Mutex<Mini>) -> MutexGuard<'_, Mini> {
-    mini.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl eframe::App for App {
@@ -261,6 +274,9 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut Ui, _: &mut Frame) {
         // Pictures are taken here and not in `logic`: while nobody sees the window they need not be converted.
+        if let Some(link) = lock(&self.link).take() {
+            self.window.state.open_link(&link, Instant::now());
+        }
         if let Some(frame) = self.engine.remote_screen().take() {
             self.window
                 .show_remote_screen(ui.ctx(), &self.snapshot, &frame);

@@ -8,6 +8,7 @@ use crate::actions::Action;
 use crate::automatic_next::AutomaticNext;
 use crate::connection_check::{Check, Outcome, Question};
 pub use crate::history::{HISTORY_SECONDS, History};
+use crate::link::Link;
 use crate::log_tail::LogTail;
 use crate::preferences::{Preferences, RULES_VERSION};
 use crate::push_to_talk::PushToTalk;
@@ -64,9 +65,9 @@ pub struct WindowState {
     pub server: String,
     /// What the person wants of the window; remembered when it changes.
     pub preferences: Preferences,
-    /// The language of the system, as far as the window speaks it.
     /// The time of day, as whoever draws the window has set it last: what ends at a date is reckoned from it.
     pub time_of_day: SystemTime,
+    /// The language of the system, as far as the window speaks it.
     pub system_language: Language,
     /// The settings, while they are open.
     pub settings: Option<SettingsPage>,
@@ -82,6 +83,8 @@ pub struct WindowState {
     pub starts_when_agreed: bool,
     /// Who may learn it, as it was last chosen in this window. The engine's word for it comes a moment later.
     pub shield_choice: Option<bool>,
+    /// A link to a server, until the person has answered it.
+    pub link: Option<Link>,
     /// The connection check, while its card is open.
     pub check: Option<Check>,
     /// The person wants the check to begin; see [`WindowState::take_question`].
@@ -166,11 +169,6 @@ pub struct WindowState {
     call_since: Option<Instant>,
 }
 
-/// Who gets what is typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum KeyboardOwner {
-    /// Nobody: letters are shortcuts.
-    #[default]
 /// The words that are offered while an interest is typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct InterestList {
@@ -199,6 +197,11 @@ impl InterestList {
     }
 }
 
+/// Who gets what is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyboardOwner {
+    /// Nobody: letters are shortcuts.
+    #[default]
     Nobody,
     /// A button or the like: letters are shortcuts, Enter and Space belong to it.
     Control,
@@ -222,6 +225,7 @@ impl WindowState {
             starts_when_agreed: false,
             shield_choice: None,
             check: None,
+            link: None,
             wants_check: false,
             report: None,
             interests,
@@ -323,6 +327,13 @@ impl WindowState {
         let troubles = Trouble::all(snapshot);
         self.put_away
             .retain(|known| troubles.iter().any(|trouble| trouble.is_same_as(known)));
+    }
+
+    /// Takes a link that was given to the program; the newest one counts. One to the server that is in use asks nothing.
+    pub fn open_link(&mut self, link: &str, now: Instant) {
+        let link = Link::new(link, now);
+        let is_in_use = link.server.as_ref() == Ok(&self.server);
+        self.link = (!is_in_use).then_some(link);
     }
 
     /// What became of the last report, while that is news.

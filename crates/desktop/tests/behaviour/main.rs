@@ -9,6 +9,7 @@ mod first_run;
 mod interests;
 mod keys;
 mod languages;
+mod link;
 mod lobby;
 mod mini;
 mod picture;

@@ -29,7 +29,7 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 59] = [
+pub(crate) const SCENES: [Scene; 61] = [
     Scene {
         name: "lobby",
         make: lobby,
@@ -69,6 +69,16 @@ pub(crate) const SCENES: [Scene; 59] = [
         name: "lobby-shielded",
         make: lobby_shielded,
         prepare: likes_things,
+    },
+    Scene {
+        name: "link",
+        make: lobby,
+        prepare: with_link,
+    },
+    Scene {
+        name: "link-refused",
+        make: lobby,
+        prepare: with_hostile_link,
     },
     Scene {
         name: "check-running",
@@ -387,6 +397,18 @@ fn likes_things(state: &mut WindowState) {
 
 fn first_run(state: &mut WindowState) {
     state.is_welcome_open = true;
+}
+
+/// Longer ago than a question takes until it can be answered.
+fn with_link(state: &mut WindowState) {
+    let now = Instant::now();
+    let came_at = now.checked_sub(Duration::from_secs(2)).unwrap_or(now);
+    state.open_link("passerby://example.org:8443", came_at);
+}
+
+fn with_hostile_link(state: &mut WindowState) {
+    let link = "passerby://example.org@evil.example/path";
+    state.open_link(link, Instant::now());
 }
 
 fn settings_broken(state: &mut WindowState) {
