@@ -11,6 +11,7 @@ use engine::{Command, Config, Engine, EngineError, Snapshot};
 
 use crate::actions::{self, Action};
 use crate::connection_check::Checker;
+use crate::drawing::Drawing;
 use crate::instance::Instance;
 use crate::keep_awake::{self, KeepAwake};
 use crate::log_tail::LogTail;
@@ -45,9 +46,9 @@ pub struct Launch {
     pub log: LogTail,
     /// The place of the only window, if it is held.
     pub instance: Option<Instance>,
-}
     /// The link that the program was given.
     pub link: Option<String>,
+}
 
 /// The application, as eframe drives it.
 pub struct App {
@@ -62,12 +63,13 @@ pub struct App {
     has_mini: Arc<AtomicBool>,
     checker: Checker,
     keep_awake: KeepAwake,
+    drawing: Drawing,
     settings: Settings,
     settings_path: Option<PathBuf>,
-    /// Held for as long as the window is there.
-    _instance: Option<Instance>,
     /// The newest link that the program was given, at its start or later, and that is not shown yet.
     link: Arc<Mutex<Option<String>>>,
+    /// Held for as long as the window is there.
+    _instance: Option<Instance>,
 }
 
 impl App {
@@ -96,9 +98,9 @@ impl App {
                 }
             }
         };
+        let link = Arc::new(Mutex::new(launch.link));
         if let Some(instance) = &launch.instance {
             let ctx = creation.egui_ctx.clone();
-        let link = Arc::new(Mutex::new(launch.link));
             let slot = Arc::clone(&link);
             let knocked = move |link: Option<String>| {
                 if link.is_some() {
@@ -139,12 +141,13 @@ impl App {
             has_mini,
             checker,
             keep_awake: KeepAwake::default(),
+            drawing: Drawing::default(),
             settings: launch.settings,
             settings_path: launch.settings_path,
+            link,
             _instance: launch.instance,
         })
     }
-            link,
 
     fn carry_out(&mut self, command: Command) {
         if self.settings.note(&command) {
@@ -170,6 +173,13 @@ impl App {
         };
         let mut mini = lock(mini);
         mini.follow(&self.window.state.preferences);
+        let is_left = ctx.input(|input| {
+            let viewport = input.raw.viewports.get(&Mini::viewport());
+            viewport.is_none_or(|viewport| viewport.focused == Some(false))
+        });
+        if is_left && let Some(command) = mini.let_go() {
+            self.engine.send(command);
+        }
         self.window.mini_px = mini.stranger_px();
         if !mini.is_open() {
             self.window.state.is_mini_open = false;
@@ -186,13 +196,6 @@ impl App {
     }
 
     /// Keeps the mini window there, if it is wanted.
-        let is_left = ctx.input(|input| {
-            let viewport = input.raw.viewports.get(&Mini::viewport());
-            viewport.is_none_or(|viewport| viewport.focused == Some(false))
-        });
-        if is_left && let Some(command) = mini.let_go() {
-            self.engine.send(command);
-        }
     fn show_mini(&mut self, ctx: &Context) {
         if !self.window.state.is_mini_open {
             return;
@@ -209,6 +212,21 @@ impl App {
             }
         });
         self.has_mini.store(true, Ordering::Relaxed);
+    }
+}
+
+impl App {
+    /// A line a second, while something is drawn, for those who watch a program from outside (`cargo xtask bench --window`).
+    fn count_drawing(&mut self, ctx: &Context, pictures: u32) {
+        let passes = ctx.cumulative_pass_nr();
+        if let Some(drawn) = self.drawing.note(pictures, passes, Instant::now()) {
+            tracing::debug!(
+                target: "desktop::drawing",
+                span_ms = drawn.span.as_millis(),
+                passes = drawn.passes,
+                pictures = drawn.pictures,
+            );
+        }
     }
 }
 
@@ -254,7 +272,11 @@ impl eframe::App for App {
             self.carry_out(command);
         }
         self.snapshot = self.engine.snapshot();
+        self.window.state.time_of_day = SystemTime::now();
         self.window.observe(&self.snapshot, Instant::now());
+        if let Some(link) = lock(&self.link).take() {
+            self.window.state.open_link(&link, Instant::now());
+        }
         self.keep_awake.set(keep_awake::is_wanted(&self.snapshot));
         let is_focused = ctx.input(|input| input.viewport().focused == Some(true));
         let is_left = ctx.input(|input| input.viewport().focused == Some(false));
@@ -274,21 +296,24 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut Ui, _: &mut Frame) {
         // Pictures are taken here and not in `logic`: while nobody sees the window they need not be converted.
-        if let Some(link) = lock(&self.link).take() {
-            self.window.state.open_link(&link, Instant::now());
-        }
+        let mut pictures = 0;
         if let Some(frame) = self.engine.remote_screen().take() {
+            pictures += 1;
             self.window
                 .show_remote_screen(ui.ctx(), &self.snapshot, &frame);
         }
         if let Some(frame) = self.engine.remote_video().take() {
+            pictures += 1;
             self.window.show_remote(ui.ctx(), &self.snapshot, &frame);
         }
         if let Some(frame) = self.engine.local_video().take() {
+            pictures += 1;
             self.window.show_local(ui.ctx(), &self.snapshot, &frame);
         }
+        if let Some(previews) = self.engine.previews().take() {
+            self.window.show_previews(ui.ctx(), &previews);
+        }
         for command in self.window.ui(ui, &self.snapshot, Instant::now()) {
-        self.window.state.time_of_day = SystemTime::now();
             self.carry_out(command);
         }
         if let Some(command) = self.window.shown_size(false) {
@@ -298,11 +323,9 @@ impl eframe::App for App {
         if self.settings.note_window(&self.window.state.preferences) {
             self.remember();
         }
+        self.count_drawing(ui.ctx(), pictures);
         if let Some(question) = self.window.state.take_question(&self.snapshot) {
             self.checker.start(question);
         }
     }
 }
-        if let Some(previews) = self.engine.previews().take() {
-            self.window.show_previews(ui.ctx(), &previews);
-        }

@@ -95,11 +95,11 @@ pub struct WindowState {
     pub interests: Vec<String>,
     /// The interest that is being typed.
     pub interest_draft: String,
+    /// The words that are offered for it.
+    pub interest_list: InterestList,
     /// The server address that is being typed.
     pub server_draft: String,
     /// The line of chat that is being typed.
-    /// The words that are offered for it.
-    pub interest_list: InterestList,
     pub chat_draft: String,
     /// Whether the chat can be seen.
     pub is_chat_open: bool,
@@ -123,11 +123,11 @@ pub struct WindowState {
     pub has_unveiled_by_itself: bool,
     /// Whether the person is choosing what to share.
     pub is_picking_screen: bool,
+    /// When it was last asked what there is to be shared, while the person is choosing.
+    pub shareable_asked_at: Option<Instant>,
     /// Whether the window fills the screen.
     pub is_full_screen: bool,
     /// On to the next stranger by itself.
-    /// When it was last asked what there is to be shared, while the person is choosing.
-    pub shareable_asked_at: Option<Instant>,
     pub automatic_next: AutomaticNext,
     /// How long the call was that the person has ended, until something else is begun.
     pub after_call: Option<Duration>,
@@ -216,6 +216,7 @@ impl WindowState {
             server_draft: server.clone(),
             server,
             preferences: Preferences::default(),
+            time_of_day: SystemTime::UNIX_EPOCH,
             system_language: Language::default(),
             settings: None,
             settings_file: None,
@@ -224,12 +225,13 @@ impl WindowState {
             is_consent_ticked: false,
             starts_when_agreed: false,
             shield_choice: None,
-            check: None,
             link: None,
+            check: None,
             wants_check: false,
             report: None,
             interests,
             interest_draft: String::new(),
+            interest_list: InterestList::default(),
             chat_draft: String::new(),
             is_chat_open: false,
             is_statistics_open: false,
@@ -237,24 +239,22 @@ impl WindowState {
             log: LogTail::default(),
             is_self_view_hidden: false,
             is_swapped: false,
-            interest_list: InterestList::default(),
             volume_percent: 100,
             push_to_talk: PushToTalk::default(),
             is_mini_open: false,
             has_unveiled_by_itself: false,
             is_picking_screen: false,
+            shareable_asked_at: None,
             is_full_screen: false,
             automatic_next: AutomaticNext::default(),
             after_call: None,
             is_stopping: false,
             active_at: None,
-            shareable_asked_at: None,
             is_pointer_on_chrome: false,
             chrome: 1.0,
             stranger_px: None,
             wants_chat_focus: false,
             is_draft_changed: false,
-            time_of_day: SystemTime::UNIX_EPOCH,
             keyboard: KeyboardOwner::Nobody,
             put_away: Vec::new(),
             last_call: None,

@@ -379,6 +379,9 @@ impl Scene {
             // The address was hidden before.
             window.observe(&shield_waiting(now), now);
         }
+        if window.state.is_picking_screen {
+            window.show_previews(ctx, &previews(now));
+        }
         if window.state.is_statistics_open || window.state.is_diagnostics_open {
             feed_history(&mut window, now);
         }
@@ -389,9 +392,6 @@ impl Scene {
 fn nothing(_: &mut WindowState) {}
 
 fn likes_things(state: &mut WindowState) {
-        if window.state.is_picking_screen {
-            window.show_previews(ctx, &previews(now));
-        }
     state.interests = strings(&["climbing", "jazz"]).to_vec();
 }
 
@@ -1058,6 +1058,24 @@ fn call_without_screens(now: Instant) -> Snapshot {
     snapshot
 }
 
+/// How two of these look.
+pub(crate) fn previews(now: Instant) -> Vec<Preview> {
+    let small = |picture: &VideoFrame, size_px| {
+        let scaled = Scaler::default().scale(picture, size_px);
+        Arc::new(scaled.expect("a size that pictures may have"))
+    };
+    vec![
+        Preview {
+            source: VideoSource::Screen(Some("eDP-1".to_owned())),
+            picture: small(&page(now), (192, 120)),
+        },
+        Preview {
+            source: VideoSource::Window(1),
+            picture: small(&portrait(LOCAL, now), (120, 120)),
+        },
+    ]
+}
+
 fn picking_screen(state: &mut WindowState) {
     state.is_picking_screen = true;
 }
@@ -1080,24 +1098,6 @@ pub(crate) fn page(now: Instant) -> VideoFrame {
         } else {
             228
         }
-/// How two of these look.
-pub(crate) fn previews(now: Instant) -> Vec<Preview> {
-    let small = |picture: &VideoFrame, size_px| {
-        let scaled = Scaler::default().scale(picture, size_px);
-        Arc::new(scaled.expect("a size that pictures may have"))
-    };
-    vec![
-        Preview {
-            source: VideoSource::Screen(Some("eDP-1".to_owned())),
-            picture: small(&page(now), (192, 120)),
-        },
-        Preview {
-            source: VideoSource::Window(1),
-            picture: small(&portrait(LOCAL, now), (120, 120)),
-        },
-    ]
-}
-
     };
     let mut planes = Vec::with_capacity(VideoFrame::len_bytes(WIDTH, HEIGHT));
     for y in 0..HEIGHT {
