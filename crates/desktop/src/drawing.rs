@@ -57,13 +57,13 @@ mod tests {
         assert_eq!(drawing.note(2, 8, at(500)), None);
         // One that was thrown away and drawn again counts twice.
         let first = Drawn {
-            span: Duration::from_millis(1000),
+            span: Duration::from_secs(1),
             passes: 3,
             pictures: 3,
         };
         assert_eq!(drawing.note(1, 10, at(1000)), Some(first));
         let second = Drawn {
-            span: Duration::from_secs(60),
+            span: Duration::from_mins(1),
             passes: 1,
             pictures: 0,
         };

@@ -27,8 +27,8 @@ struct Flags {
     /// The signalling server, a ws:// or wss:// URL
     #[arg(long, env = "PASSERBY_SERVER", value_name = "URL")]
     server: Option<String>,
-    /// A link to a server, passerby://HOST[:PORT]: the window asks whether to use it
-    #[arg(value_parser = a_link, value_name = "LINK")]
+    /// A link to a server: the window asks whether to use it
+    #[arg(value_parser = a_link, value_name = "passerby://HOST[:PORT]")]
     link: Option<String>,
     /// Where pictures come from: camera, camera:N, camera:NAME, pattern, FILE.y4m or none
     #[arg(long, value_name = "SOURCE")]
