@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The fourth, [`network`], is two clients behind NAT boxes of chosen kinds and the experiments on them. A [`browser`] can be one
-//! of the clients.
+//! of the clients. A [`tour`] presses everything in two windows of the desktop app and takes pictures of them.
 //!
 //! The programs under test use their ordinary system calls; nothing is preloaded or replaced in them. Linux only.
 
@@ -20,6 +20,9 @@ mod command;
 pub mod display;
 mod ffi;
 pub mod network;
+mod server;
 pub mod sound;
+pub mod tour;
+pub mod window_bench;
 
 pub use command::{CANNOT_RUN_HERE, Unavailable, catch_signals, run_inside};

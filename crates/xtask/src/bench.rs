@@ -1,5 +1,6 @@
-//! Measures calls, the relay, the signalling server, or calls beside a browser's: the benches themselves are `call-bench` of
-//! `crates/headless`, `relay-bench` and the example `server-bench` of `crates/server`, and `lab quality` of `crates/lab`, built for speed.
+//! Measures calls, the relay, the signalling server, the window, or calls beside a browser's: the benches themselves are `call-bench` of
+//! `crates/headless`, `relay-bench` and the example `server-bench` of `crates/server`, and `lab quality` and `lab window-bench` of
+//! `crates/lab`, built for speed.
 
 use std::process::Command;
 
@@ -60,6 +61,13 @@ fn bench(args: &[String]) -> Bench {
             examples: &[],
             args: [&["quality".to_owned()], rest].concat(),
         },
+        [first, rest @ ..] if first == "--window" => Bench {
+            program: "lab",
+            sections: &["build", "run", "test"],
+            crates: &["server", "headless", "lab", "desktop"],
+            examples: &[],
+            args: [&["window-bench".to_owned()], rest].concat(),
+        },
         all => Bench {
             program: "call-bench",
             sections: &["build"],
@@ -75,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn relay_server_and_quality_are_measured_when_they_are_named_and_calls_otherwise() {
+    fn relay_server_window_and_quality_are_measured_when_they_are_named_and_calls_otherwise() {
         let of = |text: &str| {
             let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
             let bench = bench(&words);
@@ -85,6 +93,7 @@ mod tests {
         let server = "examples/server-bench --only memory";
         assert_eq!(of("--server --only memory"), server);
         assert_eq!(of("--quality --cells full"), "lab quality --cells full");
+        assert_eq!(of("--window --starts 9"), "lab window-bench --starts 9");
         assert_eq!(of("--seconds 5"), "call-bench --seconds 5");
         assert_eq!(of("frames --rounds 3"), "call-bench frames --rounds 3");
     }
