@@ -17,7 +17,7 @@ mod video_view;
 
 pub(crate) use action_menu::{MenuWish, action_menu};
 pub use button::{Button, Look, was_pressed};
-pub(crate) use card::card;
+pub(crate) use card::{card, modal};
 pub(crate) use device_picker::device_menu;
 pub use device_picker::{
     Choice, DevicePicker, camera_choices, microphone_choices, picture_choices, speaker_choices,

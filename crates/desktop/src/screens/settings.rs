@@ -9,8 +9,7 @@ mod parts;
 mod shortcuts;
 
 use egui::{
-    Align2, Color32, Frame, Id, Modal, Rect, ScrollArea, Stroke, Ui, Vec2, accesskit::Role, pos2,
-    vec2,
+    Align2, Color32, Frame, Id, Rect, ScrollArea, Stroke, Ui, Vec2, accesskit::Role, pos2, vec2,
 };
 
 use engine::Command;
@@ -19,7 +18,7 @@ use super::View;
 use crate::icons::Icon;
 use crate::state::{Section, SettingsPage, WindowState};
 use crate::theme;
-use crate::widgets::{Button, Look, describe, was_pressed, within};
+use crate::widgets::{Button, Look, describe, modal, was_pressed, within};
 
 const MAX_SIZE: Vec2 = Vec2::new(820.0, 600.0);
 const HEADER: f32 = 60.0;
@@ -70,7 +69,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
         .fill(theme::surface())
         .stroke(Stroke::new(1.0, theme::line()))
         .corner_radius(radius);
-    let modal = Modal::new(Id::unique("settings"))
+    let modal = modal(Id::unique("settings"))
         .backdrop_color(Color32::from_black_alpha(150))
         .frame(frame)
         .show(ui.ctx(), |ui| {

@@ -292,6 +292,7 @@ fn choose_camera(tour: &mut Tour, name: &str, shot: Option<&str>) -> anyhow::Res
     }
     tour.first.press(RadioMenuItem, name)?;
     if !has_list {
+        tour.first.expect(ComboBox, &format!("Camera: {name}"))?;
         tour.first.press(Button, "Close the settings")?;
     }
     tour.meet()

@@ -205,14 +205,19 @@ impl Window {
     /// If it does not come, cannot be used, or stays out of the window.
     pub(super) fn press(&mut self, role: Role, name: &str) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
+        let mut before = None;
         loop {
             let element = self.expect(role, name)?;
-            let (left, top, width, height) = element
+            let place = element
                 .place
                 .with_context(|| format!("{element} is nowhere"))?;
+            // A list that is just opening is not yet where it will be.
+            let is_moving = before.replace(place) != Some(place);
+            let (left, top, width, height) = place;
             let (x, y) = (left + width / 2, top + height / 2);
             let bottom = self.person.size.height_px as i32 - MARGIN_PX;
-            if (MARGIN_PX..bottom).contains(&y) && element.is(State::Enabled) {
+            let is_seen = (MARGIN_PX..bottom).contains(&y);
+            if is_seen && !is_moving && element.is(State::Enabled) {
                 self.click(x, y);
                 return Ok(());
             }
@@ -221,7 +226,7 @@ impl Window {
                 "{}: {element} cannot be pressed: it is at {x}, {y}",
                 self.person.name
             );
-            if !(MARGIN_PX..bottom).contains(&y) {
+            if !is_seen {
                 self.scroll(y > 0);
             }
             std::thread::sleep(LOOK);
