@@ -44,7 +44,7 @@ const DISPROVED: f64 = 1.12;
 /// The target does not rise beyond this multiple of what is delivered, plus something for the start.
 const MAX_LEAD: f64 = 1.5;
 const LEAD_BPS: f64 = 20_000.0;
-/// With more jitter than this, in milliseconds, a probe may err, and the target follows it in steps of this factor.
+/// With more jitter than this, in milliseconds, a probe may err: the target follows it in steps of this factor, and it alone makes no limit.
 const DOUBTFUL_JITTER_MS: f64 = 6.0;
 const DOUBTFUL_RISE: f64 = 1.25;
 /// The share that is sent of the rate at which losses begin: single pictures are above the mean.
@@ -209,7 +209,8 @@ impl RateControl {
             {
                 self.capacity_bps = None;
             }
-            if result.is_limit {
+            let is_doubtful = seen.delay.jitter_ms > DOUBTFUL_JITTER_MS;
+            if result.is_limit && (self.capacity_bps.is_some() || !is_doubtful) {
                 self.capacity_bps = Some(result.rate_bps / RETURN_SHARE);
             }
             self.episode = None;
@@ -430,6 +431,35 @@ mod tests {
     fn a_delay_that_nothing_changes_is_a_longer_way() {
         let (_, verdicts) = standing(0.0);
         assert!(verdicts.contains(&Verdict::LongerWay), "{verdicts:?}");
+    }
+
+    #[test]
+    fn what_seems_a_limit_because_packets_come_unevenly_is_not_remembered() {
+        let found = |jitter_ms| {
+            let mut control = RateControl::new(50e3, 4e6, 300e3);
+            let seen = Observation {
+                now: simulation::start(),
+                delay: DelaySignal {
+                    jitter_ms,
+                    is_empty: true,
+                    ..DelaySignal::default()
+                },
+                delivered_bps: Some(300e3),
+                delivered_lately_bps: Some(300e3),
+                is_application_limited: false,
+                reaction: Duration::from_millis(100),
+                loss_capacity_bps: None,
+                excess_loss: 0.0,
+            };
+            let limit = ProbeResult {
+                rate_bps: 500e3,
+                is_limit: true,
+            };
+            control.on_probe(limit, &seen);
+            control.capacity_bps()
+        };
+        assert_eq!(found(25.0), None);
+        assert!(found(1.0).is_some());
     }
 
     #[test]
