@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The fourth, [`network`], is two clients behind NAT boxes of chosen kinds and the experiments on them. A [`browser`] can be one
-//! of the clients.
+//! of the clients. [`echo`] compares what two kinds of programs leave of an echo.
 //!
 //! The programs under test use their ordinary system calls; nothing is preloaded or replaced in them. Linux only.
 
@@ -18,8 +18,10 @@ pub mod camera;
 pub mod check;
 mod command;
 pub mod display;
+pub mod echo;
 mod ffi;
 pub mod network;
 pub mod sound;
+mod speech;
 
 pub use command::{CANNOT_RUN_HERE, Unavailable, catch_signals, run_inside};
