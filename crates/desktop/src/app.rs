@@ -15,6 +15,7 @@ use crate::instance::Instance;
 use crate::keep_awake::{self, KeepAwake};
 use crate::log_tail::LogTail;
 use crate::mini::Mini;
+use crate::planes::{Render, Renderer};
 use crate::settings::Settings;
 use crate::state::WindowState;
 use crate::text::Language;
@@ -41,6 +42,8 @@ pub struct Launch {
     pub settings_path: Option<PathBuf>,
     /// Where settings that could not be read were put.
     pub set_aside: Option<PathBuf>,
+    /// Who turns pictures into colours.
+    pub render: Render,
     /// The newest lines of the log.
     pub log: LogTail,
     /// The place of the only window, if it is held.
@@ -118,6 +121,10 @@ impl App {
             }
         }
         let window = Window::new(state);
+        let gl = creation.gl.as_ref();
+        if let Some(renderer) = gl.and_then(|gl| Renderer::of(launch.render, gl)) {
+            window.pictures.draw_with(&renderer);
+        }
         Ok(Self {
             engine,
             snapshot,
@@ -208,7 +215,7 @@ fn raise(ctx: &Context) {
 fn mini_ui(ui: &mut Ui, engine: &Engine, mini: &mut Mini) {
     let snapshot = engine.snapshot();
     if let Some(frame) = engine.remote_video().take() {
-        mini.show_remote(ui, &snapshot, &frame);
+        mini.show_remote(ui, &snapshot, frame);
     }
     for command in mini.ui(ui, &snapshot, Instant::now()) {
         engine.send(command);
@@ -256,13 +263,13 @@ impl eframe::App for App {
         // Pictures are taken here and not in `logic`: while nobody sees the window they need not be converted.
         if let Some(frame) = self.engine.remote_screen().take() {
             self.window
-                .show_remote_screen(ui.ctx(), &self.snapshot, &frame);
+                .show_remote_screen(ui.ctx(), &self.snapshot, frame);
         }
         if let Some(frame) = self.engine.remote_video().take() {
-            self.window.show_remote(ui.ctx(), &self.snapshot, &frame);
+            self.window.show_remote(ui.ctx(), &self.snapshot, frame);
         }
         if let Some(frame) = self.engine.local_video().take() {
-            self.window.show_local(ui.ctx(), &self.snapshot, &frame);
+            self.window.show_local(ui.ctx(), &self.snapshot, frame);
         }
         for command in self.window.ui(ui, &self.snapshot, Instant::now()) {
             self.carry_out(command);

@@ -27,6 +27,7 @@ pub mod keymap;
 pub mod log_tail;
 pub mod mini;
 pub mod pictures;
+pub mod planes;
 pub mod preferences;
 pub mod push_to_talk;
 pub mod quality;

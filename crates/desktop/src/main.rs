@@ -7,6 +7,7 @@ use clap::Parser;
 use desktop::app::{App, Launch};
 use desktop::instance::{Claim, Instance};
 use desktop::log_tail::LogTail;
+use desktop::planes::Render;
 use desktop::settings::{LoadProblem, Settings};
 use desktop::widgets::add_interest;
 use engine::{AudioSink, AudioSource, Config, VideoSource};
@@ -47,6 +48,14 @@ struct Flags {
     /// Begin calls without a veil, in this run
     #[arg(long)]
     unveiled: bool,
+    /// Who turns pictures into colours: planes (a shader), rgba (the CPU), or auto, which is the CPU where there is no graphics card
+    #[arg(
+        long,
+        env = "PASSERBY_RENDER",
+        default_value_t = Render::Auto,
+        value_name = "WAY"
+    )]
+    render: Render,
     /// Neither read nor write remembered settings, and open a window beside those that are there
     #[arg(long)]
     no_settings: bool,
@@ -190,6 +199,7 @@ fn launch(flags: Flags, settings: Settings, settings_path: Option<PathBuf>) -> L
         settings,
         settings_path,
         set_aside: None,
+        render: flags.render,
         log: LogTail::default(),
         instance: None,
     }

@@ -1,7 +1,9 @@
 //! Pictures: frames, colour conversion, the test pattern, RTP payload formats, the jitter buffer and playout.
 
 pub mod av1;
+mod bits;
 mod codec;
+mod colors;
 pub mod convert;
 mod frame;
 pub mod h264;
@@ -16,6 +18,7 @@ mod test_pattern;
 pub mod way;
 
 pub use codec::VideoCodec;
+pub use colors::{Colors, Matrix, Range, ToRgb};
 pub use convert::to_rgba;
 pub use frame::{EncodedFrame, InvalidFrame, VideoFrame};
 pub use jitter_buffer::{AssembledFrame, Config, Counters, Input, JitterBuffer, Output};

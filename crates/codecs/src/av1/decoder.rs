@@ -65,3 +65,29 @@ impl std::fmt::Debug for Av1Decoder {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use media::video::{Colors, TestPattern};
+
+    use super::super::library::{Control, RawEncoder, Setting};
+    use super::*;
+
+    #[test]
+    fn a_picture_has_the_colours_that_the_stream_speaks_of() {
+        let setting = Setting {
+            size_px: (320, 240),
+            target_kbps: 500,
+        };
+        let frame = TestPattern::new(320, 240).draw(0, 0, std::time::Instant::now());
+        for code_point in [1, 2, 6] {
+            let mut encoder = RawEncoder::new(setting).unwrap();
+            let control = Control::MatrixCoefficients;
+            encoder.control(control, code_point).unwrap();
+            let (data, _) = encoder.encode(&frame, 0, 3_000, true).unwrap().unwrap();
+            let picture = Av1Decoder::new().unwrap().decode(&data).unwrap().unwrap();
+            let expected = Colors::of_code_points(code_point as u32, false);
+            assert_eq!(picture.colors(), expected, "{code_point}");
+        }
+    }
+}

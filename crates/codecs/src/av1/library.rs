@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use libaom_sys as ffi;
-use media::video::VideoFrame;
+use media::video::{Colors, VideoFrame};
 
 use crate::CodecError;
 
@@ -457,5 +457,8 @@ fn to_frame(image: &ffi::aom_image_t) -> Result<VideoFrame, CodecError> {
             });
         }
     }
-    VideoFrame::from_planes(width_px, height_px, planes, Instant::now()).map_err(|_| unsupported)
+    let is_full_range = image.range == ffi::AOM_CR_FULL_RANGE;
+    VideoFrame::from_planes(width_px, height_px, planes, Instant::now())
+        .map(|frame| frame.with_colors(Colors::of_code_points(image.mc, is_full_range)))
+        .map_err(|_| unsupported)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use media::video::VideoFrame;
+use media::video::{Colors, VideoFrame, h264};
 use openh264::OpenH264API;
 use openh264::decoder::{DecodedYUV, Decoder, DecoderConfig, Flush};
 use openh264::formats::YUVSource as _;
@@ -14,6 +14,8 @@ pub struct H264Decoder {
     decoder: Decoder,
     /// After an error the references may be wrong: nothing but a keyframe is decoded.
     needs_keyframe: bool,
+    /// As the newest parameter set has it.
+    colors: Colors,
 }
 
 impl H264Decoder {
@@ -25,6 +27,7 @@ impl H264Decoder {
         Ok(Self {
             decoder: start()?,
             needs_keyframe: true,
+            colors: Colors::default(),
         })
     }
 }
@@ -34,8 +37,11 @@ impl VideoDecoder for H264Decoder {
         if self.needs_keyframe && !holds_idr(data) {
             return Err(CodecError::Undecodable);
         }
+        self.colors = h264::colors(data).unwrap_or(self.colors);
         let decoded = match self.decoder.decode(data) {
-            Ok(Some(picture)) => to_frame(&picture).map(Some),
+            Ok(Some(picture)) => {
+                to_frame(&picture).map(|frame| Some(frame.with_colors(self.colors)))
+            }
             // Error concealment is off, so a picture with a hole in it ends here too.
             Ok(None) if holds_picture(data) => Err(CodecError::Undecodable),
             Ok(None) => Ok(None),

@@ -17,14 +17,16 @@ fn the_stranger_cannot_be_seen_when_the_call_is_over() {
     let frame = scenes::remote_picture(now);
     let ctx = harness.ctx.clone();
     let stage = harness.state_mut();
-    stage.window.show_remote(&ctx, &stage.snapshot, &frame);
+    stage
+        .window
+        .show_remote(&ctx, &stage.snapshot, frame.clone());
     harness.run();
     harness.get_by_label("The stranger's picture");
     harness.state_mut().snapshot.call = CallView::Searching { since: now };
     harness.run();
     // A picture that was still under way comes too late.
     let stage = harness.state_mut();
-    stage.window.show_remote(&ctx, &stage.snapshot, &frame);
+    stage.window.show_remote(&ctx, &stage.snapshot, frame);
     harness.state_mut().snapshot = scenes::call(now);
     harness.run();
     assert!(harness.query_by_label("The stranger's picture").is_none());
@@ -129,7 +131,7 @@ fn show_stranger(harness: &mut Harness<'_, Stage>) {
     let ctx = harness.ctx.clone();
     let stage = harness.state_mut();
     let frame = scenes::remote_picture(stage.now);
-    stage.window.show_remote(&ctx, &stage.snapshot, &frame);
+    stage.window.show_remote(&ctx, &stage.snapshot, frame);
     harness.run();
     harness.get_by_label("The stranger's picture");
 }

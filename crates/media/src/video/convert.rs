@@ -9,7 +9,7 @@ use yuv::{
     YuvStandardMatrix, bgra_to_yuv420, yuv420_to_rgba, yuyv422_to_yuv420,
 };
 
-use super::{InvalidFrame, VideoFrame};
+use super::{InvalidFrame, Matrix, Range, VideoFrame};
 
 mod jpeg;
 
@@ -117,7 +117,7 @@ pub fn bgrx_to_i420(
     })
 }
 
-/// Writes the picture as RGBA, four bytes for each pixel, opaque, rows without padding.
+/// Writes the picture as RGBA, four bytes for each pixel, opaque, rows without padding. The four pixels that share chroma get the same.
 ///
 /// # Panics
 /// If `rgba` has not four bytes for each pixel.
@@ -139,8 +139,14 @@ pub fn to_rgba(frame: &VideoFrame, rgba: &mut [u8]) {
         &planar,
         rgba,
         width * 4,
-        YuvRange::Limited,
-        YuvStandardMatrix::Bt601,
+        match frame.colors().range {
+            Range::Limited => YuvRange::Limited,
+            Range::Full => YuvRange::Full,
+        },
+        match frame.colors().matrix {
+            Matrix::Bt601 => YuvStandardMatrix::Bt601,
+            Matrix::Bt709 => YuvStandardMatrix::Bt709,
+        },
     )
     .expect("the planes of a VideoFrame fit its size, and so does the target");
 }

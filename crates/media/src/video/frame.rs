@@ -4,17 +4,19 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::VideoCodec;
+use super::{Colors, VideoCodec};
 
 /// A picture as I420: three planes of 8 bits, chroma at half the size in both directions.
 ///
-/// Limited range (16–235), BT.601, as cameras and H.264 without a VUI mean it. Planes are packed: the stride is the width.
+/// What its numbers mean as colours is said by [`VideoFrame::colors`]: BT.601 with limited range, but for what some partners send. Planes are
+/// packed: the stride is the width.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VideoFrame {
     width_px: u32,
     height_px: u32,
     planes: Vec<u8>,
     captured_at: Instant,
+    colors: Colors,
 }
 
 /// The bytes do not make a picture of that size.
@@ -54,6 +56,7 @@ impl VideoFrame {
                 height_px,
                 planes,
                 captured_at,
+                colors: Colors::default(),
             })
         } else {
             Err(InvalidFrame {
@@ -62,6 +65,12 @@ impl VideoFrame {
                 len_bytes: planes.len(),
             })
         }
+    }
+
+    /// The same picture, its numbers meant otherwise.
+    #[must_use]
+    pub fn with_colors(self, colors: Colors) -> Self {
+        Self { colors, ..self }
     }
 
     /// How many bytes a picture of this size has.
@@ -82,6 +91,11 @@ impl VideoFrame {
     /// When the picture was taken (or, on the receiving side, decoded), in local time.
     pub const fn captured_at(&self) -> Instant {
         self.captured_at
+    }
+
+    /// What its numbers mean as colours.
+    pub const fn colors(&self) -> Colors {
+        self.colors
     }
 
     /// The luma plane: `width × height` bytes.
