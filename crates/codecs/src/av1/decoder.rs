@@ -1,6 +1,6 @@
 //! AV1 to pictures.
 
-use media::video::{VideoFrame, av1};
+use media::video::{PicturePool, VideoFrame, av1};
 
 use super::library::RawDecoder;
 use crate::{CodecError, VideoDecoder};
@@ -10,6 +10,8 @@ pub struct Av1Decoder {
     decoder: RawDecoder,
     /// After an error the references may be wrong: nothing but a keyframe is decoded.
     needs_keyframe: bool,
+    /// Outlives a library that is started anew.
+    pool: PicturePool,
 }
 
 impl Av1Decoder {
@@ -21,9 +23,11 @@ impl Av1Decoder {
     /// # Errors
     /// [`CodecError::Av1`] if the library does not start, which would be for want of memory.
     pub fn new() -> Result<Self, CodecError> {
+        let pool = PicturePool::default();
         Ok(Self {
-            decoder: RawDecoder::new()?,
+            decoder: RawDecoder::new(pool.clone())?,
             needs_keyframe: true,
+            pool,
         })
     }
 
@@ -50,7 +54,7 @@ impl VideoDecoder for Av1Decoder {
             Err(_) => {
                 // One that has decoded nothing yet has nothing wrong in it.
                 if !std::mem::replace(&mut self.needs_keyframe, true) {
-                    self.decoder = RawDecoder::new()?;
+                    self.decoder = RawDecoder::new(self.pool.clone())?;
                 }
             }
         }

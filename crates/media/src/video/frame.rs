@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{Colors, VideoCodec};
+use super::pool::Planes;
+use super::{Colors, PicturePool, VideoCodec};
 
 /// A picture as I420: three planes of 8 bits, chroma at half the size in both directions.
 ///
@@ -14,7 +15,7 @@ use super::{Colors, VideoCodec};
 pub struct VideoFrame {
     width_px: u32,
     height_px: u32,
-    planes: Vec<u8>,
+    planes: Planes,
     captured_at: Instant,
     colors: Colors,
 }
@@ -54,7 +55,7 @@ impl VideoFrame {
             Ok(Self {
                 width_px,
                 height_px,
-                planes,
+                planes: Planes::new(planes),
                 captured_at,
                 colors: Colors::default(),
             })
@@ -71,6 +72,13 @@ impl VideoFrame {
     #[must_use]
     pub fn with_colors(self, colors: Colors) -> Self {
         Self { colors, ..self }
+    }
+
+    /// The same picture, whose memory goes back to `pool` when the last who has it lets go.
+    #[must_use]
+    pub fn returning_to(mut self, pool: &PicturePool) -> Self {
+        self.planes.return_to(pool);
+        self
     }
 
     /// How many bytes a picture of this size has.
@@ -126,9 +134,9 @@ impl VideoFrame {
         [y, u, v]
     }
 
-    /// Gives the planes back, for instance to fill them anew.
+    /// Gives the planes out, for instance to fill them anew. They go back to no pool.
     pub fn into_planes(self) -> Vec<u8> {
-        self.planes
+        self.planes.into_bytes()
     }
 
     const fn luma_len(&self) -> usize {
