@@ -55,6 +55,9 @@ pub struct App {
     engine: Arc<Engine>,
     snapshot: Arc<Snapshot>,
     window: Window,
+    /// Where it is drawn, for the threads that wake it.
+    screen: Screen,
+    render: Render,
     /// Whether the window is minimised or covered, for the threads that wake it.
     is_hidden: Arc<AtomicBool>,
     /// The mini window, while there is one.
@@ -69,20 +72,42 @@ pub struct App {
     _instance: Option<Instance>,
 }
 
+/// The egui context of the window that there is. It is another one after a graphics card was lost.
+#[derive(Clone)]
+struct Screen(Arc<Mutex<Context>>);
+
+impl Screen {
+    fn new(ctx: &Context) -> Self {
+        Self(Arc::new(Mutex::new(ctx.clone())))
+    }
+
+    fn ctx(&self) -> Context {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set(&self, ctx: &Context) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ctx.clone();
+    }
+}
+
 impl App {
     /// Starts the engine and the window.
     ///
     /// # Errors
     /// [`EngineError`] when the engine cannot start.
     pub fn new(creation: &CreationContext<'_>, launch: Launch) -> Result<Self, EngineError> {
-        theme::apply(&creation.egui_ctx);
         let mut state = WindowState::new(launch.config.server.clone(), launch.interests);
-        let ctx = creation.egui_ctx.clone();
+        let screen = Screen::new(&creation.egui_ctx);
         let is_hidden = Arc::<AtomicBool>::default();
         let has_mini = Arc::<AtomicBool>::default();
         let wake = {
             let (is_hidden, has_mini) = (Arc::clone(&is_hidden), Arc::clone(&has_mini));
+            let screen = screen.clone();
             move || {
+                let ctx = screen.ctx();
                 // `request_repaint` asks for two passes, which doubles the work of every picture; this asks for one.
                 let delay = if is_hidden.load(Ordering::Relaxed) {
                     HIDDEN_WAKE
@@ -96,8 +121,8 @@ impl App {
             }
         };
         if let Some(instance) = &launch.instance {
-            let ctx = creation.egui_ctx.clone();
-            if let Err(error) = instance.on_knock(move || raise(&ctx)) {
+            let screen = screen.clone();
+            if let Err(error) = instance.on_knock(move || raise(&screen.ctx())) {
                 tracing::warn!(%error, "a second start will not find this window");
             }
         }
@@ -120,15 +145,12 @@ impl App {
                 engine.send(command);
             }
         }
-        let window = Window::new(state);
-        let gl = creation.gl.as_ref();
-        if let Some(renderer) = gl.and_then(|gl| Renderer::of(launch.render, gl)) {
-            window.pictures.draw_with(&renderer);
-        }
-        Ok(Self {
+        let mut app = Self {
             engine,
             snapshot,
-            window,
+            window: Window::new(state),
+            screen,
+            render: launch.render,
             is_hidden,
             mini: None,
             has_mini,
@@ -137,7 +159,22 @@ impl App {
             settings: launch.settings,
             settings_path: launch.settings_path,
             _instance: launch.instance,
-        })
+        };
+        app.move_to(creation);
+        Ok(app)
+    }
+
+    /// Goes on in a window that has just been made.
+    pub fn move_to(&mut self, creation: &CreationContext<'_>) {
+        theme::apply(&creation.egui_ctx);
+        self.screen.set(&creation.egui_ctx);
+        self.window.begin_anew();
+        // If it is wanted, it is opened with the first pass.
+        self.mini = None;
+        let gl = creation.gl.as_ref();
+        if let Some(renderer) = gl.and_then(|gl| Renderer::of(self.render, gl)) {
+            self.window.pictures.draw_with(&renderer);
+        }
     }
 
     fn carry_out(&mut self, command: Command) {

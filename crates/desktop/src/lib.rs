@@ -31,6 +31,7 @@ pub mod planes;
 pub mod preferences;
 pub mod push_to_talk;
 pub mod quality;
+pub mod reopen;
 pub mod screens;
 pub mod settings;
 pub mod settings_page;

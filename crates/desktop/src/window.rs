@@ -46,6 +46,13 @@ impl Window {
         }
     }
 
+    /// Forgets what belongs to an egui context that is gone, to go on in another one as it was. There is no picture until the next one comes.
+    pub fn begin_anew(&mut self) {
+        self.pictures = Pictures::default();
+        self.is_motion_reduced = false;
+        self.zoom = 1.0;
+    }
+
     /// What the engine has to know of the size at which the stranger is shown, where that has changed since the last time. To be
     /// asked after each frame, and while the window cannot be seen: because it is minimised, or something covers all of it.
     pub fn shown_size(&mut self, is_hidden: bool) -> Option<Command> {
