@@ -1,5 +1,6 @@
-//! Measures calls, the relay, the signalling server, or calls beside a browser's: the benches themselves are `call-bench` of
-//! `crates/headless`, `relay-bench` and the example `server-bench` of `crates/server`, and `lab quality` of `crates/lab`, built for speed.
+//! Measures calls, the relay, the signalling server, calls beside a browser's, or what it costs to show pictures: the benches themselves are
+//! `call-bench` of `crates/headless`, `relay-bench` and the example `server-bench` of `crates/server`, `lab quality` of `crates/lab`, and
+//! `show-bench` of `crates/desktop`, built for speed.
 
 use std::process::Command;
 
@@ -60,6 +61,19 @@ fn bench(args: &[String]) -> Bench {
             examples: &[],
             args: [&["quality".to_owned()], rest].concat(),
         },
+        // On a display of the lab.
+        [first, rest @ ..] if first == "show" => Bench {
+            program: "lab",
+            sections: &["build", "run", "test"],
+            crates: &["desktop", "lab"],
+            examples: &[],
+            args: [
+                &["display".to_owned(), "--".to_owned()][..],
+                &[binary("release", "show-bench").display().to_string()],
+                rest,
+            ]
+            .concat(),
+        },
         all => Bench {
             program: "call-bench",
             sections: &["build"],
@@ -75,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn relay_server_and_quality_are_measured_when_they_are_named_and_calls_otherwise() {
+    fn relay_server_quality_and_showing_are_measured_when_they_are_named_and_calls_otherwise() {
         let of = |text: &str| {
             let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
             let bench = bench(&words);
@@ -85,6 +99,11 @@ mod tests {
         let server = "examples/server-bench --only memory";
         assert_eq!(of("--server --only memory"), server);
         assert_eq!(of("--quality --cells full"), "lab quality --cells full");
+        let shown = of("show --rounds 2");
+        assert!(
+            shown.starts_with("lab display -- ") && shown.ends_with("show-bench --rounds 2"),
+            "{shown}"
+        );
         assert_eq!(of("--seconds 5"), "call-bench --seconds 5");
         assert_eq!(of("frames --rounds 3"), "call-bench frames --rounds 3");
     }

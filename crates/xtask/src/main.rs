@@ -23,6 +23,7 @@ cargo xtask lab [NAME ARGS..]     experiments on a virtual network (all, or matr
 cargo xtask interop [--calls N]  a real Chromium calls a headless stranger and is called by it: a table of what was checked
 cargo xtask bench [ARGS..]       measures calls and prints a table
 cargo xtask bench frames [ARGS..] where the milliseconds of a picture go, and the CPU time, thread by thread (docs/frames.md)
+cargo xtask bench show [ARGS..]  what it costs to show pictures, as planes and as RGBA in turn (docs/frames.md)
 cargo xtask bench relay [ARGS..] measures how much the server's relay carries, beside coturn
 cargo xtask bench --quality [ARGS..]
                                  Passerby beside Chromium: pictures and sound on good and bad networks (docs/quality.md)
