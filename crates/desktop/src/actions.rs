@@ -6,6 +6,7 @@
 use egui::Key;
 use engine::{CallView, Command, ReportReason, Reportable, Snapshot};
 
+use crate::interests;
 use crate::keymap::Shortcut;
 use crate::state::{ReportSheet, Section, SettingsPage, WindowState};
 use crate::text::Sentence;
@@ -481,6 +482,8 @@ impl Action {
                 crate::widgets::finish_interest(state);
                 state.after_call = None;
                 state.searched_for.clone_from(&state.interests);
+                let former = &mut state.preferences.former_interests;
+                interests::remember(former, &state.interests);
                 out.push(Command::Start {
                     interests: state.interests.clone(),
                     // Who has chosen a language for the window likes to talk in it, too.
@@ -517,10 +520,7 @@ impl Action {
             Self::ToggleSharing if snapshot.devices.screen.is_some() => {
                 out.push(Command::ShareScreen(None));
             }
-            Self::ToggleSharing => {
-                state.is_picking_screen = true;
-                out.push(Command::ListShareable);
-            }
+            Self::ToggleSharing => state.is_picking_screen = true,
             Self::ToggleChat => {
                 state.is_chat_open = !state.is_chat_open;
                 state.wants_chat_focus = state.is_chat_open;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use eframe::{CreationContext, Frame};
 use egui::{Context, Ui, UserAttentionType, ViewportCommand, ViewportId};
@@ -11,6 +11,7 @@ use engine::{Command, Config, Engine, EngineError, Snapshot};
 
 use crate::actions::{self, Action};
 use crate::connection_check::Checker;
+use crate::drawing::Drawing;
 use crate::instance::Instance;
 use crate::keep_awake::{self, KeepAwake};
 use crate::log_tail::LogTail;
@@ -48,6 +49,8 @@ pub struct Launch {
     pub log: LogTail,
     /// The place of the only window, if it is held.
     pub instance: Option<Instance>,
+    /// The link that the program was given.
+    pub link: Option<String>,
 }
 
 /// The application, as eframe drives it.
@@ -66,8 +69,11 @@ pub struct App {
     has_mini: Arc<AtomicBool>,
     checker: Checker,
     keep_awake: KeepAwake,
+    drawing: Drawing,
     settings: Settings,
     settings_path: Option<PathBuf>,
+    /// The newest link that the program was given, at its start or later, and that is not shown yet.
+    link: Arc<Mutex<Option<String>>>,
     /// Held for as long as the window is there.
     _instance: Option<Instance>,
 }
@@ -120,9 +126,17 @@ impl App {
                 }
             }
         };
+        let link = Arc::new(Mutex::new(launch.link));
         if let Some(instance) = &launch.instance {
             let screen = screen.clone();
-            if let Err(error) = instance.on_knock(move || raise(&screen.ctx())) {
+            let slot = Arc::clone(&link);
+            let knocked = move |link: Option<String>| {
+                if link.is_some() {
+                    *lock(&slot) = link;
+                }
+                raise(&screen.ctx());
+            };
+            if let Err(error) = instance.on_knock(knocked) {
                 tracing::warn!(%error, "a second start will not find this window");
             }
         }
@@ -156,8 +170,10 @@ impl App {
             has_mini,
             checker,
             keep_awake: KeepAwake::default(),
+            drawing: Drawing::default(),
             settings: launch.settings,
             settings_path: launch.settings_path,
+            link,
             _instance: launch.instance,
         };
         app.move_to(creation);
@@ -201,6 +217,13 @@ impl App {
         };
         let mut mini = lock(mini);
         mini.follow(&self.window.state.preferences);
+        let is_left = ctx.input(|input| {
+            let viewport = input.raw.viewports.get(&Mini::viewport());
+            viewport.is_none_or(|viewport| viewport.focused == Some(false))
+        });
+        if is_left && let Some(command) = mini.let_go() {
+            self.engine.send(command);
+        }
         self.window.mini_px = mini.stranger_px();
         if !mini.is_open() {
             self.window.state.is_mini_open = false;
@@ -236,6 +259,21 @@ impl App {
     }
 }
 
+impl App {
+    /// A line a second, while something is drawn, for those who watch a program from outside (`cargo xtask bench --window`).
+    fn count_drawing(&mut self, ctx: &Context, pictures: u32) {
+        let passes = ctx.cumulative_pass_nr();
+        if let Some(drawn) = self.drawing.note(pictures, passes, Instant::now()) {
+            tracing::debug!(
+                target: "desktop::drawing",
+                span_ms = drawn.span.as_millis(),
+                passes = drawn.passes,
+                pictures = drawn.pictures,
+            );
+        }
+    }
+}
+
 /// The language of the system, or English if the window does not speak it.
 fn language_of_system() -> Language {
     actions::language().map_or_else(Language::default, |tag| Language::of_tag(&tag))
@@ -264,8 +302,8 @@ fn mini_ui(ui: &mut Ui, engine: &Engine, mini: &mut Mini) {
     }
 }
 
-fn lock(mini: &Mutex<Mini>) -> MutexGuard<'_, Mini> {
-    mini.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl eframe::App for App {
@@ -278,7 +316,11 @@ impl eframe::App for App {
             self.carry_out(command);
         }
         self.snapshot = self.engine.snapshot();
+        self.window.state.time_of_day = SystemTime::now();
         self.window.observe(&self.snapshot, Instant::now());
+        if let Some(link) = lock(&self.link).take() {
+            self.window.state.open_link(&link, Instant::now());
+        }
         self.keep_awake.set(keep_awake::is_wanted(&self.snapshot));
         let is_focused = ctx.input(|input| input.viewport().focused == Some(true));
         let is_left = ctx.input(|input| input.viewport().focused == Some(false));
@@ -298,15 +340,22 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut Ui, _: &mut Frame) {
         // Pictures are taken here and not in `logic`: while nobody sees the window they need not be converted.
+        let mut pictures = 0;
         if let Some(frame) = self.engine.remote_screen().take() {
+            pictures += 1;
             self.window
                 .show_remote_screen(ui.ctx(), &self.snapshot, frame);
         }
         if let Some(frame) = self.engine.remote_video().take() {
+            pictures += 1;
             self.window.show_remote(ui.ctx(), &self.snapshot, frame);
         }
         if let Some(frame) = self.engine.local_video().take() {
+            pictures += 1;
             self.window.show_local(ui.ctx(), &self.snapshot, frame);
+        }
+        if let Some(previews) = self.engine.previews().take() {
+            self.window.show_previews(ui.ctx(), &previews);
         }
         for command in self.window.ui(ui, &self.snapshot, Instant::now()) {
             self.carry_out(command);
@@ -318,6 +367,7 @@ impl eframe::App for App {
         if self.settings.note_window(&self.window.state.preferences) {
             self.remember();
         }
+        self.count_drawing(ui.ctx(), pictures);
         if let Some(question) = self.window.state.take_question(&self.snapshot) {
             self.checker.start(question);
         }

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use desktop::app::{App, Launch};
 use desktop::instance::{Claim, Instance};
+use desktop::link;
 use desktop::log_tail::LogTail;
 use desktop::planes::Render;
 use desktop::reopen::{Reopening, Shared};
@@ -29,6 +30,9 @@ struct Flags {
     /// The signalling server, a ws:// or wss:// URL
     #[arg(long, env = "PASSERBY_SERVER", value_name = "URL")]
     server: Option<String>,
+    /// A link to a server: the window asks whether to use it
+    #[arg(value_parser = a_link, value_name = "passerby://HOST[:PORT]")]
+    link: Option<String>,
     /// Where pictures come from: camera, camera:N, camera:NAME, pattern, FILE.y4m or none
     #[arg(long, value_name = "SOURCE")]
     video: Option<VideoSource>,
@@ -71,6 +75,17 @@ struct Flags {
     log: String,
 }
 
+/// Anything else on the command line is a slip, and no link that the window could say something about.
+fn a_link(text: &str) -> Result<String, String> {
+    let scheme = text.get(..link::SCHEME.len()).unwrap_or_default();
+    if scheme.eq_ignore_ascii_case(link::SCHEME) {
+        // What is too long to be passed on is too long, wherever it is cut.
+        Ok(text.chars().take(link::MOST_BYTES + 1).collect())
+    } else {
+        Err("a link to a server looks like this: passerby://example.org".to_owned())
+    }
+}
+
 fn main() -> anyhow::Result<()> {
     let flags = Flags::parse();
     let log = start_log(&flags.log)?;
@@ -83,7 +98,9 @@ fn main() -> anyhow::Result<()> {
     let mut launch = launch(flags, settings, path);
     launch.set_aside = set_aside;
     launch.log = log;
-    match launch.settings_path.as_deref().map(Instance::claim) {
+    let link = launch.link.as_deref();
+    let path = launch.settings_path.as_deref();
+    match path.map(|path| Instance::claim(path, link)) {
         Some(Ok(Claim::First(instance))) => launch.instance = Some(instance),
         Some(Ok(Claim::Raised)) => {
             println!("Passerby is running already; its window was brought to the front.");
@@ -236,6 +253,7 @@ fn launch(flags: Flags, settings: Settings, settings_path: Option<PathBuf>) -> L
         render: flags.render,
         log: LogTail::default(),
         instance: None,
+        link: flags.link,
     }
 }
 
@@ -289,6 +307,17 @@ mod tests {
             launched(&[], settings).config.video,
             VideoSource::DefaultCamera
         );
+    }
+
+    #[test]
+    fn a_link_is_taken_for_the_window_and_a_slip_of_the_hand_is_not() {
+        let launch = launched(&["Passerby://example.org:1"], Settings::default());
+        assert_eq!(launch.link.as_deref(), Some("Passerby://example.org:1"));
+        assert_eq!(launch.config.server, Config::default().server, "it asks");
+        for slip in ["example.org", "wss://example.org", "passerb"] {
+            let error = Flags::try_parse_from(["passerby", slip]).unwrap_err();
+            assert!(error.to_string().contains("looks like this"), "{error}");
+        }
     }
 
     #[test]

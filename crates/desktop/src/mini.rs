@@ -40,6 +40,8 @@ pub struct Mini {
     state: WindowState,
     picture: Picture,
     wants_main: bool,
+    /// Whether the key of push-to-talk is held here. What the microphone was before, the main window knows.
+    is_talk_key_held: bool,
 }
 
 impl Mini {
@@ -51,6 +53,7 @@ impl Mini {
             state,
             picture,
             wants_main: false,
+            is_talk_key_held: false,
         }
     }
 
@@ -109,6 +112,12 @@ impl Mini {
                 action.perform(snapshot, &mut self.state, &mut out);
             }
         }
+        // A window that was closed is drawn once more, perhaps.
+        let is_wanted = self.state.preferences.push_to_talk
+            && self.state.is_mini_open
+            && snapshot.call != CallView::Idle;
+        let is_held = is_wanted && shortcuts::is_talk_key_held(ui.ctx(), &self.state);
+        out.extend(self.hold_talk_key(is_held));
         let rect = ui.max_rect();
         ui.painter().rect_filled(rect, 0.0, theme::background());
         self.picture_ui(ui, rect, snapshot, now);
@@ -116,8 +125,22 @@ impl Mini {
         if ui.input(|input| input.viewport().close_requested()) {
             self.state.is_mini_open = false;
         }
+        if !self.state.is_mini_open {
+            out.extend(self.let_go());
+        }
         self.state.keyboard = keyboard_owner(ui);
         out
+    }
+
+    /// What a mini window that is left, seen no more or closed asks for: nobody talks in it. To be asked also while it is not
+    /// drawn.
+    pub fn let_go(&mut self) -> Option<Command> {
+        self.hold_talk_key(false)
+    }
+
+    fn hold_talk_key(&mut self, is_held: bool) -> Option<Command> {
+        let is_news = std::mem::replace(&mut self.is_talk_key_held, is_held) != is_held;
+        is_news.then_some(Command::SetMicrophone(is_held))
     }
 
     fn picture_ui(&mut self, ui: &mut Ui, rect: Rect, snapshot: &Snapshot, now: Instant) {

@@ -148,6 +148,8 @@ pub struct Preferences {
     pub is_mirrored: bool,
     /// The stranger's picture is shown whole, with bars where it has another shape, and does not fill the stage.
     pub fits_picture: bool,
+    /// What the person has liked to talk about so far, the newest first.
+    pub former_interests: Vec<String>,
 }
 
 impl Default for Preferences {
@@ -173,6 +175,7 @@ impl Default for Preferences {
             self_view: Corner::default(),
             is_mirrored: true,
             fits_picture: false,
+            former_interests: Vec::new(),
         }
     }
 }

@@ -5,6 +5,7 @@ mod banner;
 mod call;
 mod diagnostics;
 mod ended;
+mod link;
 mod lobby;
 mod reconnecting;
 mod report;
@@ -22,6 +23,7 @@ use egui::Ui;
 use engine::{CallView, Command, Snapshot};
 
 use crate::pictures::Pictures;
+use crate::previews::Previews;
 use crate::state::WindowState;
 
 /// What a screen shows.
@@ -31,6 +33,8 @@ pub struct View<'a> {
     pub snapshot: &'a Snapshot,
     /// The newest pictures.
     pub pictures: &'a Pictures,
+    /// Small ones of what can be shared.
+    pub previews: &'a Previews,
     /// The time for clocks and countdowns.
     pub now: Instant,
 }
@@ -70,6 +74,7 @@ pub fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Co
     diagnostics::ui(ui, view, state);
     report::ui(ui, view, state, out);
     report::news_ui(ui, view, state);
+    link::ui(ui, view, state, out);
 }
 
 /// Draws again when the clock that shows `age` moves on.

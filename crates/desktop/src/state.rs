@@ -1,6 +1,6 @@
 //! What the window itself remembers: what is typed, what is open, what was last seen. Plain values, no engine, no window.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use engine::{CallView, Command, ReportReason, ReportState, Snapshot, Speaker};
 
@@ -8,6 +8,7 @@ use crate::actions::Action;
 use crate::automatic_next::AutomaticNext;
 use crate::connection_check::{Check, Outcome, Question};
 pub use crate::history::{HISTORY_SECONDS, History};
+use crate::link::Link;
 use crate::log_tail::LogTail;
 use crate::preferences::{Preferences, RULES_VERSION};
 use crate::push_to_talk::PushToTalk;
@@ -64,6 +65,8 @@ pub struct WindowState {
     pub server: String,
     /// What the person wants of the window; remembered when it changes.
     pub preferences: Preferences,
+    /// The time of day, as whoever draws the window has set it last: what ends at a date is reckoned from it.
+    pub time_of_day: SystemTime,
     /// The language of the system, as far as the window speaks it.
     pub system_language: Language,
     /// The settings, while they are open.
@@ -80,6 +83,8 @@ pub struct WindowState {
     pub starts_when_agreed: bool,
     /// Who may learn it, as it was last chosen in this window. The engine's word for it comes a moment later.
     pub shield_choice: Option<bool>,
+    /// A link to a server, until the person has answered it.
+    pub link: Option<Link>,
     /// The connection check, while its card is open.
     pub check: Option<Check>,
     /// The person wants the check to begin; see [`WindowState::take_question`].
@@ -90,6 +95,8 @@ pub struct WindowState {
     pub interests: Vec<String>,
     /// The interest that is being typed.
     pub interest_draft: String,
+    /// The words that are offered for it.
+    pub interest_list: InterestList,
     /// The server address that is being typed.
     pub server_draft: String,
     /// The line of chat that is being typed.
@@ -116,6 +123,8 @@ pub struct WindowState {
     pub has_unveiled_by_itself: bool,
     /// Whether the person is choosing what to share.
     pub is_picking_screen: bool,
+    /// When it was last asked what there is to be shared, while the person is choosing.
+    pub shareable_asked_at: Option<Instant>,
     /// Whether the window fills the screen.
     pub is_full_screen: bool,
     /// On to the next stranger by itself.
@@ -160,6 +169,34 @@ pub struct WindowState {
     call_since: Option<Instant>,
 }
 
+/// The words that are offered while an interest is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InterestList {
+    /// Whether it is wanted.
+    pub is_open: bool,
+    /// Which of them the arrows have come to.
+    pub picked: Option<usize>,
+}
+
+impl InterestList {
+    /// Moves to the next one of `count`, or the one before, and round at the ends.
+    pub fn step(&mut self, is_down: bool, count: usize) {
+        let last = count.saturating_sub(1);
+        self.picked = Some(match self.picked {
+            Some(at) if is_down => {
+                if at >= last {
+                    0
+                } else {
+                    at + 1
+                }
+            }
+            None if is_down => 0,
+            Some(0) | None => last,
+            Some(at) => (at - 1).min(last),
+        });
+    }
+}
+
 /// Who gets what is typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum KeyboardOwner {
@@ -179,6 +216,7 @@ impl WindowState {
             server_draft: server.clone(),
             server,
             preferences: Preferences::default(),
+            time_of_day: SystemTime::UNIX_EPOCH,
             system_language: Language::default(),
             settings: None,
             settings_file: None,
@@ -187,11 +225,13 @@ impl WindowState {
             is_consent_ticked: false,
             starts_when_agreed: false,
             shield_choice: None,
+            link: None,
             check: None,
             wants_check: false,
             report: None,
             interests,
             interest_draft: String::new(),
+            interest_list: InterestList::default(),
             chat_draft: String::new(),
             is_chat_open: false,
             is_statistics_open: false,
@@ -204,6 +244,7 @@ impl WindowState {
             is_mini_open: false,
             has_unveiled_by_itself: false,
             is_picking_screen: false,
+            shareable_asked_at: None,
             is_full_screen: false,
             automatic_next: AutomaticNext::default(),
             after_call: None,
@@ -286,6 +327,13 @@ impl WindowState {
         let troubles = Trouble::all(snapshot);
         self.put_away
             .retain(|known| troubles.iter().any(|trouble| trouble.is_same_as(known)));
+    }
+
+    /// Takes a link that was given to the program; the newest one counts. One to the server that is in use asks nothing.
+    pub fn open_link(&mut self, link: &str, now: Instant) {
+        let link = Link::new(link, now);
+        let is_in_use = link.server.as_ref() == Ok(&self.server);
+        self.link = (!is_in_use).then_some(link);
     }
 
     /// What became of the last report, while that is news.

@@ -38,7 +38,7 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    fn new(title: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(title: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             title: title.into(),
             detail: detail.into(),

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use egui::{Context, Event, Key, Popup, Theme, Ui, ViewportCommand};
-use engine::{CallView, Command, DeviceState, Snapshot};
+use engine::{CallView, Command, DeviceState, Preview, Snapshot};
 use media::video::VideoFrame;
 
 use crate::actions::Action;
 use crate::keymap::Shortcut;
 use crate::pictures::Pictures;
 use crate::preferences::Colors;
+use crate::previews::Previews;
 use crate::screens::{self, View};
 use crate::shortcuts;
 use crate::state::{KeyboardOwner, WindowState};
@@ -23,6 +24,8 @@ pub struct Window {
     pub state: WindowState,
     /// The newest pictures.
     pub pictures: Pictures,
+    /// Small ones of what can be shared, while the person chooses.
+    pub previews: Previews,
     /// How large the engine was told that the stranger is shown, in pixels of the screen; zero of a window that cannot be seen.
     told_shown_px: Option<(u32, u32)>,
     /// How large the mini window shows the stranger, while there is one.
@@ -39,6 +42,7 @@ impl Window {
         Self {
             state,
             pictures: Pictures::default(),
+            previews: Previews::default(),
             told_shown_px: None,
             mini_px: None,
             is_motion_reduced: false,
@@ -49,6 +53,7 @@ impl Window {
     /// Forgets what belongs to an egui context that is gone, to go on in another one as it was. There is no picture until the next one comes.
     pub fn begin_anew(&mut self) {
         self.pictures = Pictures::default();
+        self.previews.clear();
         self.is_motion_reduced = false;
         self.zoom = 1.0;
     }
@@ -126,6 +131,13 @@ impl Window {
         }
     }
 
+    /// Shows how that which can be shared looks, while the person chooses.
+    pub fn show_previews(&mut self, ctx: &Context, previews: &[Preview]) {
+        if self.state.is_picking_screen {
+            self.previews.set(ctx, previews);
+        }
+    }
+
     /// What a window that is left, or seen no more, asks for: nobody talks in it. To be asked also while it is not drawn.
     pub fn let_go(&mut self) -> Option<Command> {
         self.state.push_to_talk.let_go().map(Command::SetMicrophone)
@@ -160,10 +172,14 @@ impl Window {
         let view = View {
             snapshot,
             pictures: &self.pictures,
+            previews: &self.previews,
             now,
         };
         self.state.stranger_px = None;
         screens::ui(ui, view, &mut self.state, &mut out);
+        if !self.state.is_picking_screen {
+            self.previews.clear();
+        }
         out.extend(veil::lift_by_itself(&mut self.state, snapshot));
         let goes_on = self.state.preferences.goes_on_by_itself && self.state.settings.is_none();
         if self.state.automatic_next.take(goes_on, now) {

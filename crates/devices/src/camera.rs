@@ -19,7 +19,7 @@ use media::video::VideoFrame;
 use crate::worker::{Reporter, StopSignal, Worker};
 use crate::{DeviceState, VideoSource};
 
-pub use screen::{Shareable, list_shareable};
+pub use screen::{Shareable, list_shareable, preview};
 pub use webcam::list_cameras;
 
 /// Longest that dropping a [`Camera`] may take. A frame takes 33 ms; beyond this the thread is stuck in the driver.

@@ -24,7 +24,9 @@ mod state;
 mod wav;
 mod worker;
 
-pub use camera::{Camera, CameraCounters, CameraSettings, Shareable, list_cameras, list_shareable};
+pub use camera::{
+    Camera, CameraCounters, CameraSettings, Shareable, list_cameras, list_shareable, preview,
+};
 pub use choice::{AudioSink, AudioSource, InvalidChoice, VideoSource};
 pub use microphone::{Microphone, MicrophoneCounters};
 pub use sound::{list_microphones, list_speakers};

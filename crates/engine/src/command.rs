@@ -34,7 +34,7 @@ pub enum Command {
     SetVolume(u16),
     /// Look again which devices there are.
     ListDevices,
-    /// Look which screens and windows can be shared.
+    /// Look which screens and windows can be shared, and how they look now (`Engine::previews`).
     ListShareable,
     /// Show the partner of this call a screen or a window, or any other source of pictures, beside the camera; none ends that. The end of
     /// the call ends it too, and without a partner nothing is shared.

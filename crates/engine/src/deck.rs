@@ -24,6 +24,8 @@ use crate::pipeline::{
     Stream, Wake,
 };
 use crate::{Config, Deck, EngineError, Ways, power};
+pub use screen::Preview;
+pub(crate) use screen::PreviewSlot;
 use screen::{Listed, Screens};
 
 /// Where pictures lie for the window: always the newest one.

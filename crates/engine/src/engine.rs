@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::deck::{DeviceDeck, PictureSlot};
+use crate::deck::{DeviceDeck, PictureSlot, Preview, PreviewSlot};
 use crate::pipeline::Wake;
 use crate::publisher::Publisher;
 use crate::session::Session;
@@ -37,6 +37,7 @@ pub struct Engine {
     local_video: PictureSlot,
     remote_video: PictureSlot,
     remote_screen: PictureSlot,
+    previews: PreviewSlot,
     ways: Arc<Ways>,
     session: Option<JoinHandle<()>>,
     runtime: Option<Runtime>,
@@ -72,7 +73,7 @@ impl Engine {
             Arc::clone(&ways),
             Arc::clone(&wake),
         )?;
-        let remote_screen = deck.remote_screen();
+        let (remote_screen, previews) = (deck.remote_screen(), deck.previews());
         let publisher = Arc::new(Publisher::new(
             Snapshot::initial(deck.view(), &config),
             wake,
@@ -87,6 +88,7 @@ impl Engine {
             local_video,
             remote_video,
             remote_screen,
+            previews,
             ways,
             session: Some(session),
             runtime: Some(runtime),
@@ -120,6 +122,11 @@ impl Engine {
     /// The newest picture of the partner's screen.
     pub fn remote_screen(&self) -> &Newest<Arc<VideoFrame>> {
         &self.remote_screen
+    }
+
+    /// How that which can be shared looked when it was last listed.
+    pub fn previews(&self) -> &Newest<Vec<Preview>> {
+        &self.previews
     }
 
     /// Where the newest pictures were on their way out and in, and when. For those who measure; the stages' times are in

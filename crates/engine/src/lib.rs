@@ -34,6 +34,7 @@ pub use call::DirectView;
 pub use command::Command;
 pub use config::Config;
 pub use connection_check::{ServerCheck, ServerCheckError, check_server};
+pub use deck::Preview;
 pub use devices::{
     AudioSink, AudioSource, CameraSettings, DeviceProblem, DeviceState, Shareable, VideoSource,
 };

@@ -25,6 +25,8 @@ pub enum Part {
     Network,
     /// A real Chromium, which the lab's network has as a client.
     Browser,
+    /// A bus on which a screen reader would hear of windows.
+    Accessibility,
 }
 
 impl fmt::Display for Part {
@@ -35,18 +37,20 @@ impl fmt::Display for Part {
             Self::Display => "display",
             Self::Network => "network",
             Self::Browser => "browser",
+            Self::Accessibility => "accessibility",
         })
     }
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Camera,
         Self::Sound,
         Self::Display,
         Self::Network,
         Self::Browser,
+        Self::Accessibility,
     ];
 
     /// What this machine lacks for it, if it lacks something.
@@ -58,6 +62,7 @@ impl Part {
             Self::Display => missing(&["Xvfb", "openbox", "xdotool", "import"]),
             Self::Network => why_no_network(),
             Self::Browser => why_no_browser(),
+            Self::Accessibility => why_no_accessibility(),
         }
     }
 }
@@ -146,6 +151,15 @@ fn why_no_browser() -> Option<String> {
     (!is_there).then(|| "not installed: chromium".to_owned())
 }
 
+/// The bus daemon, and the service that it starts for whoever asks for a bus of screen readers.
+fn why_no_accessibility() -> Option<String> {
+    const SERVICE: &str = "/usr/share/dbus-1/services/org.a11y.Bus.service";
+    missing(&["dbus-daemon"]).or_else(|| {
+        let is_there = Path::new(SERVICE).exists();
+        (!is_there).then(|| "not installed: at-spi2-core".to_owned())
+    })
+}
+
 /// Major and minor number of a kernel's release, such as "6.12.3-amd64".
 fn kernel_version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(['.', '-']).map(str::parse);
@@ -173,13 +187,13 @@ mod tests {
     #[test]
     fn a_part_that_is_missing_leaves_out_the_tests_that_need_it_and_no_others() {
         let wanted = |switch| Part::ALL.map(|part| is_wanted(switch, part));
-        assert_eq!(wanted(None), [None; 5]);
-        assert_eq!(wanted(Some("")), [None; 5]);
-        assert_eq!(wanted(Some("on")), [Some(true); 5]);
-        assert_eq!(wanted(Some("off")), [Some(false); 5]);
+        assert_eq!(wanted(None), [None; 6]);
+        assert_eq!(wanted(Some("")), [None; 6]);
+        assert_eq!(wanted(Some("on")), [Some(true); 6]);
+        assert_eq!(wanted(Some("off")), [Some(false); 6]);
         assert_eq!(
             wanted(Some("sound, network")),
-            [false, true, false, true, false].map(Some)
+            [false, true, false, true, false, false].map(Some)
         );
     }
 

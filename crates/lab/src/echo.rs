@@ -19,7 +19,8 @@ use clap::Args;
 use crate::browser::{Devices, Guest};
 use crate::check::Part;
 use crate::command::Running;
-use crate::network::{program, tail};
+use crate::network::tail;
+use crate::server::{Server, program};
 use crate::speech::{SAMPLE_RATE_HZ, speak, write_speech};
 use crate::{Unavailable, ffi};
 
@@ -130,8 +131,7 @@ pub fn run_inside(options: EchoOptions) -> anyhow::Result<u8> {
 struct Room {
     options: EchoOptions,
     folder: tempfile::TempDir,
-    url: String,
-    _server: Running,
+    server: Server,
 }
 
 impl Room {
@@ -167,19 +167,10 @@ impl Room {
             // Whoever speaks nearby begins before the call comes about, and is not to end before it.
             write_speech(&path, &speech.repeat(options.times(speech.len())))?;
         }
-        let log = folder.path().join("server.log");
-        let mut command = Command::new(program("passerby-server")?);
-        command
-            .args(["--listen", "127.0.0.1:0"])
-            .env("RUST_LOG", "info")
-            .stdout(File::create(&log)?)
-            .stderr(File::options().append(true).open(&log)?);
-        let server = Running::start_helper(&mut command).context("cannot run the server")?;
         Ok(Self {
             options,
-            url: address(&log)?,
+            server: Server::start(0)?,
             folder,
-            _server: server,
         })
     }
 
@@ -192,7 +183,7 @@ impl Room {
                 let devices = Devices::Sound {
                     cancels_echo: scene.cancels,
                 };
-                let mut guest = Guest::start(&self.url, None, devices)?;
+                let mut guest = Guest::start(&self.server.url, None, devices)?;
                 guest.join()?;
                 Started::Chromium(guest)
             }
@@ -246,7 +237,7 @@ impl Room {
     fn headless(&self) -> anyhow::Result<Command> {
         let mut command = Command::new(program("passerby-headless")?);
         command
-            .args(["--server", &self.url, "--quiet"])
+            .args(["--server", &self.server.url, "--quiet"])
             .stdin(Stdio::null());
         Ok(command)
     }
@@ -297,28 +288,6 @@ impl Room {
 enum Started {
     Passerby(Running),
     Chromium(Guest),
-}
-
-/// The address that the server says it listens on.
-fn address(log: &Path) -> anyhow::Result<String> {
-    let begun = std::time::Instant::now();
-    loop {
-        let text = std::fs::read_to_string(log).unwrap_or_default();
-        if let Some((_, rest)) = text.split_once("listening on ")
-            && let Some((address, _)) = rest.split_once('\n')
-        {
-            return Ok(address
-                .split_whitespace()
-                .next()
-                .unwrap_or_default()
-                .to_owned());
-        }
-        ensure!(
-            begun.elapsed() < PATIENCE,
-            "the server does not come up: {text}"
-        );
-        std::thread::sleep(crate::command::TICK);
-    }
 }
 
 fn sink_inputs() -> anyhow::Result<Vec<String>> {

@@ -63,6 +63,10 @@ mod program {
             #[arg(last = true, required = true)]
             command: Vec<OsString>,
         },
+        /// Goes through the windows of two people who meet, and leaves numbered pictures of all that is seen.
+        Tour(lab::tour::TourOptions),
+        /// What the window costs: until it is there, idle, in a call, and hidden.
+        WindowBench(lab::window_bench::WindowBenchOptions),
         /// Says which parts of the lab this machine can run, and what it lacks for the others; exits with 77 if there are some.
         Check,
         /// A private X display with a window manager, if there is one.
@@ -112,6 +116,8 @@ mod program {
                 Part::As { user, command } => lab::sound::run_as(&user, &command),
                 Part::Echo(options) => lab::echo::run(options),
                 Part::EchoInside(options) => lab::echo::run_inside(options),
+                Part::Tour(options) => lab::tour::run(&options),
+                Part::WindowBench(options) => lab::window_bench::run(&options),
                 Part::Voice(options) => lab::network::voice::run(&options),
                 Part::Experiment(experiment) => lab::network::experiments::run(&experiment),
                 Part::Check => Ok(if lab::check::report() {

@@ -31,7 +31,7 @@ pub use client::{Client, ClientOptions};
 pub use flows::Path;
 pub use namespace::Namespace;
 pub use nat::{NatKind, can_be_direct};
+pub(crate) use servers::tail;
 pub use servers::{RelayKind, Servers};
-pub(crate) use servers::{program, tail};
 pub use shape::Shape;
 pub use topology::{Network, Side, Uplink};

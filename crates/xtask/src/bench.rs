@@ -1,6 +1,6 @@
-//! Measures calls, the relay, the signalling server, calls beside a browser's, or what it costs to show pictures: the benches themselves are
-//! `call-bench` of `crates/headless`, `relay-bench` and the example `server-bench` of `crates/server`, `lab quality` of `crates/lab`, and
-//! `show-bench` of `crates/desktop`, built for speed.
+//! Measures calls, the relay, the signalling server, the window, what it costs to show pictures, or calls beside a browser's: the benches
+//! themselves are `call-bench` of `crates/headless`, `relay-bench` and the example `server-bench` of `crates/server`, `lab quality` and
+//! `lab window-bench` of `crates/lab`, and `show-bench` of `crates/desktop`, built for speed.
 
 use std::process::Command;
 
@@ -74,6 +74,13 @@ fn bench(args: &[String]) -> Bench {
             ]
             .concat(),
         },
+        [first, rest @ ..] if first == "--window" => Bench {
+            program: "lab",
+            sections: &["build", "run", "test"],
+            crates: &["server", "headless", "lab", "desktop"],
+            examples: &[],
+            args: [&["window-bench".to_owned()], rest].concat(),
+        },
         all => Bench {
             program: "call-bench",
             sections: &["build"],
@@ -89,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn relay_server_quality_and_showing_are_measured_when_they_are_named_and_calls_otherwise() {
+    fn what_is_named_is_measured_and_calls_otherwise() {
         let of = |text: &str| {
             let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
             let bench = bench(&words);
@@ -104,6 +111,7 @@ mod tests {
             shown.starts_with("lab display -- ") && shown.ends_with("show-bench --rounds 2"),
             "{shown}"
         );
+        assert_eq!(of("--window --starts 9"), "lab window-bench --starts 9");
         assert_eq!(of("--seconds 5"), "call-bench --seconds 5");
         assert_eq!(of("frames --rounds 3"), "call-bench frames --rounds 3");
     }

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use crate::packages;
-use crate::process::{binary, cargo, run};
+use crate::process::{binary, cargo, run, workspace};
 
 /// What is run when nothing is said: all experiments on the network.
 const DEFAULT: &str = "network";
@@ -25,4 +25,16 @@ pub(crate) fn interop(args: &[String]) -> Result<(), String> {
         .chain(args.iter().cloned())
         .collect();
     run_in_lab(&args)
+}
+
+/// Two real windows meet, are used with real keys and mouse buttons, and leave pictures of all that is seen.
+pub(crate) fn tour(args: &[String]) -> Result<(), String> {
+    let mut words = vec!["tour".to_owned()];
+    words.extend_from_slice(args);
+    let has_folder = |word: &String| word == "--to" || word.starts_with("--to=");
+    if !args.iter().any(has_folder) {
+        let folder = workspace().join("target").join("tour");
+        words.extend(["--to".to_owned(), folder.display().to_string()]);
+    }
+    run_in_lab(&words)
 }

@@ -21,12 +21,16 @@ cargo xtask test                 every check: format, clippy, docs, tests, and t
 cargo xtask lab [NAME ARGS..]     experiments on a virtual network (all, or matrix, change, relayed, next, server-death, loss);
                                  or runs a command with a virtual camera, sound or display (see docs/lab.md)
 cargo xtask interop [--calls N]  a real Chromium calls a headless stranger and is called by it: a table of what was checked
+cargo xtask tour [--size WxH]    two real windows meet and are used with real keys and mouse: numbered pictures of every screen at
+                                 1280x800, 800x600 and 390x720 (docs/lab.md)
 cargo xtask bench [ARGS..]       measures calls and prints a table
 cargo xtask bench frames [ARGS..] where the milliseconds of a picture go, and the CPU time, thread by thread (docs/frames.md)
 cargo xtask bench show [ARGS..]  what it costs to show pictures, as planes and as RGBA in turn (docs/frames.md)
 cargo xtask bench relay [ARGS..] measures how much the server's relay carries, beside coturn
 cargo xtask bench --quality [ARGS..]
                                  Passerby beside Chromium: pictures and sound on good and bad networks (docs/quality.md)
+cargo xtask bench --window [ARGS..]
+                                 what the window costs: its start, idle, in a call, hidden (docs/window.md)
 cargo xtask bench --server [ARGS..]
                                  the signalling server beside a bare one: memory, processor time, delay, what joining costs,
                                  and with --soak SECONDS whether it stays well (docs/operating.md)
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
         "test" => test::run_checks(),
         "lab" => lab::run_in_lab(rest),
         "interop" => lab::interop(rest),
+        "tour" => lab::tour(rest),
         "bench" => bench::run_bench(rest),
         "package" => package::package(rest),
         "simulate" => simulate::run_simulation(),

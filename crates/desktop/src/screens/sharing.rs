@@ -1,7 +1,9 @@
 //! Sharing a screen: what there is to choose from, and the stranger's screen in place of the picture.
 
+use std::time::Duration;
+
 use egui::{
-    Align2, Color32, CursorIcon, Id, Rect, ScrollArea, Sense, Stroke, StrokeKind, Ui, Vec2,
+    Align2, Color32, CursorIcon, Id, Image, Rect, ScrollArea, Sense, Stroke, StrokeKind, Ui, Vec2,
     WidgetInfo, accesskit::Role, pos2, vec2,
 };
 use engine::{Command, Shareable, VideoSource};
@@ -16,7 +18,11 @@ use crate::widgets::{
 use crate::{text, theme};
 
 const MAX_WIDTH: f32 = 460.0;
-const ROW: f32 = 48.0;
+const ROW: f32 = 64.0;
+/// The place for a small picture in a row.
+const PREVIEW: Vec2 = Vec2::new(84.0, 52.0);
+/// How often it is looked what there is, and how it looks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How much of the card a notice takes in place of the list.
 const NOTICE_HEIGHT: f32 = 220.0;
 /// The stranger's camera beside the stranger's screen, as a share of the stage.
@@ -30,8 +36,17 @@ pub(super) fn picker_ui(
     out: &mut Vec<Command>,
 ) {
     if !state.is_picking_screen {
+        state.shareable_asked_at = None;
         return;
     }
+    // Again and again, so that what is opened meanwhile is there too, and the small pictures live.
+    let age = state.shareable_asked_at.map(|at| view.age(at));
+    if age.is_none_or(|age| age >= LOOK_EVERY) {
+        state.shareable_asked_at = Some(view.now);
+        out.push(Command::ListShareable);
+    }
+    let rest = LOOK_EVERY.saturating_sub(age.unwrap_or_default());
+    ui.request_repaint_after(if rest.is_zero() { LOOK_EVERY } else { rest });
     let limit = ui.ctx().content_rect().height() - 240.0;
     let ((is_closed, chosen), is_left) = card(ui, "sharing", MAX_WIDTH, |ui| {
         let is_closed = header_ui(ui);
@@ -79,7 +94,7 @@ fn list_ui(ui: &mut Ui, limit: f32, view: View<'_>) -> Option<VideoSource> {
                 .max_height(limit.max(2.0 * ROW))
                 .show(ui, |ui| {
                     let rows = found.iter();
-                    let chosen = rows.filter(|item| row_ui(ui, item));
+                    let chosen = rows.filter(|item| row_ui(ui, item, view));
                     chosen.last().map(|item| item.source.clone())
                 })
                 .inner;
@@ -103,7 +118,7 @@ fn list_ui(ui: &mut Ui, limit: f32, view: View<'_>) -> Option<VideoSource> {
 }
 
 /// One line of the list; returns whether it was pressed.
-fn row_ui(ui: &mut Ui, item: &Shareable) -> bool {
+fn row_ui(ui: &mut Ui, item: &Shareable, view: View<'_>) -> bool {
     let is_screen = matches!(item.source, VideoSource::Screen(_));
     let (kind, icon) = if is_screen {
         (tr!("Screen"), Icon::Screen)
@@ -125,9 +140,19 @@ fn row_ui(ui: &mut Ui, item: &Shareable) -> bool {
         ui.painter()
             .rect_filled(rect, 10.0, theme::surface_hovered());
     }
-    let middle = rect.left_center() + vec2(22.0, 0.0);
-    let sign = Rect::from_center_size(middle, Vec2::splat(20.0));
-    icons::paint(ui.painter(), icon, sign, theme::text_second());
+    let middle = rect.left_center() + vec2(6.0 + PREVIEW.x / 2.0, 0.0);
+    let place = Rect::from_center_size(middle, PREVIEW);
+    ui.painter()
+        .rect_filled(place, 6.0, theme::surface_raised());
+    if let Some((texture, size_px)) = view.previews.get(&item.source) {
+        let scale = (PREVIEW / size_px).min_elem();
+        let shown = Rect::from_center_size(middle, size_px * scale);
+        let picture = Image::new((texture, shown.size())).corner_radius(4);
+        picture.paint_at(ui, shown);
+    } else {
+        let sign = Rect::from_center_size(middle, Vec2::splat(20.0));
+        icons::paint(ui.painter(), icon, sign, theme::text_second());
+    }
     let figures = ui.painter().text(
         rect.right_center() - vec2(12.0, 0.0),
         Align2::RIGHT_CENTER,
@@ -135,10 +160,10 @@ fn row_ui(ui: &mut Ui, item: &Shareable) -> bool {
         theme::regular(12.5),
         theme::text_second(),
     );
-    let left = rect.left() + 44.0;
+    let left = place.right() + 14.0;
     let galley = elided(ui, &title, figures.left() - 16.0 - left);
-    let place = pos2(left, rect.center().y - galley.size().y / 2.0);
-    ui.painter().galley(place, galley, theme::text());
+    let at = pos2(left, rect.center().y - galley.size().y / 2.0);
+    ui.painter().galley(at, galley, theme::text());
     was_pressed(&response.on_hover_cursor(CursorIcon::PointingHand))
 }
 

@@ -2,7 +2,11 @@
 
 use egui::{
     Color32, CursorIcon, Event, FontId, Id, Key, Painter, Rect, Response, Sense, Stroke,
-    StrokeKind, Ui, Vec2, WidgetInfo, accesskit::Role, pos2, vec2,
+    StrokeKind, Ui, Vec2, WidgetInfo,
+    accesskit::Role,
+    pos2,
+    text::{LayoutJob, TextWrapping},
+    vec2,
 };
 
 use crate::icons::{self, Icon};
@@ -212,9 +216,6 @@ impl<'a> Button<'a> {
     }
 
     fn paint_content(&self, painter: &Painter, rect: Rect, ink: Color32) {
-        let words = self
-            .words
-            .map(|words| painter.layout_no_wrap(words.to_owned(), self.font.clone(), ink));
         let key = self
             .key
             .map(|key| painter.layout_no_wrap(key.to_owned(), theme::medium(11.0), ink));
@@ -223,13 +224,21 @@ impl<'a> Button<'a> {
         } else {
             0.0
         };
-        let gap = if self.icon.is_some() && words.is_some() {
+        let gap = if self.icon.is_some() && self.words.is_some() {
             8.0
         } else {
             0.0
         };
-        let words_width = words.as_ref().map_or(0.0, |words| words.size().x);
         let key_width = key.as_ref().map_or(0.0, |key| key.size().x + 24.0);
+        // Where a language has too long a word, dots are better than half of it beside the button.
+        let edges = if self.is_left { 18.0 } else { 6.0 };
+        let room = (rect.width() - edges - icon - gap - key_width).max(1.0);
+        let words = self.words.map(|words| {
+            let mut job = LayoutJob::simple_singleline(words.to_owned(), self.font.clone(), ink);
+            job.wrap = TextWrapping::truncate_at_width(room);
+            painter.layout_job(job)
+        });
+        let words_width = words.as_ref().map_or(0.0, |words| words.size().x);
         let mut x = if self.is_left {
             rect.left() + 12.0
         } else {

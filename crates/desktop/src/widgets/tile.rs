@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use egui::{
-    Align2, Color32, Galley, Rect, Response, Stroke, StrokeKind, Ui, Vec2, pos2,
+    Color32, FontId, Galley, Rect, Response, Stroke, StrokeKind, Ui, Vec2, pos2,
     text::{LayoutJob, TextWrapping},
     vec2,
 };
@@ -64,13 +64,10 @@ impl Tile<'_> {
             words.max.x -= 20.0;
         }
         let caption = pos2(rect.left() + 33.0, first_line);
-        painter.text(
-            caption,
-            Align2::LEFT_CENTER,
-            self.caption,
-            theme::regular(11.5),
-            theme::text_second(),
-        );
+        let room = words.right() - caption.x;
+        let galley = elided_in(ui, self.caption, theme::regular(11.5), room);
+        let at = caption - vec2(0.0, galley.size().y / 2.0);
+        painter.galley_with_override_text_color(at, galley, theme::text_second());
         let value = pos2(words.left(), rect.center().y + 10.0);
         let galley = elided(ui, self.value, words.width());
         painter.galley(
@@ -83,8 +80,11 @@ impl Tile<'_> {
 
 /// One line that ends in dots where there is no room for all of it.
 pub(crate) fn elided(ui: &Ui, words: &str, width: f32) -> Arc<Galley> {
-    let mut job =
-        LayoutJob::simple_singleline(words.to_owned(), theme::medium(13.0), theme::text());
+    elided_in(ui, words, theme::medium(13.0), width)
+}
+
+fn elided_in(ui: &Ui, words: &str, font: FontId, width: f32) -> Arc<Galley> {
+    let mut job = LayoutJob::simple_singleline(words.to_owned(), font, theme::text());
     job.wrap = TextWrapping::truncate_at_width(width);
     ui.painter().layout_job(job)
 }

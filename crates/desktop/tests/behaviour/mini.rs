@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use desktop::mini::Mini;
 use desktop::pictures::Picture;
+use desktop::preferences::Preferences;
 use egui::{Event, Key, Modifiers, Vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
@@ -77,6 +78,58 @@ fn it_has_next_and_mute_by_button_and_by_key_and_a_held_key_counts_once() {
     }
     harness.key_press(Key::T);
     assert_eq!(take(&mut harness), [], "there is no chat here");
+}
+
+fn space(harness: &mut Harness<'_, Small>, pressed: bool) -> Vec<Command> {
+    harness.event(Event::Key {
+        key: Key::Space,
+        physical_key: None,
+        pressed,
+        repeat: false,
+        modifiers: Modifiers::NONE,
+    });
+    take(harness)
+}
+
+fn in_small_call_with_talk_key() -> Harness<'static, Small> {
+    let mut harness = in_small_call();
+    let preferences = Preferences {
+        push_to_talk: true,
+        ..Preferences::default()
+    };
+    harness.state_mut().mini.follow(&preferences);
+    harness.state_mut().snapshot.devices.is_microphone_on = false;
+    assert_eq!(take(&mut harness), [], "the main window has muted already");
+    harness
+}
+
+#[test]
+fn with_push_to_talk_one_is_heard_in_it_as_long_as_the_key_is_held() {
+    let mut harness = in_small_call_with_talk_key();
+    assert_eq!(space(&mut harness, true), [Command::SetMicrophone(true)]);
+    assert_eq!(take(&mut harness), []);
+    assert_eq!(space(&mut harness, false), [Command::SetMicrophone(false)]);
+    let mut harness = in_small_call();
+    assert_eq!(space(&mut harness, true), [], "it is not wanted");
+}
+
+#[test]
+fn a_mini_window_that_is_left_or_closed_with_the_talk_key_held_mutes_once() {
+    let muted = [Command::SetMicrophone(false)];
+    let mut harness = in_small_call_with_talk_key();
+    space(&mut harness, true);
+    harness.input_mut().focused = false;
+    assert_eq!(take(&mut harness), muted);
+    let mut harness = in_small_call_with_talk_key();
+    space(&mut harness, true);
+    let mini = &mut harness.state_mut().mini;
+    assert_eq!(mini.let_go().as_slice(), muted, "it is not drawn any more");
+    assert_eq!(mini.let_go(), None);
+    let mut harness = in_small_call_with_talk_key();
+    space(&mut harness, true);
+    harness.get_by_label("Back to the large window").click();
+    assert_eq!(take(&mut harness), muted);
+    assert!(!harness.state().mini.is_open());
 }
 
 #[test]

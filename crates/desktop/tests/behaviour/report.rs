@@ -148,6 +148,8 @@ fn what_became_of_a_report_is_said_for_a_while() {
 fn who_is_not_let_in_reads_why_and_until_when() {
     let mut harness = in_lobby();
     let now = harness.state().now;
+    let noon = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
+    harness.state_mut().window.state.time_of_day = noon;
     let snapshot = &mut harness.state_mut().snapshot;
     snapshot.signalling = SignallingView::Away {
         problem: SignallingProblem::Lost("refused".to_owned()),
@@ -155,7 +157,7 @@ fn who_is_not_let_in_reads_why_and_until_when() {
     };
     snapshot.safety.ban = Some(BanNotice {
         reason: "spam".to_owned(),
-        until: SystemTime::now().checked_add(Duration::from_hours(71)),
+        until: Some(noon + Duration::from_hours(71)),
         appeal: Some("write to ops".to_owned()),
     });
     harness.run_steps(2);
@@ -166,4 +168,8 @@ fn who_is_not_let_in_reads_why_and_until_when() {
         said.contains("3 days") && said.contains("write to ops"),
         "{said}"
     );
+    // The time that is left is that of the state, whatever the machine's clock says.
+    harness.state_mut().window.state.time_of_day = noon + Duration::from_hours(70);
+    harness.run_steps(2);
+    harness.get_by_label_contains("It ends in 1 h.");
 }

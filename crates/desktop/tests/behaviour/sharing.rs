@@ -50,6 +50,46 @@ fn the_choice_can_be_left_and_goes_with_the_stranger() {
 }
 
 #[test]
+fn while_one_chooses_it_is_looked_again_what_there_is_once_a_second_and_no_longer() {
+    let mut harness = in_call();
+    press(&mut harness, Key::S);
+    let mut asked = Vec::new();
+    for _ in 0..4 {
+        harness.state_mut().now += std::time::Duration::from_millis(500);
+        harness.run_steps(2);
+        asked.push(harness.state_mut().take().len());
+    }
+    assert_eq!(asked, [0, 1, 0, 1]);
+    press(&mut harness, Key::Escape);
+    harness.state_mut().now += std::time::Duration::from_secs(5);
+    harness.run_steps(2);
+    assert_eq!(harness.state_mut().take(), []);
+}
+
+#[test]
+fn small_pictures_are_kept_only_while_one_chooses() {
+    let mut harness = in_call();
+    let (ctx, now) = (harness.ctx.clone(), harness.state().now);
+    let previews = scenes::previews(now);
+    let source = previews[0].source.clone();
+    let window = &mut harness.state_mut().window;
+    window.show_previews(&ctx, &previews);
+    assert!(window.previews.get(&source).is_none(), "nobody chooses");
+    press(&mut harness, Key::S);
+    let window = &mut harness.state_mut().window;
+    window.show_previews(&ctx, &previews);
+    window.show_previews(&ctx, &previews[..1]);
+    assert!(window.previews.get(&source).is_some());
+    assert!(
+        window.previews.get(&previews[1].source).is_none(),
+        "it is gone"
+    );
+    press(&mut harness, Key::Escape);
+    harness.run();
+    assert!(harness.state().window.previews.get(&source).is_none());
+}
+
+#[test]
 fn what_is_shared_is_never_out_of_sight() {
     let now = Instant::now();
     let mut harness = stage(scenes::call_sharing(now), now);

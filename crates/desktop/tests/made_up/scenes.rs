@@ -13,10 +13,10 @@ use egui::Key;
 use engine::{
     AudioSink, AudioSource, BanNotice, CallView, CandidateKind, ChatLine, ConnectionReport, Deck,
     DeviceProblem, DeviceState, DirectView, EndReason, Ipv6, NatFiltering, NatMapping, NatReport,
-    PairState, PairView, PartnerView, PathPolicy, PathProtocol, PathView, ReachError, RelayAnswer,
-    RelayCheck, RelayError, RelayTransport, ReportReason, Reportable, ScreenView, ServerCheck,
-    Shareable, SignallingProblem, SignallingView, Snapshot, Speaker, StageTime, Statistics,
-    TimesIn, TimesOut, UdpReach, VeilView, VideoSource,
+    PairState, PairView, PartnerView, PathPolicy, PathProtocol, PathView, Preview, ReachError,
+    RelayAnswer, RelayCheck, RelayError, RelayTransport, ReportReason, Reportable, ScreenView,
+    ServerCheck, Shareable, SignallingProblem, SignallingView, Snapshot, Speaker, StageTime,
+    Statistics, TimesIn, TimesOut, UdpReach, VeilView, VideoSource,
 };
 use media::video::{Scaler, VideoFrame};
 
@@ -29,7 +29,7 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 59] = [
+pub(crate) const SCENES: [Scene; 61] = [
     Scene {
         name: "lobby",
         make: lobby,
@@ -69,6 +69,16 @@ pub(crate) const SCENES: [Scene; 59] = [
         name: "lobby-shielded",
         make: lobby_shielded,
         prepare: likes_things,
+    },
+    Scene {
+        name: "link",
+        make: lobby,
+        prepare: with_link,
+    },
+    Scene {
+        name: "link-refused",
+        make: lobby,
+        prepare: with_hostile_link,
     },
     Scene {
         name: "check-running",
@@ -369,6 +379,9 @@ impl Scene {
             // The address was hidden before.
             window.observe(&shield_waiting(now), now);
         }
+        if window.state.is_picking_screen {
+            window.show_previews(ctx, &previews(now));
+        }
         if window.state.is_statistics_open || window.state.is_diagnostics_open {
             feed_history(&mut window, now);
         }
@@ -384,6 +397,18 @@ fn likes_things(state: &mut WindowState) {
 
 fn first_run(state: &mut WindowState) {
     state.is_welcome_open = true;
+}
+
+/// Longer ago than a question takes until it can be answered.
+fn with_link(state: &mut WindowState) {
+    let now = Instant::now();
+    let came_at = now.checked_sub(Duration::from_secs(2)).unwrap_or(now);
+    state.open_link("passerby://example.org:8443", came_at);
+}
+
+fn with_hostile_link(state: &mut WindowState) {
+    let link = "passerby://example.org@evil.example/path";
+    state.open_link(link, Instant::now());
 }
 
 fn settings_broken(state: &mut WindowState) {
@@ -1031,6 +1056,24 @@ fn call_without_screens(now: Instant) -> Snapshot {
         "a Wayland session shows its screen to no program; in an X11 session it can be shared";
     snapshot.devices.shareable = Some(Err(DeviceProblem::Other(why.to_owned())));
     snapshot
+}
+
+/// How two of these look.
+pub(crate) fn previews(now: Instant) -> Vec<Preview> {
+    let small = |picture: &VideoFrame, size_px| {
+        let scaled = Scaler::default().scale(picture, size_px);
+        Arc::new(scaled.expect("a size that pictures may have"))
+    };
+    vec![
+        Preview {
+            source: VideoSource::Screen(Some("eDP-1".to_owned())),
+            picture: small(&page(now), (192, 120)),
+        },
+        Preview {
+            source: VideoSource::Window(1),
+            picture: small(&portrait(LOCAL, now), (120, 120)),
+        },
+    ]
 }
 
 fn picking_screen(state: &mut WindowState) {

@@ -6,6 +6,8 @@
 #[cfg(target_os = "linux")]
 mod x11;
 
+use media::video::VideoFrame;
+
 use super::{CameraSettings, FrameSink};
 use crate::worker::{Reporter, StopSignal};
 use crate::{DeviceProblem, VideoSource, retry};
@@ -29,6 +31,24 @@ pub struct Shareable {
 /// [`DeviceProblem`] where the system shows nothing to us.
 pub fn list_shareable() -> Result<Vec<Shareable>, DeviceProblem> {
     look::list()
+}
+
+/// A small picture of a screen or a window as it is now, that fits into `most_px`, which is even.
+///
+/// # Errors
+/// [`DeviceProblem`] where it cannot be read.
+pub fn preview(source: &VideoSource, most_px: (u32, u32)) -> Result<VideoFrame, DeviceProblem> {
+    look::preview(source, most_px)
+}
+
+/// The largest even size with the proportions of `size_px` that fits into `most_px`, and no larger than it is.
+fn fitted(size_px: (u32, u32), most_px: (u32, u32)) -> (u32, u32) {
+    let share = |most: u32, size: u32| f64::from(most) / f64::from(size.max(1));
+    let scale = share(most_px.0, size_px.0)
+        .min(share(most_px.1, size_px.1))
+        .min(1.0);
+    let side = |size: u32| ((f64::from(size) * scale / 2.0).round() as u32).max(1) * 2;
+    (side(size_px.0), side(size_px.1))
 }
 
 /// Delivers pictures of `source` until the stop signal. A picture that shows nothing new is left out, but for one now and then.
@@ -56,7 +76,8 @@ pub(super) fn run(
 #[cfg(target_os = "linux")]
 mod look {
     use super::{
-        CameraSettings, DeviceProblem, FrameSink, Reporter, Shareable, StopSignal, VideoSource, x11,
+        CameraSettings, DeviceProblem, FrameSink, Reporter, Shareable, StopSignal, VideoFrame,
+        VideoSource, x11,
     };
 
     /// Whether there is a session whose screen no program may read, whatever else runs inside of it.
@@ -89,12 +110,21 @@ mod look {
         check()?;
         x11::share(source, settings, sink, stop, reporter)
     }
+
+    pub(super) fn preview(
+        source: &VideoSource,
+        most_px: (u32, u32),
+    ) -> Result<VideoFrame, DeviceProblem> {
+        check()?;
+        x11::preview(source, most_px)
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod look {
     use super::{
-        CameraSettings, DeviceProblem, FrameSink, Reporter, Shareable, StopSignal, VideoSource,
+        CameraSettings, DeviceProblem, FrameSink, Reporter, Shareable, StopSignal, VideoFrame,
+        VideoSource,
     };
 
     fn unsupported() -> DeviceProblem {
@@ -113,5 +143,23 @@ mod look {
         _: &Reporter,
     ) -> Result<(), DeviceProblem> {
         Err(unsupported())
+    }
+
+    pub(super) fn preview(_: &VideoSource, _: (u32, u32)) -> Result<VideoFrame, DeviceProblem> {
+        Err(unsupported())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fitted;
+
+    #[test]
+    fn a_preview_keeps_its_proportions_is_even_and_no_larger_than_what_it_shows() {
+        assert_eq!(fitted((1920, 1080), (160, 100)), (160, 90));
+        assert_eq!(fitted((1080, 1920), (160, 100)), (56, 100));
+        assert_eq!(fitted((100, 50), (160, 100)), (100, 50));
+        assert_eq!(fitted((8000, 3), (160, 100)), (160, 2));
+        assert_eq!(fitted((0, 0), (160, 100)), (2, 2));
     }
 }

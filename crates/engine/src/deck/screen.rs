@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use devices::{Camera, CameraSettings, DeviceProblem, DeviceState, Shareable, VideoSource};
-use media::RtpPacket;
-use media::video::{Pictures, Shown};
+use media::video::{Pictures, Shown, VideoFrame};
+use media::{Newest, RtpPacket};
 use tokio::sync::mpsc;
 use transport::Peer;
 
@@ -39,7 +39,28 @@ pub(super) struct Screens {
     /// The partner's.
     pub(super) remote: PictureSlot,
     is_keyframe_wanted: Arc<AtomicBool>,
+    /// What can be shared is being looked at.
+    is_listing: Arc<AtomicBool>,
+    /// Small pictures of what can be shared.
+    previews: PreviewSlot,
 }
+
+/// A small picture of something that can be shared.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    /// What it shows.
+    pub source: VideoSource,
+    /// How it looked a moment ago; at most 192 by 120 pixels.
+    pub picture: Arc<VideoFrame>,
+}
+
+/// Where the newest previews lie for the window: all of one look at a time.
+pub(crate) type PreviewSlot = Arc<Newest<Vec<Preview>>>;
+
+/// So many screens and windows are pictured at a time, those in front; the others are listed by name.
+const MOST_PREVIEWS: usize = 12;
+/// The size that a preview has at most, in pixels.
+const PREVIEW_PX: (u32, u32) = (192, 120);
 
 impl DeviceDeck {
     /// Begins to take pictures of `source`, or takes them of something else from now on. They are sent when
@@ -160,18 +181,41 @@ impl DeviceDeck {
         (self.wake)();
     }
 
-    /// Looks what can be shared. That can take a moment, so a thread does it.
+    /// Looks what can be shared, and how it looks. That can take a moment, so a thread does it; while one does, nothing more is
+    /// begun.
     pub(crate) fn list_shareable(&self) {
         let reports = self.reports.clone();
+        let (previews, wake) = (Arc::clone(&self.screens.previews), Arc::clone(&self.wake));
+        let is_listing = Arc::clone(&self.screens.is_listing);
+        if is_listing.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let spawned = std::thread::Builder::new()
             .name("list-screens".to_owned())
             .spawn(move || {
-                let found = devices::list_shareable().map(Into::into);
-                reports.send_modify(|reports| reports.shareable = Some(found));
+                let found: Listed = devices::list_shareable().map(Into::into);
+                let sources: Vec<VideoSource> = (found.iter().flat_map(|found| found.iter()))
+                    .map(|item| item.source.clone())
+                    .take(MOST_PREVIEWS)
+                    .collect();
+                reports.send_if_modified(|reports| {
+                    let is_news = reports.shareable.as_ref() != Some(&found);
+                    reports.shareable = Some(found);
+                    is_news
+                });
+                previews.put(look_at(sources));
+                wake();
+                is_listing.store(false, Ordering::Release);
             });
         if let Err(error) = spawned {
+            self.screens.is_listing.store(false, Ordering::Release);
             tracing::error!(%error, "no thread to list the screens");
         }
+    }
+
+    /// Where the newest previews of what can be shared lie.
+    pub(crate) fn previews(&self) -> PreviewSlot {
+        Arc::clone(&self.screens.previews)
     }
 
     pub(super) fn screen_view(&self, state: &DeviceState) -> Option<ScreenView> {
@@ -181,6 +225,18 @@ impl DeviceDeck {
             state: state.clone(),
         })
     }
+}
+
+/// Pictures of all that can be read; what is gone meanwhile has none.
+fn look_at(sources: Vec<VideoSource>) -> Vec<Preview> {
+    let look = |source: VideoSource| {
+        let picture = devices::preview(&source, PREVIEW_PX).ok()?;
+        Some(Preview {
+            source,
+            picture: Arc::new(picture),
+        })
+    };
+    sources.into_iter().filter_map(look).collect()
 }
 
 /// What can be shared, or why nothing can.

@@ -1,6 +1,6 @@
 //! What this is, the interests and the one big button; or what stands in the way of it.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use egui::{Align, Frame, Id, Layout, Margin, Stroke, Ui, Vec2, vec2};
 use engine::{Command, SignallingView};
@@ -22,7 +22,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
             Some(ban) => {
                 let left = ban
                     .until
-                    .map(|until| until.duration_since(SystemTime::now()).unwrap_or_default());
+                    .map(|until| until.duration_since(state.time_of_day).unwrap_or_default());
                 text::ban(ban, left)
             }
             None => text::signalling_problem(problem),
@@ -47,7 +47,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
         theme::text(),
     ));
     ui.add_space(8.0);
-    let is_done = interest_field(ui, &mut state.interests, &mut state.interest_draft);
+    let is_done = interest_field(ui, state);
     ui.add_space(8.0);
     let hint = tr!("Optional. People who like the same come first.");
     ui.label(words(hint, theme::regular(12.5), theme::text_third()));

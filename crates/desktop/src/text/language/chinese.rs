@@ -4,7 +4,7 @@ use super::Catalogue;
 
 /// What is said in place of each English sentence.
 #[rustfmt::skip]
-pub(super) const SENTENCES: Catalogue = [
+pub(super) static SENTENCES: Catalogue = [
     // What this is, and what one agrees to.
     ("Welcome to Passerby", "欢迎使用 Passerby"),
     ("The rules have changed", "规则有变动"),
@@ -538,4 +538,16 @@ pub(super) const SENTENCES: Catalogue = [
     ("It ends in {count} min.", "{count} 分钟后结束。"),
     ("It has no end.", "没有期限。"),
     ("If you think that this is wrong: {appeal}", "如果你认为有误：{appeal}"),
+    // Links to a server.
+    ("It is too long for the address of a server.", "作为服务器地址太长了。"),
+    ("A link to a server looks like this: passerby://example.org", "服务器链接的样子是：passerby://example.org"),
+    ("There is more in it than a server's name and port.", "除了服务器名称和端口，里面还有别的内容。"),
+    ("“{host}” is no name of a server.", "“{host}”不是服务器名称。"),
+    ("“{port}” is no port: that is a number from 1 to 65535.", "“{port}”不是端口：端口是 1 到 65535 的数字。"),
+    ("This link cannot be used", "无法使用此链接"),
+    ("Use another server?", "使用另一台服务器？"),
+    ("A link asks for {server}. Whoever runs it decides whom you meet, and learns your network address.", "一个链接要求使用 {server}。它的运营者决定你会遇见谁，并会得知你的网络地址。"),
+    ("Now: {server}", "当前：{server}"),
+    ("Keep mine", "保留我的"),
+    ("Use this server", "使用此服务器"),
 ];

@@ -4,7 +4,7 @@ use super::Catalogue;
 
 /// What is said in place of each English sentence.
 #[rustfmt::skip]
-pub(super) const SENTENCES: Catalogue = [
+pub(super) static SENTENCES: Catalogue = [
     // What this is, and what one agrees to.
     ("Welcome to Passerby", "Willkommen bei Passerby"),
     ("The rules have changed", "Die Regeln haben sich geändert"),
@@ -538,4 +538,16 @@ pub(super) const SENTENCES: Catalogue = [
     ("It ends in {count} min.", "Das endet in {count} min."),
     ("It has no end.", "Das hat kein Ende."),
     ("If you think that this is wrong: {appeal}", "Wenn du das für falsch hältst: {appeal}"),
+    // Links to a server.
+    ("It is too long for the address of a server.", "Für die Adresse eines Servers ist er zu lang."),
+    ("A link to a server looks like this: passerby://example.org", "Ein Link zu einem Server sieht so aus: passerby://example.org"),
+    ("There is more in it than a server's name and port.", "Er enthält mehr als Name und Port eines Servers."),
+    ("“{host}” is no name of a server.", "„{host}“ ist kein Name eines Servers."),
+    ("“{port}” is no port: that is a number from 1 to 65535.", "„{port}“ ist kein Port: das ist eine Zahl von 1 bis 65535."),
+    ("This link cannot be used", "Dieser Link ist nicht zu gebrauchen"),
+    ("Use another server?", "Anderen Server benutzen?"),
+    ("A link asks for {server}. Whoever runs it decides whom you meet, and learns your network address.", "Ein Link möchte zu {server}. Wer ihn betreibt, bestimmt, wen du triffst, und erfährt deine Netzwerkadresse."),
+    ("Now: {server}", "Jetzt: {server}"),
+    ("Keep mine", "Meinen behalten"),
+    ("Use this server", "Diesen Server benutzen"),
 ];

@@ -4,7 +4,7 @@ use super::Catalogue;
 
 /// What is said in place of each English sentence.
 #[rustfmt::skip]
-pub(super) const SENTENCES: Catalogue = [
+pub(super) static SENTENCES: Catalogue = [
     // What this is, and what one agrees to.
     ("Welcome to Passerby", "Passerby में आपका स्वागत है"),
     ("The rules have changed", "नियम बदल गए हैं"),
@@ -538,4 +538,16 @@ pub(super) const SENTENCES: Catalogue = [
     ("It ends in {count} min.", "यह {count} मिनट में ख़त्म होगा।"),
     ("It has no end.", "इसका कोई अंत नहीं है।"),
     ("If you think that this is wrong: {appeal}", "अगर आपको यह ग़लत लगे: {appeal}"),
+    // Links to a server.
+    ("It is too long for the address of a server.", "यह किसी सर्वर के पते के लिए बहुत लंबा है।"),
+    ("A link to a server looks like this: passerby://example.org", "सर्वर का लिंक ऐसा दिखता है: passerby://example.org"),
+    ("There is more in it than a server's name and port.", "इसमें सर्वर के नाम और पोर्ट से ज़्यादा कुछ है।"),
+    ("“{host}” is no name of a server.", "“{host}” किसी सर्वर का नाम नहीं है।"),
+    ("“{port}” is no port: that is a number from 1 to 65535.", "“{port}” कोई पोर्ट नहीं है: वह 1 से 65535 तक की संख्या होती है।"),
+    ("This link cannot be used", "यह लिंक काम नहीं आ सकता"),
+    ("Use another server?", "दूसरा सर्वर इस्तेमाल करें?"),
+    ("A link asks for {server}. Whoever runs it decides whom you meet, and learns your network address.", "एक लिंक {server} माँगता है। जो उसे चलाता है, वह तय करता है कि आप किससे मिलें, और आपका नेटवर्क पता जान जाता है।"),
+    ("Now: {server}", "अभी: {server}"),
+    ("Keep mine", "मेरा ही रखें"),
+    ("Use this server", "यह सर्वर इस्तेमाल करें"),
 ];

@@ -4,7 +4,7 @@ use super::Catalogue;
 
 /// What is said in place of each English sentence.
 #[rustfmt::skip]
-pub(super) const SENTENCES: Catalogue = [
+pub(super) static SENTENCES: Catalogue = [
     // What this is, and what one agrees to.
     ("Welcome to Passerby", "Te damos la bienvenida a Passerby"),
     ("The rules have changed", "Las normas han cambiado"),
@@ -538,4 +538,16 @@ pub(super) const SENTENCES: Catalogue = [
     ("It ends in {count} min.", "Termina en {count} min."),
     ("It has no end.", "No tiene fin."),
     ("If you think that this is wrong: {appeal}", "Si crees que es un error: {appeal}"),
+    // Links to a server.
+    ("It is too long for the address of a server.", "Es demasiado largo para la dirección de un servidor."),
+    ("A link to a server looks like this: passerby://example.org", "Un enlace a un servidor tiene esta forma: passerby://example.org"),
+    ("There is more in it than a server's name and port.", "Contiene más que el nombre y el puerto de un servidor."),
+    ("“{host}” is no name of a server.", "«{host}» no es el nombre de un servidor."),
+    ("“{port}” is no port: that is a number from 1 to 65535.", "«{port}» no es un puerto: es un número del 1 al 65535."),
+    ("This link cannot be used", "Este enlace no se puede usar"),
+    ("Use another server?", "¿Usar otro servidor?"),
+    ("A link asks for {server}. Whoever runs it decides whom you meet, and learns your network address.", "Un enlace pide usar {server}. Quien lo gestiona decide a quién conoces y se entera de tu dirección de red."),
+    ("Now: {server}", "Ahora: {server}"),
+    ("Keep mine", "Conservar el mío"),
+    ("Use this server", "Usar este servidor"),
 ];

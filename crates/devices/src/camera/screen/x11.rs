@@ -6,7 +6,7 @@ mod grabber;
 
 use std::time::{Duration, Instant};
 
-use media::video::{PicturePool, convert};
+use media::video::{PicturePool, Scaler, VideoFrame, convert};
 use x11rb::connection::Connection as _;
 use x11rb::protocol::randr::ConnectionExt as _;
 use x11rb::protocol::xproto::{Atom, AtomEnum, ConnectionExt as _, MapState, Window};
@@ -188,6 +188,23 @@ pub(super) fn share(
             Err(_) => sink.count_broken(),
         }
     }
+}
+
+/// A window that is being shared anyhow is read once more for this, by a client of its own.
+pub(super) fn preview(
+    source: &VideoSource,
+    most_px: (u32, u32),
+) -> Result<VideoFrame, DeviceProblem> {
+    let mut grabber = Grabber::open(Session::open()?, source)?;
+    let image = grabber.grab()?;
+    let size_px = (image.width_px, image.height_px);
+    let unusable = |_| DeviceProblem::NoUsableFormat;
+    // One look is one picture: its memory is used by nobody after it.
+    let pool = PicturePool::default();
+    let frame = convert::bgrx_to_i420(size_px.0, size_px.1, image.bgrx, Instant::now(), &pool);
+    let frame = frame.map_err(unusable)?;
+    let scaled = Scaler::default().scale(&frame, super::fitted(size_px, most_px));
+    scaled.map_err(unusable)
 }
 
 fn lost(error: x11rb::errors::ConnectionError) -> DeviceProblem {
