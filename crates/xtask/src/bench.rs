@@ -1,5 +1,5 @@
 //! Measures calls, the relay, the signalling server, or calls beside a browser's: the benches themselves are `call-bench` of
-//! `crates/headless`, `relay-bench` and the example `server-bench` of `crates/server`, and `lab quality` of `crates/lab`, built for speed.
+//! `crates/headless`, `relay-bench` and the example `server-bench` of `crates/server`, the example `cluster_bench` of `crates/cluster`, and `lab quality` of `crates/lab`, built for speed.
 
 use std::process::Command;
 
@@ -52,6 +52,13 @@ fn bench(args: &[String]) -> Bench {
             examples: &["server-bench", "join_cost"],
             args: rest.to_vec(),
         },
+        [first, rest @ ..] if first == "--cluster" => Bench {
+            program: "examples/cluster_bench",
+            sections: &["build", "test"],
+            crates: &["cluster"],
+            examples: &["cluster_bench"],
+            args: rest.to_vec(),
+        },
         // So is the browser.
         [first, rest @ ..] if first == "--quality" => Bench {
             program: "lab",
@@ -84,6 +91,8 @@ mod tests {
         assert_eq!(of("relay --streams 20"), "relay-bench --streams 20");
         let server = "examples/server-bench --only memory";
         assert_eq!(of("--server --only memory"), server);
+        let cluster = "examples/cluster_bench --nodes 2";
+        assert_eq!(of("--cluster --nodes 2"), cluster);
         assert_eq!(of("--quality --cells full"), "lab quality --cells full");
         assert_eq!(of("--seconds 5"), "call-bench --seconds 5");
         assert_eq!(of("frames --rounds 3"), "call-bench frames --rounds 3");
