@@ -2,7 +2,7 @@
 //! comes of it.
 //!
 //! One connection asks, another one listens. Everything has a time-out; after the first one both connections are given up and made
-//! anew. What waits is bounded: orders by their channel, what the bus brings by [`BROUGHT`].
+//! anew. What waits is bounded: orders by their channel, what the bus brings by a limit of its own.
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
