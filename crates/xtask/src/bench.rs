@@ -1,6 +1,7 @@
-//! Measures calls, the relay, the signalling server, the window, what it costs to show pictures, or calls beside a browser's: the benches
-//! themselves are `call-bench` of `crates/headless`, `relay-bench` and the example `server-bench` of `crates/server`, `lab quality` and
-//! `lab window-bench` of `crates/lab`, and `show-bench` of `crates/desktop`, built for speed.
+//! Measures calls, the relay, the signalling server, several servers over Redis, the window, what it costs to show pictures, or calls beside a
+//! browser's: the benches themselves are `call-bench` of `crates/headless`, `relay-bench` and the example `server-bench` of `crates/server`, the
+//! example `cluster_bench` of `crates/cluster`, `lab quality` and `lab window-bench` of `crates/lab`, and `show-bench` of `crates/desktop`,
+//! built for speed.
 
 use std::process::Command;
 
@@ -51,6 +52,13 @@ fn bench(args: &[String]) -> Bench {
             sections: &["build"],
             crates: &["server", "matchmaker"],
             examples: &["server-bench", "join_cost"],
+            args: rest.to_vec(),
+        },
+        [first, rest @ ..] if first == "--cluster" => Bench {
+            program: "examples/cluster_bench",
+            sections: &["build", "test"],
+            crates: &["cluster"],
+            examples: &["cluster_bench"],
             args: rest.to_vec(),
         },
         // So is the browser.
@@ -105,6 +113,8 @@ mod tests {
         assert_eq!(of("relay --streams 20"), "relay-bench --streams 20");
         let server = "examples/server-bench --only memory";
         assert_eq!(of("--server --only memory"), server);
+        let cluster = "examples/cluster_bench --nodes 2";
+        assert_eq!(of("--cluster --nodes 2"), cluster);
         assert_eq!(of("--quality --cells full"), "lab quality --cells full");
         let shown = of("show --rounds 2");
         assert!(

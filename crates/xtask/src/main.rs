@@ -34,6 +34,8 @@ cargo xtask bench --window [ARGS..]
 cargo xtask bench --server [ARGS..]
                                  the signalling server beside a bare one: memory, processor time, delay, what joining costs,
                                  and with --soak SECONDS whether it stays well (docs/operating.md)
+cargo xtask bench --cluster [ARGS..]
+                                 how many pairs a second servers make over one Redis (docs/scaling.md)
 cargo xtask package [--check]    Debian packages of the window and of the server, in target/package; --check unpacks and starts
                                  them, --profile debug takes the development build, --built builds nothing
 cargo xtask simulate             crowds who are matched, in virtual time: writes the tables and charts of docs/matching.md
