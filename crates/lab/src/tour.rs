@@ -1,7 +1,7 @@
 //! A tour of the real window: from the first run to the settings, in a call with another real window, with pictures of everything.
 //!
 //! Keys and mouse buttons are real ones, cameras and sound are the lab's where it can have them, and every step waits for what a
-//! screen reader would be told ([`reader`]). So each tour proves, too, that all of it can be read: what cannot be found by role
+//! screen reader would be told (`tour/reader.rs`). So each tour proves, too, that all of it can be read: what cannot be found by role
 //! and name cannot be pressed.
 
 mod album;
