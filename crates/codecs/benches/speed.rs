@@ -10,7 +10,7 @@ use codecs::{
     VideoEncoder as _, VideoSettings,
 };
 use media::audio::{PACKET_SAMPLES, Tone};
-use media::video::{TestPattern, convert};
+use media::video::{PicturePool, TestPattern, convert};
 
 const FRAMES: u32 = 90;
 
@@ -26,6 +26,7 @@ fn main() -> Result<(), CodecError> {
 fn video(width: u32, height: u32, target_bitrate: u32) -> Result<(), CodecError> {
     let pattern = TestPattern::new(width, height);
     let now = Instant::now();
+    let pool = PicturePool::default();
     let mut frames = Vec::new();
     measure("draw the test pattern", |number| {
         frames.push(pattern.draw(number, u64::from(number) * 33_333, now));
@@ -67,10 +68,10 @@ fn video(width: u32, height: u32, target_bitrate: u32) -> Result<(), CodecError>
     let pixels = width as usize * height as usize;
     let (yuyv, nv12) = (vec![90; pixels * 2], vec![90; pixels * 3 / 2]);
     measure("YUYV to I420", |_| {
-        convert::yuyv_to_i420(width, height, &yuyv, now)
+        convert::yuyv_to_i420(width, height, &yuyv, now, &pool)
     });
     measure("NV12 to I420", |_| {
-        convert::nv12_to_i420(width, height, &nv12, now)
+        convert::nv12_to_i420(width, height, &nv12, now, &pool)
     });
     let plane = |samples, stride| convert::Plane { samples, stride };
     let jpeg = convert::JpegPlanes {
@@ -82,7 +83,7 @@ fn video(width: u32, height: u32, target_bitrate: u32) -> Result<(), CodecError>
         v: plane(&yuyv[..pixels / 2], width as usize / 2),
     };
     measure("JPEG planes (4:2:2) to I420", |_| {
-        convert::from_jpeg_planes(&jpeg, now)
+        convert::from_jpeg_planes(&jpeg, now, &pool)
     });
     Ok(())
 }

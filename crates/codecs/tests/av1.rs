@@ -250,3 +250,20 @@ fn a_stream_of_giants_is_refused_before_anything_is_allocated() {
         "{decoded:?}"
     );
 }
+
+#[test]
+fn the_memory_of_a_picture_is_used_again_when_nobody_has_it_any_more() {
+    let pattern = TestPattern::new(320, 240);
+    let mut encoder = encoder(500_000);
+    let mut decoder = Av1Decoder::new().unwrap();
+    let mut next = |number| {
+        let encoded = encode(&mut encoder, &pattern, number, false);
+        decoder.decode(&encoded.data).unwrap().unwrap()
+    };
+    let shown = next(0);
+    let before = shown.clone();
+    let places: Vec<_> = (1..30).map(|number| next(number).y().as_ptr()).collect();
+    assert!(places.iter().all(|place| *place == places[0]));
+    assert_ne!(places[0], shown.y().as_ptr());
+    assert_eq!(shown, before, "what is shown is left alone");
+}

@@ -299,3 +299,52 @@ fn packets_carry_the_stream_unchanged() {
         assert_eq!(unit.is_keyframe, encoded.is_keyframe);
     }
 }
+
+#[test]
+fn a_picture_has_the_colours_that_the_stream_speaks_of() {
+    use media::video::Colors;
+    use openh264::encoder::{EncoderConfig, VuiConfig};
+    use openh264::formats::YUVBuffer;
+    use openh264::{OpenH264API, encoder::Encoder};
+
+    for (vui, expected) in [
+        (None, Colors::default()),
+        (Some(VuiConfig::bt601()), Colors::of_code_points(6, false)),
+        (Some(VuiConfig::bt709()), Colors::of_code_points(1, false)),
+        (
+            Some(VuiConfig::bt709_full()),
+            Colors::of_code_points(1, true),
+        ),
+    ] {
+        let mut config = EncoderConfig::new();
+        if let Some(vui) = vui {
+            config = config.vui(vui);
+        }
+        let api = OpenH264API::from_source();
+        let mut encoder = Encoder::with_api_config(api, config).unwrap();
+        let mut decoder = H264Decoder::new().unwrap();
+        // The second one has no parameter set of its own.
+        for _ in 0..2 {
+            let data = encoder.encode(&YUVBuffer::new(320, 240)).unwrap().to_vec();
+            let picture = decoder.decode(&data).unwrap().unwrap();
+            assert_eq!(picture.colors(), expected, "{vui:?}");
+        }
+    }
+}
+
+#[test]
+fn the_memory_of_a_picture_is_used_again_when_nobody_has_it_any_more() {
+    let pattern = TestPattern::new(320, 240);
+    let mut encoder = H264Encoder::new(settings(500_000));
+    let mut decoder = H264Decoder::new().unwrap();
+    let mut next = |number| {
+        let encoded = encode(&mut encoder, &pattern, number, false);
+        decoder.decode(&encoded.data).unwrap().unwrap()
+    };
+    let shown = next(0);
+    let before = shown.clone();
+    let places: Vec<_> = (1..30).map(|number| next(number).y().as_ptr()).collect();
+    assert!(places.iter().all(|place| *place == places[0]));
+    assert_ne!(places[0], shown.y().as_ptr());
+    assert_eq!(shown, before, "what is shown is left alone");
+}

@@ -16,6 +16,7 @@ use crate::instance::Instance;
 use crate::keep_awake::{self, KeepAwake};
 use crate::log_tail::LogTail;
 use crate::mini::Mini;
+use crate::planes::{Render, Renderer};
 use crate::settings::Settings;
 use crate::state::WindowState;
 use crate::text::Language;
@@ -42,6 +43,8 @@ pub struct Launch {
     pub settings_path: Option<PathBuf>,
     /// Where settings that could not be read were put.
     pub set_aside: Option<PathBuf>,
+    /// Who turns pictures into colours.
+    pub render: Render,
     /// The newest lines of the log.
     pub log: LogTail,
     /// The place of the only window, if it is held.
@@ -55,6 +58,9 @@ pub struct App {
     engine: Arc<Engine>,
     snapshot: Arc<Snapshot>,
     window: Window,
+    /// Where it is drawn, for the threads that wake it.
+    screen: Screen,
+    render: Render,
     /// Whether the window is minimised or covered, for the threads that wake it.
     is_hidden: Arc<AtomicBool>,
     /// The mini window, while there is one.
@@ -72,20 +78,42 @@ pub struct App {
     _instance: Option<Instance>,
 }
 
+/// The egui context of the window that there is. It is another one after a graphics card was lost.
+#[derive(Clone)]
+struct Screen(Arc<Mutex<Context>>);
+
+impl Screen {
+    fn new(ctx: &Context) -> Self {
+        Self(Arc::new(Mutex::new(ctx.clone())))
+    }
+
+    fn ctx(&self) -> Context {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set(&self, ctx: &Context) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ctx.clone();
+    }
+}
+
 impl App {
     /// Starts the engine and the window.
     ///
     /// # Errors
     /// [`EngineError`] when the engine cannot start.
     pub fn new(creation: &CreationContext<'_>, launch: Launch) -> Result<Self, EngineError> {
-        theme::apply(&creation.egui_ctx);
         let mut state = WindowState::new(launch.config.server.clone(), launch.interests);
-        let ctx = creation.egui_ctx.clone();
+        let screen = Screen::new(&creation.egui_ctx);
         let is_hidden = Arc::<AtomicBool>::default();
         let has_mini = Arc::<AtomicBool>::default();
         let wake = {
             let (is_hidden, has_mini) = (Arc::clone(&is_hidden), Arc::clone(&has_mini));
+            let screen = screen.clone();
             move || {
+                let ctx = screen.ctx();
                 // `request_repaint` asks for two passes, which doubles the work of every picture; this asks for one.
                 let delay = if is_hidden.load(Ordering::Relaxed) {
                     HIDDEN_WAKE
@@ -100,13 +128,13 @@ impl App {
         };
         let link = Arc::new(Mutex::new(launch.link));
         if let Some(instance) = &launch.instance {
-            let ctx = creation.egui_ctx.clone();
+            let screen = screen.clone();
             let slot = Arc::clone(&link);
             let knocked = move |link: Option<String>| {
                 if link.is_some() {
                     *lock(&slot) = link;
                 }
-                raise(&ctx);
+                raise(&screen.ctx());
             };
             if let Err(error) = instance.on_knock(knocked) {
                 tracing::warn!(%error, "a second start will not find this window");
@@ -131,11 +159,12 @@ impl App {
                 engine.send(command);
             }
         }
-        let window = Window::new(state);
-        Ok(Self {
+        let mut app = Self {
             engine,
             snapshot,
-            window,
+            window: Window::new(state),
+            screen,
+            render: launch.render,
             is_hidden,
             mini: None,
             has_mini,
@@ -146,7 +175,22 @@ impl App {
             settings_path: launch.settings_path,
             link,
             _instance: launch.instance,
-        })
+        };
+        app.move_to(creation);
+        Ok(app)
+    }
+
+    /// Goes on in a window that has just been made.
+    pub fn move_to(&mut self, creation: &CreationContext<'_>) {
+        theme::apply(&creation.egui_ctx);
+        self.screen.set(&creation.egui_ctx);
+        self.window.begin_anew();
+        // If it is wanted, it is opened with the first pass.
+        self.mini = None;
+        let gl = creation.gl.as_ref();
+        if let Some(renderer) = gl.and_then(|gl| Renderer::of(self.render, gl)) {
+            self.window.pictures.draw_with(&renderer);
+        }
     }
 
     fn carry_out(&mut self, command: Command) {
@@ -246,7 +290,7 @@ fn raise(ctx: &Context) {
 fn mini_ui(ui: &mut Ui, engine: &Engine, mini: &mut Mini) {
     let snapshot = engine.snapshot();
     if let Some(frame) = engine.remote_video().take() {
-        mini.show_remote(ui, &snapshot, &frame);
+        mini.show_remote(ui, &snapshot, frame);
     }
     for command in mini.ui(ui, &snapshot, Instant::now()) {
         engine.send(command);
@@ -300,15 +344,15 @@ impl eframe::App for App {
         if let Some(frame) = self.engine.remote_screen().take() {
             pictures += 1;
             self.window
-                .show_remote_screen(ui.ctx(), &self.snapshot, &frame);
+                .show_remote_screen(ui.ctx(), &self.snapshot, frame);
         }
         if let Some(frame) = self.engine.remote_video().take() {
             pictures += 1;
-            self.window.show_remote(ui.ctx(), &self.snapshot, &frame);
+            self.window.show_remote(ui.ctx(), &self.snapshot, frame);
         }
         if let Some(frame) = self.engine.local_video().take() {
             pictures += 1;
-            self.window.show_local(ui.ctx(), &self.snapshot, &frame);
+            self.window.show_local(ui.ctx(), &self.snapshot, frame);
         }
         if let Some(previews) = self.engine.previews().take() {
             self.window.show_previews(ui.ctx(), &previews);

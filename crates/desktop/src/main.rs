@@ -1,6 +1,7 @@
 //! `passerby`: flags, log and window. What the window does is in the library of this crate.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -8,6 +9,8 @@ use desktop::app::{App, Launch};
 use desktop::instance::{Claim, Instance};
 use desktop::link;
 use desktop::log_tail::LogTail;
+use desktop::planes::Render;
+use desktop::reopen::{Reopening, Shared};
 use desktop::settings::{LoadProblem, Settings};
 use desktop::widgets::add_interest;
 use engine::{AudioSink, AudioSource, Config, VideoSource};
@@ -51,6 +54,14 @@ struct Flags {
     /// Begin calls without a veil, in this run
     #[arg(long)]
     unveiled: bool,
+    /// Who turns pictures into colours: planes (a shader), rgba (the CPU), or auto, which is the CPU where there is no graphics card
+    #[arg(
+        long,
+        env = "PASSERBY_RENDER",
+        default_value_t = Render::Auto,
+        value_name = "WAY"
+    )]
+    render: Render,
     /// Neither read nor write remembered settings, and open a window beside those that are there
     #[arg(long)]
     no_settings: bool,
@@ -98,7 +109,44 @@ fn main() -> anyhow::Result<()> {
         Some(Err(error)) => tracing::warn!(%error, "it is not known whether Passerby is running"),
         None => {}
     }
-    let options = eframe::NativeOptions {
+    show(launch)
+}
+
+/// Opens the window, and another one in its place if it is lost.
+fn show(launch: Launch) -> anyhow::Result<()> {
+    let mut launch = Some(launch);
+    let mut app: Option<Shared> = None;
+    let mut reopening = Reopening::default();
+    loop {
+        let create: eframe::AppCreator<'_> = Box::new(|creation| {
+            if let Some(app) = &app {
+                app.move_to(creation);
+                return Ok(Box::new(app.clone()));
+            }
+            let launch = launch.take().ok_or("the window did not open before")?;
+            let opened = Shared::new(App::new(creation, launch)?);
+            Ok(Box::new(app.insert(opened).clone()))
+        });
+        let Err(error) = eframe::run_native("Passerby", options()?, create) else {
+            return Ok(());
+        };
+        let was_open = app.is_some();
+        if was_open && reopening.may_follow(&error, Instant::now()) {
+            tracing::warn!(%error, "the graphics card has failed; the window is opened anew");
+            continue;
+        }
+        let context = if was_open {
+            "the window cannot be drawn any more"
+        } else {
+            "there is no window; passerby-headless works without a screen"
+        };
+        return Err(anyhow::anyhow!("{error}")).context(context);
+    }
+}
+
+/// How the window is made.
+fn options() -> anyhow::Result<eframe::NativeOptions> {
+    Ok(eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_app_id("passerby")
             .with_title("Passerby")
@@ -109,12 +157,7 @@ fn main() -> anyhow::Result<()> {
         renderer: eframe::Renderer::Glow,
         dithering: false,
         ..Default::default()
-    };
-    let create: eframe::AppCreator<'_> =
-        Box::new(|creation| Ok(Box::new(App::new(creation, launch)?)));
-    eframe::run_native("Passerby", options, create)
-        .map_err(|error| anyhow::anyhow!("{error}"))
-        .context("there is no window; passerby-headless works without a screen")
+    })
 }
 
 /// Begins to log; the newest lines are kept for the diagnostics.
@@ -207,6 +250,7 @@ fn launch(flags: Flags, settings: Settings, settings_path: Option<PathBuf>) -> L
         settings,
         settings_path,
         set_aside: None,
+        render: flags.render,
         log: LogTail::default(),
         instance: None,
         link: flags.link,

@@ -2,6 +2,7 @@
 //!
 //! It has its own [`WindowState`], because it is drawn by itself, also while the main window cannot be seen.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use egui::{
@@ -89,8 +90,9 @@ impl Mini {
     }
 
     /// Shows a picture of the stranger, unless it is late and belongs to a call that is over.
-    pub fn show_remote(&mut self, ui: &Ui, snapshot: &Snapshot, frame: &VideoFrame) {
-        if has_partner_picture(snapshot) && veil::lets_through(snapshot, frame) {
+    pub fn show_remote(&mut self, ui: &Ui, snapshot: &Snapshot, frame: impl Into<Arc<VideoFrame>>) {
+        let frame = frame.into();
+        if has_partner_picture(snapshot) && veil::lets_through(snapshot, &frame) {
             self.picture.set(ui.ctx(), frame);
         }
     }

@@ -1,5 +1,6 @@
 //! The whole window: keys, then the screen. It knows no engine, so that tests and the gallery can show it any state.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use egui::{Context, Event, Key, Popup, Theme, Ui, ViewportCommand};
@@ -49,6 +50,14 @@ impl Window {
         }
     }
 
+    /// Forgets what belongs to an egui context that is gone, to go on in another one as it was. There is no picture until the next one comes.
+    pub fn begin_anew(&mut self) {
+        self.pictures = Pictures::default();
+        self.previews.clear();
+        self.is_motion_reduced = false;
+        self.zoom = 1.0;
+    }
+
     /// What the engine has to know of the size at which the stranger is shown, where that has changed since the last time. To be
     /// asked after each frame, and while the window cannot be seen: because it is minimised, or something covers all of it.
     pub fn shown_size(&mut self, is_hidden: bool) -> Option<Command> {
@@ -86,21 +95,37 @@ impl Window {
     }
 
     /// Shows a picture of the stranger, unless it is late and belongs to a call that is over.
-    pub fn show_remote(&mut self, ctx: &Context, snapshot: &Snapshot, frame: &VideoFrame) {
-        if has_partner_picture(snapshot) && veil::lets_through(snapshot, frame) {
+    pub fn show_remote(
+        &mut self,
+        ctx: &Context,
+        snapshot: &Snapshot,
+        frame: impl Into<Arc<VideoFrame>>,
+    ) {
+        let frame = frame.into();
+        if has_partner_picture(snapshot) && veil::lets_through(snapshot, &frame) {
             self.pictures.remote.set(ctx, frame);
         }
     }
 
     /// Shows a picture of the stranger's screen, unless it is late and shared no more.
-    pub fn show_remote_screen(&mut self, ctx: &Context, snapshot: &Snapshot, frame: &VideoFrame) {
+    pub fn show_remote_screen(
+        &mut self,
+        ctx: &Context,
+        snapshot: &Snapshot,
+        frame: impl Into<Arc<VideoFrame>>,
+    ) {
         if has_partner_picture(snapshot) && snapshot.partner.is_sending_screen {
             self.pictures.remote_screen.set(ctx, frame);
         }
     }
 
     /// Shows one's own picture, unless it is late and the camera is off.
-    pub fn show_local(&mut self, ctx: &Context, snapshot: &Snapshot, frame: &VideoFrame) {
+    pub fn show_local(
+        &mut self,
+        ctx: &Context,
+        snapshot: &Snapshot,
+        frame: impl Into<Arc<VideoFrame>>,
+    ) {
         if has_own_picture(snapshot) {
             self.pictures.local.set(ctx, frame);
         }

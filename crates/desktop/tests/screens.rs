@@ -156,7 +156,7 @@ fn the_mini_window_looks_as_it_did() {
             .build_ui(|ui| {
                 let mini = mini.get_or_insert_with(|| {
                     let picture = Picture::default();
-                    picture.set(ui.ctx(), &scenes::remote_picture(now));
+                    picture.set(ui.ctx(), scenes::remote_picture(now));
                     Mini::new(picture)
                 });
                 mini.ui(ui, &snapshot, now);

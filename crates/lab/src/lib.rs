@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The fourth, [`network`], is two clients behind NAT boxes of chosen kinds and the experiments on them. A [`browser`] can be one
-//! of the clients. A [`tour`] presses everything in two windows of the desktop app and takes pictures of them.
+//! of the clients. [`echo`] compares what two kinds of programs leave of an echo. A [`tour`] presses everything in two windows of the
+//! desktop app and takes pictures of them.
 //!
 //! The programs under test use their ordinary system calls; nothing is preloaded or replaced in them. Linux only.
 
@@ -18,10 +19,12 @@ pub mod camera;
 pub mod check;
 mod command;
 pub mod display;
+pub mod echo;
 mod ffi;
 pub mod network;
 mod server;
 pub mod sound;
+mod speech;
 pub mod tour;
 pub mod window_bench;
 

@@ -78,6 +78,11 @@ mod program {
             #[arg(last = true, required = true)]
             command: Vec<OsString>,
         },
+        /// What is left of an echo: Passerby beside a browser, each with a microphone that hears its own speaker.
+        Echo(lab::echo::EchoOptions),
+        /// The same inside `lab sound`.
+        #[command(hide = true)]
+        EchoInside(lab::echo::EchoOptions),
         #[command(flatten)]
         Experiment(Experiment),
         /// A part of the experiment with relayed calls, in a process of its own.
@@ -109,6 +114,8 @@ mod program {
                 }
                 Part::Sound { users, command } => lab::sound::run(&users, &command),
                 Part::As { user, command } => lab::sound::run_as(&user, &command),
+                Part::Echo(options) => lab::echo::run(options),
+                Part::EchoInside(options) => lab::echo::run_inside(options),
                 Part::Tour(options) => lab::tour::run(&options),
                 Part::WindowBench(options) => lab::window_bench::run(&options),
                 Part::Voice(options) => lab::network::voice::run(&options),

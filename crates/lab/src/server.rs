@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 
 use crate::command::Running;
 
@@ -65,15 +65,13 @@ impl Server {
     }
 }
 
-/// A program of the workspace, built beside this one.
-///
-/// # Errors
-/// If it is not.
+/// Where cargo has put a program of the workspace: beside this one, or beside the folder of this test.
 pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
-    let path = std::env::current_exe()?.with_file_name(name);
-    ensure!(
-        path.exists(),
-        "{name} is not built: cargo build --workspace --bins"
-    );
-    Ok(path)
+    let here = std::env::current_exe().context("cannot find myself")?;
+    here.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+        .with_context(|| format!("{name} is not built: cargo build --workspace --bins"))
 }

@@ -34,7 +34,7 @@ mod waiting_room;
 mod wishes;
 
 pub use config::{Config, Widening};
-pub use matchmaker::{Input, Matchmaker, Output};
+pub use matchmaker::{Input, Matchmaker, Output, Refusals};
 pub use wishes::Wishes;
 
 /// One person, from the first connection to the end of the session with the server. Never used a second time.

@@ -67,6 +67,31 @@ pub enum Input {
         /// Who was blocked.
         other: PeerId,
     },
+    /// One who waits is about to meet somebody of whom only the owner knows: out of the queue for a moment. Whoever asks again soon has
+    /// the place in the queue that it had.
+    SetAside {
+        /// Who waits.
+        peer: PeerId,
+    },
+    /// A person of ours is in a room with a guest, who is here for this one room: the owner has paired them, and tells them. What ends
+    /// a room of two of ours ends this one, and the guest's number is told like any other.
+    GuestCame {
+        /// Who is ours: one who was set aside.
+        peer: PeerId,
+        /// A number that nobody has or had.
+        guest: PeerId,
+        /// What the guest likes and speaks.
+        wishes: Wishes,
+        /// The room.
+        room: RoomId,
+    },
+    /// A guest has left the room, and is forgotten.
+    GuestLeft {
+        /// Who it was.
+        guest: PeerId,
+        /// How.
+        reason: LeaveReason,
+    },
     /// A person's connection is gone, and with it everything that is known about the person.
     Disconnected {
         /// Who is gone.
@@ -111,6 +136,19 @@ pub enum Output {
         /// The room that was named.
         room: RoomId,
     },
+}
+
+/// Until when somebody who waits refuses what. From each moment on, a person takes whoever lacks just that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusals {
+    /// Since when the person has waited.
+    pub since: Instant,
+    /// Until then, a partner must share an interest.
+    pub interest: Instant,
+    /// Until then, a partner must not have named another language.
+    pub language: Instant,
+    /// Until then, a partner must not be one of the last.
+    pub new: Instant,
 }
 
 /// Decides who talks to whom. See the crate's description for the rules.
@@ -172,6 +210,17 @@ impl<Names: FnMut() -> RoomId> Matchmaker<Names> {
             Input::CameUp { peer, room } => self.on_came_up(peer, room),
             Input::Unanswered { peer, room } => self.on_unanswered(peer, room, now),
             Input::Blocked { peer, other } => self.people.note_blocked(peer, other),
+            Input::SetAside { peer } => self.set_aside(peer, now),
+            Input::GuestCame {
+                peer,
+                guest,
+                wishes,
+                room,
+            } => self.on_guest_came(peer, guest, wishes, room, now),
+            Input::GuestLeft { guest, reason } => {
+                self.step_out(guest, reason, now);
+                self.people.remove(guest);
+            }
             Input::Disconnected { peer } => {
                 self.step_out(peer, LeaveReason::Disconnected, now);
                 self.people.remove(peer);
@@ -200,6 +249,22 @@ impl<Names: FnMut() -> RoomId> Matchmaker<Names> {
             Place::Room(Seat { room, partner, .. }) => Some((room, partner)),
             Place::Outside | Place::Waiting(_) => None,
         }
+    }
+
+    /// Until when one who waits refuses what; `None` for one who does not wait.
+    pub fn refusals_of(&self, peer: PeerId) -> Option<Refusals> {
+        let Place::Waiting(ticket) = self.people.get(peer)?.place else {
+            return None;
+        };
+        let Waiter {
+            since, patience, ..
+        } = self.waiting.waiter(ticket)?;
+        Some(Refusals {
+            since: *since,
+            interest: patience.interest,
+            language: patience.language,
+            new: patience.new,
+        })
     }
 
     /// How many people wait for a partner.
@@ -258,6 +323,44 @@ impl<Names: FnMut() -> RoomId> Matchmaker<Names> {
         });
         self.outputs
             .push_back(Output::TellPartnerLeft { peer, room, reason });
+    }
+
+    fn set_aside(&mut self, peer: PeerId, now: Instant) {
+        if !matches!(
+            self.people.get(peer).map(|person| person.place),
+            Some(Place::Waiting(_))
+        ) {
+            return;
+        }
+        let standing = self.step_out(peer, LeaveReason::Left, now);
+        let until = now + KEPT_FOR;
+        self.people.present(peer).kept = standing.map(|standing| Kept { standing, until });
+    }
+
+    fn on_guest_came(
+        &mut self,
+        peer: PeerId,
+        guest: PeerId,
+        wishes: Wishes,
+        room: RoomId,
+        now: Instant,
+    ) {
+        let kept = self.people.add(peer).kept.take();
+        let standing = self.step_out(peer, LeaveReason::Next, now);
+        let kept = kept.filter(|kept| now < kept.until);
+        let standing = standing.or_else(|| kept.map(|kept| kept.standing));
+        let standing = standing.unwrap_or_else(|| self.new_standing(now));
+        self.people.add(guest);
+        self.people.set_wishes(guest, wishes);
+        for (one, partner) in [(peer, guest), (guest, peer)] {
+            self.people.present(one).place = Place::Room(Seat {
+                room,
+                partner,
+                before: Some(standing),
+            });
+            self.count_in_room(one, true);
+        }
+        self.rooms += 1;
     }
 
     /// Whether `peer` may leave where it is by naming `named`; refuses on its own.

@@ -38,7 +38,7 @@ impl Wishes {
     }
 
     /// The interests that both have, sorted.
-    pub(crate) fn shared_with(&self, other: &Self) -> Vec<String> {
+    pub fn shared_with(&self, other: &Self) -> Vec<String> {
         self.interests
             .iter()
             .filter(|interest| other.interests.binary_search(interest).is_ok())

@@ -8,7 +8,7 @@ use std::{
 
 use matchmaker::{Config, Input, Matchmaker, Output, PeerId, Widening, Wishes};
 use proptest::prelude::*;
-use protocol::RoomId;
+use protocol::{LeaveReason, RoomId};
 
 /// What one of a few people does next.
 #[derive(Debug, Clone)]
@@ -29,6 +29,9 @@ enum Step {
     },
     ComeUp,
     StayUnanswered,
+    SetAside,
+    GuestComes,
+    GuestLeaves,
     Wait {
         ms: u64,
     },
@@ -49,6 +52,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..7_u64).prop_map(|other| Step::Block { other }),
         2 => Just(Step::ComeUp),
         1 => Just(Step::StayUnanswered),
+        1 => Just(Step::SetAside),
+        2 => Just(Step::GuestComes),
+        1 => Just(Step::GuestLeaves),
         3 => (0..4_000_u64).prop_map(|ms| Step::Wait { ms }),
     ]
 }
@@ -141,6 +147,7 @@ proptest! {
         let mut now = simulation::start();
         let mut told = Told::default();
         let mut last_rooms: BTreeMap<PeerId, RoomId> = BTreeMap::new();
+        let mut last_guest = 1000;
 
         for (peer, step) in steps {
             let peer = PeerId(peer);
@@ -178,6 +185,34 @@ proptest! {
                     Some(room) => Input::Unanswered { peer, room },
                     None => Input::Timeout,
                 },
+                Step::SetAside => {
+                    told.waiting.remove(&peer);
+                    Input::SetAside { peer }
+                }
+                Step::GuestComes if {
+                    matchmaker.handle(Input::SetAside { peer }, now);
+                    while let Some(output) = matchmaker.poll_output() {
+                        told.note(&output, now);
+                    }
+                    told.waiting.remove(&peer).is_some()
+                } => {
+                    last_guest += 1;
+                    let guest = PeerId(last_guest);
+                    let room = RoomId::from_bytes((u128::from(last_guest) << 64).to_be_bytes());
+                    for (one, other) in [(peer, guest), (guest, peer)] {
+                        told.rooms.insert(one, (room, other));
+                    }
+                    let wishes = Wishes::new(&["tea".to_owned()], Some("fr"));
+                    Input::GuestCame { peer, guest, wishes, room }
+                }
+                Step::GuestComes => Input::Timeout,
+                Step::GuestLeaves => match told.rooms.get(&peer) {
+                    Some(&(_, guest)) if guest.0 > 1000 => {
+                        told.rooms.remove(&guest);
+                        Input::GuestLeft { guest, reason: LeaveReason::Next }
+                    }
+                    _ => Input::Timeout,
+                },
                 Step::Wait { ms } => {
                     now += Duration::from_millis(ms);
                     Input::Timeout
@@ -206,7 +241,7 @@ proptest! {
             told.pairs_waiting_for(Duration::ZERO, now), 0,
             "in the end only those wait who have nobody else"
         );
-        for peer in 0..7 {
+        for peer in (0..7).chain(1000..=last_guest) {
             matchmaker.handle(Input::Disconnected { peer: PeerId(peer) }, now);
         }
         matchmaker.assert_invariants(now);

@@ -633,6 +633,62 @@ fn one_who_comes_and_goes_does_not_push_another_one_out_of_the_list_of_those_who
 }
 
 /// A matchmaker in virtual time; rooms are named 1, 2, 3, ….
+#[test]
+fn one_who_was_set_aside_keeps_the_place_and_meets_nobody_meanwhile() {
+    let mut strangers = Strangers::new();
+    strangers.join(ALICE, &[], None);
+    strangers.advance(Duration::from_secs(1));
+
+    assert_eq!(strangers.handle(Input::SetAside { peer: ALICE }), []);
+    let waiting = Output::TellWaiting { peer: BOB };
+    assert_eq!(strangers.join(BOB, &[], None), [waiting]);
+    assert_eq!(strangers.matchmaker.refusals_of(ALICE), None);
+
+    let next = Input::NextAsked {
+        peer: ALICE,
+        room: None,
+    };
+    assert_eq!(
+        strangers.handle(next),
+        [matched(1, BOB, ALICE, &[])],
+        "she has waited longer"
+    );
+}
+
+#[test]
+fn a_guest_is_in_a_room_like_anybody_and_gone_with_it() {
+    let guest = PeerId(99);
+    let came = |peer| Input::GuestCame {
+        peer,
+        guest,
+        wishes: Wishes::default(),
+        room: room(77),
+    };
+    let mut strangers = Strangers::new();
+    strangers.join(ALICE, &[], None);
+    strangers.handle(Input::SetAside { peer: ALICE });
+    assert_eq!(strangers.handle(came(ALICE)), [], "the owner tells them");
+    assert_eq!(strangers.matchmaker.room_of(ALICE), Some((room(77), guest)));
+    let reason = LeaveReason::Next;
+    let left = |peer| Output::TellPartnerLeft {
+        peer,
+        room: room(77),
+        reason,
+    };
+    let gone = Input::GuestLeft { guest, reason };
+    assert_eq!(strangers.handle(gone), [left(ALICE)]);
+    assert_eq!(strangers.matchmaker.room_of(guest), None);
+
+    strangers.join(BOB, &[], None);
+    strangers.handle(Input::SetAside { peer: BOB });
+    strangers.handle(came(BOB));
+    let next = Input::NextAsked {
+        peer: BOB,
+        room: None,
+    };
+    assert_eq!(strangers.handle(next)[0], left(guest), "it is told so, too");
+}
+
 struct Strangers {
     matchmaker: Matchmaker<Box<dyn FnMut() -> RoomId>>,
     now: Instant,

@@ -10,6 +10,7 @@ mod pacer;
 mod probe;
 mod rate_control;
 mod rate_meter;
+mod rival;
 
 pub use estimator::{Estimator, EstimatorConfig, EstimatorSnapshot};
 pub use feedback::{Fate, PacketReport};

@@ -7,6 +7,8 @@ use std::{
 
 use matchmaker::PeerId;
 
+use crate::cluster_view::Cluster;
+
 /// Declares figures once: how the code calls each, what it is called outside, and what it means.
 macro_rules! figures {
     ($(#[$doc:meta])* enum $kind:ident { $($variant:ident, $name:literal, $help:literal;)* }) => {
@@ -36,6 +38,7 @@ figures! {
         Leaves, "leaves", "Times that somebody stopped.";
         MatchesByInterest, "matches_by_interest", "Pairs made that share an interest.";
         MatchesOpen, "matches_open", "Pairs made that share no interest.";
+        MatchesAcross, "matches_across", "Times that somebody met somebody of another server's.";
         Unanswered, "matches_unanswered", "Pairs parted because no answer came in time.";
         OffersHandedOver, "offers_handed_over", "Offers told ahead that a partner was given with the match.";
         Descriptions, "descriptions_relayed", "Session descriptions passed on.";
@@ -100,6 +103,8 @@ pub(crate) struct Counters {
     pub(crate) apart: AtomicUsize,
     /// How many reports, bans, blocks and keys are remembered.
     pub(crate) records: [AtomicUsize; 4],
+    /// The other servers.
+    pub(crate) cluster: Cluster,
     /// How long people waited for their partner.
     pub(crate) waits: Histogram,
     totals: [AtomicU64; Total::ALL.len()],

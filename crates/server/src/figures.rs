@@ -8,6 +8,7 @@ use std::{
 use ::relay::Counters as RelayCounters;
 
 use crate::{
+    cluster_view::ServerView,
     counters::{Census, Counters, Distribution, Refusal, Total},
     drain::Drain,
     process::Process,
@@ -18,6 +19,8 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readiness {
     Ready,
+    /// So they are, but meet those of this server alone: Redis is away.
+    Degraded,
     /// The server empties itself.
     Draining,
     /// There are as many connections as there may be.
@@ -28,6 +31,7 @@ impl Readiness {
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Ready => "ready",
+            Self::Degraded => "degraded",
             Self::Draining => "draining",
             Self::Full => "full",
         }
@@ -44,6 +48,17 @@ pub(crate) struct Gauges {
     pub(crate) started: (Instant, SystemTime),
 }
 
+/// What is known of the servers that are one with this one.
+#[derive(Debug, Clone)]
+pub(crate) struct ClusterFigures {
+    /// Whether Redis is there.
+    pub(crate) is_up: bool,
+    /// Rooms of which another server has the other half.
+    pub(crate) rooms: usize,
+    /// All of them, this one too.
+    pub(crate) servers: Arc<[ServerView]>,
+}
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct Figures {
@@ -54,6 +69,8 @@ pub(crate) struct Figures {
     pub(crate) max_connections: usize,
     /// How many are kept apart.
     pub(crate) apart: usize,
+    /// The other servers, if there are to be any.
+    pub(crate) cluster: Option<ClusterFigures>,
     /// How many reports, bans, blocks and keys are remembered.
     pub(crate) records: [usize; 4],
     pub(crate) totals: Vec<(&'static str, &'static str, u64)>,
@@ -78,9 +95,16 @@ impl Gauges {
             Readiness::Draining
         } else if self.counters.census().connections >= self.max_connections {
             Readiness::Full
+        } else if self.cluster_is_away() {
+            Readiness::Degraded
         } else {
             Readiness::Ready
         }
+    }
+
+    fn cluster_is_away(&self) -> bool {
+        let cluster = &self.counters.cluster;
+        cluster.is_on.load(Relaxed) && !cluster.is_up.load(Relaxed)
     }
 
     pub(crate) fn read(&self) -> Figures {
@@ -93,6 +117,14 @@ impl Gauges {
             census: self.counters.census(),
             max_connections: self.max_connections,
             apart: self.counters.apart.load(Relaxed),
+            cluster: self.counters.cluster.is_on.load(Relaxed).then(|| {
+                let cluster = &self.counters.cluster;
+                ClusterFigures {
+                    is_up: cluster.is_up.load(Relaxed),
+                    rooms: cluster.rooms.load(Relaxed),
+                    servers: cluster.servers(),
+                }
+            }),
             records: self.counters.records.each_ref().map(|it| it.load(Relaxed)),
             totals: Total::ALL.iter().map(total).collect(),
             refusals: Refusal::ALL.iter().map(refused).collect(),

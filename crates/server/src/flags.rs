@@ -104,6 +104,9 @@ pub struct Flags {
     #[command(flatten)]
     pub safety: SafetyFlags,
 
+    #[command(flatten)]
+    pub cluster: ClusterFlags,
+
     /// How many clients may be connected at once; one more is told that the server is full.
     #[arg(long, env = "PASSERBY_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -305,6 +308,51 @@ pub struct SafetyFlags {
     #[arg(long, env = "PASSERBY_REPORT_DAYS", default_value_t = 60, value_name = "DAYS",
           value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub report_days: u32,
+}
+
+/// How several servers are one.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Several servers as one")]
+pub struct ClusterFlags {
+    /// A Redis server (7 or later) by which several servers are one, such as <redis://:PASSWORD@10.0.0.5:6379>. Without it this
+    /// one is alone.
+    #[arg(
+        long,
+        env = "PASSERBY_REDIS",
+        hide_env_values = true,
+        value_name = "URL",
+        value_parser = redis_url
+    )]
+    pub redis: Option<String>,
+
+    /// A file with that URL.
+    #[arg(long, env = "PASSERBY_REDIS_FILE", value_name = "FILE")]
+    pub redis_file: Option<PathBuf>,
+
+    /// A word for these servers together, if others use the same Redis.
+    #[arg(long, env = "PASSERBY_REDIS_PREFIX", default_value = "passerby", value_name = "WORD", value_parser = word)]
+    pub redis_prefix: String,
+
+    /// What this server is called where all are shown [default: a random number]
+    #[arg(long, env = "PASSERBY_NODE_NAME", value_name = "NAME", value_parser = word)]
+    pub node_name: Option<String>,
+}
+
+/// Looks whether it names a Redis server.
+fn redis_url(text: &str) -> Result<String, String> {
+    match text.parse::<cluster::redis::Address>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Looks whether it is a word.
+fn word(text: &str) -> Result<String, String> {
+    let is_part = |character: char| character.is_alphanumeric() || "-_.".contains(character);
+    if (1..=64).contains(&text.chars().count()) && text.chars().all(is_part) {
+        return Ok(text.to_owned());
+    }
+    Err("up to 64 letters, digits, hyphens, points and underscores are wanted".to_owned())
 }
 
 impl SafetyFlags {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use ::relay::Rate;
+use cluster::redis::News;
 use matchmaker::{Input, Output, PeerId, Wishes};
 use protocol::{
     ClientMessage, DescriptionKind, ErrorCode, IceServer, Resume, RoomId, ServerMessage,
@@ -27,11 +28,13 @@ use crate::{
     safety::{KeyHash, Records, Writer, Written},
 };
 
+mod elsewhere;
 mod matches;
 mod pools;
 mod safety;
 mod sessions;
 
+pub(crate) use elsewhere::{Elsewhere, ORDERS};
 use pools::Pools;
 use safety::Desk;
 pub(crate) use safety::{Order, OrderResult, Overview, PutOff};
@@ -69,6 +72,8 @@ pub(crate) enum HubInput {
     Identified { peer: PeerId, key: KeyHash },
     /// The operator wants something.
     Ordered(Order),
+    /// Redis, or another server, has said something.
+    News(News),
     /// The connection of a greeted client has ended.
     Ended {
         peer: PeerId,
@@ -77,6 +82,12 @@ pub(crate) enum HubInput {
         /// Whether the client may come back.
         is_loss: bool,
     },
+}
+
+impl From<News> for HubInput {
+    fn from(news: News) -> Self {
+        Self::News(news)
+    }
 }
 
 /// What a connection needs once its client has said `hello`.
@@ -104,6 +115,8 @@ pub(crate) struct Hub {
     /// Whose question is asked at this moment that was put off.
     told_waiting: Option<PeerId>,
     desk: Desk,
+    /// The other servers, if there are to be any.
+    elsewhere: Option<Elsewhere>,
     /// What has been written down.
     written: mpsc::Receiver<Written>,
     /// Whether those who are in no room are sent away.
@@ -118,12 +131,14 @@ impl Hub {
         relay: Option<BuiltIn>,
         counters: Arc<Counters>,
         (records, writer, written): (Records, Writer, mpsc::Receiver<Written>),
+        elsewhere: Option<Elsewhere>,
     ) -> Self {
         let matchmaker = Pools::new(settings.matching, random_room);
         Self {
             put_off: BTreeSet::new(),
             told_waiting: None,
             desk: Desk::new(records, writer, Instant::now()),
+            elsewhere,
             written,
             matchmaker,
             clients: Clients::new(settings.max_connections),
@@ -152,6 +167,7 @@ impl Hub {
                 self.matchmaker.poll_timeout(),
                 self.clients.next_due(),
                 self.unanswered.front().map(|(until, ..)| *until),
+                self.elsewhere.as_ref().and_then(Elsewhere::poll_timeout),
             ];
             let due = due.into_iter().flatten().min();
             tokio::select! {
@@ -203,9 +219,13 @@ impl Hub {
             self.forget(peer);
         }
         // Forgetting one tells his partner, who may be cut off for not reading.
+        self.carry_out_elsewhere();
         while let Some(peer) = self.forgotten.pop() {
+            self.forget_elsewhere(peer);
             self.inform(Input::Disconnected { peer });
         }
+        // What has followed for other servers goes out now.
+        self.carry_out_elsewhere();
     }
 
     fn on_input(&mut self, input: HubInput) {
@@ -224,6 +244,7 @@ impl Hub {
             }
             HubInput::Identified { peer, key } => self.on_identified(peer, key),
             HubInput::Ordered(order) => self.on_order(order),
+            HubInput::News(news) => self.on_news(news),
             HubInput::Ended {
                 peer,
                 frames,
@@ -295,6 +316,10 @@ impl Hub {
                 if is_answer(&message) {
                     self.inform(Input::CameUp { peer, room });
                 }
+                if self.is_guest(partner) {
+                    // The other server sees to what may be passed on.
+                    return self.pass_elsewhere(room, message);
+                }
                 let passed = path_policy::pass(message, self.settings.path_policy);
                 self.counters
                     .add(Total::WithheldCandidates, passed.withheld);
@@ -340,9 +365,11 @@ impl Hub {
             // It was told when the question was put off.
             Output::TellWaiting { peer } if self.told_waiting == Some(peer) => {
                 self.set_waiting(peer, true);
+                self.offer_elsewhere(peer);
             }
             Output::TellWaiting { peer } => {
                 self.set_waiting(peer, true);
+                self.offer_elsewhere(peer);
                 self.send(
                     peer,
                     &ServerMessage::Waiting {
@@ -365,6 +392,9 @@ impl Hub {
             Output::TellPartnerLeft { peer, room, reason } => {
                 debug!(rooms = self.matchmaker.room_count(), ?reason, "parted");
                 self.desk.meetings.end(room, Instant::now());
+                if self.dismiss_guest(peer, room, reason) {
+                    return;
+                }
                 self.send(peer, &ServerMessage::PartnerLeft { room, reason });
                 self.dismiss_if_alone(peer);
             }
@@ -400,6 +430,9 @@ impl Hub {
     }
 
     fn set_waiting(&mut self, peer: PeerId, is_waiting: bool) {
+        if !is_waiting {
+            self.recall(peer);
+        }
         if let Some(client) = self.clients.get_mut(peer) {
             client.outbox.set_waiting(is_waiting);
             if !is_waiting {
@@ -411,7 +444,8 @@ impl Hub {
     }
 
     fn online(&self) -> u32 {
-        u32::try_from(self.clients.here_count()).unwrap_or(u32::MAX)
+        let elsewhere = self.elsewhere.as_ref().map_or(0, Elsewhere::others_online);
+        u32::try_from(self.clients.here_count() + elsewhere).unwrap_or(u32::MAX)
     }
 
     fn ice_servers(&self, peer: PeerId) -> Vec<IceServer> {

@@ -19,6 +19,9 @@
 //! What one client or one address may do is limited, and each limit is counted: `place_limit.rs` and `rate_limit.rs` refuse,
 //! `pace.rs` puts off.
 //!
+//! Several servers are one by a Redis ([`cluster`], `docs/scaling.md`): the hub offers those who wait to the others (`hub/elsewhere.rs`), and
+//! a task of its own carries that to and fro.
+//!
 //! Who is not wanted, and by whom, is in `safety/`: keys, reports, blocks, bans, and the store in which they outlast a restart.
 //!
 //! Nothing here looks into a session description or a candidate, unless the operator wants calls over relays (then
@@ -26,6 +29,7 @@
 
 mod admin;
 mod clients;
+mod cluster_view;
 mod connection;
 mod counters;
 mod door;
@@ -57,6 +61,7 @@ mod surroundings;
 mod tls;
 
 pub use admin::AdminSettings;
+pub use cluster_view::ClusterSettings;
 pub use counters::Census;
 pub use drain::Drain;
 pub use flags::{Flags, LogFormat, PathPolicyFlag};

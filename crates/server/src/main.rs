@@ -125,11 +125,12 @@ fn start_log(format: LogFormat, filter: &str) -> anyhow::Result<()> {
 /// Whether a line may be in the log at all, whatever the operator asks for. Below `info`, the libraries print what people
 /// say to each other: tungstenite every frame, with the addresses in it.
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
-    const OURS: [&str; 5] = [
+    const OURS: [&str; 6] = [
         "passerby_server",
         "server",
         "relay",
         "matchmaker",
+        "cluster",
         "protocol",
     ];
     let place = metadata.target().split("::").next().unwrap_or_default();

@@ -19,7 +19,10 @@ pub(crate) fn page(figures: &Figures) -> String {
         &[("version", env!("CARGO_PKG_VERSION"))],
         1,
     );
-    let is_ready = u8::from(figures.readiness == Readiness::Ready);
+    let is_ready = u8::from(matches!(
+        figures.readiness,
+        Readiness::Ready | Readiness::Degraded
+    ));
     page.gauge("ready", "Whether newcomers are let in.", &[], is_ready);
     let is_draining = u8::from(figures.readiness == Readiness::Draining);
     page.gauge(
@@ -55,6 +58,27 @@ pub(crate) fn page(figures: &Figures) -> String {
         &[],
         figures.apart,
     );
+    if let Some(cluster) = &figures.cluster {
+        for (name, help, value) in [
+            (
+                "redis_up",
+                "Whether the Redis is there by which several servers are one.",
+                usize::from(cluster.is_up),
+            ),
+            (
+                "servers",
+                "Servers that are one, this one too, when Redis was heard last.",
+                cluster.servers.len(),
+            ),
+            (
+                "rooms_across",
+                "Rooms of which another server has the other half; they are among the rooms of both.",
+                cluster.rooms,
+            ),
+        ] {
+            page.gauge(name, help, &[], value);
+        }
+    }
     for ((name, help), value) in [
         ("reports", "Reports that are remembered."),
         ("bans", "Bans."),

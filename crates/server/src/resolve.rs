@@ -7,11 +7,12 @@ use std::{
     time::Duration,
 };
 
+use cluster::redis::AddressError;
 use relay::{PeerPolicy, Rate, Secrets};
 
 use crate::{
-    AdminSettings, Flags, Proxies, RelaySettings, Settings, TlsSettings, Turn, TurnCredentials,
-    flags::RelayFlags, guard::MIN_TOKEN, settings::Limits,
+    AdminSettings, ClusterSettings, Flags, Proxies, RelaySettings, Settings, TlsSettings, Turn,
+    TurnCredentials, flags::RelayFlags, guard::MIN_TOKEN, settings::Limits,
 };
 
 /// Why settings do not go together.
@@ -58,6 +59,9 @@ pub enum SettingsError {
     /// A token for nothing.
     #[error("there is a token for the operator but no place to say it: add --admin-listen")]
     TokenWithoutAdmin,
+    /// It names no Redis server.
+    #[error("--redis: {0}")]
+    Redis(AddressError),
     /// Which of them?
     #[error("--relay cannot be used with --no-relay")]
     RelayAndNoRelay,
@@ -150,6 +154,25 @@ impl TryFrom<Flags> for Settings {
             (None, Some(_)) => return Err(SettingsError::TokenWithoutAdmin),
             (None, None) => None,
         };
+        let redis = one_of(
+            "redis",
+            flags.cluster.redis,
+            secret_in("redis-file", flags.cluster.redis_file.clone())?,
+        )?;
+        let redis = redis.map(|url| url.parse()).transpose();
+        let redis = redis.map_err(|error: AddressError| match flags.cluster.redis_file {
+            Some(path) => SettingsError::SecretFile {
+                setting: "redis-file",
+                path,
+                reason: error.to_string(),
+            },
+            None => SettingsError::Redis(error),
+        })?;
+        let cluster = redis.map(|redis| ClusterSettings {
+            redis,
+            prefix: flags.cluster.redis_prefix,
+            name: flags.cluster.node_name,
+        });
         let reputation = flags.safety.policy();
         let is_ordered = reputation.slow_at <= reputation.separate_at
             && reputation.separate_at <= reputation.ban_at;
@@ -187,6 +210,7 @@ impl TryFrom<Flags> for Settings {
             store: flags.safety.store,
             appeal: flags.safety.appeal,
             reputation,
+            cluster,
             ..Self::default()
         })
     }
@@ -424,6 +448,12 @@ mod tests {
             (&["--slow-at=5"], "must not become smaller"),
             (&["--separate-at=9"], "must not become smaller"),
             (&["--appeal= "], "such as: write to"),
+            (&["--redis=10.0.0.5:6379"], "such as redis://"),
+            (&["--redis=rediss://10.0.0.5"], "no TLS to Redis"),
+            (
+                &["--redis=redis://10.0.0.5", "--redis-prefix=a b"],
+                "hyphens",
+            ),
             (&["--path-policy=relay"], "relay-first"),
         ] {
             let error = settings(flags).expect_err("refused");

@@ -78,6 +78,8 @@ async fn readyz(State(entrance): State<Entrance>) -> (StatusCode, &'static str) 
 pub(crate) fn readiness(readiness: Readiness) -> (StatusCode, &'static str) {
     match readiness {
         Readiness::Ready => (StatusCode::OK, "ready\n"),
+        // Newcomers are better here than nowhere.
+        Readiness::Degraded => (StatusCode::OK, "degraded\n"),
         Readiness::Full => (StatusCode::SERVICE_UNAVAILABLE, "full\n"),
         Readiness::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
     }

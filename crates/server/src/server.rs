@@ -3,11 +3,12 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant, SystemTime},
 };
 
 use ::relay::{Counters as RelayCounters, Secrets};
+use cluster::{NodeId, redis::Membership};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, mpsc},
@@ -18,15 +19,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
-    Settings,
+    ClusterSettings, Settings,
     admin::{self, Admin},
+    cluster_view::{ServerView, name_of},
     counters::{Census, Counters, Refusal, Total},
     door::Door,
     drain::Drain,
     figures::Gauges,
-    hub::{self, Hub},
+    hub::{self, Elsewhere, Hub},
     ice_servers::BuiltIn,
     place_limit::PlaceLimit,
+    random::random_u64,
     relay::{self, Meter},
     routes::routes,
     safety::{Records, Store, StoreError, Tables, Writer},
@@ -264,6 +267,10 @@ impl Server {
             tasks.spawn(report(relay.handle.meter(), stop.clone()));
             (handle, told) = (Some(relay.handle), Some(relay.told));
         }
+        let elsewhere = settings
+            .cluster
+            .as_ref()
+            .map(|cluster| join(cluster, &self.counters, hub.clone(), &tasks));
         let (to_hub, written) = mpsc::channel(hub::INPUTS);
         let writer = match self.store {
             Some(store) => {
@@ -279,6 +286,7 @@ impl Server {
             told,
             Arc::clone(&self.counters),
             (self.records, writer, written),
+            elsewhere,
         );
         let drain = self.drain;
         tasks.spawn(hub_task.run(hub_inputs, drain.clone(), stop.clone()));
@@ -341,6 +349,41 @@ impl Server {
             waiting, rooms, withheld_candidates, refused_by_ip, "the server is down"
         );
     }
+}
+
+/// Lets this server be one with others.
+fn join(
+    settings: &ClusterSettings,
+    counters: &Arc<Counters>,
+    hub: mpsc::Sender<hub::HubInput>,
+    tasks: &TaskTracker,
+) -> Elsewhere {
+    let me = NodeId(random_u64());
+    counters.cluster.is_on.store(true, Relaxed);
+    let name = name_of(settings, me);
+    let (figures, own_name) = (Arc::clone(counters), name.clone());
+    let about_me = move || {
+        let census = figures.census();
+        let view = ServerView {
+            is_this: true,
+            name: own_name.clone(),
+            connections: census.connections,
+            waiting: census.waiting,
+            rooms: census.rooms,
+        };
+        view.written()
+    };
+    let (orders, to_carry_out) = mpsc::channel(hub::ORDERS);
+    let membership = Membership {
+        address: settings.redis.clone(),
+        prefix: settings.prefix.clone(),
+        me,
+        about_me: Arc::new(about_me),
+    };
+    info!("one of the servers at {}, called {name}", settings.redis);
+    // Ends with the hub, which gives the orders.
+    tasks.spawn(cluster::redis::run(membership, to_carry_out, hub));
+    Elsewhere::new(me, orders)
 }
 
 /// Starts the relay beside a server that listens at `addrs`.

@@ -10,7 +10,8 @@ use ::relay::Rate;
 use protocol::PathPolicy;
 
 use crate::{
-    AdminSettings, Policy, Proxies, RelaySettings, StunUrl, TlsError, TlsSettings, Turn, tls::Tls,
+    AdminSettings, ClusterSettings, Policy, Proxies, RelaySettings, StunUrl, TlsError, TlsSettings,
+    Turn, tls::Tls,
 };
 
 /// What an operator decides.
@@ -73,6 +74,8 @@ pub struct Settings {
     pub reputation: Policy,
     /// What those are told who are banned and think that it is wrong.
     pub appeal: Option<String>,
+    /// The Redis by which several servers are one, if this is one of several.
+    pub cluster: Option<ClusterSettings>,
     /// How choosy the matchmaker is.
     pub matching: matchmaker::Config,
 }
@@ -150,6 +153,7 @@ impl Default for Settings {
             store: None,
             reputation: Policy::default(),
             appeal: None,
+            cluster: None,
             matching: matchmaker::Config::default(),
         }
     }

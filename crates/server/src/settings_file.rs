@@ -452,6 +452,7 @@ mod tests {
                 "[\"192.0.2.0/24\"]",
                 "[\"stun:s.example\"]",
                 "[\"turn:t.example\"]",
+                "\"redis://r.example\"",
                 "[\"https://o.example\"]",
                 "\"relay-only\"",
                 "\"json\"",

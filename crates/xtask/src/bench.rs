@@ -1,6 +1,7 @@
-//! Measures calls, the relay, the signalling server, the window, or calls beside a browser's: the benches themselves are `call-bench` of
-//! `crates/headless`, `relay-bench` and the example `server-bench` of `crates/server`, and `lab quality` and `lab window-bench` of
-//! `crates/lab`, built for speed.
+//! Measures calls, the relay, the signalling server, several servers over Redis, the window, what it costs to show pictures, or calls beside a
+//! browser's: the benches themselves are `call-bench` of `crates/headless`, `relay-bench` and the example `server-bench` of `crates/server`, the
+//! example `cluster_bench` of `crates/cluster`, `lab quality` and `lab window-bench` of `crates/lab`, and `show-bench` of `crates/desktop`,
+//! built for speed.
 
 use std::process::Command;
 
@@ -53,6 +54,13 @@ fn bench(args: &[String]) -> Bench {
             examples: &["server-bench", "join_cost"],
             args: rest.to_vec(),
         },
+        [first, rest @ ..] if first == "--cluster" => Bench {
+            program: "examples/cluster_bench",
+            sections: &["build", "test"],
+            crates: &["cluster"],
+            examples: &["cluster_bench"],
+            args: rest.to_vec(),
+        },
         // So is the browser.
         [first, rest @ ..] if first == "--quality" => Bench {
             program: "lab",
@@ -60,6 +68,19 @@ fn bench(args: &[String]) -> Bench {
             crates: &["server", "headless", "lab"],
             examples: &[],
             args: [&["quality".to_owned()], rest].concat(),
+        },
+        // On a display of the lab.
+        [first, rest @ ..] if first == "show" => Bench {
+            program: "lab",
+            sections: &["build", "run", "test"],
+            crates: &["desktop", "lab"],
+            examples: &[],
+            args: [
+                &["display".to_owned(), "--".to_owned()][..],
+                &[binary("release", "show-bench").display().to_string()],
+                rest,
+            ]
+            .concat(),
         },
         [first, rest @ ..] if first == "--window" => Bench {
             program: "lab",
@@ -83,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn relay_server_window_and_quality_are_measured_when_they_are_named_and_calls_otherwise() {
+    fn what_is_named_is_measured_and_calls_otherwise() {
         let of = |text: &str| {
             let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
             let bench = bench(&words);
@@ -92,7 +113,14 @@ mod tests {
         assert_eq!(of("relay --streams 20"), "relay-bench --streams 20");
         let server = "examples/server-bench --only memory";
         assert_eq!(of("--server --only memory"), server);
+        let cluster = "examples/cluster_bench --nodes 2";
+        assert_eq!(of("--cluster --nodes 2"), cluster);
         assert_eq!(of("--quality --cells full"), "lab quality --cells full");
+        let shown = of("show --rounds 2");
+        assert!(
+            shown.starts_with("lab display -- ") && shown.ends_with("show-bench --rounds 2"),
+            "{shown}"
+        );
         assert_eq!(of("--window --starts 9"), "lab window-bench --starts 9");
         assert_eq!(of("--seconds 5"), "call-bench --seconds 5");
         assert_eq!(of("frames --rounds 3"), "call-bench frames --rounds 3");

@@ -25,6 +25,7 @@ cargo xtask tour [--size WxH]    two real windows meet and are used with real ke
                                  1280x800, 800x600 and 390x720 (docs/lab.md)
 cargo xtask bench [ARGS..]       measures calls and prints a table
 cargo xtask bench frames [ARGS..] where the milliseconds of a picture go, and the CPU time, thread by thread (docs/frames.md)
+cargo xtask bench show [ARGS..]  what it costs to show pictures, as planes and as RGBA in turn (docs/frames.md)
 cargo xtask bench relay [ARGS..] measures how much the server's relay carries, beside coturn
 cargo xtask bench --quality [ARGS..]
                                  Passerby beside Chromium: pictures and sound on good and bad networks (docs/quality.md)
@@ -33,6 +34,8 @@ cargo xtask bench --window [ARGS..]
 cargo xtask bench --server [ARGS..]
                                  the signalling server beside a bare one: memory, processor time, delay, what joining costs,
                                  and with --soak SECONDS whether it stays well (docs/operating.md)
+cargo xtask bench --cluster [ARGS..]
+                                 how many pairs a second servers make over one Redis (docs/scaling.md)
 cargo xtask package [--check]    Debian packages of the window and of the server, in target/package; --check unpacks and starts
                                  them, --profile debug takes the development build, --built builds nothing
 cargo xtask simulate             crowds who are matched, in virtual time: writes the tables and charts of docs/matching.md

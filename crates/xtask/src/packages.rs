@@ -10,7 +10,7 @@ const LIST: &str = include_str!("../../../.github/linux-deps.txt");
 const TOOLS: [&str; 3] = ["cmake", "nasm", "perl"];
 
 /// Packages that Debian starts as a service when they are installed. We want the programs alone.
-const SERVICES: [&str; 1] = ["coturn"];
+const SERVICES: [&str; 2] = ["coturn", "redis-server"];
 
 /// Packages that are not needed where one of these programs is there. Ubuntu has no package of Chromium, but its build machines
 /// have the browser.

@@ -1,6 +1,6 @@
 //! AV1 to pictures.
 
-use media::video::{VideoFrame, av1};
+use media::video::{PicturePool, VideoFrame, av1};
 
 use super::library::RawDecoder;
 use crate::{CodecError, VideoDecoder};
@@ -10,6 +10,8 @@ pub struct Av1Decoder {
     decoder: RawDecoder,
     /// After an error the references may be wrong: nothing but a keyframe is decoded.
     needs_keyframe: bool,
+    /// Outlives a library that is started anew.
+    pool: PicturePool,
 }
 
 impl Av1Decoder {
@@ -21,9 +23,11 @@ impl Av1Decoder {
     /// # Errors
     /// [`CodecError::Av1`] if the library does not start, which would be for want of memory.
     pub fn new() -> Result<Self, CodecError> {
+        let pool = PicturePool::default();
         Ok(Self {
-            decoder: RawDecoder::new()?,
+            decoder: RawDecoder::new(pool.clone())?,
             needs_keyframe: true,
+            pool,
         })
     }
 
@@ -50,7 +54,7 @@ impl VideoDecoder for Av1Decoder {
             Err(_) => {
                 // One that has decoded nothing yet has nothing wrong in it.
                 if !std::mem::replace(&mut self.needs_keyframe, true) {
-                    self.decoder = RawDecoder::new()?;
+                    self.decoder = RawDecoder::new(self.pool.clone())?;
                 }
             }
         }
@@ -63,5 +67,31 @@ impl std::fmt::Debug for Av1Decoder {
         f.debug_struct("Av1Decoder")
             .field("needs_keyframe", &self.needs_keyframe)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use media::video::{Colors, TestPattern};
+
+    use super::super::library::{Control, RawEncoder, Setting};
+    use super::*;
+
+    #[test]
+    fn a_picture_has_the_colours_that_the_stream_speaks_of() {
+        let setting = Setting {
+            size_px: (320, 240),
+            target_kbps: 500,
+        };
+        let frame = TestPattern::new(320, 240).draw(0, 0, std::time::Instant::now());
+        for code_point in [1, 2, 6] {
+            let mut encoder = RawEncoder::new(setting).unwrap();
+            let control = Control::MatrixCoefficients;
+            encoder.control(control, code_point).unwrap();
+            let (data, _) = encoder.encode(&frame, 0, 3_000, true).unwrap().unwrap();
+            let picture = Av1Decoder::new().unwrap().decode(&data).unwrap().unwrap();
+            let expected = Colors::of_code_points(code_point as u32, false);
+            assert_eq!(picture.colors(), expected, "{code_point}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use libaom_sys as ffi;
-use media::video::VideoFrame;
+use media::video::{Colors, PicturePool, VideoFrame};
 
 use crate::CodecError;
 
@@ -355,13 +355,15 @@ impl Control {
 /// A decoder with one thread, which gives each picture out at once.
 pub(super) struct RawDecoder {
     context: Context,
+    /// Where the memory of its pictures comes from.
+    pool: PicturePool,
 }
 
 // SAFETY: as for the encoder.
 unsafe impl Send for RawDecoder {}
 
 impl RawDecoder {
-    pub(super) fn new() -> Result<Self, AomError> {
+    pub(super) fn new(pool: PicturePool) -> Result<Self, AomError> {
         let config = ffi::aom_codec_dec_cfg {
             threads: 1,
             w: 0,
@@ -380,7 +382,7 @@ impl RawDecoder {
                 ffi::AOM_DECODER_ABI_VERSION as c_int,
             )
         })?;
-        Ok(Self { context })
+        Ok(Self { context, pool })
     }
 
     /// Decodes a temporal unit and returns its last picture, if it shows any.
@@ -403,7 +405,9 @@ impl RawDecoder {
                 unsafe { ffi::aom_codec_get_frame(&raw mut *self.context, &raw mut iterator) };
             // SAFETY: an image is valid until the next call, which is after it was copied.
             match unsafe { image.as_ref() } {
-                Some(image) if result == ffi::AOM_CODEC_OK => last = Some(to_frame(image)),
+                Some(image) if result == ffi::AOM_CODEC_OK => {
+                    last = Some(to_frame(image, &self.pool));
+                }
                 Some(_) => {}
                 None => break,
             }
@@ -419,8 +423,8 @@ impl Drop for RawDecoder {
     }
 }
 
-/// Copies a picture out of the library's memory, without the padding of its rows.
-fn to_frame(image: &ffi::aom_image_t) -> Result<VideoFrame, CodecError> {
+/// Copies a picture out of the library's memory, without the padding of its rows, into memory of `pool`.
+fn to_frame(image: &ffi::aom_image_t, pool: &PicturePool) -> Result<VideoFrame, CodecError> {
     let (width_px, height_px) = (image.d_w, image.d_h);
     let unsupported = CodecError::UnsupportedSize {
         width_px,
@@ -433,7 +437,7 @@ fn to_frame(image: &ffi::aom_image_t) -> Result<VideoFrame, CodecError> {
         return Err(CodecError::Undecodable);
     }
     let (width, height) = (width_px as usize, height_px as usize);
-    let mut planes = Vec::with_capacity(VideoFrame::len_bytes(width_px, height_px));
+    let mut planes = pool.take(VideoFrame::len_bytes(width_px, height_px));
     for plane in 0..3 {
         let (width, height) = if plane == 0 {
             (width, height)
@@ -457,5 +461,9 @@ fn to_frame(image: &ffi::aom_image_t) -> Result<VideoFrame, CodecError> {
             });
         }
     }
-    VideoFrame::from_planes(width_px, height_px, planes, Instant::now()).map_err(|_| unsupported)
+    let is_full_range = image.range == ffi::AOM_CR_FULL_RANGE;
+    VideoFrame::from_planes(width_px, height_px, planes, Instant::now())
+        .map(|frame| frame.with_colors(Colors::of_code_points(image.mc, is_full_range)))
+        .map(|frame| frame.returning_to(pool))
+        .map_err(|_| unsupported)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use media::video::VideoFrame;
+use media::video::{Colors, PicturePool, VideoFrame, h264};
 use openh264::OpenH264API;
 use openh264::decoder::{DecodedYUV, Decoder, DecoderConfig, Flush};
 use openh264::formats::YUVSource as _;
@@ -14,6 +14,9 @@ pub struct H264Decoder {
     decoder: Decoder,
     /// After an error the references may be wrong: nothing but a keyframe is decoded.
     needs_keyframe: bool,
+    /// As the newest parameter set has it.
+    colors: Colors,
+    pool: PicturePool,
 }
 
 impl H264Decoder {
@@ -25,6 +28,8 @@ impl H264Decoder {
         Ok(Self {
             decoder: start()?,
             needs_keyframe: true,
+            colors: Colors::default(),
+            pool: PicturePool::default(),
         })
     }
 }
@@ -34,8 +39,11 @@ impl VideoDecoder for H264Decoder {
         if self.needs_keyframe && !holds_idr(data) {
             return Err(CodecError::Undecodable);
         }
+        self.colors = h264::colors(data).unwrap_or(self.colors);
         let decoded = match self.decoder.decode(data) {
-            Ok(Some(picture)) => to_frame(&picture).map(Some),
+            Ok(Some(picture)) => {
+                to_frame(&picture, &self.pool).map(|frame| Some(frame.with_colors(self.colors)))
+            }
             // Error concealment is off, so a picture with a hole in it ends here too.
             Ok(None) if holds_picture(data) => Err(CodecError::Undecodable),
             Ok(None) => Ok(None),
@@ -82,8 +90,8 @@ fn holds_picture(data: &[u8]) -> bool {
     nal_kinds(data).any(|kind| (1..=5).contains(&kind))
 }
 
-/// Copies the picture out of the library's memory, without the padding of its rows.
-fn to_frame(picture: &DecodedYUV<'_>) -> Result<VideoFrame, CodecError> {
+/// Copies the picture out of the library's memory, without the padding of its rows, into memory of `pool`.
+fn to_frame(picture: &DecodedYUV<'_>, pool: &PicturePool) -> Result<VideoFrame, CodecError> {
     let (width, height) = picture.dimensions();
     let (y_stride, u_stride, v_stride) = picture.strides();
     let (width_px, height_px) = (width as u32, height as u32);
@@ -94,7 +102,7 @@ fn to_frame(picture: &DecodedYUV<'_>) -> Result<VideoFrame, CodecError> {
     if width.max(height) > VideoFrame::MAX_SIDE_PX as usize {
         return Err(unsupported);
     }
-    let mut planes = Vec::with_capacity(VideoFrame::len_bytes(width_px, height_px));
+    let mut planes = pool.take(VideoFrame::len_bytes(width_px, height_px));
     let mut append = |plane: &[u8], stride: usize, width: usize, rows: usize| {
         for row in plane.chunks(stride.max(1)).take(rows) {
             planes.extend_from_slice(&row[..width.min(row.len())]);
@@ -103,5 +111,7 @@ fn to_frame(picture: &DecodedYUV<'_>) -> Result<VideoFrame, CodecError> {
     append(picture.y(), y_stride, width, height);
     append(picture.u(), u_stride, width / 2, height / 2);
     append(picture.v(), v_stride, width / 2, height / 2);
-    VideoFrame::from_planes(width_px, height_px, planes, Instant::now()).map_err(|_| unsupported)
+    VideoFrame::from_planes(width_px, height_px, planes, Instant::now())
+        .map(|frame| frame.returning_to(pool))
+        .map_err(|_| unsupported)
 }

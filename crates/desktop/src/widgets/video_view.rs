@@ -1,9 +1,12 @@
 //! A moving picture in a rectangle with round corners.
 
 use egui::{
-    Color32, CornerRadius, Id, Rect, Response, Sense, TextureId, Ui, Vec2, WidgetInfo,
-    accesskit::Role, epaint::RectShape, pos2,
+    Color32, CornerRadius, Id, Rect, Response, Sense, Ui, Vec2, WidgetInfo, accesskit::Role,
+    epaint::RectShape, pos2,
 };
+
+use crate::pictures::Source;
+use crate::planes::Look;
 
 /// The largest part of a picture that may be cut off to fill a rectangle. Beyond that, bars are the lesser evil: a
 /// portrait picture in a wide window would show half a face.
@@ -14,7 +17,7 @@ const MAX_CUT: f32 = 0.45;
 #[must_use = "a picture is drawn by `show_at`"]
 pub struct VideoView<'a> {
     name: &'a str,
-    picture: (TextureId, Vec2),
+    picture: (Source<'a>, Vec2),
     is_mirrored: bool,
     is_fitted: bool,
     brightness: f32,
@@ -22,8 +25,8 @@ pub struct VideoView<'a> {
 }
 
 impl<'a> VideoView<'a> {
-    /// Shows a texture of that many pixels. `name` is what a screen reader says.
-    pub fn new(name: &'a str, picture: (TextureId, Vec2)) -> Self {
+    /// Shows a picture of that many pixels. `name` is what a screen reader says.
+    pub fn new(name: &'a str, picture: (Source<'a>, Vec2)) -> Self {
         Self {
             name,
             picture,
@@ -62,20 +65,33 @@ impl<'a> VideoView<'a> {
     pub fn show_at(self, ui: &Ui, id: Id, rect: Rect) -> Response {
         let response = ui.interact(rect, id, Sense::hover());
         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, self.name));
-        let (texture, size) = self.picture;
-        let (place, mut uv) = visible_part(size, rect, self.is_fitted);
+        let (source, size) = self.picture;
+        let (place, mut part) = visible_part(size, rect, self.is_fitted);
         if self.is_mirrored {
-            (uv.min.x, uv.max.x) = (uv.max.x, uv.min.x);
+            (part.min.x, part.max.x) = (part.max.x, part.min.x);
         }
-        let shade = (self.brightness.clamp(0.0, 1.0) * 255.0) as u8;
-        let corners = if place == rect {
-            CornerRadius::same(self.radius)
-        } else {
-            CornerRadius::ZERO
-        };
-        ui.painter().add(
-            RectShape::filled(place, corners, Color32::from_gray(shade)).with_texture(texture, uv),
-        );
+        let brightness = self.brightness.clamp(0.0, 1.0);
+        // With bars there is nothing to be rounded.
+        let radius = if place == rect { self.radius } else { 0 };
+        let painter = ui.painter();
+        match source {
+            Source::Texture(texture) => {
+                let shade = Color32::from_gray((brightness * 255.0) as u8);
+                let shape = RectShape::filled(place, CornerRadius::same(radius), shade);
+                painter.add(shape.with_texture(texture, part));
+            }
+            Source::Planes(picture) => {
+                let look = Look {
+                    part,
+                    radius: f32::from(radius),
+                    brightness,
+                    opacity: painter.opacity(),
+                };
+                if let Some((planes, renderer)) = picture.planes() {
+                    painter.add(planes.shape(&renderer, place, look));
+                }
+            }
+        }
         response
     }
 }

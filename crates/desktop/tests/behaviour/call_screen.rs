@@ -18,8 +18,8 @@ fn seen_call() -> Harness<'static, Stage> {
     let (ctx, now) = (harness.ctx.clone(), harness.state().now);
     let picture = scenes::remote_picture(now);
     let pictures = &mut harness.state_mut().window.pictures;
-    pictures.remote.set(&ctx, &picture);
-    pictures.local.set(&ctx, &picture);
+    pictures.remote.set(&ctx, picture.clone());
+    pictures.local.set(&ctx, picture);
     harness.run();
     harness
 }
@@ -119,7 +119,7 @@ fn a_new_stranger_is_shown_with_everything_although_nobody_moved() {
         .window
         .pictures
         .remote
-        .set(&ctx, &picture);
+        .set(&ctx, picture);
     assert!(is(wait(&mut harness, 2), 1.0));
     assert!(is(wait(&mut harness, 2), 0.0));
 }

@@ -171,7 +171,7 @@ fn it_shows_what_the_main_window_is_given_and_says_how_large() {
     let mut mini = Mini::new(picture.clone());
     let (ctx, now) = (harness.ctx.clone(), harness.state().now);
     let snapshot = scenes::call(now);
-    picture.set(&ctx, &scenes::remote_picture(now));
+    picture.set(&ctx, scenes::remote_picture(now));
     harness.run();
     harness.get_by_label("The stranger's picture");
     let mut small = Harness::builder()

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use desktop::state::WindowState;
+use desktop::window::Window;
 use egui::Key;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
@@ -17,14 +19,16 @@ fn the_stranger_cannot_be_seen_when_the_call_is_over() {
     let frame = scenes::remote_picture(now);
     let ctx = harness.ctx.clone();
     let stage = harness.state_mut();
-    stage.window.show_remote(&ctx, &stage.snapshot, &frame);
+    stage
+        .window
+        .show_remote(&ctx, &stage.snapshot, frame.clone());
     harness.run();
     harness.get_by_label("The stranger's picture");
     harness.state_mut().snapshot.call = CallView::Searching { since: now };
     harness.run();
     // A picture that was still under way comes too late.
     let stage = harness.state_mut();
-    stage.window.show_remote(&ctx, &stage.snapshot, &frame);
+    stage.window.show_remote(&ctx, &stage.snapshot, frame);
     harness.state_mut().snapshot = scenes::call(now);
     harness.run();
     assert!(harness.query_by_label("The stranger's picture").is_none());
@@ -129,7 +133,24 @@ fn show_stranger(harness: &mut Harness<'_, Stage>) {
     let ctx = harness.ctx.clone();
     let stage = harness.state_mut();
     let frame = scenes::remote_picture(stage.now);
-    stage.window.show_remote(&ctx, &stage.snapshot, &frame);
+    stage.window.show_remote(&ctx, &stage.snapshot, frame);
     harness.run();
     harness.get_by_label("The stranger's picture");
+}
+
+/// As after a graphics card was lost.
+#[test]
+fn a_window_goes_on_in_another_context_as_it_was() {
+    let mut harness = in_call();
+    harness.state_mut().window.state.preferences.text_percent = 140;
+    show_stranger(&mut harness);
+    let place = &mut harness.state_mut().window;
+    let mut window = std::mem::replace(place, Window::new(WindowState::new(String::new(), vec![])));
+    window.begin_anew();
+    let mut other = in_call();
+    other.state_mut().window = window;
+    other.run();
+    assert!((other.ctx.zoom_factor() - 1.4).abs() < 0.001);
+    assert!(other.query_by_label("The stranger's picture").is_none());
+    show_stranger(&mut other);
 }

@@ -107,14 +107,14 @@ fn the_strangers_screen_takes_the_stage_and_their_picture_a_corner_until_it_is_o
     let shown = harness.state_mut();
     shown
         .window
-        .show_remote(&ctx, &shown.snapshot, &scenes::remote_picture(now));
+        .show_remote(&ctx, &shown.snapshot, scenes::remote_picture(now));
     shown
         .window
-        .show_local(&ctx, &shown.snapshot, &scenes::remote_picture(now));
+        .show_local(&ctx, &shown.snapshot, scenes::remote_picture(now));
     let page = scenes::page(now);
     shown
         .window
-        .show_remote_screen(&ctx, &shown.snapshot, &page);
+        .show_remote_screen(&ctx, &shown.snapshot, page.clone());
     harness.run();
     let screen = harness.get_by_label("The stranger's screen").rect();
     let camera = harness.get_by_label("The stranger's picture").rect();
@@ -127,9 +127,7 @@ fn the_strangers_screen_takes_the_stage_and_their_picture_a_corner_until_it_is_o
     assert!(harness.query_by_label("The stranger's screen").is_none());
     // One that is late, or was never announced.
     let shown = harness.state_mut();
-    shown
-        .window
-        .show_remote_screen(&ctx, &shown.snapshot, &page);
+    shown.window.show_remote_screen(&ctx, &shown.snapshot, page);
     harness.run();
     assert!(harness.query_by_label("The stranger's screen").is_none());
 }

@@ -211,7 +211,7 @@ fn give_pictures(harness: &mut Harness<'_, Stage>) {
     let ctx = harness.ctx.clone();
     let now = harness.state().now;
     let pictures = &mut harness.state_mut().window.pictures;
-    pictures.remote.set(&ctx, &scenes::remote_picture(now));
-    pictures.local.set(&ctx, &scenes::remote_picture(now));
+    pictures.remote.set(&ctx, scenes::remote_picture(now));
+    pictures.local.set(&ctx, scenes::remote_picture(now));
     harness.run();
 }

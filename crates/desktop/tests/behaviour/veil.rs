@@ -34,7 +34,7 @@ fn the_card_stays_as_long_as_the_veil_is_down() {
     let ctx = harness.ctx.clone();
     let shown = harness.state_mut();
     let colours = scenes::veiled_picture(now);
-    shown.window.show_remote(&ctx, &shown.snapshot, &colours);
+    shown.window.show_remote(&ctx, &shown.snapshot, colours);
     shown.now = now + Duration::from_mins(1);
     harness.run();
     harness.get_by_label("The stranger's picture");
@@ -50,13 +50,15 @@ fn nothing_clear_is_shown_behind_the_veil_whatever_comes() {
     let ctx = harness.ctx.clone();
     let shown = harness.state_mut();
     let clear = scenes::remote_picture(now);
-    shown.window.show_remote(&ctx, &shown.snapshot, &clear);
+    shown
+        .window
+        .show_remote(&ctx, &shown.snapshot, clear.clone());
     harness.run();
     assert!(harness.query_by_label("The stranger's picture").is_none());
     // Nor what was seen before it was let down again.
     show(&mut harness, scenes::call(now));
     let shown = harness.state_mut();
-    shown.window.show_remote(&ctx, &shown.snapshot, &clear);
+    shown.window.show_remote(&ctx, &shown.snapshot, clear);
     harness.run();
     harness.get_by_label("The stranger's picture");
     show(&mut harness, scenes::veil_down(now));

@@ -362,13 +362,13 @@ impl Scene {
         let mut state = WindowState::new("wss://passerby.example".to_owned(), Vec::new());
         (self.prepare)(&mut state);
         let mut window = Window::new(state);
-        window.pictures.remote.set(ctx, &remote_picture(now));
-        window.pictures.local.set(ctx, &portrait(LOCAL, now));
+        window.pictures.remote.set(ctx, remote_picture(now));
+        window.pictures.local.set(ctx, portrait(LOCAL, now));
         if self.snapshot(now).veil.is_some_and(VeilView::is_down) {
-            window.pictures.remote.set(ctx, &veiled_picture(now));
+            window.pictures.remote.set(ctx, veiled_picture(now));
         }
         if self.snapshot(now).partner.is_sending_screen {
-            window.pictures.remote_screen.set(ctx, &page(now));
+            window.pictures.remote_screen.set(ctx, page(now));
         }
         if matches!(self.snapshot(now).call, CallView::Ended { .. }) {
             // A call came before.

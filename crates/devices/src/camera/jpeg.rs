@@ -5,11 +5,11 @@
 //! halves. libjpeg reports broken data by unwinding, so it runs inside `catch_unwind`.
 
 use std::collections::VecDeque;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use media::video::VideoFrame;
 use media::video::convert::{ChromaSubsampling, JpegPlanes, Plane, from_jpeg_planes};
+use media::video::{PicturePool, VideoFrame};
 use mozjpeg::{ColorSpace, CompInfoExt as _, Decompress};
 
 /// How many pictures back an old one may still lie in a buffer: drivers use four buffers, a few more are no harm.
@@ -21,9 +21,20 @@ const TELLING_VALUES: usize = 48;
 #[derive(Debug, Default)]
 pub(super) struct Jpegs {
     recent: VecDeque<Vec<u8>>,
+    /// What the library writes the three planes into, as the picture before has left it.
+    samples: [Vec<u8>; 3],
+    pool: PicturePool,
 }
 
 impl Jpegs {
+    /// The memory of its pictures comes from `pool`.
+    pub(super) fn new(pool: PicturePool) -> Self {
+        Self {
+            pool,
+            ..Self::default()
+        }
+    }
+
     /// The picture at the start of `buffer`, or nothing if it is cut, patched up or broken.
     pub(super) fn decode(&mut self, buffer: &[u8], captured_at: Instant) -> Option<VideoFrame> {
         let jpeg = &buffer[..length(buffer)?];
@@ -32,8 +43,13 @@ impl Jpegs {
         if is_patched_up {
             return None;
         }
-        // Unwinding is how libjpeg gives up; nothing of ours is left half done by it.
-        catch_unwind(|| decode(jpeg, captured_at)).ok().flatten()
+        let (samples, pool) = (&mut self.samples, &self.pool);
+        // Unwinding is how libjpeg gives up; what it leaves half done in the samples is cleared before the next picture.
+        catch_unwind(AssertUnwindSafe(|| {
+            decode(jpeg, captured_at, samples, pool)
+        }))
+        .ok()
+        .flatten()
     }
 
     /// Whether the end of `jpeg` is the end of an older picture that lay in the same buffer.
@@ -120,7 +136,12 @@ fn length(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Decodes to planes without a detour over RGB. Unwinds if libjpeg finds the data broken.
-fn decode(jpeg: &[u8], captured_at: Instant) -> Option<VideoFrame> {
+fn decode(
+    jpeg: &[u8],
+    captured_at: Instant,
+    samples: &mut [Vec<u8>; 3],
+    pool: &PicturePool,
+) -> Option<VideoFrame> {
     let decompress = Decompress::new_mem(jpeg).ok()?;
     let (width, height) = decompress.size();
     let sides = 2..=VideoFrame::MAX_SIDE_PX as usize;
@@ -129,7 +150,7 @@ fn decode(jpeg: &[u8], captured_at: Instant) -> Option<VideoFrame> {
     }
     let subsampling = subsampling(&decompress)?;
     let mut decompress = decompress.raw().ok()?;
-    let mut samples = [Vec::new(), Vec::new(), Vec::new()];
+    samples.iter_mut().for_each(Vec::clear);
     decompress.read_raw_data(&mut samples.each_mut());
     let mut strides = [0; 3];
     for (stride, component) in strides.iter_mut().zip(decompress.components()) {
@@ -147,7 +168,7 @@ fn decode(jpeg: &[u8], captured_at: Instant) -> Option<VideoFrame> {
         u: plane(1),
         v: plane(2),
     };
-    from_jpeg_planes(&planes, captured_at).ok()
+    from_jpeg_planes(&planes, captured_at, pool).ok()
 }
 
 /// How the planes relate to each other, if it is one of the ways that cameras use.

@@ -10,8 +10,8 @@ use std::sync::Once;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use media::video::VideoFrame;
 use media::video::convert::{nv12_to_i420, yuyv_to_i420};
+use media::video::{PicturePool, VideoFrame};
 use nokhwa::utils::{
     ApiBackend, CameraFormat, CameraIndex, FrameFormat, RequestedFormat, RequestedFormatType,
     Resolution,
@@ -88,13 +88,14 @@ fn read_until_failure(
             name: camera.info().human_name(),
         })
         .ok();
-    let mut jpegs = Jpegs::default();
+    let pool = PicturePool::default();
+    let mut jpegs = Jpegs::new(pool.clone());
     while !stop.is_stopped() {
         let buffer = camera
             .frame()
             .map_err(|error| problem_of(&error.to_string(), true))?;
         let captured_at = captured_at(&buffer);
-        if let Some(frame) = to_i420(&buffer, format, captured_at, &mut jpegs) {
+        if let Some(frame) = to_i420(&buffer, format, captured_at, &mut jpegs, &pool) {
             sink.put(frame);
             events.try_send(Event::Delivered).ok();
         } else {
@@ -277,11 +278,12 @@ fn to_i420(
     format: Offer,
     captured_at: Instant,
     jpegs: &mut Jpegs,
+    pool: &PicturePool,
 ) -> Option<VideoFrame> {
     let (width_px, height_px) = (format.width_px, format.height_px);
     match format.pixels {
-        Pixels::Yuyv => yuyv_to_i420(width_px, height_px, buffer.buffer(), captured_at).ok(),
-        Pixels::Nv12 => nv12_to_i420(width_px, height_px, buffer.buffer(), captured_at).ok(),
+        Pixels::Yuyv => yuyv_to_i420(width_px, height_px, buffer.buffer(), captured_at, pool).ok(),
+        Pixels::Nv12 => nv12_to_i420(width_px, height_px, buffer.buffer(), captured_at, pool).ok(),
         Pixels::Mjpeg => jpegs.decode(buffer.buffer(), captured_at),
     }
 }

@@ -70,8 +70,6 @@ const FLAGS: &[&str] = &[
     "--disable-quic",
     "--disable-dev-shm-usage",
     "--password-store=basic",
-    "--mute-audio",
-    "--use-fake-device-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
     // The page comes from nowhere, which Chromium takes for the internet, and server and partner have addresses of local networks.
     "--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets,LocalNetworkAccessChecksWebRTC",
@@ -80,6 +78,9 @@ const FLAGS: &[&str] = &[
     "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",
 ];
+
+/// Nothing is heard, and camera and microphone are not real.
+const MADE_UP: [&str; 2] = ["--mute-audio", "--use-fake-device-for-media-stream"];
 
 /// What a guest sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,17 +96,27 @@ pub enum Devices<'a> {
         /// A `.wav` file. It is sent as it is, without taking an echo or noise out of it.
         sound: &'a Path,
     },
+    /// What the microphone hears; and it plays what it receives. For a browser inside of a sound server.
+    Sound {
+        /// Whether it takes out the echo. Noise and loudness are left as they are.
+        cancels_echo: bool,
+    },
 }
 
 impl Devices<'_> {
     /// What the browser is told of them.
     fn flags(self) -> Vec<String> {
+        let made_up = MADE_UP.map(str::to_owned);
         match self {
-            Self::Synthetic | Self::None => Vec::new(),
-            Self::Clip { pictures, sound } => vec![
-                format!("--use-file-for-fake-video-capture={}", pictures.display()),
-                format!("--use-file-for-fake-audio-capture={}", sound.display()),
-            ],
+            Self::Synthetic | Self::None => made_up.into(),
+            Self::Clip { pictures, sound } => {
+                let clip = [
+                    format!("--use-file-for-fake-video-capture={}", pictures.display()),
+                    format!("--use-file-for-fake-audio-capture={}", sound.display()),
+                ];
+                made_up.into_iter().chain(clip).collect()
+            }
+            Self::Sound { .. } => Vec::new(),
         }
     }
 
@@ -115,6 +126,10 @@ impl Devices<'_> {
             Self::Synthetic => "",
             Self::None => "?devices=none",
             Self::Clip { .. } => "?devices=clip",
+            Self::Sound { cancels_echo: true } => "?devices=sound&echo=cancelled",
+            Self::Sound {
+                cancels_echo: false,
+            } => "?devices=sound&echo=left",
         }
     }
 }
@@ -159,6 +174,8 @@ impl Guest {
                 "--user-data-dir={}",
                 folder.path().join("profile").display()
             ))
+            // What it leaves there goes with the folder.
+            .env("TMPDIR", folder.path())
             .stdin(browser_reads)
             .stdout(browser_writes)
             .stderr(File::create(&log)?);

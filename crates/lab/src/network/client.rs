@@ -9,10 +9,11 @@ use anyhow::{Context as _, bail};
 use headless::{Event, EventLine, ReportLine};
 use serde::de::DeserializeOwned;
 
-use super::servers::{Servers, program, tail};
+use super::servers::{Servers, tail};
 use super::topology::{Network, Side};
 use crate::command::{Running, TICK};
 use crate::ffi;
+use crate::server::program;
 
 /// How long a client may take to end.
 const STOP_TIME: Duration = Duration::from_secs(10);

@@ -11,6 +11,7 @@ use super::flows::Path;
 use super::topology::Network;
 use crate::command::{Running, TICK};
 use crate::ffi;
+use crate::server::program;
 
 /// The secret that server and relay share in the lab; it protects nothing.
 pub(crate) const SECRET: &str = "lab";
@@ -174,17 +175,6 @@ impl Servers {
     fn key(&self) -> PathBuf {
         self.folder.join("key.pem")
     }
-}
-
-/// Where cargo has put a program of the workspace: beside this one, or beside the folder of this test.
-pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
-    let here = std::env::current_exe().context("cannot find myself")?;
-    here.ancestors()
-        .skip(1)
-        .take(2)
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
-        .with_context(|| format!("{name} is not built: cargo build --workspace --bins"))
 }
 
 /// The end of what a program has written, for an error message.

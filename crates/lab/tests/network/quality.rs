@@ -13,6 +13,7 @@ fn pictures_follow_a_rate_that_falls_and_rises_again_and_are_never_broken() {
     let phase = |kbps, settle_s, measure_s| Phase {
         settle: Duration::from_secs(settle_s),
         measure: Duration::from_secs(measure_s),
+        has_download: false,
         line: line(Loss::random(0), 100, Some(kbps)),
     };
     let rows = measure(vec![
@@ -46,10 +47,33 @@ fn pictures_flow_on_a_long_line_that_loses_packets_in_bursts() {
         line: line(bursts, 100, None),
         settle: Duration::from_secs(5),
         measure: Duration::from_secs(6),
+        has_download: false,
     }]);
     for row in rows {
         assert!(row.used_bps > 200e3, "not stuck at the floor: {row:?}");
     }
+}
+
+#[test]
+fn beside_a_download_a_call_keeps_a_share_of_the_line() {
+    let Some(_turn) = enter() else { return };
+    let phase = |settle_s, measure_s, has_download| Phase {
+        line: line(Loss::random(0), 40, Some(2000)),
+        settle: Duration::from_secs(settle_s),
+        measure: Duration::from_secs(measure_s),
+        has_download,
+    };
+    let rows = measure(vec![phase(4, 3, false), phase(8, 6, true)]);
+    let [_, _, _, to_downloader] = &rows[..] else {
+        panic!("two phases, both ways: {rows:?}");
+    };
+    // At the floor it would be 100 kbit/s of pictures at most.
+    assert!(to_downloader.used_bps > 300e3, "{to_downloader:?}");
+    let [queue_p50_ms, _] = to_downloader.queue_ms.unwrap();
+    assert!(
+        queue_p50_ms > 50.0,
+        "there is a download: {to_downloader:?}"
+    );
 }
 
 /// Measures a call, and asserts what must be so on any line.

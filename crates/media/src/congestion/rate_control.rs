@@ -9,18 +9,20 @@
 //! ```
 //!
 //! While the queue was filling, exactly the capacity was delivered; so the fall measures it, and once the queue is empty the rate returns
-//! to 95 % of it at once. Near the capacity the rate rises by 2 % a second; where no capacity is known, or it was found to have grown,
-//! by up to 20 %, and by probes.
+//! to 92 % of it at once. From there the rate rises by 2 % a second, and by a third of that close to the capacity: single pictures are larger
+//! than the mean, and wait for each other all the longer the less room is left. Where no capacity is known, or it was found to have
+//! grown, it rises by up to 20 %, and by probes. A queue that does not become empty although the rate has fallen is somebody else's: see [`super::rival`].
 
 use std::time::{Duration, Instant};
 
 use super::delay::DelaySignal;
 use super::probe::ProbeResult;
+use super::rival::{Contest, Rival, Sight, StandingQueue};
 
 /// The share of the capacity that is returned to.
-const RETURN_SHARE: f64 = 0.95;
+const RETURN_SHARE: f64 = 0.92;
 /// The share of what is delivered that a fall goes to, when the queue is short. Lower when it is long, so that it is empty within some tenths of a second.
-const FALL_SHARE: f64 = 0.95;
+const FALL_SHARE: f64 = 0.92;
 const LOWEST_FALL_SHARE: f64 = 0.70;
 const DRAIN_MS: f64 = 700.0;
 /// The queue that needs no lower share, in milliseconds.
@@ -32,6 +34,9 @@ const SETTLING: Duration = Duration::from_millis(200);
 /// Rise near a known capacity, in shares of it per second, and at least in bits per second per second.
 const CAREFUL_RISE: f64 = 0.02;
 const MIN_RISE_BPS: f64 = 4_000.0;
+/// Above this share of the capacity the rise is so much slower.
+const CLOSE_SHARE: f64 = 0.97;
+const CLOSE_RISE: f64 = 0.3;
 /// Rise where none is known, per second.
 const FREE_RISE: f64 = 0.2;
 /// A target this far above the known capacity disproves it.
@@ -39,7 +44,7 @@ const DISPROVED: f64 = 1.12;
 /// The target does not rise beyond this multiple of what is delivered, plus something for the start.
 const MAX_LEAD: f64 = 1.5;
 const LEAD_BPS: f64 = 20_000.0;
-/// With more jitter than this, in milliseconds, a probe may err, and the target follows it in steps of this factor.
+/// With more jitter than this, in milliseconds, a probe may err: the target follows it in steps of this factor, and it alone makes no limit.
 const DOUBTFUL_JITTER_MS: f64 = 6.0;
 const DOUBTFUL_RISE: f64 = 1.25;
 /// The share that is sent of the rate at which losses begin: single pictures are above the mean.
@@ -55,6 +60,10 @@ const UNCHANGED_MS: f64 = 5.0;
 const VAIN_RETURN_SHARE: f64 = 0.9;
 /// How long the queue may take to become empty before the rate rises again from where it is.
 const MAX_DRAIN: Duration = Duration::from_secs(2);
+/// How long no rival is looked for after one that was none.
+const NO_RIVAL: Duration = Duration::from_secs(10);
+/// The share of what is delivered that is gone on with then.
+const LOST_SHARE: f64 = 0.85;
 
 /// What is known when a feedback has come.
 #[derive(Debug, Clone, Copy)]
@@ -103,6 +112,11 @@ pub(super) struct RateControl {
     episode: Option<Episode>,
     fell_at: Option<Instant>,
     updated_at: Option<Instant>,
+    /// Some while there is a queue for which the target fell.
+    standing: Option<StandingQueue>,
+    /// Some while somebody else keeps it full.
+    rival: Option<Rival>,
+    no_rival_until: Option<Instant>,
 }
 
 impl RateControl {
@@ -115,6 +129,9 @@ impl RateControl {
             episode: None,
             fell_at: None,
             updated_at: None,
+            standing: None,
+            rival: None,
+            no_rival_until: None,
         }
     }
 
@@ -150,7 +167,10 @@ impl RateControl {
             .min(0.5);
         self.updated_at = Some(seen.now);
 
-        let mut verdict = if seen.delay.is_congested {
+        self.look_for_rival(seen, elapsed);
+        let mut verdict = if self.rival.is_some() {
+            self.contend(seen, elapsed)
+        } else if seen.delay.is_congested {
             self.on_congestion(seen)
         } else if self.episode.is_some() {
             self.on_drain(seen);
@@ -174,7 +194,7 @@ impl RateControl {
 
     /// A probe found room, or the lack of it.
     pub(super) fn on_probe(&mut self, result: ProbeResult, seen: &Observation) {
-        if seen.delay.is_congested {
+        if seen.delay.is_congested || self.rival.is_some() {
             return;
         }
         let rate_bps = if seen.delay.jitter_ms > DOUBTFUL_JITTER_MS {
@@ -189,7 +209,8 @@ impl RateControl {
             {
                 self.capacity_bps = None;
             }
-            if result.is_limit {
+            let is_doubtful = seen.delay.jitter_ms > DOUBTFUL_JITTER_MS;
+            if result.is_limit && (self.capacity_bps.is_some() || !is_doubtful) {
                 self.capacity_bps = Some(result.rate_bps / RETURN_SHARE);
             }
             self.episode = None;
@@ -216,7 +237,60 @@ impl RateControl {
             fell_at: now,
         });
         self.fell_at = Some(now);
+        self.rival = None;
+        self.standing = None;
         self.set_target(self.target_bps / 2.0);
+    }
+
+    fn look_for_rival(&mut self, seen: &Observation, elapsed: f64) {
+        if seen.delay.is_empty {
+            self.standing = None;
+            return;
+        }
+        let Some(standing) = &mut self.standing else {
+            return;
+        };
+        standing.on_feedback(seen.delay.queue_ms, self.target_bps, elapsed);
+        let is_barred = self.no_rival_until.is_some_and(|until| seen.now < until);
+        if self.rival.is_none() && !is_barred && standing.is_kept_by_others() {
+            self.rival = Some(Rival::new(standing, seen.now));
+            self.episode = None;
+        }
+    }
+
+    fn contend(&mut self, seen: &Observation, elapsed: f64) -> Verdict {
+        let delivered_bps = seen.delivered_bps.unwrap_or(self.target_bps);
+        let sight = Sight {
+            now: seen.now,
+            elapsed,
+            queue_ms: seen.delay.queue_ms,
+            is_empty: seen.delay.is_empty,
+            delivered_bps,
+            is_application_limited: seen.is_application_limited,
+            excess_loss: seen.excess_loss,
+            reaction: seen.reaction,
+        };
+        let target_bps = self.target_bps;
+        let contest = self
+            .rival
+            .as_mut()
+            .map_or(Contest::Over, |rival| rival.on_feedback(target_bps, &sight));
+        if let Contest::GoesOn { target_bps } = contest {
+            self.set_target(target_bps);
+            return Verdict::Nothing;
+        }
+        self.rival = None;
+        self.standing = None;
+        self.capacity_bps = None;
+        match contest {
+            Contest::LongerWay => return Verdict::LongerWay,
+            Contest::Lost => {
+                self.no_rival_until = Some(seen.now + NO_RIVAL);
+                self.set_target(LOST_SHARE * delivered_bps.min(target_bps));
+            }
+            Contest::GoesOn { .. } | Contest::Over => {}
+        }
+        Verdict::CapacityChanged
     }
 
     fn on_congestion(&mut self, seen: &Observation) -> Verdict {
@@ -239,8 +313,10 @@ impl RateControl {
             }
         });
         let before_bps = self.undisturbed_bps();
+        let known_bps = self.capacity_bps;
         if vain_falls >= VAIN_FALLS {
             self.episode = None;
+            self.standing = None;
             self.capacity_bps = None;
             self.set_target(VAIN_RETURN_SHARE * before_bps);
             return Verdict::LongerWay;
@@ -258,6 +334,11 @@ impl RateControl {
             }
             _ => measured_bps,
         });
+        self.standing
+            .get_or_insert(StandingQueue::new(
+                known_bps.unwrap_or(before_bps).min(before_bps),
+            ))
+            .on_fall(measured_bps);
         let too_long_ms = (queue_ms - SHORT_QUEUE_MS).max(0.0);
         let share = (FALL_SHARE - too_long_ms / DRAIN_MS).max(LOWEST_FALL_SHARE);
         self.set_target(measured_bps.min(self.target_bps) * share);
@@ -296,7 +377,12 @@ impl RateControl {
             self.set_target(self.target_bps * (1.0 + rise * elapsed));
             return Verdict::Nothing;
         };
-        let rise_bps = (CAREFUL_RISE * capacity).max(MIN_RISE_BPS);
+        let slower = if self.target_bps > CLOSE_SHARE * capacity {
+            CLOSE_RISE
+        } else {
+            1.0
+        };
+        let rise_bps = slower * (CAREFUL_RISE * capacity).max(MIN_RISE_BPS);
         self.set_target(self.target_bps + rise_bps * elapsed);
         if self.target_bps > DISPROVED * capacity {
             self.capacity_bps = None;
@@ -345,6 +431,35 @@ mod tests {
     fn a_delay_that_nothing_changes_is_a_longer_way() {
         let (_, verdicts) = standing(0.0);
         assert!(verdicts.contains(&Verdict::LongerWay), "{verdicts:?}");
+    }
+
+    #[test]
+    fn what_seems_a_limit_because_packets_come_unevenly_is_not_remembered() {
+        let found = |jitter_ms| {
+            let mut control = RateControl::new(50e3, 4e6, 300e3);
+            let seen = Observation {
+                now: simulation::start(),
+                delay: DelaySignal {
+                    jitter_ms,
+                    is_empty: true,
+                    ..DelaySignal::default()
+                },
+                delivered_bps: Some(300e3),
+                delivered_lately_bps: Some(300e3),
+                is_application_limited: false,
+                reaction: Duration::from_millis(100),
+                loss_capacity_bps: None,
+                excess_loss: 0.0,
+            };
+            let limit = ProbeResult {
+                rate_bps: 500e3,
+                is_limit: true,
+            };
+            control.on_probe(limit, &seen);
+            control.capacity_bps()
+        };
+        assert_eq!(found(25.0), None);
+        assert!(found(1.0).is_some());
     }
 
     #[test]

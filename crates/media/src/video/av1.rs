@@ -9,7 +9,6 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use super::payload::{AccessUnit, InvalidPayload, KeyframePart};
 use super::{EncodedFrame, VideoCodec};
 
-mod bits;
 mod obu;
 mod sequence_header;
 

@@ -1,6 +1,7 @@
 //! Colours and layouts: what cameras give to I420, and I420 to what windows draw.
 //!
-//! Sizes that are odd are cropped by a pixel, since chroma comes in pairs. A buffer that is too short is an error.
+//! Sizes that are odd are cropped by a pixel, since chroma comes in pairs. A buffer that is too short is an error. The memory of what cameras give
+//! comes from a [`PicturePool`], to which it goes back.
 
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use yuv::{
     YuvStandardMatrix, bgra_to_yuv420, yuv420_to_rgba, yuyv422_to_yuv420,
 };
 
-use super::{InvalidFrame, VideoFrame};
+use super::{InvalidFrame, Matrix, PicturePool, Range, VideoFrame};
 
 mod jpeg;
 
@@ -26,6 +27,7 @@ pub fn yuyv_to_i420(
     height_px: u32,
     yuyv: &[u8],
     captured_at: Instant,
+    pool: &PicturePool,
 ) -> Result<VideoFrame, InvalidFrame> {
     let target = Target::new(width_px, height_px, yuyv.len())?;
     let stride = width_px.next_multiple_of(2) as usize * 2;
@@ -38,7 +40,7 @@ pub fn yuyv_to_i420(
         width: target.width_px,
         height: target.height_px,
     };
-    target.fill(captured_at, |y, u, v, target| {
+    target.fill(captured_at, pool, |y, u, v, target| {
         let mut planar = target.planar(y, u, v);
         yuyv422_to_yuv420(&mut planar, &source).map_err(|_| target.error)
     })
@@ -54,6 +56,7 @@ pub fn nv12_to_i420(
     height_px: u32,
     nv12: &[u8],
     captured_at: Instant,
+    pool: &PicturePool,
 ) -> Result<VideoFrame, InvalidFrame> {
     let target = Target::new(width_px, height_px, nv12.len())?;
     let luma_stride = width_px as usize;
@@ -66,7 +69,7 @@ pub fn nv12_to_i420(
     ) else {
         return Err(target.error);
     };
-    target.fill(captured_at, |y, u, v, target| {
+    target.fill(captured_at, pool, |y, u, v, target| {
         let width = target.width();
         for (from, to) in luma
             .chunks_exact(luma_stride)
@@ -97,13 +100,14 @@ pub fn bgrx_to_i420(
     height_px: u32,
     bgrx: &[u8],
     captured_at: Instant,
+    pool: &PicturePool,
 ) -> Result<VideoFrame, InvalidFrame> {
     let target = Target::new(width_px, height_px, bgrx.len())?;
     let stride = width_px as usize * 4;
     let Some(rows) = bgrx.get(..stride * target.height()) else {
         return Err(target.error);
     };
-    target.fill(captured_at, |y, u, v, target| {
+    target.fill(captured_at, pool, |y, u, v, target| {
         let mut planar = target.planar(y, u, v);
         bgra_to_yuv420(
             &mut planar,
@@ -117,7 +121,7 @@ pub fn bgrx_to_i420(
     })
 }
 
-/// Writes the picture as RGBA, four bytes for each pixel, opaque, rows without padding.
+/// Writes the picture as RGBA, four bytes for each pixel, opaque, rows without padding. The four pixels that share chroma get the same.
 ///
 /// # Panics
 /// If `rgba` has not four bytes for each pixel.
@@ -139,8 +143,14 @@ pub fn to_rgba(frame: &VideoFrame, rgba: &mut [u8]) {
         &planar,
         rgba,
         width * 4,
-        YuvRange::Limited,
-        YuvStandardMatrix::Bt601,
+        match frame.colors().range {
+            Range::Limited => YuvRange::Limited,
+            Range::Full => YuvRange::Full,
+        },
+        match frame.colors().matrix {
+            Matrix::Bt601 => YuvStandardMatrix::Bt601,
+            Matrix::Bt709 => YuvStandardMatrix::Bt709,
+        },
     )
     .expect("the planes of a VideoFrame fit its size, and so does the target");
 }
@@ -199,18 +209,22 @@ impl Target {
         }
     }
 
-    /// Lets `write` fill the three planes.
+    /// Lets `write` fill the three planes, in memory of `pool`.
     fn fill(
         self,
         captured_at: Instant,
+        pool: &PicturePool,
         write: impl FnOnce(&mut [u8], &mut [u8], &mut [u8], &Self) -> Result<(), InvalidFrame>,
     ) -> Result<VideoFrame, InvalidFrame> {
-        let mut planes = vec![0; VideoFrame::len_bytes(self.width_px, self.height_px)];
+        let len = VideoFrame::len_bytes(self.width_px, self.height_px);
+        let mut planes = pool.take(len);
+        planes.resize(len, 0);
         let luma_len = self.width() * self.height();
         let (y, chroma) = planes.split_at_mut(luma_len);
         let (u, v) = chroma.split_at_mut(luma_len / 4);
         write(y, u, v, &self)?;
         VideoFrame::from_planes(self.width_px, self.height_px, planes, captured_at)
+            .map(|frame| frame.returning_to(pool))
     }
 }
 
@@ -220,13 +234,17 @@ mod tests {
 
     use super::*;
 
+    fn pool() -> PicturePool {
+        PicturePool::default()
+    }
+
     #[test]
     fn yuyv_keeps_every_luma_sample_and_the_chroma_of_even_rows() {
         let yuyv = [
             [10, 100, 20, 200, 30, 101, 40, 201],
             [50, 90, 60, 190, 70, 91, 80, 191],
         ];
-        let frame = yuyv_to_i420(4, 2, yuyv.as_flattened(), simulation::start()).unwrap();
+        let frame = yuyv_to_i420(4, 2, yuyv.as_flattened(), simulation::start(), &pool()).unwrap();
         assert_eq!(frame.y(), [10, 20, 30, 40, 50, 60, 70, 80]);
         assert_eq!((frame.u(), frame.v()), (&[100, 101][..], &[200, 201][..]));
     }
@@ -234,7 +252,7 @@ mod tests {
     #[test]
     fn nv12_is_taken_apart() {
         let nv12 = [1, 2, 3, 4, 5, 6, 7, 8, 100, 200, 101, 201];
-        let frame = nv12_to_i420(4, 2, &nv12, simulation::start()).unwrap();
+        let frame = nv12_to_i420(4, 2, &nv12, simulation::start(), &pool()).unwrap();
         assert_eq!(frame.y(), [1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!((frame.u(), frame.v()), (&[100, 101][..], &[200, 201][..]));
     }
@@ -244,13 +262,13 @@ mod tests {
         let nv12 = [
             1, 2, 3, 4, 5, 6, 7, 8, 9, 100, 200, 101, 201, 102, 202, 103, 203,
         ];
-        let frame = nv12_to_i420(3, 3, &nv12, simulation::start()).unwrap();
+        let frame = nv12_to_i420(3, 3, &nv12, simulation::start(), &pool()).unwrap();
         assert_eq!((frame.width_px(), frame.height_px()), (2, 2));
         assert_eq!(frame.y(), [1, 2, 4, 5]);
         assert_eq!((frame.u(), frame.v()), (&[100][..], &[200][..]));
 
         let yuyv = [[10, 100, 20, 200, 30, 101, 0, 201]; 3];
-        let frame = yuyv_to_i420(3, 3, yuyv.as_flattened(), simulation::start()).unwrap();
+        let frame = yuyv_to_i420(3, 3, yuyv.as_flattened(), simulation::start(), &pool()).unwrap();
         assert_eq!(frame.planes(), [10, 20, 10, 20, 100, 200]);
     }
 
@@ -263,7 +281,7 @@ mod tests {
             ([200, 40, 20, 7], [20, 40, 200]),
             ([30, 60, 220, 0], [220, 60, 30]),
         ] {
-            let frame = bgrx_to_i420(5, 3, &bgrx.repeat(15), simulation::start()).unwrap();
+            let frame = bgrx_to_i420(5, 3, &bgrx.repeat(15), simulation::start(), &pool()).unwrap();
             assert_eq!((frame.width_px(), frame.height_px()), (4, 2));
             let mut rgba = [9; 32];
             to_rgba(&frame, &mut rgba);
@@ -272,8 +290,8 @@ mod tests {
                 assert!(pixel.iter().zip(&rgb).all(is_near), "{pixel:?} {rgb:?}");
             }
         }
-        assert!(bgrx_to_i420(4, 4, &[0; 63], simulation::start()).is_err());
-        assert!(bgrx_to_i420(0, 4, &[], simulation::start()).is_err());
+        assert!(bgrx_to_i420(4, 4, &[0; 63], simulation::start(), &pool()).is_err());
+        assert!(bgrx_to_i420(0, 4, &[], simulation::start(), &pool()).is_err());
     }
 
     #[test]
@@ -319,9 +337,9 @@ mod tests {
             let fits = possible && missing == 0;
 
             let yuyv = vec![0; (wide * 2 * even_height).saturating_sub(missing)];
-            prop_assert_eq!(yuyv_to_i420(width, height, &yuyv, simulation::start()).is_ok(), fits);
+            prop_assert_eq!(yuyv_to_i420(width, height, &yuyv, simulation::start(), &pool()).is_ok(), fits);
             let nv12 = vec![0; (width as usize * height as usize + wide * even_height / 2).saturating_sub(missing)];
-            let frame = nv12_to_i420(width, height, &nv12, simulation::start());
+            let frame = nv12_to_i420(width, height, &nv12, simulation::start(), &pool());
             prop_assert_eq!(frame.is_ok(), fits);
             if let Ok(frame) = frame {
                 prop_assert_eq!(frame.y().len(), even_width * even_height);

@@ -4,17 +4,20 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::VideoCodec;
+use super::pool::Planes;
+use super::{Colors, PicturePool, VideoCodec};
 
 /// A picture as I420: three planes of 8 bits, chroma at half the size in both directions.
 ///
-/// Limited range (16–235), BT.601, as cameras and H.264 without a VUI mean it. Planes are packed: the stride is the width.
+/// What its numbers mean as colours is said by [`VideoFrame::colors`]: BT.601 with limited range, but for what some partners send. Planes are
+/// packed: the stride is the width.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VideoFrame {
     width_px: u32,
     height_px: u32,
-    planes: Vec<u8>,
+    planes: Planes,
     captured_at: Instant,
+    colors: Colors,
 }
 
 /// The bytes do not make a picture of that size.
@@ -52,8 +55,9 @@ impl VideoFrame {
             Ok(Self {
                 width_px,
                 height_px,
-                planes,
+                planes: Planes::new(planes),
                 captured_at,
+                colors: Colors::default(),
             })
         } else {
             Err(InvalidFrame {
@@ -62,6 +66,19 @@ impl VideoFrame {
                 len_bytes: planes.len(),
             })
         }
+    }
+
+    /// The same picture, its numbers meant otherwise.
+    #[must_use]
+    pub fn with_colors(self, colors: Colors) -> Self {
+        Self { colors, ..self }
+    }
+
+    /// The same picture, whose memory goes back to `pool` when the last who has it lets go.
+    #[must_use]
+    pub fn returning_to(mut self, pool: &PicturePool) -> Self {
+        self.planes.return_to(pool);
+        self
     }
 
     /// How many bytes a picture of this size has.
@@ -82,6 +99,11 @@ impl VideoFrame {
     /// When the picture was taken (or, on the receiving side, decoded), in local time.
     pub const fn captured_at(&self) -> Instant {
         self.captured_at
+    }
+
+    /// What its numbers mean as colours.
+    pub const fn colors(&self) -> Colors {
+        self.colors
     }
 
     /// The luma plane: `width × height` bytes.
@@ -112,9 +134,9 @@ impl VideoFrame {
         [y, u, v]
     }
 
-    /// Gives the planes back, for instance to fill them anew.
+    /// Gives the planes out, for instance to fill them anew. They go back to no pool.
     pub fn into_planes(self) -> Vec<u8> {
-        self.planes
+        self.planes.into_bytes()
     }
 
     const fn luma_len(&self) -> usize {

@@ -9,8 +9,10 @@ use super::payload::{AccessUnit, InvalidPayload, KeyframePart};
 use super::{EncodedFrame, VideoCodec};
 
 mod annex_b;
+mod sps;
 
 pub use annex_b::nal_units;
+pub use sps::colors;
 
 const NAL_HEADER_BYTES: usize = 1;
 const FU_HEADER_BYTES: usize = 2;

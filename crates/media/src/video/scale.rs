@@ -40,7 +40,8 @@ impl Scaler {
         }
         let mut planes = std::mem::take(&mut self.buffer);
         planes.resize(VideoFrame::len_bytes(width_px, height_px), 0);
-        let mut target = VideoFrame::from_planes(width_px, height_px, planes, frame.captured_at())?;
+        let mut target = VideoFrame::from_planes(width_px, height_px, planes, frame.captured_at())?
+            .with_colors(frame.colors());
         let from_px = (frame.width_px(), frame.height_px());
         let to_px = (width_px, height_px);
         let half = |(width, height): (u32, u32)| (width / 2, height / 2);

@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use super::VideoFrame;
+use super::{PicturePool, VideoFrame};
 
 mod mark;
 
@@ -17,6 +17,7 @@ pub struct TestPattern {
     width_px: u32,
     height_px: u32,
     background: Vec<u8>,
+    pool: PicturePool,
 }
 
 /// One of the moving discs. Positions and sizes are parts of the picture's height.
@@ -63,6 +64,7 @@ impl TestPattern {
             width_px,
             height_px,
             background,
+            pool: PicturePool::default(),
         }
     }
 
@@ -86,7 +88,8 @@ impl TestPattern {
         capture_time_us: u64,
         captured_at: Instant,
     ) -> VideoFrame {
-        let mut planes = self.background.clone();
+        let mut planes = self.pool.take(self.background.len());
+        planes.extend_from_slice(&self.background);
         let mut canvas = Canvas::new(self.width_px as usize, self.height_px as usize, &mut planes);
         for disc in &DISCS {
             canvas.draw_disc(disc, frame_number);
@@ -102,6 +105,7 @@ impl TestPattern {
         );
         VideoFrame::from_planes(self.width_px, self.height_px, planes, captured_at)
             .expect("the sides were made even and brought within the limits")
+            .returning_to(&self.pool)
     }
 }
 

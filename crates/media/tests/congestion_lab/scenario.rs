@@ -255,6 +255,11 @@ pub fn all() -> Vec<Scenario> {
         seconds: 70,
         ..Scenario::new("2M download", link(40, 2_000))
     });
+    all.push(Scenario {
+        download: Some((20, 50)),
+        seconds: 70,
+        ..Scenario::new("700k download", link(100, 700))
+    });
     all.push(Scenario::new("1.5M longer way", link(40, 1_500)).then(30, link(240, 1_500)));
     all.push(Scenario {
         new_path: Some(30),

@@ -92,6 +92,7 @@ pub(super) fn overview(figures: &Figures, history: &History, form: Option<&str>)
     let mut body = Body::default();
     body.head(figures, form);
     body.tiles(figures);
+    body.servers(figures);
     body.waits(figures);
     body.minutes(history);
     body.tables(figures);
@@ -110,6 +111,10 @@ impl Body {
     fn head(&mut self, figures: &Figures, form: Option<&str>) {
         let (class, words) = match figures.readiness {
             Readiness::Ready => ("good", "takes newcomers".to_owned()),
+            Readiness::Degraded => (
+                "bad",
+                "takes newcomers, who meet those of this server alone: Redis is away".to_owned(),
+            ),
             Readiness::Full => ("bad", "is full: newcomers are turned away".to_owned()),
             Readiness::Draining => {
                 let left = figures.drain_left.unwrap_or_default();
@@ -161,6 +166,32 @@ impl Body {
             ));
         }
         self.add("</section>");
+    }
+
+    /// All that are one with this one, as they were a second ago.
+    fn servers(&mut self, figures: &Figures) {
+        let Some(cluster) = &figures.cluster else {
+            return;
+        };
+        self.add("<section><h2>Servers that are one</h2>");
+        if !cluster.is_up {
+            self.add("<p class=\"problem\">Redis is away. These were there before.</p>");
+        }
+        self.add("<table><thead><tr><th>server</th><th>connected</th><th>wait</th><th>calls</th></tr></thead><tbody>");
+        for server in cluster.servers.iter() {
+            self.add(format_args!(
+                "<tr><td>{}{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                escaped(&server.name),
+                if server.is_this { " (this one)" } else { "" },
+                server.connections,
+                server.waiting,
+                server.rooms,
+            ));
+        }
+        self.add(format_args!(
+            "</tbody></table><p class=\"quiet\">Of the calls of this one, {} are with other servers' people, and count at both.</p></section>",
+            cluster.rooms,
+        ));
     }
 
     /// How long people waited, since the start.

@@ -41,6 +41,11 @@ pub(super) fn json(figures: &Figures) -> String {
         "bans": figures.records[1],
         "blocks": figures.records[2],
         "known_keys": figures.records[3],
+        "cluster": figures.cluster.as_ref().map(|cluster| json!({
+            "redis_up": cluster.is_up,
+            "rooms_across": cluster.rooms,
+            "servers": cluster.servers.as_ref(),
+        })),
         "waits": {
             "count": waits.count,
             "mean_seconds": waits.mean(),

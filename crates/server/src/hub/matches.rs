@@ -22,6 +22,16 @@ const OFFERS: Rate = Rate {
     burst: 8,
 };
 
+/// What one of two who are matched is told.
+pub(super) struct Told {
+    pub(super) role: Role,
+    pub(super) interests: Vec<String>,
+    /// The partner's offer.
+    pub(super) offer: Option<Description>,
+    /// The number of the own one, if the partner has it.
+    pub(super) handed_over: Option<u32>,
+}
+
 impl Hub {
     /// A client asks for a partner and tells what it would offer.
     pub(super) fn on_partner_asked(
@@ -87,13 +97,6 @@ impl Hub {
         } else {
             Total::MatchesByInterest
         });
-        let now = Instant::now();
-        for peer in [newcomer, waiter] {
-            let client = self.clients.get(peer);
-            let asked_at = client.and_then(|client| client.asked_at);
-            let waited = asked_at.map_or(Duration::ZERO, |asked_at| now - asked_at);
-            self.counters.waits.observe(waited);
-        }
         let offer = self.hand_over(offerer, answerer);
         let handed_over = offer.as_ref().map(|offer| offer.number);
         let told = [
@@ -101,23 +104,43 @@ impl Hub {
             (answerer, offerer, Role::Answerer, offer, None),
         ];
         for (peer, partner, role, offer, handed_over) in told {
-            self.set_waiting(peer, false);
-            if let Some(client) = self.clients.get_mut(peer) {
-                client.matched = Some(client.outbox.pushed());
-            }
-            let ice_servers = self.ice_servers(peer);
-            let matched = ServerMessage::Matched {
-                room,
+            let told = Told {
                 role,
                 interests: interests.to_vec(),
-                ice_servers,
-                path_policy: self.settings.path_policy,
                 offer,
                 handed_over,
-                partner: self.handle_for(peer, partner),
             };
-            self.send(peer, &matched);
+            self.tell_of_match(peer, partner, room, told);
         }
+    }
+
+    /// Tells one of the two.
+    pub(super) fn tell_of_match(
+        &mut self,
+        peer: PeerId,
+        partner: PeerId,
+        room: RoomId,
+        told: Told,
+    ) {
+        let client = self.clients.get(peer);
+        let asked_at = client.and_then(|client| client.asked_at);
+        let waited = asked_at.map_or(Duration::ZERO, |asked_at| asked_at.elapsed());
+        self.counters.waits.observe(waited);
+        self.set_waiting(peer, false);
+        if let Some(client) = self.clients.get_mut(peer) {
+            client.matched = Some(client.outbox.pushed());
+        }
+        let matched = ServerMessage::Matched {
+            room,
+            role: told.role,
+            interests: told.interests,
+            ice_servers: self.ice_servers(peer),
+            path_policy: self.settings.path_policy,
+            offer: told.offer,
+            handed_over: told.handed_over,
+            partner: self.handle_for(peer, partner),
+        };
+        self.send(peer, &matched);
     }
 
     /// Whether `offerer` has told an offer that `answerer` would understand.

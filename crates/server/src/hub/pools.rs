@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Instant};
 
-use matchmaker::{Config, Input, Matchmaker, Output, PeerId};
+use matchmaker::{Config, Input, Matchmaker, Output, PeerId, Refusals};
 use protocol::RoomId;
 
 /// See the module. Looks like one matchmaker.
@@ -47,7 +47,13 @@ impl Pools {
                 self.apart.handle(input, now);
             }
             Some(peer) => {
-                let is_gone = matches!(input, Input::Disconnected { .. });
+                let is_gone = matches!(input, Input::Disconnected { .. } | Input::GuestLeft { .. });
+                // A guest is where his partner is.
+                if let Input::GuestCame { guest, .. } = input
+                    && self.set_apart.contains(&peer)
+                {
+                    self.set_apart.insert(guest);
+                }
                 self.of(peer).handle(input, now);
                 if is_gone {
                     self.set_apart.remove(&peer);
@@ -73,6 +79,20 @@ impl Pools {
         } else {
             self.usual.room_of(peer)
         }
+    }
+
+    /// Until when one who waits refuses what.
+    pub(super) fn refusals_of(&self, peer: PeerId) -> Option<Refusals> {
+        if self.is_apart(peer) {
+            self.apart.refusals_of(peer)
+        } else {
+            self.usual.refusals_of(peer)
+        }
+    }
+
+    /// Whether somebody is kept apart.
+    pub(super) fn is_apart(&self, peer: PeerId) -> bool {
+        self.set_apart.contains(&peer)
     }
 
     pub(super) fn waiting_count(&self) -> usize {
@@ -106,6 +126,9 @@ const fn peer_of(input: &Input) -> Option<PeerId> {
         | Input::CameUp { peer, .. }
         | Input::Unanswered { peer, .. }
         | Input::Blocked { peer, .. }
+        | Input::SetAside { peer }
+        | Input::GuestCame { peer, .. }
+        | Input::GuestLeft { guest: peer, .. }
         | Input::Disconnected { peer } => Some(*peer),
         Input::Timeout => None,
     }

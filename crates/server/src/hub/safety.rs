@@ -240,6 +240,7 @@ impl Hub {
             }
         }
         self.inform(Input::Blocked { peer, other });
+        self.block_guest(peer, other);
         let own = self.clients.get(peer).and_then(|it| it.about.person.key);
         match (own, person.key) {
             (Some(own), Some(key)) => self.desk.records.block(own, key),
@@ -248,7 +249,7 @@ impl Hub {
     }
 
     /// Tells the matchmaker whom of those who are here somebody must not meet, before it looks for a partner.
-    fn tell_blocks(&mut self, peer: PeerId) {
+    pub(super) fn tell_blocks(&mut self, peer: PeerId) {
         let Some(client) = self.clients.get(peer) else {
             return;
         };
@@ -310,6 +311,7 @@ impl Hub {
             return Some((question, offer));
         }
         self.inform(Input::LeaveAsked { peer, room });
+        self.recall(peer);
         let until = put_off_until.unwrap_or_else(|| Instant::now() + slow_by);
         self.counters.refuse(Refusal::Standing);
         self.set_waiting(peer, true);
@@ -346,13 +348,13 @@ impl Hub {
 
     /// What the two call each other.
     pub(super) fn handle_for(&self, viewer: PeerId, partner: PeerId) -> Option<protocol::Handle> {
-        let key = |peer| self.clients.get(peer)?.about.person.key;
+        let key = |peer| self.person(peer)?.key;
         Some((self.desk.records).handle(key(viewer)?, key(partner)?))
     }
 
     /// Two are in a room.
     pub(super) fn note_meeting(&mut self, room: RoomId, people: [PeerId; 2]) {
-        let person = |peer| Some((peer, self.clients.get(peer)?.about.person));
+        let person = |peer| Some((peer, self.person(peer)?));
         if let [Some(one), Some(other)] = people.map(person) {
             self.desk.meetings.begin(room, [one, other]);
         }

@@ -1,6 +1,9 @@
 //! A client for tests: it says what it is told to say, and whatever it waits for has a deadline.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::{
@@ -242,6 +245,14 @@ impl Client {
         match self.hears().await {
             ServerMessage::Error { code: heard, .. } => assert_eq!(heard, code),
             other => panic!("expected {code:?}, got {other:?}"),
+        }
+    }
+
+    /// Whether it is connected to this address.
+    pub(crate) fn socket_is_at(&self, addr: SocketAddr) -> bool {
+        match self.socket.get_ref() {
+            MaybeTlsStream::Plain(stream) => stream.peer_addr().is_ok_and(|it| it == addr),
+            _ => false,
         }
     }
 

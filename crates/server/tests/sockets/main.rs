@@ -2,6 +2,8 @@
 
 mod admin;
 mod client;
+#[cfg(unix)]
+mod elsewhere;
 mod field_defects;
 mod hostile;
 mod http;
@@ -13,6 +15,9 @@ mod people;
 #[cfg(unix)]
 mod program;
 mod queue;
+#[cfg(unix)]
+#[path = "../../../cluster/tests/with_redis/redis_server.rs"]
+mod redis_server;
 mod returning_client;
 mod sessions;
 #[cfg(unix)]

@@ -48,6 +48,37 @@ fn listening(flags: &[&str]) -> (Child, String) {
     (child, addr.expect("the address").to_owned())
 }
 
+/// A server in a process of its own, which ends with the test.
+pub(crate) struct Program {
+    child: Child,
+    addr: String,
+}
+
+impl Program {
+    pub(crate) fn start(flags: &[&str]) -> Self {
+        let (child, addr) = listening(flags);
+        Self { child, addr }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("ws://{}/v1/signalling", self.addr)
+    }
+
+    /// Ends it without a word.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it is ours");
+        self.child.wait().expect("it ends");
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if self.child.kill().is_ok() && self.child.wait().is_err() {
+            eprintln!("the server cannot be waited for");
+        }
+    }
+}
+
 fn signal(child: &Child, name: &str) {
     let killed = Command::new("kill")
         .args([name, &child.id().to_string()])

@@ -6,7 +6,7 @@ mod grabber;
 
 use std::time::{Duration, Instant};
 
-use media::video::{Scaler, VideoFrame, convert};
+use media::video::{PicturePool, Scaler, VideoFrame, convert};
 use x11rb::connection::Connection as _;
 use x11rb::protocol::randr::ConnectionExt as _;
 use x11rb::protocol::xproto::{Atom, AtomEnum, ConnectionExt as _, MapState, Window};
@@ -163,6 +163,7 @@ pub(super) fn share(
     reporter.working(&source.to_string());
     let mut schedule = Schedule::new(Instant::now(), settings.fps.max(1), 1);
     let mut delivered_at: Option<Instant> = None;
+    let pool = PicturePool::default();
     loop {
         let (_, due) = schedule.next(Instant::now());
         if !stop.sleep_until(due) {
@@ -175,7 +176,13 @@ pub(super) fn share(
             continue;
         }
         delivered_at = Some(captured_at);
-        let frame = convert::bgrx_to_i420(image.width_px, image.height_px, image.bgrx, captured_at);
+        let frame = convert::bgrx_to_i420(
+            image.width_px,
+            image.height_px,
+            image.bgrx,
+            captured_at,
+            &pool,
+        );
         match frame {
             Ok(frame) => sink.put(frame),
             Err(_) => sink.count_broken(),
@@ -192,7 +199,9 @@ pub(super) fn preview(
     let image = grabber.grab()?;
     let size_px = (image.width_px, image.height_px);
     let unusable = |_| DeviceProblem::NoUsableFormat;
-    let frame = convert::bgrx_to_i420(size_px.0, size_px.1, image.bgrx, Instant::now());
+    // One look is one picture: its memory is used by nobody after it.
+    let pool = PicturePool::default();
+    let frame = convert::bgrx_to_i420(size_px.0, size_px.1, image.bgrx, Instant::now(), &pool);
     let frame = frame.map_err(unusable)?;
     let scaled = Scaler::default().scale(&frame, super::fitted(size_px, most_px));
     scaled.map_err(unusable)

@@ -1,14 +1,16 @@
 // The page around a guest: devices in, pictures and figures out. Tests speak to `window.passerby`.
 //
 // `?devices=none` asks for no camera and no microphone, so that the browser hides its addresses behind mDNS names;
-// `?devices=clip` sends the microphone's sound as it is.
+// `?devices=clip` sends the microphone's sound as it is; `?devices=sound` is a microphone without a camera, from whose sound
+// `&echo=cancelled` takes the echo and nothing else.
 
 import { Guest } from "./guest.js";
 import { Listen } from "./listen.js";
 import { Watch } from "./watch.js";
 
 const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-const wanted = new URLSearchParams(location.search).get("devices");
+const options = new URLSearchParams(location.search);
+const wanted = options.get("devices");
 const partnerView = document.getElementById("partner");
 
 const RAW_SOUND = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
@@ -26,8 +28,9 @@ function fresh() {
 
 async function start() {
   const size = { width: 640, height: 480, frameRate: 30 };
-  const audio = wanted === "clip" ? RAW_SOUND : true;
-  const devices = wanted === "none" ? null : await navigator.mediaDevices.getUserMedia({ audio, video: size });
+  const audio = { clip: RAW_SOUND, sound: { ...RAW_SOUND, echoCancellation: options.get("echo") === "cancelled" } }[wanted] ?? true;
+  const video = wanted === "sound" ? false : size;
+  const devices = wanted === "none" ? null : await navigator.mediaDevices.getUserMedia({ audio, video });
   document.getElementById("self").srcObject = devices;
   guest = new Guest(`${scheme}//${location.host}/v1/signalling`, devices?.getTracks() ?? []);
   guest.addEventListener("state", ({ detail }) => (standing = detail));

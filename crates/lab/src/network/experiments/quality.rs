@@ -8,6 +8,7 @@ mod cells;
 mod clip;
 mod compare;
 mod cost;
+mod download;
 mod ends;
 mod figures;
 mod scene;

@@ -12,9 +12,10 @@ use super::calls::{Pair, make_calls};
 use super::{Common, Verdicts, milliseconds, two_quantiles};
 use crate::command::Running;
 use crate::ffi;
-use crate::network::servers::{program, tail};
+use crate::network::servers::tail;
 use crate::network::voice::Voice;
 use crate::network::{NatKind, Network, Path, Servers, Shape, Side, Uplink};
+use crate::server::program;
 
 const DEFAULT_CALLS: u32 = 20;
 const CALL_SECONDS: f64 = 3.0;

@@ -1,7 +1,7 @@
 //! How large the pictures of a stream can be (AV1 specification, section 5.5).
 
-use super::bits::Bits;
 use super::obu::{self, kind};
+use crate::video::bits::Bits;
 use crate::video::{InvalidPayload, VideoFrame};
 
 /// What a sequence header says that matters before anything is decoded.

@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use super::Target;
-use crate::video::{InvalidFrame, VideoFrame};
+use crate::video::{InvalidFrame, PicturePool, VideoFrame};
 
 /// How large the chroma planes are, compared with luma.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,10 +53,11 @@ pub struct JpegPlanes<'a> {
 pub fn from_jpeg_planes(
     planes: &JpegPlanes<'_>,
     captured_at: Instant,
+    pool: &PicturePool,
 ) -> Result<VideoFrame, InvalidFrame> {
     let given = planes.y.samples.len() + planes.u.samples.len() + planes.v.samples.len();
     let target = Target::new(planes.width_px, planes.height_px, given)?;
-    target.fill(captured_at, |y, u, v, target| {
+    target.fill(captured_at, pool, |y, u, v, target| {
         let (width, height) = (target.width(), target.height());
         let error = target.error;
         let luma = planes.y.rows(width, height).ok_or(error)?;
@@ -169,7 +170,7 @@ mod tests {
             u,
             v: u,
         };
-        from_jpeg_planes(&planes, simulation::start())
+        from_jpeg_planes(&planes, simulation::start(), &PicturePool::default())
     }
 
     #[test]

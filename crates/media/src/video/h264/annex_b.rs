@@ -24,7 +24,7 @@ pub fn nal_units(stream: &Bytes) -> impl Iterator<Item = Bytes> {
 }
 
 /// Where the next `00 00 01` at or after `from` ends.
-fn after_start_code(stream: &[u8], from: usize) -> Option<usize> {
+pub(super) fn after_start_code(stream: &[u8], from: usize) -> Option<usize> {
     let mut position = from;
     // A start code needs a byte of at most 1 in its third place: two bytes of three need no look.
     while let Some(&third) = stream.get(position + 2) {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::cells::{Phase, QualityCell};
 use super::clip::{Clip, SIZE_PX};
 use super::cost::{Cost, CpuTimes, memory_bytes};
+use super::download::Download;
 use super::ends::{End, Invited, Place, Program, wait_for_the_wish};
 use super::figures::{Compare, PictureFigures, Stretch, look};
 use super::sound::{mouth_to_ear_ms, speech_score};
@@ -20,6 +21,8 @@ use crate::network::{Network, Servers, Shape, Side, Uplink, Way};
 
 /// How often the queues before the bottleneck are looked at: as often as something else might want to pass.
 const QUEUE_LOOK: Duration = Duration::from_millis(20);
+/// What a packet of a download takes on a cable, and what arrives of it: Ethernet, IP, and TCP with its time stamps.
+const DOWNLOAD_FRAME: [f64; 2] = [1514.0, 1448.0];
 /// Between looking at pictures and looking at the cost.
 const PAUSE: Duration = Duration::from_millis(500);
 /// For how long the cost is taken, at the end, when the page of the browser looks at pictures no more.
@@ -38,7 +41,7 @@ pub struct Row {
     pub codec: Option<String>,
     /// How they fared.
     pub pictures: PictureFigures,
-    /// What went through the cable, in bits per second: all of the call in this direction.
+    /// What went through the cable, in bits per second: all of the call in this direction, without a download.
     pub used_bps: f64,
     /// What the cable takes.
     pub rate_bps: Option<f64>,
@@ -216,13 +219,26 @@ fn pass(
         cable.shape_both(phase.line.shape());
     }
     let begin_ms = now_ms();
+    let download = phase
+        .has_download
+        .then(|| Download::start(network))
+        .transpose()?;
     wait(phase.settle, || {})?;
     let mut heard = [[HeardSound::default(); 2]; 2];
     for (end, heard) in ends.iter_mut().zip(&mut heard) {
         heard[0] = end.heard()?;
         end.take_shots(true)?;
     }
-    let bytes = || Way::BOTH.map(|way| cable.counts(way).carried_bytes);
+    // The download comes down to A, the second way. Its acknowledgements on the other count as the call's: a few per cent.
+    let downloaded = || {
+        download.as_ref().map_or(0.0, |download| {
+            download.received_bytes() as f64 * DOWNLOAD_FRAME[0] / DOWNLOAD_FRAME[1]
+        })
+    };
+    let bytes = || {
+        let [up, down] = Way::BOTH.map(|way| cable.counts(way).carried_bytes as f64);
+        [up, (down - downloaded()).max(0.0)]
+    };
     let (machine, bytes_before, from_ms) = (Machine::now(), bytes(), now_ms());
     let mut queues = [Vec::new(), Vec::new()];
     wait(phase.measure, || {
@@ -239,7 +255,7 @@ fn pass(
         heard[1] = end.heard()?;
     }
     let seconds = (to_ms - from_ms) / 1e3;
-    let used = |way: usize| (bytes_after[way] - bytes_before[way]) as f64 * 8.0 / seconds;
+    let used = |way: usize| (bytes_after[way] - bytes_before[way]) * 8.0 / seconds;
     let two = |queue: &Vec<f64>| Some([quantile(queue, 0.5)?, quantile(queue, 0.95)?]);
     Ok(Outside {
         stretch: Stretch {

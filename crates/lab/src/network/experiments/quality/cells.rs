@@ -34,10 +34,10 @@ const SHORT: [(Loss, u32, Option<u32>); 13] = [
 /// Which lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum CellSet {
-    /// Thirteen lines and the steps: half an hour.
+    /// Thirteen lines, the steps and a download: half an hour.
     #[default]
     Short,
-    /// Every loss on every round trip at every rate, and the steps: three hours.
+    /// Every loss on every round trip at every rate, the steps and a download: three hours.
     Full,
 }
 
@@ -94,6 +94,8 @@ pub struct Phase {
     pub settle: Duration,
     /// What counts after that.
     pub measure: Duration,
+    /// Somebody at A's downloads meanwhile.
+    pub has_download: bool,
 }
 
 /// What each pair of programs goes through in one call.
@@ -123,6 +125,7 @@ impl QualityCell {
                 line,
                 settle: SETTLING_TIME,
                 measure: MEASURED_TIME,
+                has_download: false,
             }],
         }
     }
@@ -137,10 +140,29 @@ impl QualityCell {
             },
             settle: Duration::from_secs(settle_s),
             measure: Duration::from_secs(measure_s),
+            has_download: false,
         };
         Self {
             name: "steps/100ms".to_owned(),
             phases: vec![phase(3000, 10, 8), phase(700, 0, 15), phase(3000, 0, 20)],
+        }
+    }
+
+    /// 2 Mbit/s, at first for the call alone, then beside a download at A's.
+    pub fn download() -> Self {
+        let phase = |settle_s, measure_s, has_download| Phase {
+            line: QualityLine {
+                loss: Loss::random(0),
+                round_trip_ms: 40,
+                rate_kbps: Some(2000),
+            },
+            settle: Duration::from_secs(settle_s),
+            measure: Duration::from_secs(measure_s),
+            has_download,
+        };
+        Self {
+            name: "download/40ms".to_owned(),
+            phases: vec![phase(10, 8, false), phase(6, 20, true)],
         }
     }
 
@@ -177,7 +199,7 @@ pub(super) fn cells(set: CellSet, only: &[String]) -> Vec<QualityCell> {
     }
     let steady = lines.into_iter().map(QualityCell::steady);
     steady
-        .chain([QualityCell::steps()])
+        .chain([QualityCell::steps(), QualityCell::download()])
         .filter(|cell| only.iter().all(|word| has(&cell.name, word)))
         .collect()
 }
@@ -203,9 +225,9 @@ mod tests {
             cells.into_iter().map(|cell| cell.name).collect()
         };
         let full: BTreeSet<String> = names(CellSet::Full).into_iter().collect();
-        assert_eq!(full.len(), 6 * 3 * 4 + 1);
+        assert_eq!(full.len(), 6 * 3 * 4 + 2);
         let short = names(CellSet::Short);
-        assert_eq!(short.len(), SHORT.len() + 1);
+        assert_eq!(short.len(), SHORT.len() + 2);
         assert!(short.iter().all(|name| full.contains(name)), "{short:?}");
     }
 

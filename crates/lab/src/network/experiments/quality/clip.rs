@@ -9,7 +9,6 @@ use std::f32::consts::TAU;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
@@ -17,6 +16,7 @@ use media::video::{TestPattern, VideoFrame};
 use tempfile::TempDir;
 
 use super::scene::Scene;
+use crate::speech::{SAMPLE_RATE_HZ, speak, write_speech};
 
 /// Width and height of the pictures.
 pub(super) const SIZE_PX: (u32, u32) = (640, 480);
@@ -28,14 +28,10 @@ pub(super) const LEN: u32 = 300;
 const MARK_ROWS: usize = 3 * SIZE_PX.0 as usize / 40;
 /// The bytes of brightness that count in a picture: all rows above the mark.
 const LUMA_LEN: usize = SIZE_PX.0 as usize * (SIZE_PX.1 as usize - MARK_ROWS);
-/// Of the sound.
-const SAMPLE_RATE_HZ: u32 = 48_000;
 const SOUND_SECONDS: u32 = 10;
 /// What is said, and after each sentence there is a pause: all sounds of English, many of them hard to code.
 const TEXT: &str = "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background. \
     It is easy to tell the depth of a well. These days a chicken leg is a rare dish. Rice is often served in round bowls.";
-/// The level of the room between the sentences, -56 dBFS at its peaks: no room is silent.
-const ROOM: f32 = 0.0015;
 
 /// The files that both programs play over and over, and what they hold.
 #[derive(Debug)]
@@ -82,10 +78,10 @@ impl Clip {
             clip.pictures.push(planes);
         }
         file.flush().context("no room for the clip")?;
-        let speech = speak(&clip.folder.path().join("speech.wav"));
+        let speech = speak(&clip.folder.path().join("speech.wav"), "en", TEXT);
         clip.is_speech = speech.is_some();
         let sound = speech.unwrap_or_else(draw_sound);
-        write_sound(&clip.sound(), &sound)?;
+        write_speech(&clip.sound(), &sound)?;
         clip.said = super::sound::thin_out(&sound);
         Ok(clip)
     }
@@ -218,40 +214,6 @@ fn read_clip(path: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
     Ok(pictures)
 }
 
-/// Speech at 48 kHz in a room; none where nothing here can speak. It is written to this file first.
-fn speak(path: &Path) -> Option<Vec<f32>> {
-    let spoken = Command::new("espeak-ng")
-        .args(["-v", "en", "-s", "150", "-w"])
-        .arg(path)
-        .arg(TEXT)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    if !spoken.is_ok_and(|status| status.success()) {
-        return None;
-    }
-    let mut reader = hound::WavReader::open(path).ok()?;
-    let rate_hz = reader.spec().sample_rate;
-    let samples: Result<Vec<i16>, _> = reader.samples().collect();
-    let samples: Vec<f32> = samples
-        .ok()?
-        .iter()
-        .map(|s| f32::from(*s) / 32_768.0)
-        .collect();
-    let mut speech = Vec::new();
-    media::audio::Resampler::new(rate_hz, SAMPLE_RATE_HZ)
-        .ok()?
-        .push(&samples, &mut speech);
-    let mut random = 7_u32;
-    for sample in &mut speech {
-        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let noise = (random >> 16) as f32 / 32_768.0 - 1.0;
-        *sample = *sample * 0.7 + ROOM * noise;
-    }
-    (speech.len() > SAMPLE_RATE_HZ as usize).then_some(speech)
-}
-
 /// Syllables of a gliding buzz with some noise, and pauses between the words: it is loud and silent as speech is, and no piece of it
 /// is like another.
 fn draw_sound() -> Vec<f32> {
@@ -273,20 +235,6 @@ fn draw_sound() -> Vec<f32> {
         }
     };
     (0..SOUND_SECONDS * SAMPLE_RATE_HZ).map(sample).collect()
-}
-
-fn write_sound(path: &Path, sound: &[f32]) -> anyhow::Result<()> {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: SAMPLE_RATE_HZ,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(path, spec).context("no room for the sound")?;
-    for sample in sound {
-        writer.write_sample((sample * 32_767.0) as i16)?;
-    }
-    writer.finalize().context("no room for the sound")
 }
 
 #[cfg(test)]
@@ -331,7 +279,7 @@ mod tests {
     #[test]
     fn what_cannot_be_spoken_here_is_no_speech_and_there_is_sound_all_the_same() {
         let nowhere = Path::new("/nonexistent/speech.wav");
-        assert_eq!(speak(nowhere), None);
+        assert_eq!(speak(nowhere, "en", TEXT), None);
         let sound = draw_sound();
         assert_eq!(sound.len() as u32, SOUND_SECONDS * SAMPLE_RATE_HZ);
         assert!(sound.iter().all(|sample| sample.abs() < 1.0));

@@ -38,6 +38,18 @@ impl<'a> Bits<'a> {
         }
         self.take(zeros).map(drop)
     }
+
+    /// A number of variable length, Exp-Golomb coded (H.264, section 9.1: `ue(v)`). `None` at the end, and of one over 32 bits.
+    pub(super) fn exp_golomb(&mut self) -> Option<u32> {
+        let mut zeros = 0;
+        while !self.flag()? {
+            zeros += 1;
+            if zeros == 32 {
+                return None;
+            }
+        }
+        Some((1 << zeros) - 1 + self.take(zeros)?)
+    }
 }
 
 #[cfg(test)]
@@ -57,5 +69,16 @@ mod tests {
         let mut bits = Bits::new(&[0b0010_1100, 0]);
         assert_eq!(bits.skip_uvlc(), Some(()));
         assert_eq!(bits.take(3), Some(0b100));
+    }
+
+    #[test]
+    fn exp_golomb_codes_are_read_as_the_table_has_them() {
+        // 1, 010, 011, 00100, 00111 and an end in the middle of one.
+        let mut bits = Bits::new(&[0b1010_0110, 0b0100_0011, 0b1000_0000]);
+        let read: Vec<_> = std::iter::from_fn(|| bits.exp_golomb()).collect();
+        assert_eq!(read, [0, 1, 2, 3, 6]);
+        assert_eq!(Bits::new(&[0; 8]).exp_golomb(), None);
+        let mut longest = Bits::new(&[0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff]);
+        assert_eq!(longest.exp_golomb(), Some(u32::MAX - 1));
     }
 }

@@ -1,0 +1,7 @@
+//! The scripts and the shell with a real Redis server.
+
+#![cfg(unix)]
+
+mod redis_server;
+mod rules;
+mod shell;
