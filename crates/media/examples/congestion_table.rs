@@ -1,6 +1,7 @@
 //! Runs the scenarios of congestion control in virtual time and prints what came out.
 //!
-//! `cargo run -p media --example congestion_table [NAME [SEED]]`; with a name, that scenario moment by moment.
+//! `cargo run -p media --example congestion_table [NAME [SEED]]`; with a name, that scenario moment by moment. `--seeds N` instead says how
+//! often each scenario runs, with chance falling differently each time.
 
 #[expect(
     dead_code,
@@ -13,17 +14,23 @@ mod congestion_lab;
 use congestion_lab::call::{CEILING_BPS, Report, run};
 use congestion_lab::scenario::{Scenario, all};
 
-/// Each scenario runs so many times; the worst of each figure is printed.
+/// Each scenario runs so many times if nothing else is said; the worst of each figure is printed.
 const SEEDS: u64 = 5;
 /// Seconds that are not measured after the start and after a step.
 const SETTLE: u64 = 10;
 
 fn main() {
     let wanted = std::env::args().nth(1);
-    let seed = std::env::args().nth(2).and_then(|seed| seed.parse().ok());
-    if let Some(name) = &wanted {
+    let number: Option<u64> = std::env::args()
+        .nth(2)
+        .and_then(|number| number.parse().ok());
+    let seeds = match wanted.as_deref() {
+        Some("--seeds") => number.unwrap_or(SEEDS),
+        _ => SEEDS,
+    };
+    if let Some(name) = wanted.filter(|wanted| wanted != "--seeds") {
         for scenario in all().iter().filter(|scenario| scenario.name == name) {
-            print_run(&run(scenario, seed.unwrap_or(1)));
+            print_run(&run(scenario, number.unwrap_or(1)));
         }
         return;
     }
@@ -32,7 +39,7 @@ fn main() {
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
     for scenario in all() {
-        let reports: Vec<_> = (1..=SEEDS).map(|seed| run(&scenario, seed)).collect();
+        let reports: Vec<_> = (1..=seeds).map(|seed| run(&scenario, seed)).collect();
         for (from, to) in scenario.spans(SETTLE) {
             print_row(&scenario, &reports, from, to);
         }

@@ -18,8 +18,8 @@ cargo xtask demo [--seconds N]   a call on this machine: server, synthetic stran
                                  (without a display: windowless, with live statistics)
 cargo xtask pair                 server and two desktop windows
 cargo xtask test                 every check: format, clippy, docs, tests, and the lab tests that can run here
-cargo xtask lab [NAME ARGS..]     experiments on a virtual network (all, or matrix, change, relayed, next, server-death, loss);
-                                 or runs a command with a virtual camera, sound or display (see docs/lab.md)
+cargo xtask lab [NAME ARGS..]     experiments on a virtual network (all, or matrix, change, relayed, next, server-death, loss),
+                                 or on what is left of an echo (echo); or runs a command with a virtual camera, sound or display (see docs/lab.md)
 cargo xtask interop [--calls N]  a real Chromium calls a headless stranger and is called by it: a table of what was checked
 cargo xtask tour [--size WxH]    two real windows meet and are used with real keys and mouse: numbered pictures of every screen at
                                  1280x800, 800x600 and 390x720 (docs/lab.md)
