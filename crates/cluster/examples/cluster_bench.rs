@@ -307,7 +307,6 @@ impl Server {
                 self.node
                     .on_roster(roster.into_iter().map(|(node, _)| node), now);
             }
-            News::Notes(_) => {}
         }
     }
 

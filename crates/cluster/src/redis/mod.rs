@@ -41,8 +41,6 @@ const SCANNED: usize = 24;
 const AT_ONCE: usize = 128;
 /// How many packets of the bus may wait to be told. One more, and the connection is given up.
 const BROUGHT: usize = 8192;
-/// How many notes there may be.
-const NOTES: usize = 20_000;
 /// How long to wait before another attempt, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
@@ -108,22 +106,6 @@ pub enum Order {
         /// What.
         packet: String,
     },
-    /// Keep a note, and tell it to all servers.
-    Note(Note),
-    /// Keep the note of this name no longer. Those who know it are not told.
-    Forget {
-        /// The name.
-        name: String,
-    },
-}
-
-/// Something that all servers are to know, those too that come later. The last one of a name counts.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Note {
-    /// What it is about.
-    pub name: String,
-    /// What is so.
-    pub text: String,
 }
 
 /// What comes of it.
@@ -144,8 +126,6 @@ pub enum News {
     Packet(String),
     /// Which servers there are, this one too, each with what it says of itself.
     Roster(Vec<(NodeId, String)>),
-    /// Notes: all that there are after [`News::Up`], and each that is new.
-    Notes(Vec<Note>),
 }
 
 /// What a node needs to be one of several.
@@ -268,12 +248,7 @@ async fn connect(membership: &Membership) -> Result<(Desk<'_>, PubSub), Failure>
         *hash = within(CALL, load.query_async(&mut connection)).await?;
     }
     let mut bus = within(CONNECT, client.get_async_pubsub()).await?;
-    for channel in [
-        membership.channel(membership.me),
-        membership.channel_of_all(),
-    ] {
-        within(CALL, bus.subscribe(channel)).await?;
-    }
+    within(CALL, bus.subscribe(membership.channel(membership.me))).await?;
     let desk = Desk {
         membership,
         connection,
@@ -290,14 +265,6 @@ impl Membership {
 
     fn channel(&self, node: NodeId) -> String {
         format!("{}:to:{node}", self.root())
-    }
-
-    fn channel_of_all(&self) -> String {
-        format!("{}:to:all", self.root())
-    }
-
-    fn notes(&self) -> String {
-        format!("{}:notes", self.root())
     }
 }
 
@@ -324,15 +291,6 @@ impl Desk<'_> {
         tell: &mpsc::Sender<T>,
         was_up: &mut bool,
     ) -> Result<(), Failure> {
-        let mut count = redis::cmd("HLEN");
-        count.arg(self.membership.notes());
-        let count: usize = within(CALL, count.query_async(&mut self.connection)).await?;
-        let mut notes: Vec<(String, String)> = Vec::new();
-        if count <= NOTES {
-            let mut all = redis::cmd("HGETALL");
-            all.arg(self.membership.notes());
-            notes = within(CALL, all.query_async(&mut self.connection)).await?;
-        }
         // Before anybody is offered, the others must know that we are there.
         let mut pipe = Pipeline::new();
         let asked = self.add_lease(&mut pipe);
@@ -343,8 +301,6 @@ impl Desk<'_> {
         for news in roster {
             send(tell, news).await?;
         }
-        let notes = notes.into_iter().map(|(name, text)| Note { name, text });
-        send(tell, News::Notes(notes.collect())).await?;
 
         let mut ticks = interval(ROSTER_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -409,22 +365,6 @@ impl Desk<'_> {
                     .arg(packet)
                     .ignore();
             }
-            Order::Forget { name } => {
-                pipe.cmd("HDEL")
-                    .arg(self.membership.notes())
-                    .arg(name)
-                    .ignore();
-            }
-            Order::Note(note) => {
-                let all = self.membership.channel_of_all();
-                let text = serde_json::to_string(&note).expect("notes are plain data");
-                pipe.cmd("HSET")
-                    .arg(self.membership.notes())
-                    .arg(note.name)
-                    .arg(note.text)
-                    .ignore();
-                pipe.cmd("PUBLISH").arg(all).arg(text).ignore();
-            }
         }
     }
 
@@ -485,17 +425,11 @@ async fn listen(mut bus: PubSub, brought: mpsc::Sender<News>) -> Result<(), Fail
         let Ok(text) = message.get_payload::<String>() else {
             continue;
         };
-        let news = if text.is_empty() {
+        // Our own word that we hear.
+        if text.is_empty() {
             continue;
-        } else if message.get_channel_name().ends_with(":to:all") {
-            match serde_json::from_str(&text) {
-                Ok(note) => News::Notes(vec![note]),
-                Err(_) => continue,
-            }
-        } else {
-            News::Packet(text)
-        };
-        match brought.try_send(news) {
+        }
+        match brought.try_send(News::Packet(text)) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Err(Failure::TooMuch),
             Err(TrySendError::Closed(_)) => return Err(Failure::End),

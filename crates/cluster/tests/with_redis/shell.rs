@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use cluster::{
     Answer, NodeId, Wish,
-    redis::{Membership, News, Note, Order, run},
+    redis::{Membership, News, Order, run},
 };
 use tokio::{sync::mpsc, time::timeout};
 
@@ -100,24 +100,6 @@ async fn packets_reach_the_one_whom_they_are_for_and_the_roster_says_who_is_ther
     }
     let heard = other.until(|news| matches!(news, News::Packet(_))).await;
     assert_eq!(heard, News::Packet("hello".to_owned()));
-}
-
-#[tokio::test]
-async fn a_note_reaches_all_and_those_too_that_come_later() {
-    let redis = RedisServer::start();
-    let one = Server::start(&redis, 1).await;
-    let mut other = Server::start(&redis, 2).await;
-    let note = |text: &str| Note {
-        name: "weather".to_owned(),
-        text: text.to_owned(),
-    };
-    let is_note = |news: &News| matches!(news, News::Notes(notes) if !notes.is_empty());
-    for text in ["rain", "sun"] {
-        one.order(Order::Note(note(text))).await;
-        assert_eq!(other.until(is_note).await, News::Notes(vec![note(text)]));
-    }
-    let mut late = Server::start(&redis, 3).await;
-    assert_eq!(late.until(is_note).await, News::Notes(vec![note("sun")]));
 }
 
 #[tokio::test]

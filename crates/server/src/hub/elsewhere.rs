@@ -190,7 +190,6 @@ impl Hub {
                 elsewhere.others_online = others.map(|view| view.connections).sum();
                 self.counters.cluster.show(views);
             }
-            News::Notes(_) => {}
         }
         let is_up = elsewhere.node.is_up();
         self.counters.cluster.is_up.store(is_up, Relaxed);
