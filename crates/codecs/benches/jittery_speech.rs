@@ -26,58 +26,84 @@ const LOOK_AHEAD: Duration = Duration::from_micros(6500);
 const BESIDE_PICTURES_300K: &str = include_str!("arrivals/beside_pictures_300k.txt");
 const BESIDE_PICTURES_2M: &str = include_str!("arrivals/beside_pictures_2m.txt");
 
-/// How late a packet is that was sent so long after the beginning.
-type Jitter = fn(Duration, &mut Random) -> Duration;
+/// How late a packet is that was sent so long after the beginning. `None` if it is lost.
+type Jitter = fn(Duration, &mut Random) -> Option<Duration>;
+
+struct Network {
+    name: &'static str,
+    /// What the sender reckons with.
+    loss_ratio: f32,
+    jitter: Jitter,
+}
 
 fn main() {
     let Some(speech) = speech::of_arguments() else {
         return;
     };
-    let networks: [(&str, Jitter); 7] = [
-        ("none", |_, _| Duration::ZERO),
-        ("up to 40 ms", |_, random| {
-            random.duration(Duration::from_millis(40))
+    let network = |name, loss_ratio, jitter| Network {
+        name,
+        loss_ratio,
+        jitter,
+    };
+    let networks = [
+        network("none", 0.0, |_, _| Some(Duration::ZERO)),
+        network("up to 40 ms", 0.0, |_, random| {
+            Some(random.duration(Duration::from_millis(40)))
         }),
-        ("up to 100 ms", |_, random| {
-            random.duration(Duration::from_millis(100))
+        network("up to 100 ms", 0.0, |_, random| {
+            Some(random.duration(Duration::from_millis(100)))
         }),
-        ("up to 80 ms in every other 3 s", |sent, random| {
+        network("up to 80 ms in every other 3 s", 0.0, |sent, random| {
             let limit = if sent.as_secs() / 3 % 2 == 1 { 80 } else { 0 };
-            random.duration(Duration::from_millis(limit))
+            Some(random.duration(Duration::from_millis(limit)))
         }),
-        ("a stall of 200 ms in every 4 s", |sent, _| {
+        network("a stall of 200 ms in every 4 s", 0.0, |sent, _| {
             let into = Duration::from_millis((sent.as_millis() % 4000) as u64);
-            Duration::from_millis(200).saturating_sub(into)
+            Some(Duration::from_millis(200).saturating_sub(into))
         }),
-        ("recorded: 300 kbit/s with pictures", |sent, _| {
-            recorded(BESIDE_PICTURES_300K, PACKET_DURATION, sent)
+        network("5 % asked for again over 20 ms", 0.05, |_, random| {
+            let mut late = Duration::ZERO;
+            while random.chance(0.05) {
+                late += Duration::from_millis(35);
+            }
+            Some(late)
         }),
-        ("recorded: 2 Mbit/s with pictures", |sent, _| {
-            recorded(BESIDE_PICTURES_2M, FRAME_DURATION, sent)
+        network("5 % lost", 0.05, |_, random| {
+            (!random.chance(0.05)).then_some(Duration::ZERO)
+        }),
+        network("10 % lost", 0.1, |_, random| {
+            (!random.chance(0.1)).then_some(Duration::ZERO)
+        }),
+        network("recorded: 300 kbit/s with pictures", 0.0, |sent, _| {
+            Some(recorded(BESIDE_PICTURES_300K, PACKET_DURATION, sent))
+        }),
+        network("recorded: 2 Mbit/s with pictures", 0.0, |sent, _| {
+            Some(recorded(BESIDE_PICTURES_2M, FRAME_DURATION, sent))
         }),
     ];
-    let plan = AudioPlan::for_voice(AudioPlan::BEST_VOICE_BPS, 0.0, false);
-    let plans = [
-        plan.in_packets(PACKET_DURATION),
-        plan.in_packets(FRAME_DURATION),
-        AudioPlan {
+    let plan = |loss_ratio| AudioPlan::for_voice(AudioPlan::BEST_VOICE_BPS, loss_ratio, false);
+    let plans: [&dyn Fn(f32) -> AudioPlan; 3] = [
+        &|loss_ratio| plan(loss_ratio).in_packets(PACKET_DURATION),
+        &|loss_ratio| plan(loss_ratio).in_packets(FRAME_DURATION),
+        &|loss_ratio| AudioPlan {
             packet: FRAME_DURATION,
-            ..plan
+            ..plan(loss_ratio)
         },
     ];
     for plan in plans {
-        let length = plan.packet;
+        let length = plan(0.0).packet;
         println!(
             "packets of {} ms, {} bit/s",
             length.as_millis(),
-            plan.bitrate_bps
+            plan(0.0).bitrate_bps
         );
-        let packets = encode(&speech, &plan);
-        for (name, jitter) in networks {
-            let outcome = play(&packets, length, speech.len(), jitter);
+        for network in &networks {
+            let packets = encode(&speech, &plan(network.loss_ratio));
+            let outcome = play(&packets, length, speech.len(), network.jitter);
             let waited = outcome.delay(0.5);
             println!(
-                "  {name:<34} PESQ {:.2}  waited {:3} ms in the middle, {:3} ms at most  mouth to ear {:3} ms  {:?}",
+                "  {:<34} PESQ {:.2}  waited {:3} ms in the middle, {:3} ms at most  mouth to ear {:3} ms  {:?}",
+                network.name,
                 speech::score(&speech, &outcome.heard),
                 waited.as_millis(),
                 outcome.delay(1.0).as_millis(),
@@ -132,13 +158,16 @@ fn play(packets: &[bytes::Bytes], length: Duration, count: usize, jitter: Jitter
     let sent_at = |number: u32| start + length * number;
     let mut arrivals: Vec<_> = (0..)
         .zip(packets)
-        .map(|(number, payload)| RtpPacket {
-            codec: Codec::Opus,
-            sequence_number: number as u16,
-            timestamp: number * samples(length) as u32,
-            marker: false,
-            payload: payload.clone(),
-            arrived_at: sent_at(number) + TRANSIT + jitter(length * number, &mut random),
+        .filter_map(|(number, payload)| {
+            let late = jitter(length * number, &mut random)?;
+            Some(RtpPacket {
+                codec: Codec::Opus,
+                sequence_number: number as u16,
+                timestamp: number * samples(length) as u32,
+                marker: false,
+                payload: payload.clone(),
+                arrived_at: sent_at(number) + TRANSIT + late,
+            })
         })
         .collect();
     arrivals.sort_by_key(|packet| packet.arrived_at);

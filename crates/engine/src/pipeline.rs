@@ -4,6 +4,7 @@ mod bit_shares;
 mod codec_choice;
 mod encoding;
 mod played;
+mod plenty;
 mod rates;
 mod receive_audio;
 mod receive_video;

@@ -45,11 +45,12 @@ fn check(scenario: Scenario, means: Means, holds: impl Fn(&Outcome) -> bool) {
 }
 
 #[test]
-fn a_path_without_losses_pays_for_nothing() {
+fn a_path_without_losses_pays_for_a_second_of_protection_at_most() {
     for round_trip in [0, 40, 300] {
         check(path(round_trip, 0), ALL, |outcome| {
             let latest = ms(round_trip / 2 + 40);
-            outcome.overhead == 0.0
+            let most = if round_trip > 60 { 0.005 } else { 0.0 };
+            outcome.overhead <= most
                 && outcome.frozen == 0.0
                 && outcome.last_delay == Duration::ZERO
                 && outcome.latency_p95 <= latest

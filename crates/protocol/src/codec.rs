@@ -186,7 +186,6 @@ impl Wire for PeerMessage {
         "sending",
         "direct",
         "redundancy",
-        "repair",
         "showing",
         "veil",
         "description",
@@ -204,7 +203,6 @@ impl Wire for PeerMessage {
             | Self::Sending { .. }
             | Self::Direct { .. }
             | Self::Redundancy { .. }
-            | Self::Repair { .. }
             | Self::Showing { .. }
             | Self::Veil { .. }
             | Self::Bye => Ok(()),

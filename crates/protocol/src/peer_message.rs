@@ -43,11 +43,6 @@ pub enum PeerMessage {
         /// lost in bursts on the way to it.
         dred: bool,
     },
-    /// How the pictures that the sender receives may be protected. Said once when the channel opens; unsaid, they are not.
-    Repair {
-        /// True if the sender can use repair packets of random linear codes (RFC 8681) on the stream of retransmissions.
-        rlc: bool,
-    },
     /// How large the sender shows the pictures that it receives, in pixels of its screen: larger ones, and more of them, are
     /// wasted on it. Said at every change, in coarse steps; unsaid, the size is not known.
     Showing {

@@ -9,6 +9,10 @@ pub const ANSWERS_EARLY: &str = "a=passerby-answers-early";
 /// offerer has.
 pub const PATH_WORKS: &str = "a=passerby-path-works";
 
+/// Whoever says it can make use of repair packets of random linear codes (RFC 8681) on the streams of retransmissions. Unsaid, none are
+/// sent. It stands in the descriptions because pictures begin before any message could arrive.
+pub const REPAIRS: &str = "a=passerby-repairs";
+
 /// Whether a description has this line for the whole session.
 pub fn says(description: &Description, line: &str) -> bool {
     let session = description

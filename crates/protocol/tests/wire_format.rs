@@ -517,10 +517,6 @@ fn peer_messages() {
         r#"{"type":"redundancy","dred":true}"#,
     );
     is_written(
-        &PeerMessage::Repair { rlc: true },
-        r#"{"type":"repair","rlc":true}"#,
-    );
-    is_written(
         &PeerMessage::Showing {
             width_px: 1280,
             height_px: 704,

@@ -24,6 +24,7 @@ use self::early_answer::EarlyAnswer;
 use self::reading::{MAX_CANDIDATES, check, fragment, password};
 use crate::dtls_role::DtlsRole;
 use crate::handler::{Fragment, SharedCandidates};
+use crate::outgoing::SharedBudget;
 use crate::payload_types::{InboundTypes, in_order_of_preference};
 use crate::runtime::{Cookie, Draws, Paths, PeerRuntime};
 use crate::section_names::told_apart;
@@ -81,6 +82,7 @@ pub(crate) struct Negotiation {
     candidates: Arc<SharedCandidates>,
     local_fragment: Arc<Fragment>,
     types: Arc<InboundTypes>,
+    budget: Arc<SharedBudget>,
     video_codecs: Vec<VideoCodec>,
     ice_servers: Vec<RTCIceServer>,
     /// Whether only relays may be used from the next restart on.
@@ -116,6 +118,7 @@ pub(crate) struct Parts {
     pub(crate) candidates: Arc<SharedCandidates>,
     pub(crate) local_fragment: Arc<Fragment>,
     pub(crate) types: Arc<InboundTypes>,
+    pub(crate) budget: Arc<SharedBudget>,
     /// In order of preference.
     pub(crate) video_codecs: Vec<VideoCodec>,
     pub(crate) ice_servers: Vec<RTCIceServer>,
@@ -132,6 +135,7 @@ impl Negotiation {
             candidates: parts.candidates,
             local_fragment: parts.local_fragment,
             types: parts.types,
+            budget: parts.budget,
             video_codecs: parts.video_codecs,
             ice_servers: parts.ice_servers,
             is_relay_only: AtomicBool::new(parts.is_relay_only),
@@ -292,6 +296,8 @@ impl Negotiation {
         self.paths
             .on_remote_cookie(Cookie::told_in(&description.sdp));
         self.types.learn_screen(&description.sdp);
+        let repairs = sdp::says(&description, sdp::REPAIRS);
+        self.budget.set_decoding_repair(repairs);
         for line in description.sdp.lines() {
             if let Some(candidate) = line.strip_prefix("a=candidate:") {
                 self.paths.on_remote_candidate(candidate);
@@ -412,7 +418,8 @@ impl Negotiation {
             Some(cookie) => cookie.tell_in(&told),
             None => told,
         };
-        sdp::with_line(&told, sdp::ANSWERS_EARLY)
+        let told = sdp::with_line(&told, sdp::ANSWERS_EARLY);
+        sdp::with_line(&told, sdp::REPAIRS)
     }
 
     async fn set_local(

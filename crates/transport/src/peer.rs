@@ -252,6 +252,7 @@ impl Peer {
                     candidates,
                     local_fragment,
                     types: Arc::clone(&types),
+                    budget: Arc::clone(&budget),
                     video_codecs: config.video_codecs.clone(),
                     ice_servers: servers.for_stack,
                     is_relay_only: config.relay_only,
@@ -500,11 +501,6 @@ impl Peer {
     /// When a picture has left, packet by packet, as far as nobody has asked before; the oldest of the newest 32. Any thread may ask.
     pub fn take_departure(&self) -> Option<Departure> {
         self.shared.departures.take()
-    }
-
-    /// Tells whether the partner has said that it can make use of repair packets (`media::repair::rlc`). Without that none are sent.
-    pub fn set_partner_decodes_repair(&self, is_so: bool) {
-        self.shared.budget.set_decoding_repair(is_so);
     }
 
     /// The most that there is use for, in bits per second on the wire: nobody looks for room for more.

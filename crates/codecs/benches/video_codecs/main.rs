@@ -22,7 +22,7 @@ const FRAME_RATE: u32 = 30;
 /// The first second is left out of quality and rate: encoders begin differently.
 const LEFT_OUT: usize = FRAME_RATE as usize;
 /// Bits for each pixel, from poor to good.
-const BITS_PER_PIXEL: [f64; 4] = [0.015, 0.03, 0.06, 0.12];
+const BITS_PER_PIXEL: [f64; 5] = [0.015, 0.03, 0.06, 0.12, 0.24];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));

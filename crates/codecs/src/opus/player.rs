@@ -94,16 +94,16 @@ impl OpusPlayer {
             } => {
                 let mut decoded = self.decode(&packet, at, on_sound);
                 // The period of a deep voice is as long as a short packet, and two are needed.
-                if matches!(how, Some(Stretch::Shorten | Stretch::ShortenAnyhow))
-                    && decoded.len() < PACKET_SAMPLES
-                {
+                if how.is_some_and(Stretch::is_shorter) && decoded.len() < PACKET_SAMPLES {
                     let next_at = at + duration(decoded.len());
                     if let Some(packet) = self.buffer.pull_next(next_at) {
                         decoded.extend(self.decode(&packet, next_at, on_sound));
                     }
                 }
                 if let Some(how) = how {
-                    stretch(&self.samples, &mut decoded, how);
+                    let is_pause = self.noise.is_background(&decoded);
+                    let changed = stretch(&self.samples, &mut decoded, how, is_pause);
+                    self.buffer.on_stretched(how, changed);
                 }
                 self.noise.heard(&mut decoded);
                 self.samples.extend(decoded);

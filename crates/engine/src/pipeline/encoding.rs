@@ -12,6 +12,7 @@ use transport::{Budget, Peer};
 
 use super::bit_shares::BitShares;
 use super::codec_choice::{CodecChoice, Effort};
+use super::plenty::Plenty;
 use super::rates::{self, Rates};
 use super::wish::Wish;
 use crate::{VideoCodecs, Ways};
@@ -63,6 +64,7 @@ pub(super) struct Encoding {
     /// What the encoder was told last.
     bitrate_bps: u32,
     ladder: Option<SizedLadder>,
+    plenty: Plenty,
     scaler: Scaler,
     cadence: Cadence,
     times: EncodeTimes,
@@ -105,6 +107,7 @@ impl Encoding {
             path_bps: bitrate_bps,
             bitrate_bps,
             ladder: None,
+            plenty: Plenty::default(),
             scaler: Scaler::default(),
             cadence: Cadence::default(),
             times: EncodeTimes::default(),
@@ -130,7 +133,7 @@ impl Encoding {
         self.note_departures();
         let budget = self.link.peer.budget();
         self.path_bps = self.stream.picture_bps(&budget);
-        self.choose(choice, wish.is_saving);
+        self.choose(choice, wish);
         // A screen is negotiated about when it is shared, and not before.
         let pictures = self.stream.pictures;
         if !self.link.peer.takes_video(pictures, self.encoder.codec()) {
@@ -158,8 +161,9 @@ impl Encoding {
     }
 
     /// Changes to another codec if that is the better one, which the next picture begins with a keyframe.
-    fn choose(&mut self, choice: &mut CodecChoice, is_saving: bool) {
+    fn choose(&mut self, choice: &mut CodecChoice, wish: Wish) {
         let now = Instant::now();
+        let mut is_cheap = wish.is_saving;
         if let Some(sized) = &self.ladder {
             let rung = sized.ladder.rung();
             let effort = Effort {
@@ -175,10 +179,17 @@ impl Encoding {
             if self.has_failed {
                 choice.give_up(effort.codec, now);
             }
+            // What is written on a screen is worth more bits than there ever are.
+            if self.stream.pictures == Pictures::Camera {
+                let window_px = wish.limits().map(|limits| limits.size_px);
+                let fair_bps =
+                    sized.ladder.best_pixel_rate(window_px) * LadderConfig::H264_BITS_PER_PIXEL;
+                is_cheap |= self.plenty.update(f64::from(self.path_bps) / fair_bps, now);
+            }
         }
         self.has_failed = false;
         let takes = |codec| self.link.peer.takes_video(self.stream.pictures, codec);
-        let best = if is_saving {
+        let best = if is_cheap {
             choice.cheapest(takes)
         } else {
             choice.best(takes, now)

@@ -51,11 +51,6 @@ impl Session {
                 self.tell_call(PeerFact::DirectAllowed(allowed));
             }
             Ok(PeerMessage::Redundancy { dred }) => self.deck.set_partner_wants_dred(dred),
-            Ok(PeerMessage::Repair { rlc }) => {
-                if let Some(media) = self.live.as_ref().and_then(|live| live.media.as_ref()) {
-                    media.peer.set_partner_decodes_repair(rlc);
-                }
-            }
             Ok(PeerMessage::Showing {
                 width_px,
                 height_px,
@@ -99,11 +94,6 @@ impl Session {
             self.partner.is_asked_for_dred = dred;
             self.send(&PeerMessage::Redundancy { dred });
         }
-    }
-
-    /// Tells the partner how pictures may be protected on their way here.
-    pub(super) fn tell_what_we_repair(&self) {
-        self.send(&PeerMessage::Repair { rlc: true });
     }
 
     /// Tells the partner how large its pictures are shown here, when that is due. What nobody sees is not decoded.

@@ -104,7 +104,6 @@ impl Session {
                     self.partner.view.is_chat_open = true;
                     self.tell_veil();
                     self.tell_what_we_send();
-                    self.tell_what_we_repair();
                     self.tell_call(PeerFact::ChannelOpen);
                 }
                 News::Message(text) => self.on_peer_message(&text),

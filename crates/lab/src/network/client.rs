@@ -20,7 +20,7 @@ const STOP_TIME: Duration = Duration::from_secs(10);
 
 /// How a client behaves.
 #[derive(Debug, Clone)]
-pub struct ClientOptions {
+pub struct ClientOptions<'a> {
     /// How many calls it makes.
     pub calls: u32,
     /// How long a call lasts before it presses Next; without it, until the partner does.
@@ -34,7 +34,7 @@ pub struct ClientOptions {
     /// The most that its pictures may have, in kbit/s.
     pub video_kbps: u32,
     /// The codec that they are to be sent in: auto, h264 or av1.
-    pub video_codec: &'static str,
+    pub video_codec: &'a str,
     /// What it sends instead of the test pattern: a `.y4m` file.
     pub pictures: Option<PathBuf>,
     /// Whether it shows the test pattern a second time, as a screen beside the camera.
@@ -45,7 +45,7 @@ pub struct ClientOptions {
     pub takes_shots: bool,
 }
 
-impl Default for ClientOptions {
+impl Default for ClientOptions<'_> {
     fn default() -> Self {
         Self {
             calls: 1,
@@ -86,7 +86,7 @@ impl Client {
         network: &Network,
         servers: &Servers,
         side: Side,
-        options: &ClientOptions,
+        options: &ClientOptions<'_>,
     ) -> anyhow::Result<Self> {
         let file = |name: &str| network.folder().join(format!("{side:?}.{name}"));
         let (events, stats, log) = (file("events"), file("stats"), file("log"));
@@ -158,6 +158,23 @@ impl Client {
     /// The file into which it records what it plays, if it does; whole after [`Client::stop`].
     pub fn heard(&self) -> &Path {
         &self.heard
+    }
+
+    /// Copies its events and its statistics to files of this name that end in `.events.jsonl` and `.stats.jsonl`.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn keep(&self, name: &Path) -> anyhow::Result<()> {
+        for (file, ending) in [
+            (&self.events.path, "events.jsonl"),
+            (&self.reports.path, "stats.jsonl"),
+        ] {
+            let mut kept = name.as_os_str().to_owned();
+            kept.push(".");
+            kept.push(ending);
+            std::fs::copy(file, &kept).with_context(|| format!("cannot write {kept:?}"))?;
+        }
+        Ok(())
     }
 
     /// Asks it to end, and waits until it has. Its files stay.

@@ -8,13 +8,18 @@ mod background;
 
 use background::{Background, ORDER};
 
-use super::SAMPLE_RATE_HZ;
+use super::{FRAME_SAMPLES, SAMPLE_RATE_HZ};
 
 /// Noise is made for so long after the last sound that came: a line that is dead becomes silent. While silence is left out
 /// (DTX) something comes every 400 ms.
 const LONGEST_SAMPLES: usize = 3 * SAMPLE_RATE_HZ as usize;
 /// Then it fades, this much in each sample: over a second.
 const FADE: f32 = 1.0 / SAMPLE_RATE_HZ as f32;
+
+/// Up to this many times its power, 6 dB more, it is background: noise scatters by less.
+const PAUSE: f32 = 4.0;
+/// Below -70 dBFS nobody hears a difference.
+const SILENCE: f32 = 1e-7;
 
 /// Listens to what is played, and fills up what is missing with its background.
 ///
@@ -57,6 +62,15 @@ impl ComfortNoise {
         self.background.learn(samples);
         self.made = 0;
         self.add(samples, 0.0);
+    }
+
+    /// Whether there is nothing in these samples but the background that was heard before: a pause between words.
+    pub fn is_background(&self, samples: &[f32]) -> bool {
+        let most = (self.background.power() * PAUSE).max(SILENCE);
+        !samples.is_empty()
+            && samples
+                .chunks(FRAME_SAMPLES)
+                .all(|piece| power(piece) <= most)
     }
 
     /// Adds to what was made up, or to silence, what it lacks of the background.

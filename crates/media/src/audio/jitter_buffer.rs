@@ -22,11 +22,13 @@ use crate::RtpPacket;
 use crate::time::{SequenceUnwrapper, TimestampUnwrapper};
 
 mod bursts;
+mod correction;
 mod delay;
 mod interface;
 mod recurring;
 
 use bursts::BurstWatch;
+use correction::{Correction, Target};
 use delay::DelayEstimator;
 pub use interface::{Config, Counters, Pull};
 
@@ -50,7 +52,7 @@ pub struct JitterBuffer {
     /// Delay wanted from outside, so that the picture can keep up.
     wanted_delay: Duration,
     state: State,
-    watch: Watch,
+    correction: Correction,
     /// How much sound each packet of the present gap held, and the number of the packet after it.
     gap: Option<(u64, u64)>,
     last_timestamp: Option<u32>,
@@ -87,15 +89,6 @@ enum State {
     },
 }
 
-/// The delay since the last correction.
-#[derive(Debug, Clone, Copy, Default)]
-struct Watch {
-    since: Option<Instant>,
-    /// The least: a device that asks for several frames at once needs the last of them, too, and one that asked late for one
-    /// does not do so the next time.
-    least: Duration,
-}
-
 impl JitterBuffer {
     /// A jump of sequence numbers beyond this: the sender began anew.
     const MAX_JUMP: u64 = 1000;
@@ -105,12 +98,6 @@ impl JitterBuffer {
     const MAX_PACKETS: usize = 256;
     /// A gap in media time without a gap in sequence numbers is played as silence up to this length, and skipped beyond.
     const MAX_GAP: u64 = SAMPLE_RATE_HZ as u64 / 2;
-    /// Tolerance around the target: no correction, which is of 10 ms at most, may take the delay from one side of it to the other.
-    const TOLERANCE: Duration = Duration::from_millis(6);
-    /// The most that is left where the target is long.
-    const LARGEST_SURPLUS: Duration = Duration::from_millis(20);
-    /// An error above this is corrected at once and whatever it sounds like.
-    const LARGE_ERROR: Duration = Duration::from_millis(100);
 
     /// Makes an empty buffer.
     pub fn new(config: Config) -> Self {
@@ -124,7 +111,7 @@ impl JitterBuffer {
             bursts: BurstWatch::default(),
             wanted_delay: Duration::ZERO,
             state: State::Filling { after: None },
-            watch: Watch::default(),
+            correction: Correction::default(),
             gap: None,
             last_timestamp: None,
             stray: None,
@@ -140,11 +127,15 @@ impl JitterBuffer {
 
     /// How much delay the buffer aims at.
     pub fn target_delay(&self) -> Duration {
-        // One frame on top: what plays asks frame by frame, and not always on time.
-        let needed = self.delay_estimator.spread() + FRAME_DURATION;
-        needed
+        self.network_delay()
             .max(self.wanted_delay)
             .clamp(self.config.min_delay, self.config.max_delay)
+    }
+
+    /// How much of it is for the network's jitter.
+    fn network_delay(&self) -> Duration {
+        // One frame on top: what plays asks frame by frame, and not always on time.
+        self.delay_estimator.spread() + FRAME_DURATION
     }
 
     /// How much sound is in the buffer, gaps included.
@@ -197,11 +188,18 @@ impl JitterBuffer {
         self.sequence_numbers.unwrap(packet.sequence_number.into());
         let first_media_time = *self.first_media_time.get_or_insert(media_time);
         // Also those that come too late: they are why the target must rise.
-        self.delay_estimator
-            .push(micros(media_time, first_media_time), packet.arrived_at);
+        let is_in_order = newest
+            .or(played)
+            .is_none_or(|newest| sequence_number >= newest);
+        self.delay_estimator.push(
+            micros(media_time, first_media_time),
+            packet.arrived_at,
+            is_in_order,
+        );
         let redundancy = opus_packet_redundancy(&packet.payload);
-        if redundancy.has_dred {
-            self.on_redundancy(sequence_number, media_time, played, packet.arrived_at);
+        if redundancy.has_dred || redundancy.has_fec {
+            let arrived_at = packet.arrived_at;
+            self.on_redundancy(sequence_number, media_time, redundancy, played, arrived_at);
         }
 
         if played.is_some_and(|next| sequence_number < next) {
@@ -225,12 +223,13 @@ impl JitterBuffer {
         }
     }
 
-    /// Deep redundancy brings lost frames late, but it brings them: their delay counts like that of packets, so that the
-    /// next burst of the same length will be bridged in time.
+    /// Redundancy brings lost frames late, but it brings them: their delay counts like that of packets, so that the next loss
+    /// will be bridged in time. In-band FEC brings one packet, deep redundancy a burst of them.
     fn on_redundancy(
         &mut self,
         sequence_number: u64,
         media_time: u64,
+        redundancy: OpusRedundancy,
         played: Option<u64>,
         arrived_at: Instant,
     ) {
@@ -241,18 +240,22 @@ impl JitterBuffer {
         let Some((gap_sequence_number, gap_media_time)) = gap_begin else {
             return;
         };
-        // One lost frame is left to FEC, which needs no delay beyond that of the next packet.
-        if sequence_number < gap_sequence_number + 2 {
+        if sequence_number <= gap_sequence_number {
             return;
         }
-        let reach = samples(self.config.max_redundancy_delay);
-        let oldest = gap_media_time.max(media_time.saturating_sub(reach));
         let first_media_time = self.first_media_time.unwrap_or_default();
         let lost_packets = sequence_number - gap_sequence_number;
         let step = (media_time.saturating_sub(gap_media_time) / lost_packets).max(OPUS_STEP);
+        // One lost packet is left to FEC also where there is deep redundancy.
+        let reach = if redundancy.has_dred && lost_packets > 1 {
+            samples(self.config.max_redundancy_delay)
+        } else {
+            step
+        };
+        let oldest = gap_media_time.max(media_time.saturating_sub(reach));
         for lost in (oldest..media_time).step_by(step as usize) {
             self.delay_estimator
-                .push(micros(lost, first_media_time), arrived_at);
+                .push(micros(lost, first_media_time), arrived_at, true);
         }
     }
 
@@ -315,7 +318,7 @@ impl JitterBuffer {
                 samples: FRAME_SAMPLES,
             };
         }
-        self.watch = Watch::default();
+        self.correction.restart();
         let next = Position {
             sequence_number,
             media_time,
@@ -413,14 +416,14 @@ impl JitterBuffer {
 
     /// Gives out the packet at `next`, which is there.
     fn decode(&mut self, next: Position, now: Instant) -> Pull {
-        let stretch = self.correction(next, now);
-        match stretch {
-            Some(Stretch::Lengthen) => self.counters.packets_lengthened += 1,
-            Some(Stretch::Shorten | Stretch::ShortenAnyhow) => {
-                self.counters.packets_shortened += 1;
-            }
-            None => {}
-        }
+        let media_time_us = micros(next.media_time, self.first_media_time.unwrap_or_default());
+        let delay = self.delay_estimator.behind_fastest(media_time_us, now);
+        let target = Target {
+            delay: self.target_delay(),
+            for_network: self.network_delay(),
+        };
+        let patience = self.config.patience;
+        let stretch = self.correction.next(delay, target, patience, now);
         Pull::Decode {
             packet: self.give_out(now),
             stretch,
@@ -444,36 +447,17 @@ impl JitterBuffer {
         stored.payload
     }
 
-    /// What the delay needs when the packet at `next` is played, if it has been off the target for long enough.
-    fn correction(&mut self, next: Position, now: Instant) -> Option<Stretch> {
-        let media_time_us = micros(next.media_time, self.first_media_time.unwrap_or_default());
-        let delay = self.delay_estimator.behind_fastest(media_time_us, now);
-        let target = self.target_delay();
-        if delay > target + Self::LARGE_ERROR {
-            self.watch = Watch::default();
-            return Some(Stretch::ShortenAnyhow);
+    /// What was wanted of the last [`Pull::Decode`] has been done, by so many samples; none where it could not be done.
+    pub fn on_stretched(&mut self, how: Stretch, samples: usize) {
+        if samples == 0 {
+            return;
         }
-        let is_first = self.watch.since.is_none();
-        let since = *self.watch.since.get_or_insert(now);
-        self.watch.least = if is_first {
-            delay
+        if how.is_shorter() {
+            self.counters.packets_shortened += 1;
         } else {
-            delay.min(self.watch.least)
-        };
-        if now < since + self.config.patience {
-            return None;
+            self.counters.packets_lengthened += 1;
         }
-        let least = std::mem::take(&mut self.watch).least;
-        // Less than what it has to be is heard at once, more only by who waits for an answer: where the need comes and goes, the
-        // voice is not shortened and lengthened all the time.
-        let surplus = (target / 4).clamp(Self::TOLERANCE, Self::LARGEST_SURPLUS);
-        if least > target + surplus {
-            Some(Stretch::Shorten)
-        } else if least + Self::TOLERANCE < target {
-            Some(Stretch::Lengthen)
-        } else {
-            None
-        }
+        self.correction.done(duration(samples as u64));
     }
 
     /// What exceeds the limit goes at once: it arrived in a burst after an outage.

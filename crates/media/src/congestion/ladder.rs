@@ -130,6 +130,8 @@ impl Ladder {
     const HIGH_SHARE: f64 = 1.15;
     const MIN_PATIENCE: Duration = Duration::from_secs(2);
     const MAX_PATIENCE: Duration = Duration::from_secs(32);
+    /// Three times what makes a fair picture makes one that is nearly flawless.
+    const MOST_SHARE: f64 = 3.0;
     /// A rate above this share, found by the first probes, is no chance.
     const PLAIN_SHARE: f64 = 2.0;
     /// Patience while the first probes find the rate, and how long that is.
@@ -194,8 +196,12 @@ impl Ladder {
 
     /// What the best rung that this window can show has use for, in bits per second. More makes no picture that looks better.
     pub fn most_bps(&self, window_px: Option<(u32, u32)>) -> u64 {
-        // Twice what makes a fair picture makes a good one; more is not seen.
-        (2.0 * self.needed_bps(self.best_shown(window_px))) as u64
+        (Self::MOST_SHARE * self.needed_bps(self.best_shown(window_px))) as u64
+    }
+
+    /// Pixels in a second of the best rung that this window can show.
+    pub fn best_pixel_rate(&self, window_px: Option<(u32, u32)>) -> f64 {
+        self.rungs[self.best_shown(window_px)].pixel_rate()
     }
 
     /// Decides. The new rung if it is another one.

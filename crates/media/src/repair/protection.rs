@@ -12,6 +12,10 @@ pub struct Protection {
     /// The share of packets that is lost, on average over [`Self::MEMORY`].
     loss_ratio: f64,
     began_at: Option<Instant>,
+    /// Nothing is known of the losses yet, on a path where the first one would be paid for dearly.
+    is_unknown: bool,
+    /// When the first packet left that was or would have been protected.
+    first_packet_at: Option<Instant>,
     updated_at: Option<Instant>,
     /// Whether the partner can make use of repair packets.
     has_decoder: bool,
@@ -49,6 +53,13 @@ impl Protection {
     /// Above this round trip, and above that loss, what is sent again is sent twice: once more would be too late.
     const LONG_FOR_COPIES: Duration = Duration::from_millis(60);
     const LOSS_FOR_COPIES: f64 = 0.12;
+    /// On such a path so much is reckoned to be lost in the beginning: a picture that stands still there makes all that follow wait
+    /// for a long time (`PlayoutDelay`).
+    const LONG_TO_BEGIN: Duration = Duration::from_millis(60);
+    const LOSS_TO_BEGIN: f64 = 0.04;
+    /// After so many round trips the first reports have told better.
+    const ROUND_TRIPS_TO_BEGIN: u32 = 3;
+    const LONGEST_BEGINNING: Duration = Duration::from_millis(1500);
 
     /// Protection for a path without losses: none.
     pub fn new() -> Self {
@@ -90,6 +101,10 @@ impl Protection {
         } else {
             round_trip > Self::LONG && self.loss_ratio > Self::SOME_LOSS
         };
+        let begun = self.first_packet_at.unwrap_or(now);
+        let beginning = (round_trip * Self::ROUND_TRIPS_TO_BEGIN).min(Self::LONGEST_BEGINNING);
+        self.is_unknown =
+            round_trip > Self::LONG_TO_BEGIN && now.saturating_duration_since(begun) < beginning;
         if self.ratio() == 0.0 {
             self.credit = 0.0;
             self.unprotected_since = None;
@@ -98,10 +113,15 @@ impl Protection {
 
     /// Repair packets for each packet at present, from 0 to 0.75.
     pub fn ratio(&self) -> f64 {
-        if !self.is_on || !self.has_decoder {
+        if !(self.is_on || self.is_unknown) || !self.has_decoder {
             return 0.0;
         }
-        (Self::BASE_RATIO + Self::RATIO_PER_LOSS * self.loss_ratio).min(Self::MAX_RATIO)
+        let loss_ratio = if self.is_unknown {
+            self.loss_ratio.max(Self::LOSS_TO_BEGIN)
+        } else {
+            self.loss_ratio
+        };
+        (Self::BASE_RATIO + Self::RATIO_PER_LOSS * loss_ratio).min(Self::MAX_RATIO)
     }
 
     /// What repair of all kinds takes, for each byte of pictures.
@@ -126,6 +146,7 @@ impl Protection {
         if ratio == 0.0 {
             return 0;
         }
+        self.first_packet_at.get_or_insert(now);
         self.credit = (self.credit + ratio).min(2.0 * Self::MOST_AT_ONCE);
         let since = *self.unprotected_since.get_or_insert(now);
         if !is_last_of_frame && self.credit < Self::MOST_AT_ONCE {
@@ -168,7 +189,9 @@ mod tests {
         let start = simulation::start();
         let mut protection = Protection::new();
         protection.set_has_decoder(true);
-        for second in 0..20 {
+        protection.update(0.0, false, round_trip, start);
+        protection.on_packet(true, start);
+        for second in 1..20 {
             protection.update(
                 loss_ratio,
                 false,
@@ -237,6 +260,28 @@ mod tests {
         assert!(each.windows(4).all(|frames| frames.iter().sum::<u32>() > 0));
         let sum: u32 = each.iter().sum();
         assert!(sum <= 110, "{sum} of 300");
+    }
+
+    #[test]
+    fn on_a_long_path_losses_are_reckoned_with_until_reports_can_tell() {
+        let start = simulation::start();
+        let mut protection = Protection::new();
+        protection.set_has_decoder(true);
+        // The connection was ready long before.
+        for second in 0..5 {
+            protection.update(0.0, false, ms(300), start + Duration::from_secs(second));
+        }
+        let first = start + Duration::from_secs(5);
+        let due: u32 = repairs(&mut protection, first, 4)[..10].iter().sum();
+        assert!(due >= 7, "{due}");
+        protection.update(0.0, false, ms(300), first + ms(899));
+        assert!(protection.ratio() > 0.19);
+        protection.update(0.0, false, ms(300), first + ms(900));
+        assert!(protection.ratio() < f64::EPSILON, "nothing was lost");
+        let mut short = Protection::new();
+        short.set_has_decoder(true);
+        short.update(0.0, false, ms(50), start);
+        assert!(short.ratio() < f64::EPSILON);
     }
 
     #[test]

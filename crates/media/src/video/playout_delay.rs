@@ -3,7 +3,8 @@
 //! On a quiet network nothing waits. Where lost packets are what makes frames late, a frame that waits for a retransmission
 //! holds up all that build on it, and then all of them come at once: the picture stands still and leaps. Waiting a little with
 //! every frame hides that, at the price of latency. Both have a price here, and the cheapest delay over the frames of the last
-//! seconds wins. The encoded frames wait, not the pictures: they are a hundred times smaller.
+//! seconds wins. What has stood still once is no reason to wait, only what comes back; and the beginning of a call is soon forgotten.
+//! The encoded frames wait, not the pictures: they are a hundred times smaller.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -20,6 +21,8 @@ pub struct PlayoutDelay {
     target_us: i64,
     reviewed_at_us: i64,
     moved_at_us: i64,
+    /// When the first frame came, until the beginning is forgotten.
+    begun_at_us: Option<i64>,
 }
 
 /// From where times are counted.
@@ -34,6 +37,13 @@ struct Origin {
 struct Seen {
     media_us: i64,
     ready_us: i64,
+}
+
+/// How long nothing new is shown, beyond the time between two frames, in microseconds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pauses {
+    all: i64,
+    longest_standstill: i64,
 }
 
 impl Seen {
@@ -54,6 +64,12 @@ impl PlayoutDelay {
     const TOLERATED_PAUSE_US: i64 = 120_000;
     /// What a standstill costs: a hundredth of the time is as bad as so many hundredths of this as delay.
     const STANDSTILL_PRICE_US: i64 = 7_000_000;
+    /// Pauses within this time after the first one are the same standstill.
+    const ONE_STANDSTILL_US: i64 = 1_000_000;
+    /// What happens in so much time at the beginning, while sizes, codecs and rates are being found, does not come back …
+    const BEGINNING_US: i64 = 3_000_000;
+    /// … and is forgotten when the call is so old, unless it has gone on.
+    const BEGUN_US: i64 = 5_000_000;
     /// A cheaper delay must be cheaper by this, or it would change all the time.
     const LEAST_GAIN_US: i64 = 10_000;
     /// Delays are tried in steps of this.
@@ -111,6 +127,7 @@ impl PlayoutDelay {
         }
         self.origin = Some(new);
         self.seen.clear();
+        self.begun_at_us = None;
         self.reviewed_at_us = 0;
         self.moved_at_us = 0;
         Self::since(new, media_time, now)
@@ -130,6 +147,20 @@ impl PlayoutDelay {
         let is_old = |oldest: &Seen| seen.ready_us - oldest.ready_us > Self::WINDOW_US;
         while self.seen.len() >= Self::MAX_FRAMES || self.seen.front().is_some_and(is_old) {
             self.seen.pop_front();
+        }
+        if self.seen.is_empty() {
+            self.begun_at_us = Some(seen.ready_us);
+        }
+        if let Some(begun_us) = self.begun_at_us
+            && seen.ready_us - begun_us > Self::BEGUN_US
+        {
+            self.begun_at_us = None;
+            let is_beginning = |seen: &&Seen| seen.ready_us - begun_us < Self::BEGINNING_US;
+            let count = self.seen.iter().take_while(is_beginning).count();
+            let since = self.seen.iter().skip(count);
+            if Self::pauses_us(since, self.base_us()).all == 0 {
+                self.seen.drain(..count);
+            }
         }
         self.seen.push_back(seen);
     }
@@ -162,11 +193,26 @@ impl PlayoutDelay {
         }
     }
 
-    /// What the pauses would cost that are left when each frame is shown when it has taken this long, or as soon as it can be.
+    /// What the pauses would cost that are left when each frame is shown when it has taken this long, or as soon as it can be. The
+    /// longest standstill is free.
     fn standstill_price_us(&self, transit_us: i64) -> i64 {
-        let mut pauses_us = 0;
+        let pauses = Self::pauses_us(self.seen.iter(), transit_us);
+        let span_us = match (self.seen.front(), self.seen.back()) {
+            (Some(first), Some(last)) => last.ready_us - first.ready_us,
+            _ => 0,
+        };
+        // In milliseconds, so that the product has room.
+        (pauses.all - pauses.longest_standstill) * (Self::STANDSTILL_PRICE_US / 1000)
+            / (span_us.max(Self::LEAST_SPAN_US) / 1000)
+    }
+
+    /// The pauses that are seen then.
+    fn pauses_us<'a>(frames: impl Iterator<Item = &'a Seen>, transit_us: i64) -> Pauses {
+        let mut pauses = Pauses::default();
+        // The present standstill, and when it began.
+        let (mut standstill_us, mut since_us) = (0, i64::MIN);
         let mut before: Option<(i64, i64)> = None;
-        for seen in &self.seen {
+        for seen in frames {
             let due_us = (seen.media_us + transit_us).max(seen.ready_us);
             let (shown_us, pause_us) = match before {
                 Some((shown_before_us, media_before_us)) => {
@@ -177,16 +223,17 @@ impl PlayoutDelay {
                 None => (due_us, 0),
             };
             if pause_us > Self::TOLERATED_PAUSE_US {
-                pauses_us += pause_us.min(Self::WINDOW_US);
+                let pause_us = pause_us.min(Self::WINDOW_US);
+                if shown_us.saturating_sub(since_us) > Self::ONE_STANDSTILL_US {
+                    (standstill_us, since_us) = (0, shown_us);
+                }
+                pauses.all += pause_us;
+                standstill_us += pause_us;
+                pauses.longest_standstill = pauses.longest_standstill.max(standstill_us);
             }
             before = Some((shown_us, seen.media_us));
         }
-        let span_us = match (self.seen.front(), self.seen.back()) {
-            (Some(first), Some(last)) => last.ready_us - first.ready_us,
-            _ => 0,
-        };
-        // In milliseconds, so that the product has room.
-        pauses_us * (Self::STANDSTILL_PRICE_US / 1000) / (span_us.max(Self::LEAST_SPAN_US) / 1000)
+        pauses
     }
 
     /// Moves the delay towards its target, where that is not seen: slowly, or by a leap while nothing could be shown anyway.

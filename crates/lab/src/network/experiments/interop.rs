@@ -107,7 +107,7 @@ impl Call {
         role: GuestRole,
         devices: Devices,
         [guest_side, headless_side]: [Side; 2],
-        options: ClientOptions,
+        options: ClientOptions<'static>,
     ) -> anyhow::Result<Self> {
         let url = servers.url();
         let mut guest = Guest::start(&url, Some(network.client(guest_side)), devices)?;

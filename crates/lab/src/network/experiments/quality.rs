@@ -63,11 +63,17 @@ pub struct QualityOptions {
     /// Another clip than our own: 640x480, 4:2:0; its first ten seconds are used.
     #[arg(long, value_name = "FILE.y4m")]
     pub clip: Option<PathBuf>,
+    /// The codec that Passerby is to send: auto, h264 or av1.
+    #[arg(long, value_name = "CODEC", default_value = "auto", value_parser = ["auto", "h264", "av1"])]
+    pub video_codec: String,
+    /// Keeps what each Passerby wrote down of its calls in this folder: events and statistics, a file for each side and call.
+    #[arg(long, value_name = "FOLDER")]
+    pub keep: Option<PathBuf>,
     /// Writes every row as a line of JSON as well.
     #[arg(long, value_name = "FILE.jsonl")]
     pub save: Option<PathBuf>,
     /// Measures nothing, and prints what such files hold.
-    #[arg(long, value_delimiter = ',', value_name = "FILE,FILE", conflicts_with_all = ["cells", "only", "pairs", "runs", "clip", "save"])]
+    #[arg(long, value_delimiter = ',', value_name = "FILE,FILE", conflicts_with_all = ["cells", "only", "pairs", "runs", "clip", "video_codec", "keep", "save"])]
     pub read: Vec<PathBuf>,
 }
 
@@ -87,6 +93,9 @@ pub struct QualityLab {
     network: Network,
     servers: Servers,
     clip: Clip,
+    /// The codec that Passerby is to send.
+    video_codec: String,
+    keep: Option<PathBuf>,
 }
 
 impl QualityLab {
@@ -102,6 +111,8 @@ impl QualityLab {
             network,
             servers,
             clip,
+            video_codec: "auto".to_owned(),
+            keep: None,
         })
     }
 
@@ -110,7 +121,7 @@ impl QualityLab {
     /// # Errors
     /// When the call does not come about, or the lab fails.
     pub fn measure(&self, pair: [Program; 2], cell: &QualityCell) -> anyhow::Result<Vec<Row>> {
-        call::measure(&self.network, &self.servers, &self.clip, pair, cell)
+        call::measure(self, pair, cell)
     }
 }
 
@@ -140,7 +151,15 @@ fn measure_all(options: &QualityOptions) -> anyhow::Result<Results> {
         }
         None => None,
     };
-    let lab = QualityLab::build(options.clip.as_deref())?;
+    if let Some(folder) = &options.keep {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("{} cannot be made", folder.display()))?;
+    }
+    let lab = QualityLab {
+        video_codec: options.video_codec.clone(),
+        keep: options.keep.clone(),
+        ..QualityLab::build(options.clip.as_deref())?
+    };
     println!("{TITLE}\n\n{}", table::HEADER);
     let pairs: &[_] = if options.pairs.is_empty() {
         &PAIRS

@@ -20,7 +20,10 @@ pub(super) struct DelayEstimator {
     /// Local time is counted from here.
     origin: Option<Instant>,
     transits: VecDeque<(Instant, i64)>,
+    /// Of packets that came in order.
     recurring: RecurringDelay,
+    /// Of all.
+    recurring_of_all: RecurringDelay,
     fastest_us: i64,
     spread: Duration,
 }
@@ -31,13 +34,15 @@ impl DelayEstimator {
             origin: None,
             transits: VecDeque::new(),
             recurring: RecurringDelay::new(),
+            recurring_of_all: RecurringDelay::new(),
             fastest_us: 0,
             spread: Duration::ZERO,
         }
     }
 
-    /// Takes in a packet: its media time and when it arrived.
-    pub(super) fn push(&mut self, media_time_us: i64, arrived_at: Instant) {
+    /// Takes in a packet: its media time and when it arrived. `is_in_order` is false if a later one was there before: then it was
+    /// most likely sent again.
+    pub(super) fn push(&mut self, media_time_us: i64, arrived_at: Instant, is_in_order: bool) {
         let transit_us = self.transit_us(media_time_us, arrived_at);
         self.transits.push_back((arrived_at, transit_us));
         while self.transits.len() > MAX_SAMPLES
@@ -48,13 +53,19 @@ impl DelayEstimator {
         {
             self.transits.pop_front();
         }
-        let mut sorted: Vec<i64> = self.transits.iter().map(|(_, transit)| *transit).collect();
-        sorted.sort_unstable();
-        let slow = sorted[((sorted.len() - 1) as f64 * QUANTILE).ceil() as usize];
-        self.fastest_us = sorted[0];
-        self.recurring.push(transit_us, arrived_at);
+        let mut transits: Vec<i64> = self.transits.iter().map(|(_, transit)| *transit).collect();
+        let nearly_all = ((transits.len() - 1) as f64 * QUANTILE).ceil() as usize;
+        let (faster, &mut slow, _) = transits.select_nth_unstable(nearly_all);
+        self.fastest_us = faster.iter().copied().min().unwrap_or(slow);
+        // What is lost twice comes back, too, and as long as it is rare in-band FEC bridges it without delay.
+        if is_in_order {
+            self.recurring.push(transit_us, arrived_at);
+        }
+        self.recurring_of_all.push(transit_us, arrived_at);
         let present = Duration::from_micros(slow.abs_diff(self.fastest_us));
-        self.spread = present.max(self.recurring.spread());
+        self.spread = present
+            .max(self.recurring.spread_often())
+            .max(self.recurring_of_all.spread_mostly());
     }
 
     /// How far nearly all packets stay behind the fastest.
@@ -93,7 +104,11 @@ mod tests {
         delays_ms: impl IntoIterator<Item = u64>,
     ) {
         for (number, delay) in (from..).zip(delays_ms) {
-            estimator.push(number as i64 * 20_000, start + ms(number * 20 + delay));
+            estimator.push(
+                number as i64 * 20_000,
+                start + ms(number * 20 + delay),
+                true,
+            );
         }
     }
 
@@ -130,5 +145,26 @@ mod tests {
         assert_eq!(estimator.spread(), ms(100));
         push_all(&mut estimator, start, 522, [0; 300]);
         assert_eq!(estimator.spread(), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_is_sent_again_twice_now_and_then_asks_for_no_delay() {
+        let start = simulation::start();
+        let spread = |every: u64, is_in_order: bool| {
+            let mut estimator = DelayEstimator::new();
+            for number in 0..1000_u64 {
+                let late_ms = if number % every == 0 { 90 } else { 10 };
+                let arrived_at = start + ms(number * 10 + late_ms);
+                estimator.push(
+                    number as i64 * 10_000,
+                    arrived_at,
+                    late_ms < 90 || is_in_order,
+                );
+            }
+            estimator.spread()
+        };
+        assert_eq!(spread(290, true), ms(80), "a delay that comes back counts");
+        assert_eq!(spread(290, false), Duration::ZERO);
+        assert_eq!(spread(90, false), ms(80), "but where it is always so");
     }
 }

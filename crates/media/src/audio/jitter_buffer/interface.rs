@@ -15,8 +15,8 @@ pub struct Config {
     pub max_delay: Duration,
     /// How long sound is made up when nothing comes, before there is silence. Longer, and it sounds like a machine.
     pub max_conceal: Duration,
-    /// How long the delay is watched before it is corrected by a period of the voice ([`Stretch`]), and how long it is then
-    /// watched again. Large errors are not watched.
+    /// How long the delay is watched before it is judged, and corrected by a period of the voice or in the next pause
+    /// ([`Stretch`]). Large errors are not watched.
     pub patience: Duration,
     /// How much of the delay may be for deep redundancy, which comes with the packet after a burst of losses. Where bursts
     /// are frequent the delay grows with their length up to this; longer bursts are reconstructed late.
@@ -43,7 +43,7 @@ pub enum Pull {
         /// The packet.
         packet: Bytes,
         /// What is to be done with what comes out before it is played, as far as it can be done
-        /// ([`stretch`](crate::audio::stretch)).
+        /// ([`stretch`](crate::audio::stretch)); [`super::JitterBuffer::on_stretched`] is to hear of it.
         stretch: Option<Stretch>,
     },
     /// A packet is lost, this one came after it: reconstruct the sound of the lost one from its in-band FEC. It will be given
@@ -88,9 +88,9 @@ pub struct Counters {
     pub samples_reconstructed: u64,
     /// Samples made up.
     pub samples_concealed: u64,
-    /// Packets that were to be played faster.
+    /// Packets that were shortened.
     pub packets_shortened: u64,
-    /// Packets that were to be played slower.
+    /// Packets that were lengthened.
     pub packets_lengthened: u64,
     /// Packets left out because there were more than the most delay allows.
     pub packets_dropped: u64,

@@ -7,6 +7,7 @@ use headless::measure::machine::Machine;
 use headless::measure::quantile;
 use serde::{Deserialize, Serialize};
 
+use super::QualityLab;
 use super::cells::{Phase, QualityCell};
 use super::clip::{Clip, SIZE_PX};
 use super::cost::{Cost, CpuTimes, memory_bytes};
@@ -17,7 +18,7 @@ use super::sound::{mouth_to_ear_ms, speech_score};
 use crate::browser::HeardSound;
 use crate::ffi;
 use crate::network::client::now_ms;
-use crate::network::{Network, Servers, Shape, Side, Uplink, Way};
+use crate::network::{Network, Shape, Side, Uplink, Way};
 
 /// How often the queues before the bottleneck are looked at: as often as something else might want to pass.
 const QUEUE_LOOK: Duration = Duration::from_millis(20);
@@ -89,33 +90,21 @@ impl Compare for Against<'_> {
 
 /// Measures one call; a row for each direction of each phase.
 pub(super) fn measure(
-    network: &Network,
-    servers: &Servers,
-    clip: &Clip,
+    lab: &QualityLab,
     programs: [Program; 2],
     cell: &QualityCell,
 ) -> anyhow::Result<Vec<Row>> {
-    let result = call(network, servers, clip, programs, cell);
-    network.shape_all(Shape::default());
+    let result = call(lab, programs, cell);
+    lab.network.shape_all(Shape::default());
     result
 }
 
-fn call(
-    network: &Network,
-    servers: &Servers,
-    clip: &Clip,
-    programs: [Program; 2],
-    cell: &QualityCell,
-) -> anyhow::Result<Vec<Row>> {
+fn call(lab: &QualityLab, programs: [Program; 2], cell: &QualityCell) -> anyhow::Result<Vec<Row>> {
+    let (network, clip) = (&lab.network, &lab.clip);
     let first = cell.phases.first().context("a cell without a line")?;
     // They come into the lobby over a line that is long and otherwise good. What makes it bad comes before they are matched.
     network.shape_all(first.line.delay());
-    let place = |side| Place {
-        network,
-        servers,
-        clip,
-        side,
-    };
+    let place = |side| Place { lab, side };
     let [a, b] = [Side::A, Side::B].map(place);
     let (invited_a, invited_b) = (Invited::new(programs[0], a)?, Invited::new(programs[1], b)?);
     let end_a = invited_a.join(a)?;
@@ -138,6 +127,12 @@ fn call(
     let since_ms = phases[0].stretch.counted_ms.start;
     let [a, b] = &mut ends;
     let evidence = [a.evidence(since_ms, clip)?, b.evidence(since_ms, clip)?];
+    if let Some(folder) = &lab.keep {
+        let [from, to] = programs;
+        let call = format!("{} {from}-{to}", cell.name).replace('/', "-");
+        a.keep(&folder.join(format!("{call} a")))?;
+        b.keep(&folder.join(format!("{call} b")))?;
+    }
 
     let mut rows = Vec::new();
     for (index, (outside, phase)) in phases.iter().zip(&cell.phases).enumerate() {

@@ -12,11 +12,12 @@ use headless::Event;
 use media::video::{Scaler, VideoFrame};
 use serde::{Deserialize, Serialize};
 
+use super::QualityLab;
 use super::clip::{Clip, FPS, SIZE_PX};
 use super::figures::{Noticed, Shot, Shown};
 use super::sound::{Recording, thin_out};
 use crate::browser::{Devices, Guest, HeardSound};
-use crate::network::{Client, ClientOptions, Network, Servers, Side};
+use crate::network::{Client, ClientOptions, Side};
 
 /// How long a call may take to come about on the worst line: signalling goes over it, too.
 const CONNECT_TIME: Duration = Duration::from_mins(1);
@@ -51,9 +52,7 @@ impl fmt::Display for Program {
 /// Where a program is to run, and what it sends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
-    pub(super) network: &'a Network,
-    pub(super) servers: &'a Servers,
-    pub(super) clip: &'a Clip,
+    pub(super) lab: &'a QualityLab,
     pub(super) side: Side,
 }
 
@@ -68,13 +67,14 @@ impl Invited {
         if program == Program::Passerby {
             return Ok(Self::Passerby);
         }
-        let (pictures, sound) = (place.clip.pictures(), place.clip.sound());
+        let lab = place.lab;
+        let (pictures, sound) = (lab.clip.pictures(), lab.clip.sound());
         let devices = Devices::Clip {
             pictures: &pictures,
             sound: &sound,
         };
-        let namespace = Some(place.network.client(place.side));
-        let mut guest = Guest::start(&place.servers.url(), namespace, devices)?;
+        let namespace = Some(lab.network.client(place.side));
+        let mut guest = Guest::start(&lab.servers.url(), namespace, devices)?;
         guest.watch()?;
         Ok(Self::Chromium(Box::new(guest)))
     }
@@ -87,16 +87,18 @@ impl Invited {
                 End::Chromium(guest)
             }
             Self::Passerby => {
+                let lab = place.lab;
                 let options = ClientOptions {
                     patience_s: 90,
                     size_px: SIZE_PX,
                     video_kbps: VIDEO_KBPS,
-                    pictures: Some(place.clip.pictures()),
-                    sound: Some(place.clip.sound()),
+                    video_codec: &lab.video_codec,
+                    pictures: Some(lab.clip.pictures()),
+                    sound: Some(lab.clip.sound()),
                     takes_shots: true,
                     ..ClientOptions::default()
                 };
-                let mut client = Client::start(place.network, place.servers, place.side, &options)?;
+                let mut client = Client::start(&lab.network, &lab.servers, place.side, &options)?;
                 client.wait_for("that Passerby looks for a partner", JOIN_TIME, |events| {
                     let has_begun = |line: &&headless::EventLine| {
                         matches!(&line.event, Event::Call { state } if state != "idle")
@@ -163,6 +165,14 @@ impl End {
         match self {
             Self::Passerby(_) => Ok(()),
             Self::Chromium(guest) => guest.stop_watching(),
+        }
+    }
+
+    /// Copies what Passerby wrote down to files of this name with other endings. A browser writes nothing.
+    pub(super) fn keep(&self, name: &Path) -> anyhow::Result<()> {
+        match self {
+            Self::Passerby(client) => client.keep(name),
+            Self::Chromium(_) => Ok(()),
         }
     }
 
