@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// Follows what the path takes.
 #[derive(Debug)]
 pub(super) struct Plenty {
-    is_plenty: bool,
+    has_much: bool,
     started_at: Option<Instant>,
     /// Since when it has been otherwise.
     otherwise_since: Option<Instant>,
@@ -20,7 +20,7 @@ pub(super) struct Plenty {
 impl Default for Plenty {
     fn default() -> Self {
         Self {
-            is_plenty: false,
+            has_much: false,
             started_at: None,
             otherwise_since: None,
             began_at: None,
@@ -48,27 +48,29 @@ impl Plenty {
     pub(super) fn update(&mut self, share: f64, now: Instant) -> bool {
         let started_at = *self.started_at.get_or_insert(now);
         let is_starting = now.saturating_duration_since(started_at) < Self::START;
-        let is_otherwise = if self.is_plenty {
+        let is_otherwise = if self.has_much {
             share < Self::TOO_LITTLE
         } else {
             share >= Self::MUCH
         };
         if !is_otherwise {
             self.otherwise_since = None;
-            return self.is_plenty;
+            return self.has_much;
         }
         let since = *self.otherwise_since.get_or_insert(now);
-        let patience = match self.is_plenty {
-            true => Self::SCARCE_TIME,
-            false if is_starting && self.began_at.is_none() => Duration::ZERO,
-            false => self.patience,
+        let patience = if self.has_much {
+            Self::SCARCE_TIME
+        } else if is_starting && self.began_at.is_none() {
+            Duration::ZERO
+        } else {
+            self.patience
         };
         if now.saturating_duration_since(since) < patience {
-            return self.is_plenty;
+            return self.has_much;
         }
         self.otherwise_since = None;
-        self.is_plenty = !self.is_plenty;
-        if self.is_plenty {
+        self.has_much = !self.has_much;
+        if self.has_much {
             self.began_at = Some(now);
         } else {
             let is_taken_back = self
@@ -80,7 +82,7 @@ impl Plenty {
                 Self::MIN_PATIENCE
             };
         }
-        self.is_plenty
+        self.has_much
     }
 }
 
@@ -98,11 +100,11 @@ mod tests {
         let start = Instant::now();
         let mut changes = 0;
         for tenth in 10 * begin_s..10 * (begin_s + seconds) {
-            let before = plenty.is_plenty;
+            let before = plenty.has_much;
             let now = start + Duration::from_millis(100 * tenth);
             changes += u32::from(plenty.update(share(tenth), now) != before);
         }
-        (changes, plenty.is_plenty)
+        (changes, plenty.has_much)
     }
 
     #[test]

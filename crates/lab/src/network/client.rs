@@ -172,7 +172,9 @@ impl Client {
             let mut kept = name.as_os_str().to_owned();
             kept.push(".");
             kept.push(ending);
-            std::fs::copy(file, &kept).with_context(|| format!("cannot write {kept:?}"))?;
+            let kept = PathBuf::from(kept);
+            std::fs::copy(file, &kept)
+                .with_context(|| format!("{} cannot be written", kept.display()))?;
         }
         Ok(())
     }

@@ -44,6 +44,7 @@ struct Seen {
 struct Pauses {
     all: i64,
     longest_standstill: i64,
+    standstills: u32,
 }
 
 impl Seen {
@@ -64,6 +65,8 @@ impl PlayoutDelay {
     const TOLERATED_PAUSE_US: i64 = 120_000;
     /// What a standstill costs: a hundredth of the time is as bad as so many hundredths of this as delay.
     const STANDSTILL_PRICE_US: i64 = 7_000_000;
+    /// So many standstills in [`Self::WINDOW`] may be chance: then the longest is free.
+    const RARE: u32 = 2;
     /// Pauses within this time after the first one are the same standstill.
     const ONE_STANDSTILL_US: i64 = 1_000_000;
     /// What happens in so much time at the beginning, while sizes, codecs and rates are being found, does not come back …
@@ -181,7 +184,9 @@ impl PlayoutDelay {
         let latest_us = latest_us.unwrap_or_default() - base_us;
         // Nothing is gained by waiting for longer than for the latest.
         let largest = (latest_us / Self::STEP_US + 1).min(Self::MAX_US / Self::STEP_US);
-        let price_us = |delay_us: i64| delay_us + self.standstill_price_us(base_us + delay_us);
+        let is_rare = Self::pauses_us(self.seen.iter(), base_us).standstills <= Self::RARE;
+        let price_us =
+            |delay_us: i64| delay_us + self.standstill_price_us(base_us + delay_us, is_rare);
         let best = (0..=largest)
             .map(|step| step * Self::STEP_US)
             .map(|delay_us| (price_us(delay_us), delay_us))
@@ -194,15 +199,20 @@ impl PlayoutDelay {
     }
 
     /// What the pauses would cost that are left when each frame is shown when it has taken this long, or as soon as it can be. The
-    /// longest standstill is free.
-    fn standstill_price_us(&self, transit_us: i64) -> i64 {
+    /// longest standstill is free where they are rare.
+    fn standstill_price_us(&self, transit_us: i64, is_rare: bool) -> i64 {
         let pauses = Self::pauses_us(self.seen.iter(), transit_us);
         let span_us = match (self.seen.front(), self.seen.back()) {
             (Some(first), Some(last)) => last.ready_us - first.ready_us,
             _ => 0,
         };
+        let free = if is_rare {
+            pauses.longest_standstill
+        } else {
+            0
+        };
         // In milliseconds, so that the product has room.
-        (pauses.all - pauses.longest_standstill) * (Self::STANDSTILL_PRICE_US / 1000)
+        (pauses.all - free) * (Self::STANDSTILL_PRICE_US / 1000)
             / (span_us.max(Self::LEAST_SPAN_US) / 1000)
     }
 
@@ -226,6 +236,7 @@ impl PlayoutDelay {
                 let pause_us = pause_us.min(Self::WINDOW_US);
                 if shown_us.saturating_sub(since_us) > Self::ONE_STANDSTILL_US {
                     (standstill_us, since_us) = (0, shown_us);
+                    pauses.standstills += 1;
                 }
                 pauses.all += pause_us;
                 standstill_us += pause_us;

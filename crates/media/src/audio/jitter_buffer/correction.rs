@@ -75,9 +75,12 @@ impl Correction {
         }
         let is_judged = self.judge(delay, target, patience, now);
         // What was wrong when it was judged may be right by now.
-        let wanted = self.wanted.filter(|wanted| match wanted.is_shorter {
-            true => delay > target.delay + TOLERANCE,
-            false => delay < target.delay + TOLERANCE,
+        let wanted = self.wanted.filter(|wanted| {
+            if wanted.is_shorter {
+                delay > target.delay + TOLERANCE
+            } else {
+                delay < target.delay + TOLERANCE
+            }
         })?;
         let waited = now.saturating_duration_since(wanted.since);
         let may_wait = !wanted.is_urgent && waited < LONGEST_WAIT;
@@ -118,18 +121,14 @@ impl Correction {
         // Less than what it has to be is heard at once, more only by who waits for an answer: where the need comes and goes, the
         // voice is not shortened and lengthened all the time.
         let surplus = (target.delay / 4).clamp(TOLERANCE, LARGEST_SURPLUS);
-        let wrong = if least > target.delay + surplus {
-            Some((true, least - target.delay))
-        } else if least + TOLERANCE < target.delay {
-            Some((false, target.delay - least))
-        } else {
-            None
-        };
-        self.wanted = wrong.map(|(is_shorter, left)| {
+        let is_too_long = least > target.delay + surplus;
+        let is_too_short = least + TOLERANCE < target.delay;
+        self.wanted = (is_too_long || is_too_short).then(|| {
+            let is_shorter = is_too_long;
             let before = self.wanted.filter(|before| before.is_shorter == is_shorter);
             Wanted {
                 is_shorter,
-                left,
+                left: least.abs_diff(target.delay),
                 is_urgent: !is_shorter && least + TOLERANCE < target.for_network,
                 since: before.map_or(now, |before| before.since),
             }
@@ -176,7 +175,7 @@ mod tests {
                 continue;
             }
             delay = if how.is_shorter() {
-                delay - STEP
+                delay.saturating_sub(STEP)
             } else {
                 delay + STEP
             };

@@ -72,9 +72,10 @@ fn pull_for(buffer: &mut JitterBuffer, now: Instant) -> (Played, Duration) {
                 None | Some(Stretch::ShortenInPause | Stretch::LengthenInPause) => whole,
                 Some(how) => {
                     buffer.on_stretched(how, samples(STRETCH) as usize);
-                    match how.is_shorter() {
-                        true => whole.saturating_sub(STRETCH),
-                        false => whole + STRETCH,
+                    if how.is_shorter() {
+                        whole.saturating_sub(STRETCH)
+                    } else {
+                        whole + STRETCH
                     }
                 }
             };
