@@ -71,6 +71,6 @@ pub use relay::RelaySettings;
 pub use resolve::SettingsError;
 pub use safety::{Policy, StoreError};
 pub use server::{BindError, Running, Server};
-pub use settings::{Limits, Settings};
+pub use settings::{FilesError, Limits, Settings};
 pub use settings_file::{Problem, Source, Sources, SourcesError};
 pub use tls::{TlsError, TlsSettings};

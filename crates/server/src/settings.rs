@@ -10,8 +10,8 @@ use ::relay::Rate;
 use protocol::PathPolicy;
 
 use crate::{
-    AdminSettings, ClusterSettings, Policy, Proxies, RelaySettings, StunUrl, TlsError, TlsSettings,
-    Turn, tls::Tls,
+    AdminSettings, ClusterSettings, Policy, Proxies, RelaySettings, StoreError, StunUrl, TlsError,
+    TlsSettings, Turn, safety::Store, tls::Tls,
 };
 
 /// What an operator decides.
@@ -159,12 +159,27 @@ impl Default for Settings {
     }
 }
 
+/// What is wrong with a file that the settings name.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// The certificate or its key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl Settings {
-    /// Reads the files that the settings name and that are read only later.
-    pub fn check_files(&self) -> Result<(), TlsError> {
-        self.tls
-            .clone()
-            .map_or(Ok(()), |tls| Tls::load(tls).map(drop))
+    /// Reads the files that the settings name and that are read only later. Makes and changes none.
+    pub fn check_files(&self) -> Result<(), FilesError> {
+        if let Some(tls) = self.tls.clone() {
+            Tls::load(tls)?;
+        }
+        match &self.store {
+            Some(path) => Ok(Store::check(path)?),
+            None => Ok(()),
+        }
     }
 
     /// How long one who waits for a partner may be silent.
