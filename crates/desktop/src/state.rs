@@ -466,6 +466,7 @@ pub(crate) mod tests {
         let nobody: Arc<[String]> = Arc::new([]);
         Snapshot {
             signalling: SignallingView::Connecting,
+            works_since: None,
             call: CallView::Idle,
             direct: None,
             veil: None,

@@ -29,6 +29,7 @@ mod transport_figures;
 mod veil;
 mod video_codecs;
 mod ways;
+mod work;
 
 pub use call::DirectView;
 pub use command::Command;

@@ -50,6 +50,8 @@ pub(crate) struct Session {
     signalling: Signalling,
     signalling_events: mpsc::Receiver<SignallingEvent>,
     signalling_view: SignallingView,
+    /// Since when this machine works for the server.
+    works_since: Option<Instant>,
     news_sender: mpsc::Sender<(Key, News)>,
     news: mpsc::Receiver<(Key, News)>,
     last_key: Key,
@@ -87,6 +89,7 @@ impl Session {
             signalling,
             signalling_events,
             signalling_view: SignallingView::Connecting,
+            works_since: None,
             news_sender,
             news,
             last_key: Key(0),
@@ -243,6 +246,7 @@ impl Session {
         (self.signalling, self.signalling_events) = connect(&self.config);
         self.safety.on_another_server();
         self.signalling_view = SignallingView::Connecting;
+        self.works_since = None;
         self.drop_spare();
         self.spare_policy.on_server_lost();
         self.call.handle(Input::SignallingDown, Instant::now());
@@ -296,8 +300,10 @@ impl Session {
                 }
             }
             SignallingEvent::Banned(ban) => self.on_banned(ban),
+            SignallingEvent::Working(is_working) => self.works_since = is_working.then_some(now),
             SignallingEvent::Away { problem, retry_at } => {
                 self.signalling_view = SignallingView::Away { problem, retry_at };
+                self.works_since = None;
                 self.call.handle(Input::SignallingAway, now);
             }
             SignallingEvent::SessionLost => {
@@ -399,6 +405,7 @@ impl Session {
     fn publish(&mut self) {
         self.publisher.publish(Snapshot {
             signalling: self.signalling_view.clone(),
+            works_since: self.works_since,
             call: self.call.state().clone(),
             direct: self.call.direct(),
             veil: self.veil,

@@ -85,6 +85,7 @@ impl Wire for ClientMessage {
     const TYPES: &'static [&'static str] = &[
         "hello",
         "identify",
+        "worked",
         "prepare",
         "join",
         "next",
@@ -132,9 +133,11 @@ impl Wire for ClientMessage {
             Self::Report { note, .. } => {
                 at_most("the note", note.chars().count(), limits::NOTE_CHARS)
             }
-            Self::Identify { .. } | Self::Prepare | Self::Leave { .. } | Self::Block { .. } => {
-                Ok(())
-            }
+            Self::Identify { .. }
+            | Self::Worked { .. }
+            | Self::Prepare
+            | Self::Leave { .. }
+            | Self::Block { .. } => Ok(()),
         }
     }
 }
@@ -142,6 +145,7 @@ impl Wire for ClientMessage {
 impl Wire for ServerMessage {
     const TYPES: &'static [&'static str] = &[
         "welcome",
+        "work",
         "prepared",
         "waiting",
         "matched",
@@ -167,7 +171,9 @@ impl Wire for ServerMessage {
                 let appeal = appeal.as_ref().map_or(0, |appeal| appeal.chars().count());
                 at_most("the word on appeals", appeal, limit)
             }
+            // Too much work is no reason not to understand what is asked.
             Self::Welcome { .. }
+            | Self::Work(_)
             | Self::Reported { .. }
             | Self::Blocked { .. }
             | Self::Prepared { .. }

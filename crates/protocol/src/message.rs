@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Candidate, Challenge, Description, Handle, NotTaken, PublicKey, ReportReason, ResumeToken,
-    RoomId, Signature,
+    Candidate, Challenge, Description, Handle, Nonce, NotTaken, PublicKey, ReportReason,
+    ResumeToken, RoomId, Signature, Work,
 };
 
 /// What a client says to the server.
@@ -31,6 +31,11 @@ pub enum ClientMessage {
         key: PublicKey,
         /// Made with the key over [`Challenge::statement`].
         signature: Signature,
+    },
+    /// The answer to [`ServerMessage::Work`]: it is done. What was asked before is answered now.
+    Worked {
+        /// What was found.
+        nonce: Nonce,
     },
     /// Asks for the STUN and TURN servers of the next call, so that a connection can be made ready before it is needed.
     /// Answered with [`ServerMessage::Prepared`].
@@ -130,6 +135,10 @@ pub enum ServerMessage {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         challenge: Option<Challenge>,
     },
+    /// The first answer to `join` or `next` while many newcomers come: the client works, says so with
+    /// [`ClientMessage::Worked`], and then the question is answered. Only for a client with the capability
+    /// [`TAKES_WORK`](crate::TAKES_WORK).
+    Work(Work),
     /// The answer to `prepare`.
     Prepared {
         /// STUN and TURN servers for the next call, with credentials that are good for a while.
@@ -358,6 +367,8 @@ pub enum ErrorCode {
     /// The signature of an `identify` is not that of its key over this session's challenge, or there was none to sign. The
     /// server closes the connection.
     BadProof,
+    /// What a `worked` has found is no answer to the work that is asked for, or none is asked for.
+    BadWork,
     /// A code that this version does not know.
     #[serde(other)]
     Unknown,

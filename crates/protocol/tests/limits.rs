@@ -2,9 +2,9 @@
 
 use proptest::{option, prelude::*, string::string_regex};
 use protocol::{
-    Candidate, ClientMessage, DecodeError, Description, DescriptionKind, IceServer, PathPolicy,
-    PeerMessage, PublicKey, ReportReason, Resume, ResumeToken, Role, RoomId, ServerMessage,
-    Signature, Wire, decode, encode, limits, may_be_told_ahead,
+    Candidate, ClientMessage, DecodeError, Description, DescriptionKind, IceServer, Nonce,
+    PathPolicy, PeerMessage, PublicKey, ReportReason, Resume, ResumeToken, Role, RoomId,
+    ServerMessage, Signature, Wire, decode, encode, limits, may_be_told_ahead,
 };
 
 const ROOM: RoomId = RoomId::from_bytes([7; 16]);
@@ -429,5 +429,8 @@ fn client_message() -> impl Strategy<Value = ClientMessage> {
                 block,
             }),
         room().prop_map(|room| ClientMessage::Block { room }),
+        any::<[u8; 8]>().prop_map(|nonce| ClientMessage::Worked {
+            nonce: Nonce::from_bytes(nonce),
+        }),
     ]
 }

@@ -2,9 +2,9 @@
 
 use protocol::{
     Candidate, Challenge, ClientMessage, DecodeError, Description, DescriptionKind, ErrorCode,
-    Handle, IceServer, LeaveReason, NotTaken, PathPolicy, PeerMessage, PublicKey, ReportReason,
-    Resume, ResumeToken, Role, RoomId, ServerMessage, Session, Signature, Wire, decode, encode,
-    limits,
+    Handle, IceServer, LeaveReason, Nonce, NotTaken, PathPolicy, PeerMessage, PublicKey,
+    ReportReason, Resume, ResumeToken, Role, RoomId, ServerMessage, Session, Signature, Wire, Work,
+    decode, encode, limits,
 };
 
 const ROOM: RoomId = RoomId::from_bytes([
@@ -335,6 +335,30 @@ fn identify() {
 }
 
 #[test]
+fn work() {
+    let challenge = Challenge::from_bytes([0x1c; 16]);
+    is_written(
+        &ServerMessage::Work(Work {
+            challenge,
+            bits: 18,
+        }),
+        r#"{"type":"work","challenge":"1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c","bits":18}"#,
+    );
+    // Who is asked for too much is to know that he is.
+    let too_much = r#"{"type":"work","challenge":"1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c","bits":60}"#;
+    let work = Work {
+        challenge,
+        bits: 60,
+    };
+    assert_eq!(decode(too_much), Ok(ServerMessage::Work(work)));
+    let nonce = Nonce::from_bytes(0xabc_u64.to_be_bytes());
+    is_written(
+        &ClientMessage::Worked { nonce },
+        r#"{"type":"worked","nonce":"0000000000000abc"}"#,
+    );
+}
+
+#[test]
 fn what_is_signed_says_what_it_is_for() {
     let statement = Challenge::from_bytes([7; 16]).statement();
     assert_eq!(
@@ -447,6 +471,7 @@ fn error() {
         (ErrorCode::Full, "full"),
         (ErrorCode::TooFast, "too_fast"),
         (ErrorCode::BadProof, "bad_proof"),
+        (ErrorCode::BadWork, "bad_work"),
     ] {
         is_written(
             &ServerMessage::Error {

@@ -69,7 +69,7 @@ pub use ice_servers::{IceUrlError, StunUrl, Turn, TurnCredentials, TurnUrl};
 pub use network::{Network, NetworkError, Proxies, ProxyHeader};
 pub use relay::RelaySettings;
 pub use resolve::SettingsError;
-pub use safety::{Policy, StoreError};
+pub use safety::{NewcomerPolicy, Policy, StoreError};
 pub use server::{BindError, Running, Server};
 pub use settings::{FilesError, Limits, Settings};
 pub use settings_file::{Problem, Source, Sources, SourcesError};

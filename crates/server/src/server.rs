@@ -575,6 +575,11 @@ impl Running {
         self.counters.total(Total::WithheldCandidates)
     }
 
+    /// How many newcomers have worked before they met anybody.
+    pub fn newcomers_who_worked(&self) -> u64 {
+        self.counters.total(Total::WorkDone)
+    }
+
     /// How many WebSockets were refused because their address had [`Settings::max_per_ip`].
     pub fn refused_by_ip(&self) -> u64 {
         self.counters.refused(Refusal::ConnectionsPerIp)

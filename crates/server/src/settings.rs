@@ -10,8 +10,8 @@ use ::relay::Rate;
 use protocol::PathPolicy;
 
 use crate::{
-    AdminSettings, ClusterSettings, Policy, Proxies, RelaySettings, StoreError, StunUrl, TlsError,
-    TlsSettings, Turn, safety::Store, tls::Tls,
+    AdminSettings, ClusterSettings, NewcomerPolicy, Policy, Proxies, RelaySettings, StoreError,
+    StunUrl, TlsError, TlsSettings, Turn, safety::Store, tls::Tls,
 };
 
 /// What an operator decides.
@@ -72,6 +72,8 @@ pub struct Settings {
     pub store: Option<PathBuf>,
     /// When reports have which consequences.
     pub reputation: Policy,
+    /// When newcomers work before they meet anybody. Never by default, unlike the program's.
+    pub newcomers: NewcomerPolicy,
     /// What those are told who are banned and think that it is wrong.
     pub appeal: Option<String>,
     /// The Redis by which several servers are one, if this is one of several.
@@ -152,6 +154,7 @@ impl Default for Settings {
             origins: Vec::new(),
             store: None,
             reputation: Policy::default(),
+            newcomers: NewcomerPolicy::OFF,
             appeal: None,
             cluster: None,
             matching: matchmaker::Config::default(),

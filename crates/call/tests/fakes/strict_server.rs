@@ -76,6 +76,7 @@ impl StrictServer {
             ClientMessage::Hello { .. }
             | ClientMessage::Prepare
             | ClientMessage::Identify { .. }
+            | ClientMessage::Worked { .. }
             | ClientMessage::Report { .. }
             | ClientMessage::Block { .. } => {
                 panic!("{id:?}: a call leaves {message:?} to the shell")

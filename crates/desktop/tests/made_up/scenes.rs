@@ -29,7 +29,7 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 61] = [
+pub(crate) const SCENES: [Scene; 62] = [
     Scene {
         name: "lobby",
         make: lobby,
@@ -109,6 +109,11 @@ pub(crate) const SCENES: [Scene; 61] = [
         name: "searching-alone",
         make: searching_alone,
         prepare: nothing,
+    },
+    Scene {
+        name: "searching-working",
+        make: searching_working,
+        prepare: searched_for_things,
     },
     Scene {
         name: "connecting",
@@ -624,6 +629,7 @@ pub(crate) fn lobby(_: Instant) -> Snapshot {
     };
     Snapshot {
         signalling: SignallingView::Connected { online: 1284 },
+        works_since: None,
         call: CallView::Idle,
         direct: None,
         veil: None,
@@ -700,6 +706,17 @@ fn searching_alone(now: Instant) -> Snapshot {
         signalling,
         call: CallView::Searching {
             since: ago(now, 62.8),
+        },
+        ..lobby(now)
+    }
+}
+
+/// A search before which the server wants some work.
+pub(crate) fn searching_working(now: Instant) -> Snapshot {
+    Snapshot {
+        works_since: Some(ago(now, 1.2)),
+        call: CallView::Searching {
+            since: ago(now, 1.3),
         },
         ..lobby(now)
     }

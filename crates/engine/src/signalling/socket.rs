@@ -142,7 +142,9 @@ pub(super) async fn greet(url: &str, session: Option<&Session>) -> Result<Greeti
     let mut socket = dial(url, redial_every).await?;
     let hello = ClientMessage::Hello {
         version: protocol::VERSION,
-        capabilities: vec![protocol::TAKES_OFFER_AHEAD.to_owned()],
+        capabilities: [protocol::TAKES_OFFER_AHEAD, protocol::TAKES_WORK]
+            .map(str::to_owned)
+            .to_vec(),
         resume: session.map(|session| Resume {
             token: session.token,
             received: session.ledger.received(),

@@ -472,7 +472,7 @@ fn tell(answer: oneshot::Sender<OrderResult>, result: OrderResult) {
 }
 
 /// In seconds.
-fn unix_time() -> u64 {
+pub(super) fn unix_time() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.unwrap_or_default().as_secs()
 }

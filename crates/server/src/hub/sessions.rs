@@ -175,7 +175,7 @@ impl Hub {
 
     fn leave_queue(&mut self, peer: PeerId) {
         if let Some(client) = self.clients.get(peer)
-            && client.outbox.is_waiting()
+            && (client.outbox.is_waiting() || client.withheld.is_some())
         {
             self.set_waiting(peer, false);
             self.inform(Input::LeaveAsked { peer, room: None });

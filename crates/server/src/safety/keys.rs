@@ -1,13 +1,21 @@
-//! Whether a proof is good.
+//! Whether a proof is good, and whether work was done.
 
-use protocol::{Challenge, PublicKey, Signature};
-use ring::signature::{ED25519, UnparsedPublicKey};
+use protocol::{Challenge, Nonce, PublicKey, Signature, Work};
+use ring::{
+    digest::{SHA256, digest},
+    signature::{ED25519, UnparsedPublicKey},
+};
 
 /// Whether `signature` was made with `key` over this challenge (Ed25519, RFC 8032).
 pub(crate) fn is_proof(challenge: &Challenge, key: &PublicKey, signature: &Signature) -> bool {
     UnparsedPublicKey::new(&ED25519, key.as_bytes())
         .verify(&challenge.statement(), signature.as_bytes())
         .is_ok()
+}
+
+/// Whether that was found by the work. Takes one hash.
+pub(crate) fn is_done(work: &Work, nonce: Nonce) -> bool {
+    work.is_done_by(digest(&SHA256, &work.preimage(nonce)).as_ref())
 }
 
 #[cfg(test)]
@@ -39,5 +47,21 @@ mod tests {
             !is_proof(&challenge, &key, &bare),
             "signed for something else"
         );
+    }
+
+    #[test]
+    fn work_is_for_one_challenge() {
+        let work = |number, bits| Work {
+            challenge: Challenge::from_bytes([number; 16]),
+            bits,
+        };
+        let nonces = (0_u64..).map(|number| Nonce::from_bytes(number.to_be_bytes()));
+        let found = nonces.clone().find(|nonce| is_done(&work(1, 10), *nonce));
+        let found = found.expect("one in a thousand");
+        // One in a million does both; this one does not.
+        assert!(!is_done(&work(2, 10), found));
+        assert!(!is_done(&work(1, 30), found));
+        let tries = nonces.take_while(|nonce| *nonce != found).count();
+        assert!((1..20_000).contains(&tries), "{tries}");
     }
 }

@@ -227,6 +227,12 @@ impl Records {
         self.keys.contains_key(&key)
     }
 
+    /// Whether a key was there a day ago, so that it is nobody's who makes up one after the other.
+    pub(crate) fn is_settled(&self, key: KeyHash, now: u64) -> bool {
+        let known = self.keys.get(&key);
+        known.is_some_and(|known| known.first_seen.saturating_add(DAY) <= now)
+    }
+
     /// What reports about somebody amount to.
     pub(crate) fn score(&self, who: Who, now: u64) -> f64 {
         let reports = self.about.get(&who).into_iter().flatten();

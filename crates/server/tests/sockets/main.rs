@@ -8,6 +8,7 @@ mod field_defects;
 mod hostile;
 mod http;
 mod limits;
+mod newcomers;
 mod offers;
 mod packaging;
 mod paths;

@@ -132,6 +132,7 @@ pub(super) static SENTENCES: Catalogue = [
     ("Nobody else is here right now. You are connected as soon as somebody comes.", "现在没有其他人。一有人来就会为你接通。"),
     ("Only a few people are here, so this can take a moment.", "现在人不多，可能需要稍等。"),
     ("Somebody should be free any moment.", "马上就会有人。"),
+    ("The server is busy with many new people. Your computer works for a place in the queue: a few seconds, and only this once.", "服务器上新来的人很多。你的电脑正在为排队的位置做一点计算：只需几秒，也只有这一次。"),
     ("You both like {list}", "你们都喜欢{list}"),
     ("People who like {list} come first.", "喜欢{list}的人优先。"),
     ("{words} and {last}", "{words}和{last}"),

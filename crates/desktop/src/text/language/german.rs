@@ -132,6 +132,7 @@ pub(super) static SENTENCES: Catalogue = [
     ("Nobody else is here right now. You are connected as soon as somebody comes.", "Gerade ist sonst niemand da. Du wirst verbunden, sobald jemand kommt."),
     ("Only a few people are here, so this can take a moment.", "Es sind nur wenige da, das kann einen Moment dauern."),
     ("Somebody should be free any moment.", "Gleich sollte jemand frei sein."),
+    ("The server is busy with many new people. Your computer works for a place in the queue: a few seconds, and only this once.", "Der Server hat gerade sehr viele Neue. Dein Computer arbeitet für einen Platz in der Schlange: ein paar Sekunden, und nur dieses eine Mal."),
     ("You both like {list}", "Ihr mögt beide {list}"),
     ("People who like {list} come first.", "Wer {list} mag, kommt zuerst."),
     ("{words} and {last}", "{words} und {last}"),

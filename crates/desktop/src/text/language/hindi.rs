@@ -132,6 +132,7 @@ pub(super) static SENTENCES: Catalogue = [
     ("Nobody else is here right now. You are connected as soon as somebody comes.", "अभी यहाँ और कोई नहीं है। किसी के आते ही आप जुड़ जाएँगे।"),
     ("Only a few people are here, so this can take a moment.", "यहाँ कम लोग हैं, इसलिए थोड़ा समय लग सकता है।"),
     ("Somebody should be free any moment.", "कोई न कोई अभी मिल जाएगा।"),
+    ("The server is busy with many new people. Your computer works for a place in the queue: a few seconds, and only this once.", "सर्वर पर इस समय बहुत सारे नए लोग हैं। कतार में जगह के लिए आपका कंप्यूटर काम कर रहा है: कुछ सेकंड, और केवल इस एक बार।"),
     ("You both like {list}", "आप दोनों को पसंद है: {list}"),
     ("People who like {list} come first.", "जिन्हें {list} पसंद है, वे पहले।"),
     ("{words} and {last}", "{words} और {last}"),

@@ -132,6 +132,7 @@ pub(super) static SENTENCES: Catalogue = [
     ("Nobody else is here right now. You are connected as soon as somebody comes.", "Ahora no hay nadie más. Te conectarás en cuanto llegue alguien."),
     ("Only a few people are here, so this can take a moment.", "Hay poca gente, así que puede tardar un momento."),
     ("Somebody should be free any moment.", "Alguien quedará libre enseguida."),
+    ("The server is busy with many new people. Your computer works for a place in the queue: a few seconds, and only this once.", "El servidor está ocupado con mucha gente nueva. Tu ordenador trabaja por un puesto en la cola: unos segundos, y solo esta vez."),
     ("You both like {list}", "A ambos os gusta {list}"),
     ("People who like {list} come first.", "Primero, gente a la que le gusta {list}."),
     ("{words} and {last}", "{words} y {last}"),
