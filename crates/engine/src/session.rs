@@ -28,6 +28,7 @@ use crate::peer_task::{Key, News};
 use crate::publisher::Publisher;
 use crate::safety::Safety;
 use crate::signalling::{Signalling, SignallingEvent};
+use crate::signed_chat::SignedChat;
 use crate::spare::SparePolicy;
 use crate::statistics::CallStatistics;
 use crate::{Command, Config, SignallingView, Snapshot, VeilView};
@@ -68,6 +69,10 @@ pub(crate) struct Session {
     shown: ShownNotices,
     veil: Option<VeilView>,
     chat: Chat,
+    /// What is signed of it, while there is a room in which that can be proved.
+    signed_chat: Option<SignedChat>,
+    /// Whether the server passes on with what chat is signed.
+    takes_chat_keys: bool,
     safety: Safety,
     block_list: BlockList,
     statistics: CallStatistics,
@@ -105,6 +110,8 @@ impl Session {
             shown: ShownNotices::default(),
             veil: None,
             chat: Chat::default(),
+            signed_chat: None,
+            takes_chat_keys: false,
             safety: Safety::default(),
             block_list,
             statistics: CallStatistics::default(),
@@ -213,12 +220,14 @@ impl Session {
                 reason,
                 note,
                 block,
-            } => self.report(false, reason, &note, block),
+                lines,
+            } => self.report(false, reason, &note, block, &lines),
             Command::ReportLast {
                 reason,
                 note,
                 block,
-            } => self.report(true, reason, &note, block),
+                lines,
+            } => self.report(true, reason, &note, block, &lines),
             Command::Block => self.block(),
             Command::AllowDirect(is_allowed) => {
                 let allow = call::Command::AllowDirect(is_allowed);
@@ -261,8 +270,10 @@ impl Session {
             SignallingEvent::Up {
                 online,
                 takes_reports,
+                takes_chat_keys,
             } => {
                 tracing::info!("signalling is up");
+                self.takes_chat_keys = takes_chat_keys;
                 self.safety.on_session(takes_reports);
                 self.signalling_view = SignallingView::Connected { online };
                 // Another run of the server, perhaps: it knows nothing of what was allocated there.
@@ -347,6 +358,7 @@ impl Session {
 
     fn on_second(&mut self) {
         self.deck.on_second();
+        self.safety.tidy(Instant::now());
         if self
             .partner
             .typing_since

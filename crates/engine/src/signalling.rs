@@ -49,6 +49,8 @@ pub(crate) enum SignallingEvent {
         online: u32,
         /// Whether it takes reports.
         takes_reports: bool,
+        /// Whether it passes on with what chat is signed.
+        takes_chat_keys: bool,
     },
     /// The server does not want us. That it is away follows.
     Banned(BanNotice),
@@ -222,6 +224,7 @@ fn settle(session: &mut Option<Session>, greeting: Greeting) -> (Socket, Option<
         session: offered,
         resumed,
         challenge,
+        takes_chat_keys,
     } = greeting;
     if let (Some(current), Some(received)) = (session.as_mut(), resumed) {
         if current.ledger.resume(received).is_ok() {
@@ -239,6 +242,7 @@ fn settle(session: &mut Option<Session>, greeting: Greeting) -> (Socket, Option<
     let event = SignallingEvent::Up {
         online,
         takes_reports,
+        takes_chat_keys,
     };
     (socket, Some(event))
 }

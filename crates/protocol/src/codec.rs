@@ -95,6 +95,7 @@ impl Wire for ClientMessage {
         "candidate",
         "report",
         "block",
+        "chat_key",
     ];
     const MAX_BYTES: usize = limits::FRAME_BYTES;
 
@@ -130,13 +131,17 @@ impl Wire for ClientMessage {
             Self::Next { offer, .. } | Self::Offer { offer } => check_offer_ahead(offer.as_ref()),
             Self::Description { description, .. } => check_description(description),
             Self::Candidate { candidate, .. } => check_candidate(candidate.as_ref()),
-            Self::Report { note, .. } => {
-                at_most("the note", note.chars().count(), limits::NOTE_CHARS)
+            Self::Report { note, lines, .. } => {
+                at_most("the note", note.chars().count(), limits::NOTE_CHARS)?;
+                at_most("the list of lines", lines.len(), limits::REPORT_LINES)?;
+                let bytes = lines.iter().map(|line| line.text.len()).sum();
+                at_most("the text of all lines", bytes, limits::REPORT_LINES_BYTES)
             }
             Self::Identify { .. }
             | Self::Worked { .. }
             | Self::Prepare
             | Self::Leave { .. }
+            | Self::ChatKey { .. }
             | Self::Block { .. } => Ok(()),
         }
     }
@@ -151,6 +156,7 @@ impl Wire for ServerMessage {
         "matched",
         "description",
         "candidate",
+        "chat_key",
         "partner_left",
         "reported",
         "blocked",
@@ -178,6 +184,7 @@ impl Wire for ServerMessage {
             | Self::Blocked { .. }
             | Self::Prepared { .. }
             | Self::Waiting { .. }
+            | Self::ChatKey { .. }
             | Self::PartnerLeft { .. }
             | Self::Error { .. }
             | Self::Shutdown { .. } => Ok(()),
@@ -203,7 +210,9 @@ impl Wire for PeerMessage {
 
     fn check(&self) -> Result<(), DecodeError> {
         match self {
-            Self::Chat { text } => at_most("the text", text.chars().count(), limits::CHAT_CHARS),
+            Self::Chat { text, .. } => {
+                at_most("the text", text.chars().count(), limits::CHAT_CHARS)
+            }
             Self::Description { description } => check_description(description),
             Self::Candidate { candidate } => check_candidate(candidate.as_ref()),
             Self::Typing { .. }

@@ -76,6 +76,10 @@ hex_bytes! {
     Signature, 64
 }
 hex_bytes! {
+    /// The SHA-256 of a line of chat as it was signed: 64 digits.
+    LineHash, 32
+}
+hex_bytes! {
     /// The number that is found by work: 64 bits, the most significant first, 16 digits.
     Nonce, 8
 }

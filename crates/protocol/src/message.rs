@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Candidate, Challenge, Description, Handle, Nonce, NotTaken, PublicKey, ReportReason,
-    ResumeToken, RoomId, Signature, Work,
+    ResumeToken, RoomId, Signature, SignedLine, Work,
 };
 
 /// What a client says to the server.
@@ -104,6 +104,17 @@ pub enum ClientMessage {
         /// Never to meet the partner again, as with [`ClientMessage::Block`].
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         block: bool,
+        /// What the partner has written, in ascending order, each signed with the partner's [`ClientMessage::ChatKey`] for the room.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        lines: Vec<SignedLine>,
+    },
+    /// With what the sender signs what it writes in a room. Passed on to the partner; the first one in a room counts. Only for a server
+    /// with the capability [`TAKES_CHAT_KEYS`](crate::TAKES_CHAT_KEYS).
+    ChatKey {
+        /// The room.
+        room: RoomId,
+        /// Made for this room alone, so that nobody is known again by it.
+        key: PublicKey,
     },
     /// Never to meet the partner of a room again: as in [`ClientMessage::Report`]. Answered with [`ServerMessage::Blocked`]. The
     /// room stays open.
@@ -134,6 +145,9 @@ pub enum ServerMessage {
         /// What to sign to prove a key, if the server knows keys and has not been shown one in this session.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         challenge: Option<Challenge>,
+        /// Optional abilities of the server, by name; a client ignores those that it does not know.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        capabilities: Vec<String>,
     },
     /// The first answer to `join` or `next` while many newcomers come: the client works, says so with
     /// [`ClientMessage::Worked`], and then the question is answered. Only for a client with the capability
@@ -193,6 +207,13 @@ pub enum ServerMessage {
         room: RoomId,
         /// As the partner sent it; `None` says that there are no more.
         candidate: Option<Candidate>,
+    },
+    /// With what the partner signs what it writes in the room.
+    ChatKey {
+        /// The room.
+        room: RoomId,
+        /// As the partner has told it.
+        key: PublicKey,
     },
     /// The room is closed: the partner is gone.
     PartnerLeft {

@@ -43,6 +43,7 @@ figures! {
         OffersHandedOver, "offers_handed_over", "Offers told ahead that a partner was given with the match.";
         Descriptions, "descriptions_relayed", "Session descriptions passed on.";
         Candidates, "candidates_relayed", "Candidates passed on.";
+        ChatKeys, "chat_keys_relayed", "Keys passed on with which chat is signed.";
         WithheldCandidates, "candidates_withheld", "Candidates not passed on because they are no relay's.";
         FramesReceived, "frames_received", "Text frames received.";
         Identified, "identified", "Sessions in which a key was proved.";
@@ -75,6 +76,7 @@ figures! {
         Work, "work", "Something that was not what work was to find.";
         Lane, "lane", "A join or next put off because many newcomers come and its sender's program cannot work.";
         Reports, "reports", "A report or block too many.";
+        Lines, "lines", "A report with lines of chat that are not the partner's.";
         Standing, "standing", "A join or next put off because many have reported its sender.";
         Store, "store", "Something that could not be written to the store.";
         Origin, "origin", "A browser that was on a page of somebody else's.";

@@ -38,7 +38,7 @@ mod sessions;
 pub(crate) use elsewhere::{Elsewhere, ORDERS};
 use newcomers::Entrance;
 use pools::Pools;
-use safety::Desk;
+use safety::{Desk, Said};
 pub(crate) use safety::{Order, OrderResult, Overview, PutOff};
 
 /// How many inputs may wait for the hub. Connections wait for room; the hub waits for nobody.
@@ -294,9 +294,21 @@ impl Hub {
                 reason,
                 note,
                 block,
-            } => self.on_report(peer, room, reason, note, block),
+                lines,
+            } => self.on_report(
+                peer,
+                room,
+                Said {
+                    reason,
+                    note,
+                    block,
+                    lines,
+                },
+            ),
             ClientMessage::Block { room } => self.on_block(peer, room),
-            ClientMessage::Description { room, .. } | ClientMessage::Candidate { room, .. } => {
+            ClientMessage::Description { room, .. }
+            | ClientMessage::Candidate { room, .. }
+            | ClientMessage::ChatKey { room, .. } => {
                 self.relay(peer, room, message);
             }
         }
@@ -318,12 +330,18 @@ impl Hub {
         self.send(peer, &answer);
     }
 
-    /// Passes to the partner what may be passed on of a description or candidate, if `peer` is in `room` at all.
+    /// Passes to the partner what may be passed on of a description, candidate or key, if `peer` is in `room` at all.
     fn relay(&mut self, peer: PeerId, room: RoomId, message: ClientMessage) {
         match self.matchmaker.room_of(peer) {
             Some((present, partner)) if present == room => {
                 if is_answer(&message) {
                     self.inform(Input::CameUp { peer, room });
+                }
+                if let ClientMessage::ChatKey { key, .. } = &message
+                    && !self.desk.meetings.take_chat_key(room, peer, *key)
+                {
+                    // The first one counts, for the partner as for reports.
+                    return;
                 }
                 if self.is_guest(partner) {
                     // The other server sees to what may be passed on.
@@ -335,6 +353,7 @@ impl Hub {
                 if let Some(message) = passed.message {
                     self.counters.count(match message {
                         ServerMessage::Candidate { .. } => Total::Candidates,
+                        ServerMessage::ChatKey { .. } => Total::ChatKeys,
                         _ => Total::Descriptions,
                     });
                     self.send(partner, &message);

@@ -115,6 +115,7 @@ impl Call {
             | ServerMessage::Prepared { .. }
             | ServerMessage::Reported { .. }
             | ServerMessage::Blocked { .. }
+            | ServerMessage::ChatKey { .. }
             | ServerMessage::Banned { .. }
             | ServerMessage::Shutdown { .. } => {}
         }

@@ -77,6 +77,7 @@ impl StrictServer {
             | ClientMessage::Prepare
             | ClientMessage::Identify { .. }
             | ClientMessage::Worked { .. }
+            | ClientMessage::ChatKey { .. }
             | ClientMessage::Report { .. }
             | ClientMessage::Block { .. } => {
                 panic!("{id:?}: a call leaves {message:?} to the shell")

@@ -13,12 +13,14 @@ mod records;
 mod reputation;
 mod store;
 
-pub(crate) use keys::{is_done, is_proof};
+pub(crate) use keys::{are_lines_of, is_done, is_proof};
 pub(crate) use limits::ReportLimits;
 pub(crate) use meetings::Meetings;
 pub use newcomers::NewcomerPolicy;
 pub(crate) use newcomers::Newcomers;
 pub(crate) use person::{KeyHash, Person, Who};
+#[cfg(test)]
+pub(crate) use records::ProvedLine;
 pub(crate) use records::{
     Ban, BanOrder, BanTarget, Change, Changes, Records, Report, Source, Tables,
 };

@@ -1,6 +1,7 @@
 //! The server behind real WebSockets on the loopback interface.
 
 mod admin;
+mod chat;
 mod client;
 #[cfg(unix)]
 mod elsewhere;

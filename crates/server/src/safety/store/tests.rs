@@ -3,7 +3,9 @@ use std::{fs, thread};
 use protocol::ReportReason;
 
 use super::*;
-use crate::safety::{Ban, KeyHash, Person, Policy, Records, Report, Who, records::Known};
+use crate::safety::{
+    Ban, KeyHash, Person, Policy, ProvedLine, Records, Report, Who, records::Known,
+};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder for the test")
@@ -22,7 +24,23 @@ fn report(note: &str) -> Report {
         note: note.to_owned(),
         at: 12,
         weight: 0.1 + 0.2,
+        lines: vec![ProvedLine {
+            number: 3,
+            text: "<i>\u{0}".to_owned(),
+        }],
     }
+}
+
+#[test]
+fn a_report_that_was_written_before_there_were_lines_has_none() {
+    let mut old = serde_json::to_value(report("old")).expect("it is JSON");
+    old.as_object_mut().expect("an object").remove("lines");
+    let read: Report = parsed(old.to_string().as_bytes()).expect("it can be read");
+    let expected = Report {
+        lines: Vec::new(),
+        ..report("old")
+    };
+    assert_eq!(read, expected);
 }
 
 fn everything() -> Changes {
