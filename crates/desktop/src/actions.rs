@@ -498,6 +498,7 @@ impl Action {
                     reason: ReportReason::Other,
                     note: String::new(),
                     block: true,
+                    lines: Vec::new(),
                 });
                 out.push(Command::Next);
             }

@@ -1,8 +1,9 @@
 //! What the window itself remembers: what is typed, what is open, what was last seen. Plain values, no engine, no window.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime};
 
-use engine::{CallView, Command, ReportReason, ReportState, Snapshot, Speaker};
+use engine::{CallView, Command, ReportReason, ReportState, ReportableChat, Snapshot, Speaker};
 
 use crate::actions::Action;
 use crate::automatic_next::AutomaticNext;
@@ -30,6 +31,9 @@ pub(crate) const MAX_VOLUME_PERCENT: u16 = 200;
 /// What became of a report can be read for so long.
 const REPORT_SHOWS: Duration = Duration::from_secs(8);
 
+/// So many lines go with a report, if any are to, before the person has chosen.
+const FEW_LINES: usize = 5;
+
 /// A report that is being written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportSheet {
@@ -41,6 +45,19 @@ pub struct ReportSheet {
     pub blocks: bool,
     /// It is about the one before, though somebody else is there by now.
     pub is_about_before: bool,
+    /// What the person has written is to go with it.
+    pub adds_chat: bool,
+    /// Which lines of that, by their numbers.
+    pub lines: BTreeSet<u32>,
+}
+
+impl ReportSheet {
+    /// Adds what the person has written, or nothing of it: the newest lines first, of which more or fewer can be chosen.
+    pub(crate) fn set_adds_chat(&mut self, adds: bool, chat: &ReportableChat) {
+        let few = chat.lines.iter().rev().take(FEW_LINES);
+        self.lines = few.filter(|_| adds).map(|line| line.number).collect();
+        self.adds_chat = adds;
+    }
 }
 
 impl Default for ReportSheet {
@@ -50,6 +67,8 @@ impl Default for ReportSheet {
             note: String::new(),
             blocks: true,
             is_about_before: false,
+            adds_chat: false,
+            lines: BTreeSet::new(),
         }
     }
 }
@@ -466,6 +485,7 @@ pub(crate) mod tests {
         let nobody: Arc<[String]> = Arc::new([]);
         Snapshot {
             signalling: SignallingView::Connecting,
+            works_since: None,
             call: CallView::Idle,
             direct: None,
             veil: None,

@@ -326,6 +326,11 @@ pub fn search_outlook(online: Option<u32>) -> &'static str {
     }
 }
 
+/// Says why nobody is looked for yet: this machine works for the server first.
+pub const WORKING: Sentence = sentence!(
+    "The server is busy with many new people. Your computer works for a place in the queue: a few seconds, and only this once."
+);
+
 /// What a person should know about the own microphone.
 pub fn microphone_notice(notice: MicrophoneNotice) -> &'static str {
     match notice {

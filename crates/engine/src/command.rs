@@ -66,6 +66,8 @@ pub enum Command {
         note: String,
         /// Never to meet the person again, as with [`Command::Block`].
         block: bool,
+        /// Which lines of [`crate::SafetyView::chat`] go with it, by their numbers.
+        lines: Vec<u32>,
     },
     /// Report the one who was there before the partner of this call, while [`crate::SafetyView::before_until`] allows it.
     ReportLast {
@@ -75,6 +77,8 @@ pub enum Command {
         note: String,
         /// As in [`Command::Report`].
         block: bool,
+        /// Which lines of [`crate::SafetyView::chat_before`] go with it, by their numbers.
+        lines: Vec<u32>,
     },
     /// Never to meet the partner of this call again, or the last one as in [`Command::Report`]. The call goes on.
     Block,

@@ -22,6 +22,7 @@ mod publisher;
 mod safety;
 mod session;
 mod signalling;
+mod signed_chat;
 mod snapshot;
 mod spare;
 mod statistics;
@@ -29,6 +30,7 @@ mod transport_figures;
 mod veil;
 mod video_codecs;
 mod ways;
+mod work;
 
 pub use call::DirectView;
 pub use command::Command;
@@ -44,7 +46,10 @@ pub use media::video::VideoCodec;
 pub use media::video::way::{StageTime, TimesIn, TimesOut, WayIn, WayOut};
 pub use network::{AddressChange, NetworkFact, NetworkWatcher};
 pub use protocol::PathPolicy;
-pub use safety::{BanNotice, ReportProblem, ReportReason, ReportState, Reportable, SafetyView};
+pub use protocol::SignedLine;
+pub use safety::{
+    BanNotice, ReportProblem, ReportReason, ReportState, Reportable, ReportableChat, SafetyView,
+};
 pub use snapshot::{
     CallView, CandidateKind, ChatLine, Deck, EndReason, MicrophoneNotice, PairState, PairView,
     PartnerView, PathProtocol, PathView, ScreenView, SignallingProblem, SignallingView, Snapshot,

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 pub use protocol::ReportReason;
-use protocol::{ClientMessage, Handle, NotTaken, RoomId, limits};
+use protocol::{ClientMessage, Handle, NotTaken, RoomId, SignedLine, limits};
+
+use crate::signed_chat::Proofs;
 
 /// For how long somebody who is gone can be reported; a server keeps rooms for as long.
 const REPORTABLE: Duration = Duration::from_mins(5);
@@ -18,6 +20,10 @@ pub struct SafetyView {
     pub reportable: Option<Reportable>,
     /// Until when the one before can be reported with [`crate::Command::ReportLast`], while somebody else is there.
     pub before_until: Option<Instant>,
+    /// What can go with [`crate::Command::Report`] of what the person has written.
+    pub chat: ReportableChat,
+    /// The same for [`crate::Command::ReportLast`].
+    pub chat_before: ReportableChat,
     /// What became of the last report or block; none before there is one.
     pub report: Option<ReportState>,
     /// Whether the one whom `reportable` names is blocked.
@@ -25,6 +31,15 @@ pub struct SafetyView {
     /// The server does not want the person. It says so before anything else, and this goes when it changes its mind, or another one is
     /// asked. Meanwhile signalling is away; this says why.
     pub ban: Option<BanNotice>,
+}
+
+/// What somebody has written, as far as it can go with a report.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReportableChat {
+    /// The newest lines that a server can check to be the person's, oldest first; untrusted.
+    pub lines: Arc<[SignedLine]>,
+    /// How many lines there were that nobody can check, since the person's program did not sign them.
+    pub unproved: usize,
 }
 
 /// Somebody who can be reported.
@@ -68,6 +83,9 @@ pub enum ReportProblem {
     /// The server takes no reports.
     #[error("this server takes no reports")]
     Unsupported,
+    /// The server could not check a line of chat in it.
+    #[error("the server could not check the lines of chat: report without them")]
+    BadLines,
     /// The server says no, and this version does not know why.
     #[error("the server did not take the report")]
     Refused,
@@ -85,7 +103,7 @@ pub struct BanNotice {
 }
 
 /// One who was met.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Met {
     room: RoomId,
     /// What the server calls the person, if it knows a key.
@@ -93,6 +111,8 @@ struct Met {
     /// Until when the person can be reported, who is gone; none for one who is there.
     until: Option<Instant>,
     is_blocked: bool,
+    /// What the person has written, as far as it can be proved. Goes when the person cannot be reported any more.
+    proofs: Proofs,
 }
 
 /// See the module.
@@ -165,7 +185,32 @@ impl Safety {
             handle,
             until: None,
             is_blocked,
+            proofs: Proofs::default(),
         });
+    }
+
+    /// What can be proved of what was written in this room.
+    pub(crate) fn on_proofs(&mut self, room: RoomId, proofs: Proofs) {
+        if let Some(met) = self.newest.as_mut().filter(|met| met.room == room) {
+            met.proofs = proofs;
+        }
+    }
+
+    /// The partner has written something where nothing can be proved.
+    pub(crate) fn on_line_without_proof(&mut self) {
+        if let Some(met) = &mut self.newest {
+            met.proofs.unproved += 1;
+        }
+    }
+
+    /// Forgets what was written by those who cannot be reported any more. To be called now and then.
+    pub(crate) fn tidy(&mut self, now: Instant) {
+        let over = |met: &&mut Met| met.until.is_some_and(|until| until <= now);
+        for met in [&mut self.newest, &mut self.before] {
+            if let Some(met) = met.as_mut().filter(over) {
+                met.proofs = Proofs::default();
+            }
+        }
     }
 
     /// There is no call at this moment.
@@ -185,36 +230,45 @@ impl Safety {
             Some(NotTaken::UnknownRoom) => ReportState::Failed(ReportProblem::TooLate),
             Some(NotTaken::TooFast) => ReportState::Failed(ReportProblem::TooOften),
             Some(NotTaken::NotStored) => ReportState::Failed(ReportProblem::NotStored),
+            Some(NotTaken::BadLines) => ReportState::Failed(ReportProblem::BadLines),
             Some(NotTaken::Unknown) => ReportState::Failed(ReportProblem::Refused),
         });
     }
 
-    /// The person reports the newest one who was met, or the one before.
+    /// The person reports the newest one who was met, or the one before, and wants that one blocked or not. Lines that are not there
+    /// are left out.
     pub(crate) fn report(
         &mut self,
-        is_before: bool,
+        (is_before, block): (bool, bool),
         reason: ReportReason,
         note: &str,
-        block: bool,
+        lines: &[u32],
         now: Instant,
     ) -> Said {
         let note: String = note.trim().chars().take(limits::NOTE_CHARS).collect();
-        self.say(is_before, block, now, |room| ClientMessage::Report {
-            room,
-            reason,
-            note,
-            block,
+        self.say(is_before, block, now, |met| {
+            let chosen = met.proofs.lines.iter();
+            let chosen = chosen.filter(|line| lines.contains(&line.number));
+            ClientMessage::Report {
+                room: met.room,
+                reason,
+                note,
+                block,
+                lines: chosen.cloned().collect(),
+            }
         })
     }
 
     /// The person does not want to meet the newest one again.
     pub(crate) fn block(&mut self, now: Instant) -> Said {
-        self.say(false, true, now, |room| ClientMessage::Block { room })
+        self.say(false, true, now, |met| ClientMessage::Block {
+            room: met.room,
+        })
     }
 
     /// Tells the server again that one is blocked whom it has brought back.
     pub(crate) fn block_again(&self) -> Option<ClientMessage> {
-        let met = self.newest.filter(|met| met.is_blocked)?;
+        let met = self.newest.as_ref().filter(|met| met.is_blocked)?;
         Some(ClientMessage::Block { room: met.room })
     }
 
@@ -223,7 +277,7 @@ impl Safety {
         is_before: bool,
         is_block: bool,
         now: Instant,
-        message: impl FnOnce(RoomId) -> ClientMessage,
+        message: impl FnOnce(&Met) -> ClientMessage,
     ) -> Said {
         let met = if is_before {
             &mut self.before
@@ -250,7 +304,7 @@ impl Safety {
         }
         self.asked = Some(met.room);
         self.report = Some(ReportState::Sending);
-        let message = Some(message(met.room));
+        let message = Some(message(met));
         Said { message, blocks }
     }
 
@@ -258,14 +312,22 @@ impl Safety {
         let is_heard = self.is_supported && self.is_up;
         let lasts = |met: &&Met| is_heard && met.until.is_none_or(|until| now < until);
         let newest = self.newest.as_ref().filter(lasts);
+        let before = self.before.as_ref().filter(lasts);
+        let before = before.filter(|_| newest.is_some());
+        let chat = |met: Option<&Met>| {
+            met.map_or_else(ReportableChat::default, |met| ReportableChat {
+                lines: Arc::clone(&met.proofs.lines),
+                unproved: met.proofs.unproved,
+            })
+        };
         SafetyView {
             reportable: newest.map(|met| match met.until {
                 None => Reportable::Present,
                 Some(until) => Reportable::Last { until },
             }),
-            before_until: (self.before.as_ref().filter(lasts))
-                .filter(|_| newest.is_some())
-                .and_then(|met| met.until),
+            before_until: before.and_then(|met| met.until),
+            chat: chat(newest),
+            chat_before: chat(before),
             report: self.report,
             is_blocked: newest.is_some_and(|met| met.is_blocked),
             ban: self.ban.clone(),
@@ -303,6 +365,8 @@ impl SafetyView {
 
 #[cfg(test)]
 mod tests {
+    use protocol::{LineHash, Signature};
+
     use super::*;
 
     const fn room(number: u8) -> RoomId {
@@ -310,7 +374,7 @@ mod tests {
     }
 
     fn spam(safety: &mut Safety, is_before: bool, block: bool, now: Instant) -> Said {
-        safety.report(is_before, ReportReason::Spam, "  note ", block, now)
+        safety.report((is_before, block), ReportReason::Spam, "  note ", &[], now)
     }
 
     fn said(room: RoomId, block: bool) -> ClientMessage {
@@ -319,6 +383,7 @@ mod tests {
             reason: ReportReason::Spam,
             note: "note".to_owned(),
             block,
+            lines: Vec::new(),
         }
     }
 
@@ -418,6 +483,62 @@ mod tests {
         safety.on_another_server();
         safety.on_session(true);
         assert_eq!(safety.view(now).reportable, None);
+    }
+
+    #[test]
+    fn what_was_written_goes_with_a_report_where_it_is_wanted_and_is_forgotten_when_it_is_too_late()
+    {
+        let start = Instant::now();
+        let mut safety = greeted();
+        let line = |number: u32| SignedLine {
+            number,
+            previous: LineHash::NOTHING,
+            text: format!("line {number}"),
+            signature: Signature::from_bytes([1; 64]),
+        };
+        safety.on_met(room(1), None, false, start);
+        safety.on_proofs(
+            room(2),
+            Proofs {
+                lines: [line(9)].into(),
+                unproved: 0,
+            },
+        );
+        safety.on_proofs(
+            room(1),
+            Proofs {
+                lines: [1, 2, 3].map(line).into(),
+                unproved: 4,
+            },
+        );
+        assert_eq!(safety.view(start).chat.lines.len(), 3);
+        assert_eq!(safety.view(start).chat.unproved, 4);
+        safety.on_met(room(2), None, false, start);
+        safety.on_line_without_proof();
+        let view = safety.view(start);
+        assert_eq!((view.chat.lines.len(), view.chat.unproved), (0, 1));
+        assert_eq!(view.chat_before.lines.len(), 3);
+        let said = safety.report((true, false), ReportReason::Hate, "", &[3, 1, 7], start);
+        let Some(ClientMessage::Report {
+            room: about, lines, ..
+        }) = said.message
+        else {
+            panic!("{said:?}");
+        };
+        assert_eq!((about, lines), (room(1), vec![line(1), line(3)]));
+        safety.on_answer(room(1), Some(NotTaken::BadLines));
+        let problem = ReportState::Failed(ReportProblem::BadLines);
+        assert_eq!(safety.view(start).report, Some(problem));
+        safety.tidy(start + REPORTABLE / 2);
+        assert_eq!(
+            safety.before.as_ref().map(|met| met.proofs.lines.len()),
+            Some(3)
+        );
+        safety.tidy(start + REPORTABLE);
+        assert_eq!(
+            safety.before.as_ref().map(|met| met.proofs.lines.len()),
+            Some(0)
+        );
     }
 
     #[test]

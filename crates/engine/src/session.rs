@@ -28,6 +28,7 @@ use crate::peer_task::{Key, News};
 use crate::publisher::Publisher;
 use crate::safety::Safety;
 use crate::signalling::{Signalling, SignallingEvent};
+use crate::signed_chat::SignedChat;
 use crate::spare::SparePolicy;
 use crate::statistics::CallStatistics;
 use crate::{Command, Config, SignallingView, Snapshot, VeilView};
@@ -50,6 +51,8 @@ pub(crate) struct Session {
     signalling: Signalling,
     signalling_events: mpsc::Receiver<SignallingEvent>,
     signalling_view: SignallingView,
+    /// Since when this machine works for the server.
+    works_since: Option<Instant>,
     news_sender: mpsc::Sender<(Key, News)>,
     news: mpsc::Receiver<(Key, News)>,
     last_key: Key,
@@ -66,6 +69,10 @@ pub(crate) struct Session {
     shown: ShownNotices,
     veil: Option<VeilView>,
     chat: Chat,
+    /// What is signed of it, while there is a room in which that can be proved.
+    signed_chat: Option<SignedChat>,
+    /// Whether the server passes on with what chat is signed.
+    takes_chat_keys: bool,
     safety: Safety,
     block_list: BlockList,
     statistics: CallStatistics,
@@ -87,6 +94,7 @@ impl Session {
             signalling,
             signalling_events,
             signalling_view: SignallingView::Connecting,
+            works_since: None,
             news_sender,
             news,
             last_key: Key(0),
@@ -102,6 +110,8 @@ impl Session {
             shown: ShownNotices::default(),
             veil: None,
             chat: Chat::default(),
+            signed_chat: None,
+            takes_chat_keys: false,
             safety: Safety::default(),
             block_list,
             statistics: CallStatistics::default(),
@@ -210,12 +220,14 @@ impl Session {
                 reason,
                 note,
                 block,
-            } => self.report(false, reason, &note, block),
+                lines,
+            } => self.report(false, reason, &note, block, &lines),
             Command::ReportLast {
                 reason,
                 note,
                 block,
-            } => self.report(true, reason, &note, block),
+                lines,
+            } => self.report(true, reason, &note, block, &lines),
             Command::Block => self.block(),
             Command::AllowDirect(is_allowed) => {
                 let allow = call::Command::AllowDirect(is_allowed);
@@ -243,6 +255,7 @@ impl Session {
         (self.signalling, self.signalling_events) = connect(&self.config);
         self.safety.on_another_server();
         self.signalling_view = SignallingView::Connecting;
+        self.works_since = None;
         self.drop_spare();
         self.spare_policy.on_server_lost();
         self.call.handle(Input::SignallingDown, Instant::now());
@@ -257,8 +270,10 @@ impl Session {
             SignallingEvent::Up {
                 online,
                 takes_reports,
+                takes_chat_keys,
             } => {
                 tracing::info!("signalling is up");
+                self.takes_chat_keys = takes_chat_keys;
                 self.safety.on_session(takes_reports);
                 self.signalling_view = SignallingView::Connected { online };
                 // Another run of the server, perhaps: it knows nothing of what was allocated there.
@@ -296,8 +311,10 @@ impl Session {
                 }
             }
             SignallingEvent::Banned(ban) => self.on_banned(ban),
+            SignallingEvent::Working(is_working) => self.works_since = is_working.then_some(now),
             SignallingEvent::Away { problem, retry_at } => {
                 self.signalling_view = SignallingView::Away { problem, retry_at };
+                self.works_since = None;
                 self.call.handle(Input::SignallingAway, now);
             }
             SignallingEvent::SessionLost => {
@@ -341,6 +358,7 @@ impl Session {
 
     fn on_second(&mut self) {
         self.deck.on_second();
+        self.safety.tidy(Instant::now());
         if self
             .partner
             .typing_since
@@ -399,6 +417,7 @@ impl Session {
     fn publish(&mut self) {
         self.publisher.publish(Snapshot {
             signalling: self.signalling_view.clone(),
+            works_since: self.works_since,
             call: self.call.state().clone(),
             direct: self.call.direct(),
             veil: self.veil,

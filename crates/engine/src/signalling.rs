@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use protocol::{ClientMessage, Ledger, LedgerLimits, ResumeToken, ServerMessage};
+use protocol::{ClientMessage, Ledger, LedgerLimits, Nonce, ResumeToken, ServerMessage};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::work::Worker;
 use crate::{BanNotice, Identity, SignallingProblem};
 use pace::Pace;
 use socket::{End, Greeting, Socket, banned, greet, is_stranded, read, write};
@@ -48,11 +49,15 @@ pub(crate) enum SignallingEvent {
         online: u32,
         /// Whether it takes reports.
         takes_reports: bool,
+        /// Whether it passes on with what chat is signed.
+        takes_chat_keys: bool,
     },
     /// The server does not want us. That it is away follows.
     Banned(BanNotice),
     /// The server has taken up our session.
     Back { online: u32 },
+    /// Whether this machine works for the server, which has many newcomers. Over, too, when the connection is.
+    Working(bool),
     /// The server said something.
     Message(ServerMessage),
     /// The connection is gone, or was not to be had. If there is a session, it may yet be taken up.
@@ -219,6 +224,7 @@ fn settle(session: &mut Option<Session>, greeting: Greeting) -> (Socket, Option<
         session: offered,
         resumed,
         challenge,
+        takes_chat_keys,
     } = greeting;
     if let (Some(current), Some(received)) = (session.as_mut(), resumed) {
         if current.ledger.resume(received).is_ok() {
@@ -236,6 +242,7 @@ fn settle(session: &mut Option<Session>, greeting: Greeting) -> (Socket, Option<
     let event = SignallingEvent::Up {
         online,
         takes_reports,
+        takes_chat_keys,
     };
     (socket, Some(event))
 }
@@ -252,13 +259,13 @@ async fn carry(
     let mut pings = tokio::time::interval(PING_EVERY);
     let mut heard_at = Instant::now();
     let mut doubted_at: Option<Instant> = None;
-    if let Some(first) = first {
-        let frame = protocol::encode(&first);
-        if let Some(ledger) = &mut ledger {
-            ledger.push(frame);
-        } else if let Err(end) = write(socket, Message::text(frame)).await {
-            return end;
-        }
+    let mut worker: Option<Worker> = None;
+    let mut works = 0;
+    if let Some(first) = first
+        && let Some(message) = queued(&first, ledger.as_deref_mut())
+        && let Err(end) = write(socket, message).await
+    {
+        return end;
     }
     loop {
         // What the server has not received of an earlier connection goes first.
@@ -306,8 +313,23 @@ async fn carry(
                         return banned(reason, until, appeal);
                     }
                     Ok(Some(message)) => {
+                        if let ServerMessage::Work(work) = &message
+                            && !worker.as_ref().is_some_and(|worker| worker.does(work))
+                        {
+                            tracing::info!(bits = work.bits, "the server has many newcomers: we work");
+                            worker = match Worker::start(*work, works) {
+                                Ok(worker) => Some(worker),
+                                Err(problem) => {
+                                    return SignallingProblem::NotAServer(problem.to_string()).into();
+                                }
+                            };
+                            works += 1;
+                            if events.send(SignallingEvent::Working(true)).await.is_err() {
+                                return closed_by_us();
+                            }
+                        }
                         if events.send(SignallingEvent::Message(message)).await.is_err() {
-                            return SignallingProblem::Lost("closed by us".to_owned()).into();
+                            return closed_by_us();
                         }
                         continue;
                     }
@@ -315,17 +337,31 @@ async fn carry(
                     Err(end) => return end,
                 }
             }
-            message = outgoing.recv() => match message {
-                Some(message) => {
-                    let frame = protocol::encode(&message);
-                    if let Some(ledger) = &mut ledger {
-                        ledger.push(frame);
-                        continue;
-                    }
-                    Message::text(frame)
+            found = found(&mut worker) => {
+                worker = None;
+                if events.send(SignallingEvent::Working(false)).await.is_err() {
+                    return closed_by_us();
                 }
-                None => return SignallingProblem::Lost("closed by us".to_owned()).into(),
-            },
+                let worked = found.map(|nonce| ClientMessage::Worked { nonce });
+                match worked.and_then(|worked| queued(&worked, ledger.as_deref_mut())) {
+                    Some(message) => message,
+                    None => continue,
+                }
+            }
+            message = outgoing.recv() => {
+                let Some(message) = message else { return closed_by_us() };
+                // Who asks for nobody need not work. The server says it again when it is asked again.
+                if matches!(message, ClientMessage::Leave { .. })
+                    && worker.take().is_some()
+                    && events.send(SignallingEvent::Working(false)).await.is_err()
+                {
+                    return closed_by_us();
+                }
+                match queued(&message, ledger.as_deref_mut()) {
+                    Some(message) => message,
+                    None => continue,
+                }
+            }
             _ = pings.tick() => {
                 if heard_at.elapsed() > SILENCE_LIMIT {
                     return SignallingProblem::Lost("the server fell silent".to_owned()).into();
@@ -336,6 +372,30 @@ async fn carry(
         if let Err(end) = write(socket, message).await {
             return end;
         }
+    }
+}
+
+fn closed_by_us() -> End {
+    SignallingProblem::Lost("closed by us".to_owned()).into()
+}
+
+/// Queues a message in the session or, where there is none, returns it as a frame to be written.
+fn queued(message: &ClientMessage, ledger: Option<&mut Ledger<String>>) -> Option<Message> {
+    let frame = protocol::encode(message);
+    match ledger {
+        Some(ledger) => {
+            ledger.push(frame);
+            None
+        }
+        None => Some(Message::text(frame)),
+    }
+}
+
+/// Waits until the work is done, for ever if there is none.
+async fn found(worker: &mut Option<Worker>) -> Option<Nonce> {
+    match worker {
+        Some(worker) => worker.found().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -18,6 +18,8 @@ use crate::{Config, SafetyView, VeilView};
 pub struct Snapshot {
     /// The connection to the signalling server.
     pub signalling: SignallingView,
+    /// Since when this machine works before the server looks for somebody: many newcomers come at once, and this is one of them.
+    pub works_since: Option<Instant>,
     /// The call.
     pub call: CallView,
     /// What there is to know and to decide about the path of the present call.
@@ -45,6 +47,7 @@ impl Snapshot {
     pub(crate) fn initial(devices: Deck, config: &Config) -> Self {
         Self {
             signalling: SignallingView::Connecting,
+            works_since: None,
             call: CallView::Idle,
             direct: None,
             veil: None,

@@ -117,6 +117,38 @@ fn a_partner_who_never_answers_is_given_up_and_the_next_search_works() {
     stranger.wait("the lobby", |s| s.call == CallView::Idle);
 }
 
+/// Whatever work a server asks for that is no reasonable work: it is told from a server, and nothing is done.
+#[test]
+fn a_server_that_asks_for_work_without_end_gets_words_and_none() {
+    let challenge = |number: u8| format!("{number:02x}").repeat(16);
+    let work = |number, bits| {
+        let challenge = challenge(number);
+        format!(r#"{{"type":"work","challenge":"{challenge}","bits":{bits}}}"#)
+    };
+    let again_and_again: Vec<String> = (0..9).map(|number| work(number, 22)).collect();
+    for (words, expected) in [
+        (vec![work(1, 60)], "60 bits"),
+        (again_and_again, "again and again"),
+    ] {
+        let words = [vec![WELCOME.to_owned()], words].concat();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (_server, url) = start(&words);
+        let stranger = Stranger::new(&url);
+        stranger.start_searching();
+        let seen = stranger.wait("words about it", |s| {
+            matches!(s.signalling, SignallingView::Away { .. })
+        });
+        let SignallingView::Away { problem, .. } = &seen.signalling else {
+            panic!("{:?}", seen.signalling);
+        };
+        let SignallingProblem::NotAServer(words) = problem else {
+            panic!("{problem:?}");
+        };
+        assert!(words.contains(expected), "{words}");
+        assert_eq!(seen.works_since, None);
+    }
+}
+
 /// What is said of a server that answers every request so.
 fn verdict(answer: &'static str) -> SignallingProblem {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

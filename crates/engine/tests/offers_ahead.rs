@@ -198,6 +198,7 @@ fn scripted_server(
                     session: None,
                     resumed: None,
                     challenge: None,
+                    capabilities: Vec::new(),
                 }),
                 ClientMessage::Prepare => Some(ServerMessage::Prepared {
                     ice_servers: Vec::new(),

@@ -36,6 +36,7 @@ impl Stranger {
             reason: ReportReason::Spam,
             note: "a test".to_owned(),
             block,
+            lines: Vec::new(),
         });
     }
 }
@@ -80,6 +81,46 @@ fn who_is_reported_and_blocked_is_not_met_again_and_others_are() {
     three.wait_connected();
     let searching = [&one, &two].map(|it| is_searching(&it.engine.snapshot().call));
     assert!(searching.contains(&true), "the other one goes on waiting");
+}
+
+#[test]
+fn what_the_partner_wrote_is_proved_to_the_server_if_it_is_chosen() {
+    let server = TestServer::start();
+    let [one, two] = [known(&server.url()), known(&server.url())];
+    for stranger in [&one, &two] {
+        stranger.start_searching();
+    }
+    for stranger in [&one, &two] {
+        stranger.wait_chat_open();
+    }
+    for line in ["hush", "<b>or else</b>"] {
+        two.engine.send(Command::SendChat(line.to_owned()));
+    }
+    one.engine.send(Command::SendChat("no".to_owned()));
+    one.wait_safety("both lines", |it| it.chat.lines.len() == 2);
+    two.wait_safety("the answer", |it| it.chat.lines.len() == 1);
+    let safety = one.engine.snapshot().safety.clone();
+    let said: Vec<_> = safety
+        .chat
+        .lines
+        .iter()
+        .map(|it| (it.number, &*it.text))
+        .collect();
+    assert_eq!(said, [(1, "hush"), (2, "<b>or else</b>")]);
+    assert_eq!(safety.chat.unproved, 0);
+
+    one.engine.send(Command::Next);
+    one.wait_safety("the last one to be reported", |it| {
+        matches!(it.reportable, Some(Reportable::Last { .. })) && it.chat.lines.len() == 2
+    });
+    one.engine.send(Command::Report {
+        reason: ReportReason::Harassment,
+        note: String::new(),
+        block: true,
+        lines: vec![2],
+    });
+    // A line that is not the partner's would be refused.
+    one.wait_safety("the answer", |it| it.report == Some(ReportState::Received));
 }
 
 #[test]
@@ -147,6 +188,7 @@ fn forgetful_server() -> (
                         session: None,
                         resumed: None,
                         challenge: Some(Challenge::from_bytes([1; 16])),
+                        capabilities: Vec::new(),
                     }),
                     ClientMessage::Join { .. } => {
                         rooms += 1;

@@ -152,6 +152,9 @@ pub struct Args {
     /// Reports each partner this long after the call is up, in seconds.
     #[arg(long, value_name = "N", value_parser = parse_seconds)]
     pub report_after: Option<f64>,
+    /// With what the partner has written by then, as far as the server can check it.
+    #[arg(long, requires = "report_after")]
+    pub report_chat: bool,
     /// Never meets again whom it reports.
     #[arg(long, requires = "report_after")]
     pub block: bool,

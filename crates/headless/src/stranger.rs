@@ -201,10 +201,14 @@ impl<'a> Watched<'a> {
             && now - connected_at >= after
         {
             self.report_after = None;
+            let chat = engine.snapshot().safety.chat.clone();
+            let lines = chat.lines.iter().map(|line| line.number);
+            let lines = lines.filter(|_| self.args.report_chat).collect();
             engine.send(Command::Report {
                 reason: ReportReason::Other,
                 note: "a synthetic stranger was told to report".to_owned(),
                 block: self.args.block,
+                lines,
             });
         }
     }

@@ -85,6 +85,7 @@ impl Wire for ClientMessage {
     const TYPES: &'static [&'static str] = &[
         "hello",
         "identify",
+        "worked",
         "prepare",
         "join",
         "next",
@@ -94,6 +95,7 @@ impl Wire for ClientMessage {
         "candidate",
         "report",
         "block",
+        "chat_key",
     ];
     const MAX_BYTES: usize = limits::FRAME_BYTES;
 
@@ -129,12 +131,18 @@ impl Wire for ClientMessage {
             Self::Next { offer, .. } | Self::Offer { offer } => check_offer_ahead(offer.as_ref()),
             Self::Description { description, .. } => check_description(description),
             Self::Candidate { candidate, .. } => check_candidate(candidate.as_ref()),
-            Self::Report { note, .. } => {
-                at_most("the note", note.chars().count(), limits::NOTE_CHARS)
+            Self::Report { note, lines, .. } => {
+                at_most("the note", note.chars().count(), limits::NOTE_CHARS)?;
+                at_most("the list of lines", lines.len(), limits::REPORT_LINES)?;
+                let bytes = lines.iter().map(|line| line.text.len()).sum();
+                at_most("the text of all lines", bytes, limits::REPORT_LINES_BYTES)
             }
-            Self::Identify { .. } | Self::Prepare | Self::Leave { .. } | Self::Block { .. } => {
-                Ok(())
-            }
+            Self::Identify { .. }
+            | Self::Worked { .. }
+            | Self::Prepare
+            | Self::Leave { .. }
+            | Self::ChatKey { .. }
+            | Self::Block { .. } => Ok(()),
         }
     }
 }
@@ -142,11 +150,13 @@ impl Wire for ClientMessage {
 impl Wire for ServerMessage {
     const TYPES: &'static [&'static str] = &[
         "welcome",
+        "work",
         "prepared",
         "waiting",
         "matched",
         "description",
         "candidate",
+        "chat_key",
         "partner_left",
         "reported",
         "blocked",
@@ -167,11 +177,14 @@ impl Wire for ServerMessage {
                 let appeal = appeal.as_ref().map_or(0, |appeal| appeal.chars().count());
                 at_most("the word on appeals", appeal, limit)
             }
+            // Too much work is no reason not to understand what is asked.
             Self::Welcome { .. }
+            | Self::Work(_)
             | Self::Reported { .. }
             | Self::Blocked { .. }
             | Self::Prepared { .. }
             | Self::Waiting { .. }
+            | Self::ChatKey { .. }
             | Self::PartnerLeft { .. }
             | Self::Error { .. }
             | Self::Shutdown { .. } => Ok(()),
@@ -196,7 +209,9 @@ impl Wire for PeerMessage {
 
     fn check(&self) -> Result<(), DecodeError> {
         match self {
-            Self::Chat { text } => at_most("the text", text.chars().count(), limits::CHAT_CHARS),
+            Self::Chat { text, .. } => {
+                at_most("the text", text.chars().count(), limits::CHAT_CHARS)
+            }
             Self::Description { description } => check_description(description),
             Self::Candidate { candidate } => check_candidate(candidate.as_ref()),
             Self::Typing { .. }

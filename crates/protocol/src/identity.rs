@@ -76,6 +76,14 @@ hex_bytes! {
     Signature, 64
 }
 hex_bytes! {
+    /// The SHA-256 of a line of chat as it was signed: 64 digits.
+    LineHash, 32
+}
+hex_bytes! {
+    /// The number that is found by work: 64 bits, the most significant first, 16 digits.
+    Nonce, 8
+}
+hex_bytes! {
     /// What a server calls one person towards another one, always the same towards the same: 32 digits. Nobody else can tell
     /// whom it means, and two people who compare what they have cannot tell whether they have met the same one.
     Handle, 16

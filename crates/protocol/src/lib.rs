@@ -8,7 +8,8 @@
 //! - [`PeerMessage`] travels over the data channel, which no server sees.
 //! - [`decode`] and [`encode`] are the only way in and out; whatever comes in is held to the [`limits`].
 //!
-//! - [`PublicKey`], [`Signature`] and [`Challenge`] prove who somebody is; [`ReportReason`] is the list of what is reported.
+//! - [`PublicKey`], [`Signature`] and [`Challenge`] prove who somebody is, [`Work`] that somebody means it; [`ReportReason`] is the list of what is reported.
+//! - A [`SignedLine`] of chat can be shown to a server which has never seen it.
 //! - [`Ledger`] is what each end of a session with the server keeps, so that the session outlives a connection.
 //!
 //! Nothing here does I/O or reads a clock.
@@ -23,10 +24,12 @@ mod peer_message;
 mod safety;
 pub mod sdp;
 mod signal;
+mod signed_line;
+mod work;
 
 pub use codec::{DecodeError, Wire, decode, encode, may_be_told_ahead};
 pub use id::{InvalidResumeToken, InvalidRoomId, ResumeToken, RoomId};
-pub use identity::{Challenge, Handle, InvalidHex, PublicKey, Signature};
+pub use identity::{Challenge, Handle, InvalidHex, LineHash, Nonce, PublicKey, Signature};
 pub use ledger::{Ledger, LedgerLimits, NotKept};
 pub use message::{
     ClientMessage, ErrorCode, IceServer, LeaveReason, PathPolicy, Resume, Role, ServerMessage,
@@ -35,9 +38,17 @@ pub use message::{
 pub use peer_message::PeerMessage;
 pub use safety::{NotTaken, ReportReason};
 pub use signal::{Candidate, Description, DescriptionKind};
+pub use signed_line::{Seal, SignedLine, line_statement};
+pub use work::Work;
 
 /// The version of the signalling protocol that this crate speaks.
 pub const VERSION: u32 = 1;
 
 /// The capability of a client that takes the partner's offer in [`ServerMessage::Matched`].
 pub const TAKES_OFFER_AHEAD: &str = "offer_ahead";
+
+/// The capability of a server that passes [`ClientMessage::ChatKey`] on, and takes lines of chat in reports.
+pub const TAKES_CHAT_KEYS: &str = "chat_key";
+
+/// The capability of a client that works when it is asked to by [`ServerMessage::Work`].
+pub const TAKES_WORK: &str = "work";

@@ -27,7 +27,15 @@ pub const CHAT_CHARS: usize = 2000;
 /// The longest message on the data channel, in bytes: room for the longest session description, and for the longest line
 /// of chat, of which every character may need 12 bytes as `\u` escapes. What a browser takes at least (RFC 8841 section 6).
 pub const PEER_MESSAGE_BYTES: usize = 64 * 1024;
+/// The most work that a client does for a server, as a number of bits: about four seconds for a machine that makes a million
+/// hashes a second.
+pub const WORK_BITS: u32 = 22;
 /// The longest note in a report, in characters.
 pub const NOTE_CHARS: usize = 500;
+/// The most lines of chat in a report.
+pub const REPORT_LINES: usize = 16;
+/// The most text in these lines together, in bytes: room for the longest line, and so little that they fit into a frame however
+/// they are escaped.
+pub const REPORT_LINES_BYTES: usize = 8192;
 /// The longest reason for a ban, and the longest word on how to appeal, in characters.
 pub const BAN_WORDS_CHARS: usize = 1000;

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Candidate, Challenge, Description, Handle, NotTaken, PublicKey, ReportReason, ResumeToken,
-    RoomId, Signature,
+    Candidate, Challenge, Description, Handle, Nonce, NotTaken, PublicKey, ReportReason,
+    ResumeToken, RoomId, Signature, SignedLine, Work,
 };
 
 /// What a client says to the server.
@@ -31,6 +31,11 @@ pub enum ClientMessage {
         key: PublicKey,
         /// Made with the key over [`Challenge::statement`].
         signature: Signature,
+    },
+    /// The answer to [`ServerMessage::Work`]: it is done. What was asked before is answered now.
+    Worked {
+        /// What was found.
+        nonce: Nonce,
     },
     /// Asks for the STUN and TURN servers of the next call, so that a connection can be made ready before it is needed.
     /// Answered with [`ServerMessage::Prepared`].
@@ -99,6 +104,17 @@ pub enum ClientMessage {
         /// Never to meet the partner again, as with [`ClientMessage::Block`].
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         block: bool,
+        /// What the partner has written, in ascending order, each signed with the partner's [`ClientMessage::ChatKey`] for the room.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        lines: Vec<SignedLine>,
+    },
+    /// With what the sender signs what it writes in a room. Passed on to the partner; the first one in a room counts. Only for a server
+    /// with the capability [`TAKES_CHAT_KEYS`](crate::TAKES_CHAT_KEYS).
+    ChatKey {
+        /// The room.
+        room: RoomId,
+        /// Made for this room alone, so that nobody is known again by it.
+        key: PublicKey,
     },
     /// Never to meet the partner of a room again: as in [`ClientMessage::Report`]. Answered with [`ServerMessage::Blocked`]. The
     /// room stays open.
@@ -129,7 +145,14 @@ pub enum ServerMessage {
         /// What to sign to prove a key, if the server knows keys and has not been shown one in this session.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         challenge: Option<Challenge>,
+        /// Optional abilities of the server, by name; a client ignores those that it does not know.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        capabilities: Vec<String>,
     },
+    /// The first answer to `join` or `next` while many newcomers come: the client works, says so with
+    /// [`ClientMessage::Worked`], and then the question is answered. Only for a client with the capability
+    /// [`TAKES_WORK`](crate::TAKES_WORK).
+    Work(Work),
     /// The answer to `prepare`.
     Prepared {
         /// STUN and TURN servers for the next call, with credentials that are good for a while.
@@ -184,6 +207,13 @@ pub enum ServerMessage {
         room: RoomId,
         /// As the partner sent it; `None` says that there are no more.
         candidate: Option<Candidate>,
+    },
+    /// With what the partner signs what it writes in the room.
+    ChatKey {
+        /// The room.
+        room: RoomId,
+        /// As the partner has told it.
+        key: PublicKey,
     },
     /// The room is closed: the partner is gone.
     PartnerLeft {
@@ -358,6 +388,8 @@ pub enum ErrorCode {
     /// The signature of an `identify` is not that of its key over this session's challenge, or there was none to sign. The
     /// server closes the connection.
     BadProof,
+    /// What a `worked` has found is no answer to the work that is asked for, or none is asked for.
+    BadWork,
     /// A code that this version does not know.
     #[serde(other)]
     Unknown,

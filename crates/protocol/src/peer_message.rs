@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Candidate, Description};
+use crate::{Candidate, Description, Seal};
 
 /// One JSON text message on the data channel `passerby` (RFC 8831, ordered and reliable).
 ///
@@ -14,6 +14,9 @@ pub enum PeerMessage {
     Chat {
         /// At most [`crate::limits::CHAT_CHARS`] characters.
         text: String,
+        /// With which the receiver can show the line to the server. Absent from who signs nothing, or has no server that passes keys on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seal: Option<Seal>,
     },
     /// Whether the sender is writing. Goes stale by itself after a few seconds.
     Typing {

@@ -59,6 +59,8 @@ pub enum NotTaken {
     TooFast,
     /// The server cannot keep it at the moment.
     NotStored,
+    /// A line of chat in it is not the partner's, or was changed, or is not in its place.
+    BadLines,
     /// A reason that this version does not know.
     #[serde(other)]
     Unknown,

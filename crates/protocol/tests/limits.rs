@@ -2,9 +2,9 @@
 
 use proptest::{option, prelude::*, string::string_regex};
 use protocol::{
-    Candidate, ClientMessage, DecodeError, Description, DescriptionKind, IceServer, PathPolicy,
-    PeerMessage, PublicKey, ReportReason, Resume, ResumeToken, Role, RoomId, ServerMessage,
-    Signature, Wire, decode, encode, limits, may_be_told_ahead,
+    Candidate, ClientMessage, DecodeError, Description, DescriptionKind, IceServer, LineHash,
+    Nonce, PathPolicy, PeerMessage, PublicKey, ReportReason, Resume, ResumeToken, Role, RoomId,
+    ServerMessage, Signature, SignedLine, Wire, decode, encode, limits, may_be_told_ahead,
 };
 
 const ROOM: RoomId = RoomId::from_bytes([7; 16]);
@@ -53,7 +53,62 @@ fn notes_in_reports_are_counted_in_characters() {
         reason: ReportReason::Other,
         note: "é".repeat(chars),
         block: false,
+        lines: Vec::new(),
     });
+}
+
+fn report(lines: Vec<SignedLine>) -> ClientMessage {
+    ClientMessage::Report {
+        room: ROOM,
+        reason: ReportReason::Hate,
+        note: String::new(),
+        block: true,
+        lines,
+    }
+}
+
+fn signed(text: String) -> SignedLine {
+    SignedLine {
+        number: u32::MAX,
+        previous: LineHash::from_bytes([0xff; 32]),
+        text,
+        signature: Signature::from_bytes([0xff; 64]),
+    }
+}
+
+#[test]
+fn lines_in_a_report_are_limited_in_number_and_together_in_bytes_and_always_fit() {
+    is_limited(limits::REPORT_LINES, |count| {
+        report(vec![signed("a".to_owned()); count])
+    });
+    is_limited(limits::REPORT_LINES_BYTES, |bytes| {
+        report(vec![
+            signed("x".repeat(bytes / 2)),
+            signed("x".repeat(bytes - bytes / 2)),
+        ])
+    });
+    // A line may have so many characters of four bytes each.
+    const { assert!(limits::REPORT_LINES_BYTES >= 4 * limits::CHAT_CHARS) };
+    let worst = limits::REPORT_LINES_BYTES / limits::REPORT_LINES;
+    let ClientMessage::Report {
+        room,
+        reason,
+        block,
+        lines,
+        ..
+    } = report(vec![signed("\u{1}".repeat(worst)); limits::REPORT_LINES])
+    else {
+        unreachable!("it is one");
+    };
+    let note = "\u{1}".repeat(limits::NOTE_CHARS);
+    let worst = ClientMessage::Report {
+        room,
+        reason,
+        note,
+        block,
+        lines,
+    };
+    assert_eq!(decode(&encode(&worst)), Ok(worst));
 }
 
 #[test]
@@ -224,6 +279,7 @@ fn candidates_in_both_directions() {
 #[test]
 fn chat_is_counted_in_characters_and_the_longest_messages_to_a_partner_fit() {
     is_limited(limits::CHAT_CHARS, |chars| PeerMessage::Chat {
+        seal: None,
         text: "😀".repeat(chars),
     });
 
@@ -239,7 +295,7 @@ fn chat_is_counted_in_characters_and_the_longest_messages_to_a_partner_fit() {
     let escaped = r"\ud83d\ude00".repeat(limits::CHAT_CHARS);
     let text = "😀".repeat(limits::CHAT_CHARS);
     let longest = format!(r#"{{"type":"chat","text":"{escaped}"}}"#);
-    assert_eq!(decode(&longest), Ok(PeerMessage::Chat { text }));
+    assert_eq!(decode(&longest), Ok(PeerMessage::Chat { text, seal: None }));
 }
 
 #[test]
@@ -289,7 +345,7 @@ proptest! {
 
     #[test]
     fn every_line_of_chat_comes_back_as_it_was_sent(text in text(limits::CHAT_CHARS)) {
-        let message = PeerMessage::Chat { text };
+        let message = PeerMessage::Chat { text, seal: None };
         prop_assert_eq!(decode(&encode(&message)), Ok(message));
     }
 
@@ -427,7 +483,15 @@ fn client_message() -> impl Strategy<Value = ClientMessage> {
                 reason: ReportReason::ALL[reason],
                 note,
                 block,
+                lines: Vec::new(),
             }),
         room().prop_map(|room| ClientMessage::Block { room }),
+        (room(), any::<[u8; 32]>()).prop_map(|(room, key)| ClientMessage::ChatKey {
+            room,
+            key: PublicKey::from_bytes(key),
+        }),
+        any::<[u8; 8]>().prop_map(|nonce| ClientMessage::Worked {
+            nonce: Nonce::from_bytes(nonce),
+        }),
     ]
 }

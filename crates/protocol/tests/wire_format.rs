@@ -2,9 +2,9 @@
 
 use protocol::{
     Candidate, Challenge, ClientMessage, DecodeError, Description, DescriptionKind, ErrorCode,
-    Handle, IceServer, LeaveReason, NotTaken, PathPolicy, PeerMessage, PublicKey, ReportReason,
-    Resume, ResumeToken, Role, RoomId, ServerMessage, Session, Signature, Wire, decode, encode,
-    limits,
+    Handle, IceServer, LeaveReason, LineHash, Nonce, NotTaken, PathPolicy, PeerMessage, PublicKey,
+    ReportReason, Resume, ResumeToken, Role, RoomId, Seal, ServerMessage, Session, Signature,
+    SignedLine, Wire, Work, decode, encode, limits,
 };
 
 const ROOM: RoomId = RoomId::from_bytes([
@@ -224,6 +224,7 @@ fn welcome() {
             session: None,
             resumed: None,
             challenge: None,
+            capabilities: vec![],
         },
         r#"{"type":"welcome","version":1,"online":42}"#,
     );
@@ -237,8 +238,9 @@ fn welcome() {
             }),
             resumed: Some(3),
             challenge: Some(Challenge::from_bytes([0x1c; 16])),
+            capabilities: vec!["chat_key".into()],
         },
-        r#"{"type":"welcome","version":1,"online":42,"session":{"token":"a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5","grace_ms":20000},"resumed":3,"challenge":"1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c"}"#,
+        r#"{"type":"welcome","version":1,"online":42,"session":{"token":"a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5","grace_ms":20000},"resumed":3,"challenge":"1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c","capabilities":["chat_key"]}"#,
     );
 }
 
@@ -335,6 +337,30 @@ fn identify() {
 }
 
 #[test]
+fn work() {
+    let challenge = Challenge::from_bytes([0x1c; 16]);
+    is_written(
+        &ServerMessage::Work(Work {
+            challenge,
+            bits: 18,
+        }),
+        r#"{"type":"work","challenge":"1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c","bits":18}"#,
+    );
+    // Who is asked for too much is to know that he is.
+    let too_much = r#"{"type":"work","challenge":"1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c","bits":60}"#;
+    let work = Work {
+        challenge,
+        bits: 60,
+    };
+    assert_eq!(decode(too_much), Ok(ServerMessage::Work(work)));
+    let nonce = Nonce::from_bytes(0xabc_u64.to_be_bytes());
+    is_written(
+        &ClientMessage::Worked { nonce },
+        r#"{"type":"worked","nonce":"0000000000000abc"}"#,
+    );
+}
+
+#[test]
 fn what_is_signed_says_what_it_is_for() {
     let statement = Challenge::from_bytes([7; 16]).statement();
     assert_eq!(
@@ -350,6 +376,7 @@ fn report_and_block() {
         reason: ReportReason::Harassment,
         note: note.to_owned(),
         block,
+        lines: Vec::new(),
     };
     is_written(
         &report("", false),
@@ -379,6 +406,7 @@ fn every_reason_for_a_report_has_its_word_and_later_ones_count_as_another() {
                 reason,
                 note,
                 block: false,
+                lines: Vec::new(),
             },
             &text,
         );
@@ -400,6 +428,7 @@ fn reported_and_blocked() {
         (Some(NotTaken::UnknownRoom), r#","refused":"unknown_room""#),
         (Some(NotTaken::TooFast), r#","refused":"too_fast""#),
         (Some(NotTaken::NotStored), r#","refused":"not_stored""#),
+        (Some(NotTaken::BadLines), r#","refused":"bad_lines""#),
     ] {
         let room = ROOM;
         let text = |name: &str| {
@@ -411,6 +440,51 @@ fn reported_and_blocked() {
         );
         is_written(&ServerMessage::Blocked { room, refused }, &text("blocked"));
     }
+}
+
+#[test]
+fn chat_keys_and_signed_lines() {
+    let key = PublicKey::from_bytes([0xb1; 32]);
+    let text = format!(
+        r#"{{"type":"chat_key","room":"00112233445566778899aabbccddeeff","key":"{}"}}"#,
+        "b1".repeat(32)
+    );
+    is_written(&ClientMessage::ChatKey { room: ROOM, key }, &text);
+    is_written(&ServerMessage::ChatKey { room: ROOM, key }, &text);
+    let signature = Signature::from_bytes([0x0c; 64]);
+    is_written(
+        &PeerMessage::Chat {
+            text: "hi".into(),
+            seal: Some(Seal {
+                number: 3,
+                signature,
+            }),
+        },
+        &format!(
+            r#"{{"type":"chat","text":"hi","seal":{{"number":3,"signature":"{}"}}}}"#,
+            "0c".repeat(64)
+        ),
+    );
+    let line = SignedLine {
+        number: 3,
+        previous: LineHash::from_bytes([0xd2; 32]),
+        text: "hi".into(),
+        signature,
+    };
+    is_written(
+        &ClientMessage::Report {
+            room: ROOM,
+            reason: ReportReason::Spam,
+            note: String::new(),
+            block: false,
+            lines: vec![line],
+        },
+        &format!(
+            r#"{{"type":"report","room":"00112233445566778899aabbccddeeff","reason":"spam","lines":[{{"number":3,"previous":"{}","text":"hi","signature":"{}"}}]}}"#,
+            "d2".repeat(32),
+            "0c".repeat(64)
+        ),
+    );
 }
 
 #[test]
@@ -447,6 +521,7 @@ fn error() {
         (ErrorCode::Full, "full"),
         (ErrorCode::TooFast, "too_fast"),
         (ErrorCode::BadProof, "bad_proof"),
+        (ErrorCode::BadWork, "bad_work"),
     ] {
         is_written(
             &ServerMessage::Error {
@@ -481,7 +556,10 @@ fn shutdown() {
 #[test]
 fn peer_messages() {
     is_written(
-        &PeerMessage::Chat { text: "hi".into() },
+        &PeerMessage::Chat {
+            text: "hi".into(),
+            seal: None,
+        },
         r#"{"type":"chat","text":"hi"}"#,
     );
     is_written(

@@ -19,8 +19,8 @@ use std::{
 };
 
 use ::relay::Bucket;
-use matchmaker::{PeerId, Wishes};
-use protocol::{Challenge, Description, ResumeToken};
+use matchmaker::{Input, PeerId, Wishes};
+use protocol::{Challenge, Description, ResumeToken, Work};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -68,7 +68,23 @@ pub(crate) struct Client {
     pub(crate) wishes: Wishes,
     /// A question for a partner that waits.
     pub(crate) put_off: Option<PutOff>,
+    pub(crate) entry: Entry,
+    /// What a newcomer has asked and is told later: a question for a partner, with the offer that came with it.
+    pub(crate) withheld: Option<Box<(Input, Option<Description>)>>,
     presence: Presence,
+}
+
+/// How far somebody has come who may be a newcomer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// Has not asked for a partner yet.
+    Unasked,
+    /// Has to work first.
+    Owes(Work),
+    /// Cannot work, and waits until it is his turn.
+    InLane,
+    /// Asks as everybody does.
+    Open,
 }
 
 /// What a client's `hello` and its connection say of it.
@@ -78,6 +94,8 @@ pub(crate) struct About {
     pub(crate) host: Box<str>,
     /// Whether it takes a partner's offer with `matched`.
     pub(crate) takes_offer_ahead: bool,
+    /// Whether it works when it is asked to.
+    pub(crate) takes_work: bool,
     /// Who it is, as far as that is known.
     pub(crate) person: Person,
 }
@@ -156,6 +174,8 @@ impl Clients {
             blocked: VecDeque::new(),
             wishes: Wishes::default(),
             put_off: None,
+            entry: Entry::Unasked,
+            withheld: None,
             presence: Presence::Here { cut: cut.clone() },
         };
         self.known.insert(peer, client);

@@ -80,6 +80,7 @@ struct Hello {
     /// Which session it takes up.
     resume: Option<Resume>,
     takes_offer_ahead: bool,
+    takes_work: bool,
 }
 
 /// Waits for a `hello` in a version that the server speaks.
@@ -103,11 +104,15 @@ async fn await_hello<S: AsyncRead + AsyncWrite + Unpin>(
                 version: protocol::VERSION,
                 resume,
                 capabilities,
-            }) => Ok(Hello {
-                resume,
-                takes_offer_ahead: (capabilities.iter())
-                    .any(|capability| capability == protocol::TAKES_OFFER_AHEAD),
-            }),
+            }) => {
+                let takes =
+                    |ability: &str| capabilities.iter().any(|capability| capability == ability);
+                Ok(Hello {
+                    resume,
+                    takes_offer_ahead: takes(protocol::TAKES_OFFER_AHEAD),
+                    takes_work: takes(protocol::TAKES_WORK),
+                })
+            }
             Ok(ClientMessage::Hello { .. }) => Err(Ending::Refused(
                 CloseCode::Policy,
                 ErrorCode::UnsupportedVersion,
@@ -135,6 +140,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     let about = About {
         host: from.host,
         takes_offer_ahead: hello.takes_offer_ahead,
+        takes_work: hello.takes_work,
         person: Person::at(from.ip, !surroundings.limits(from.ip)),
     };
     let Admission {

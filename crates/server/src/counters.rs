@@ -43,10 +43,13 @@ figures! {
         OffersHandedOver, "offers_handed_over", "Offers told ahead that a partner was given with the match.";
         Descriptions, "descriptions_relayed", "Session descriptions passed on.";
         Candidates, "candidates_relayed", "Candidates passed on.";
+        ChatKeys, "chat_keys_relayed", "Keys passed on with which chat is signed.";
         WithheldCandidates, "candidates_withheld", "Candidates not passed on because they are no relay's.";
         FramesReceived, "frames_received", "Text frames received.";
         Identified, "identified", "Sessions in which a key was proved.";
         NewKeys, "new_keys", "Keys that were not known before.";
+        WorkAsked, "work_asked", "Newcomers who were asked to work before they meet anybody.";
+        WorkDone, "work_done", "Newcomers who have done so.";
         Reports, "reports", "Reports taken.";
         Blocks, "blocks", "Times that somebody blocked somebody.";
         AutomaticBans, "bans_by_reports", "Bans that followed from reports alone.";
@@ -70,7 +73,10 @@ figures! {
         Version, "version", "The client spoke another version of the protocol.";
         Banned, "banned", "One who is banned.";
         Proof, "proof", "A proof of a key that was none.";
+        Work, "work", "Something that was not what work was to find.";
+        Lane, "lane", "A join or next put off because many newcomers come and its sender's program cannot work.";
         Reports, "reports", "A report or block too many.";
+        Lines, "lines", "A report with lines of chat that are not the partner's.";
         Standing, "standing", "A join or next put off because many have reported its sender.";
         Store, "store", "Something that could not be written to the store.";
         Origin, "origin", "A browser that was on a page of somebody else's.";
@@ -101,15 +107,29 @@ pub(crate) struct Counters {
     pub(crate) absent: AtomicUsize,
     /// Who is kept apart.
     pub(crate) apart: AtomicUsize,
+    /// How much newcomers work at this moment, wherever they come from, in bits.
+    pub(crate) work_bits: AtomicUsize,
+    /// Who cannot work and waits for his turn.
+    pub(crate) lane: AtomicUsize,
     /// How many reports, bans, blocks and keys are remembered.
     pub(crate) records: [AtomicUsize; 4],
     /// The other servers.
     pub(crate) cluster: Cluster,
     /// How long people waited for their partner.
     pub(crate) waits: Histogram,
-    totals: [AtomicU64; Total::ALL.len()],
-    refusals: [AtomicU64; Refusal::ALL.len()],
+    totals: Counts<{ Total::ALL.len() }>,
+    refusals: Counts<{ Refusal::ALL.len() }>,
     last_peer: AtomicU64,
+}
+
+/// One count for each. An array of more than 32 has no default of its own.
+#[derive(Debug)]
+struct Counts<const N: usize>([AtomicU64; N]);
+
+impl<const N: usize> Default for Counts<N> {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; N])
+    }
 }
 
 /// How many of each there are. Taken without stopping anything, so that the figures may differ by a moment.
@@ -136,19 +156,19 @@ impl Counters {
     }
 
     pub(crate) fn add(&self, what: Total, amount: u64) {
-        self.totals[what as usize].fetch_add(amount, Relaxed);
+        self.totals.0[what as usize].fetch_add(amount, Relaxed);
     }
 
     pub(crate) fn refuse(&self, why: Refusal) {
-        self.refusals[why as usize].fetch_add(1, Relaxed);
+        self.refusals.0[why as usize].fetch_add(1, Relaxed);
     }
 
     pub(crate) fn total(&self, what: Total) -> u64 {
-        self.totals[what as usize].load(Relaxed)
+        self.totals.0[what as usize].load(Relaxed)
     }
 
     pub(crate) fn refused(&self, why: Refusal) -> u64 {
-        self.refusals[why as usize].load(Relaxed)
+        self.refusals.0[why as usize].load(Relaxed)
     }
 
     pub(crate) fn census(&self) -> Census {

@@ -69,6 +69,10 @@ pub(crate) struct Figures {
     pub(crate) max_connections: usize,
     /// How many are kept apart.
     pub(crate) apart: usize,
+    /// How much newcomers work, in bits.
+    pub(crate) work_bits: usize,
+    /// How many newcomers cannot work and wait for their turn.
+    pub(crate) lane: usize,
     /// The other servers, if there are to be any.
     pub(crate) cluster: Option<ClusterFigures>,
     /// How many reports, bans, blocks and keys are remembered.
@@ -117,6 +121,8 @@ impl Gauges {
             census: self.counters.census(),
             max_connections: self.max_connections,
             apart: self.counters.apart.load(Relaxed),
+            work_bits: self.counters.work_bits.load(Relaxed),
+            lane: self.counters.lane.load(Relaxed),
             cluster: self.counters.cluster.is_on.load(Relaxed).then(|| {
                 let cluster = &self.counters.cluster;
                 ClusterFigures {

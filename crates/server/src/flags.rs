@@ -11,7 +11,7 @@ use std::{
 use clap::{Parser, ValueEnum, builder::BoolishValueParser};
 use protocol::PathPolicy;
 
-use crate::{Network, Policy, ProxyHeader, StunUrl, TurnUrl, ice_servers::host_of};
+use crate::{Network, NewcomerPolicy, Policy, ProxyHeader, StunUrl, TurnUrl, ice_servers::host_of};
 
 /// The server of Passerby: it pairs strangers, relays what they need to find each other, and is the STUN and TURN server
 /// for those whom NATs keep apart. It can read neither their pictures nor their voices nor their words.
@@ -103,6 +103,9 @@ pub struct Flags {
 
     #[command(flatten)]
     pub safety: SafetyFlags,
+
+    #[command(flatten)]
+    pub newcomers: NewcomerFlags,
 
     #[command(flatten)]
     pub cluster: ClusterFlags,
@@ -308,6 +311,38 @@ pub struct SafetyFlags {
     #[arg(long, env = "PASSERBY_REPORT_DAYS", default_value_t = 60, value_name = "DAYS",
           value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub report_days: u32,
+}
+
+/// What those do first whose key is known for less than a day, or who have none, while many come at once: their computers work for a
+/// moment.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Many newcomers at once")]
+#[expect(clippy::struct_field_names, reason = "they are the flags' names")]
+pub struct NewcomerFlags {
+    /// How many newcomers may come in a minute without work; 0 for any number.
+    #[arg(long, env = "PASSERBY_WORK_AT", default_value_t = 600, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub work_at: u32,
+
+    /// How many may come from one address, unless it is a private one; 0 for any number.
+    #[arg(long, env = "PASSERBY_WORK_AT_PER_IP", default_value_t = 60, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub work_at_per_ip: u32,
+
+    /// The most that one works, as a power of two: so many hashes, of which slow computers make a million a second.
+    #[arg(long, env = "PASSERBY_WORK_BITS", default_value_t = 20, value_name = "BITS",
+          value_parser = clap::value_parser!(u32).range(10..=i64::from(protocol::limits::WORK_BITS)))]
+    pub work_bits: u32,
+}
+
+impl NewcomerFlags {
+    pub(crate) const fn policy(&self) -> NewcomerPolicy {
+        NewcomerPolicy {
+            per_minute: self.work_at,
+            per_minute_per_ip: self.work_at_per_ip,
+            most_bits: self.work_bits,
+        }
+    }
 }
 
 /// How several servers are one.

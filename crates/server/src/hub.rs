@@ -30,13 +30,15 @@ use crate::{
 
 mod elsewhere;
 mod matches;
+mod newcomers;
 mod pools;
 mod safety;
 mod sessions;
 
 pub(crate) use elsewhere::{Elsewhere, ORDERS};
+use newcomers::Entrance;
 use pools::Pools;
-use safety::Desk;
+use safety::{Desk, Said};
 pub(crate) use safety::{Order, OrderResult, Overview, PutOff};
 
 /// How many inputs may wait for the hub. Connections wait for room; the hub waits for nobody.
@@ -115,6 +117,7 @@ pub(crate) struct Hub {
     /// Whose question is asked at this moment that was put off.
     told_waiting: Option<PeerId>,
     desk: Desk,
+    entrance: Entrance,
     /// The other servers, if there are to be any.
     elsewhere: Option<Elsewhere>,
     /// What has been written down.
@@ -138,6 +141,7 @@ impl Hub {
             put_off: BTreeSet::new(),
             told_waiting: None,
             desk: Desk::new(records, writer, Instant::now()),
+            entrance: Entrance::new(settings.newcomers, Instant::now()),
             elsewhere,
             written,
             matchmaker,
@@ -164,6 +168,7 @@ impl Hub {
             let due = [
                 Some(self.desk.tidy_at()),
                 self.put_off.first().map(|(until, _)| *until),
+                self.entrance.poll_timeout(Instant::now()),
                 self.matchmaker.poll_timeout(),
                 self.clients.next_due(),
                 self.unanswered.front().map(|(until, ..)| *until),
@@ -198,6 +203,7 @@ impl Hub {
             waiting.store(self.matchmaker.waiting_count(), Relaxed);
             rooms.store(self.matchmaker.room_count(), Relaxed);
             absent.store(self.clients.away_count(), Relaxed);
+            self.count_newcomers();
             self.counters
                 .apart
                 .store(self.matchmaker.apart_count(), Relaxed);
@@ -213,6 +219,7 @@ impl Hub {
         let now = Instant::now();
         self.tidy(now);
         self.ask_put_off(now);
+        self.open_lane(now);
         self.part_unanswered(now);
         while let Some(peer) = self.clients.overdue(Instant::now()) {
             self.counters.count(Total::SessionsLost);
@@ -222,6 +229,7 @@ impl Hub {
         self.carry_out_elsewhere();
         while let Some(peer) = self.forgotten.pop() {
             self.forget_elsewhere(peer);
+            self.entrance.forget(peer);
             self.inform(Input::Disconnected { peer });
         }
         // What has followed for other servers goes out now.
@@ -260,6 +268,7 @@ impl Hub {
         match message {
             // The connection sees to these.
             ClientMessage::Hello { .. } | ClientMessage::Identify { .. } => {}
+            ClientMessage::Worked { nonce } => self.on_worked(peer, nonce),
             ClientMessage::Prepare => self.on_prepare(peer),
             ClientMessage::Join {
                 interests,
@@ -285,9 +294,21 @@ impl Hub {
                 reason,
                 note,
                 block,
-            } => self.on_report(peer, room, reason, note, block),
+                lines,
+            } => self.on_report(
+                peer,
+                room,
+                Said {
+                    reason,
+                    note,
+                    block,
+                    lines,
+                },
+            ),
             ClientMessage::Block { room } => self.on_block(peer, room),
-            ClientMessage::Description { room, .. } | ClientMessage::Candidate { room, .. } => {
+            ClientMessage::Description { room, .. }
+            | ClientMessage::Candidate { room, .. }
+            | ClientMessage::ChatKey { room, .. } => {
                 self.relay(peer, room, message);
             }
         }
@@ -309,12 +330,18 @@ impl Hub {
         self.send(peer, &answer);
     }
 
-    /// Passes to the partner what may be passed on of a description or candidate, if `peer` is in `room` at all.
+    /// Passes to the partner what may be passed on of a description, candidate or key, if `peer` is in `room` at all.
     fn relay(&mut self, peer: PeerId, room: RoomId, message: ClientMessage) {
         match self.matchmaker.room_of(peer) {
             Some((present, partner)) if present == room => {
                 if is_answer(&message) {
                     self.inform(Input::CameUp { peer, room });
+                }
+                if let ClientMessage::ChatKey { key, .. } = &message
+                    && !self.desk.meetings.take_chat_key(room, peer, *key)
+                {
+                    // The first one counts, for the partner as for reports.
+                    return;
                 }
                 if self.is_guest(partner) {
                     // The other server sees to what may be passed on.
@@ -326,6 +353,7 @@ impl Hub {
                 if let Some(message) = passed.message {
                     self.counters.count(match message {
                         ServerMessage::Candidate { .. } => Total::Candidates,
+                        ServerMessage::ChatKey { .. } => Total::ChatKeys,
                         _ => Total::Descriptions,
                     });
                     self.send(partner, &message);
@@ -437,6 +465,7 @@ impl Hub {
             client.outbox.set_waiting(is_waiting);
             if !is_waiting {
                 client.put_off = None;
+                client.withheld = None;
                 client.offer = None;
                 client.asked_at = None;
             }

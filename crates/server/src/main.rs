@@ -8,7 +8,9 @@ use std::{
 };
 
 use anyhow::Context as _;
-use server::{Drain, LogFormat, Server, Settings, Sources, SourcesError};
+use server::{
+    BindError, Drain, FilesError, LogFormat, Server, Settings, Sources, SourcesError, StoreError,
+};
 use tracing::{Level, Metadata, info, warn};
 use tracing_subscriber::{
     EnvFilter, Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _,
@@ -35,7 +37,7 @@ async fn main() -> ExitCode {
     if checks_only {
         print!("{}", sources.effective());
         let settings = settings.map_err(anyhow::Error::from);
-        return match settings.and_then(|settings| settings.check_files().map_err(Into::into)) {
+        return match settings.and_then(|settings| check_files(&settings)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => explain(&format!("{error:#}")),
         };
@@ -47,9 +49,28 @@ async fn main() -> ExitCode {
     match run(settings, log_format, &log).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let is_wrong_setting = (error.downcast_ref()).is_some_and(BindError::is_wrong_setting);
+            if is_wrong_setting {
+                return explain(&format!("{error:#}"));
+            }
             eprintln!("passerby-server: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Looks at the files that the settings name. That a server runs which has the store is no fault while it is only looked at.
+fn check_files(settings: &Settings) -> anyhow::Result<()> {
+    match settings.check_files() {
+        Err(FilesError::Store(StoreError::InUse(path))) => {
+            eprintln!(
+                "passerby-server: --store: {} is in use by a server that runs, so it was not looked into: another \
+                 server needs a store of its own",
+                path.display()
+            );
+            Ok(())
+        }
+        result => Ok(result?),
     }
 }
 

@@ -58,6 +58,18 @@ pub(crate) fn page(figures: &Figures) -> String {
         &[],
         figures.apart,
     );
+    page.gauge(
+        "work_bits",
+        "How much newcomers work before they meet anybody, in bits.",
+        &[],
+        figures.work_bits,
+    );
+    page.gauge(
+        "lane",
+        "Newcomers whose program cannot work, and who wait for their turn.",
+        &[],
+        figures.lane,
+    );
     if let Some(cluster) = &figures.cluster {
         for (name, help, value) in [
             (

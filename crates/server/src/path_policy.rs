@@ -35,7 +35,7 @@ struct Relayed {
     withheld: u64,
 }
 
-/// What the partner gets to hear of a description or a candidate; of any other message nothing.
+/// What the partner gets to hear of a description, a candidate or a key; of any other message nothing.
 pub(crate) fn pass(message: ClientMessage, policy: PathPolicy) -> Passed {
     let (message, withheld) = match message {
         ClientMessage::Description { room, description } => {
@@ -48,6 +48,7 @@ pub(crate) fn pass(message: ClientMessage, policy: PathPolicy) -> Passed {
                 withheld,
             )
         }
+        ClientMessage::ChatKey { room, key } => (Some(ServerMessage::ChatKey { room, key }), 0),
         ClientMessage::Candidate {
             room,
             candidate: Some(candidate),

@@ -210,6 +210,7 @@ impl TryFrom<Flags> for Settings {
             store: flags.safety.store,
             appeal: flags.safety.appeal,
             reputation,
+            newcomers: flags.newcomers.policy(),
             cluster,
             ..Self::default()
         })

@@ -116,9 +116,27 @@ pub enum BindError {
     },
 }
 
+impl BindError {
+    /// Whether the settings are wrong: it is no better the next time.
+    pub fn is_wrong_setting(&self) -> bool {
+        match self {
+            Self::Tls(_) => true,
+            Self::Store(error) => error.stays(),
+            _ => false,
+        }
+    }
+}
+
 impl Server {
     /// Starts to listen. Clients that connect from now on are served once the server runs.
     pub async fn bind(settings: Settings) -> Result<Self, BindError> {
+        // First, as it makes nothing.
+        let tls = settings
+            .tls
+            .clone()
+            .map(Tls::load)
+            .transpose()?
+            .map(Arc::new);
         let (store, tables) = match &settings.store {
             Some(path) => {
                 let (store, tables) = Store::open(path)?;
@@ -129,12 +147,6 @@ impl Server {
         let records = Records::new(settings.reputation, tables);
         let mut listeners = Vec::new();
         let mut addrs = Vec::new();
-        let tls = settings
-            .tls
-            .clone()
-            .map(Tls::load)
-            .transpose()?
-            .map(Arc::new);
         for &addr in &settings.listen {
             let has_v4 = |other: &SocketAddr| other.is_ipv4() && other.port() == addr.port();
             let leaves_v4 = addr.is_ipv6() && settings.listen.iter().any(has_v4);
@@ -561,6 +573,11 @@ impl Running {
     /// How many candidates were not passed on, since they are no relay's and [`Settings::path_policy`] wants relays.
     pub fn withheld_candidates(&self) -> u64 {
         self.counters.total(Total::WithheldCandidates)
+    }
+
+    /// How many newcomers have worked before they met anybody.
+    pub fn newcomers_who_worked(&self) -> u64 {
+        self.counters.total(Total::WorkDone)
     }
 
     /// How many WebSockets were refused because their address had [`Settings::max_per_ip`].

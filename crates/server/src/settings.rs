@@ -10,8 +10,8 @@ use ::relay::Rate;
 use protocol::PathPolicy;
 
 use crate::{
-    AdminSettings, ClusterSettings, Policy, Proxies, RelaySettings, StunUrl, TlsError, TlsSettings,
-    Turn, tls::Tls,
+    AdminSettings, ClusterSettings, NewcomerPolicy, Policy, Proxies, RelaySettings, StoreError,
+    StunUrl, TlsError, TlsSettings, Turn, safety::Store, tls::Tls,
 };
 
 /// What an operator decides.
@@ -72,6 +72,8 @@ pub struct Settings {
     pub store: Option<PathBuf>,
     /// When reports have which consequences.
     pub reputation: Policy,
+    /// When newcomers work before they meet anybody. Never by default, unlike the program's.
+    pub newcomers: NewcomerPolicy,
     /// What those are told who are banned and think that it is wrong.
     pub appeal: Option<String>,
     /// The Redis by which several servers are one, if this is one of several.
@@ -152,6 +154,7 @@ impl Default for Settings {
             origins: Vec::new(),
             store: None,
             reputation: Policy::default(),
+            newcomers: NewcomerPolicy::OFF,
             appeal: None,
             cluster: None,
             matching: matchmaker::Config::default(),
@@ -159,12 +162,27 @@ impl Default for Settings {
     }
 }
 
+/// What is wrong with a file that the settings name.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// The certificate or its key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl Settings {
-    /// Reads the files that the settings name and that are read only later.
-    pub fn check_files(&self) -> Result<(), TlsError> {
-        self.tls
-            .clone()
-            .map_or(Ok(()), |tls| Tls::load(tls).map(drop))
+    /// Reads the files that the settings name and that are read only later. Makes and changes none.
+    pub fn check_files(&self) -> Result<(), FilesError> {
+        if let Some(tls) = self.tls.clone() {
+            Tls::load(tls)?;
+        }
+        match &self.store {
+            Some(path) => Ok(Store::check(path)?),
+            None => Ok(()),
+        }
     }
 
     /// How long one who waits for a partner may be silent.

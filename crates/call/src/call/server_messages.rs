@@ -100,8 +100,10 @@ impl Call {
             } => {
                 self.on_partner_left(&room, LeaveReason::Unknown, now);
             }
-            // It may have been our wish for a partner that was refused: ask again, but not at once.
-            ServerMessage::Error {
+            // It may have been our wish for a partner that was refused: ask again, but not at once. Work that we are asked for is
+            // the shell's; what we have asked is answered after it.
+            ServerMessage::Work(_)
+            | ServerMessage::Error {
                 code: ErrorCode::TooFast,
                 ..
             } => {
@@ -113,6 +115,7 @@ impl Call {
             | ServerMessage::Prepared { .. }
             | ServerMessage::Reported { .. }
             | ServerMessage::Blocked { .. }
+            | ServerMessage::ChatKey { .. }
             | ServerMessage::Banned { .. }
             | ServerMessage::Shutdown { .. } => {}
         }

@@ -76,6 +76,8 @@ impl StrictServer {
             ClientMessage::Hello { .. }
             | ClientMessage::Prepare
             | ClientMessage::Identify { .. }
+            | ClientMessage::Worked { .. }
+            | ClientMessage::ChatKey { .. }
             | ClientMessage::Report { .. }
             | ClientMessage::Block { .. } => {
                 panic!("{id:?}: a call leaves {message:?} to the shell")

@@ -1,7 +1,7 @@
 //! Stories of one person from the lobby to the call: searching and connecting.
 
 use call::{Command, EndReason, Input, Output, PeerFact, PeerId, State};
-use protocol::{ClientMessage, ErrorCode, LeaveReason, Role, ServerMessage};
+use protocol::{Challenge, ClientMessage, ErrorCode, LeaveReason, Role, ServerMessage, Work};
 
 use crate::person::*;
 
@@ -72,6 +72,18 @@ fn a_wish_that_the_server_does_not_answer_is_sent_again() {
 fn a_wish_that_came_too_fast_is_sent_again_later() {
     let mut person = Person::searching();
     person.server(error(ErrorCode::TooFast, None));
+    assert_eq!(person.timeout(secs(10)), [Output::Send(join(&["chess"]))]);
+}
+
+#[test]
+fn while_the_shell_works_for_the_server_the_answer_is_waited_for_anew() {
+    let mut person = Person::searching();
+    person.pass(secs(4));
+    let work = Work {
+        challenge: Challenge::from_bytes([1; 16]),
+        bits: 20,
+    };
+    assert_eq!(person.server(ServerMessage::Work(work)), []);
     assert_eq!(person.timeout(secs(10)), [Output::Send(join(&["chess"]))]);
 }
 

@@ -1,7 +1,7 @@
 //! The sheet with which somebody is reported, and what became of a report.
 
 use egui::{Align2, Id, Margin, Rect, ScrollArea, TextEdit, Ui, Vec2, accesskit::Role, pos2, vec2};
-use engine::{Command, ReportReason, ReportState, Reportable};
+use engine::{Command, ReportReason, ReportState, Reportable, ReportableChat};
 use protocol::limits::NOTE_CHARS;
 
 use super::View;
@@ -9,7 +9,7 @@ use crate::actions::Action;
 use crate::icons::Icon;
 use crate::state::{ReportSheet, WindowState};
 use crate::widgets::{
-    Button, Look, Pill, announce, card, describe, switch_row, was_pressed, words,
+    Button, Look, Pill, announce, card, describe, switch_row, tick, was_pressed, words,
 };
 use crate::{text, theme};
 
@@ -41,7 +41,7 @@ pub(super) fn ui(ui: &Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec
         let is_closed = header_ui(ui, is_present);
         ui.add_space(4.0);
         ScrollArea::vertical().max_height(limit).show(ui, |ui| {
-            sheet_ui(ui, &mut sheet, has_one_before);
+            sheet_ui(ui, &mut sheet, view, has_one_before);
         });
         ui.add_space(14.0);
         let name = if is_present {
@@ -63,17 +63,20 @@ pub(super) fn ui(ui: &Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec
     match (wish, sheet.reason) {
         (Some(Wish::Send), Some(reason)) => {
             let (note, block) = (sheet.note.trim().to_owned(), sheet.blocks);
+            let lines = sheet.lines.into_iter().collect();
             out.push(if sheet.is_about_before {
                 Command::ReportLast {
                     reason,
                     note,
                     block,
+                    lines,
                 }
             } else {
                 Command::Report {
                     reason,
                     note,
                     block,
+                    lines,
                 }
             });
             if is_present {
@@ -110,7 +113,7 @@ fn header_ui(ui: &mut Ui, is_present: bool) -> bool {
 }
 
 /// The reasons, the note, whom it is about, and whether that person is to be met again.
-fn sheet_ui(ui: &mut Ui, sheet: &mut ReportSheet, has_one_before: bool) {
+fn sheet_ui(ui: &mut Ui, sheet: &mut ReportSheet, view: View<'_>, has_one_before: bool) {
     let promise = tr!(
         "Whoever runs the server gets the reason and your note, no picture and no sound. The stranger is not told."
     );
@@ -150,11 +153,50 @@ fn sheet_ui(ui: &mut Ui, sheet: &mut ReportSheet, has_one_before: bool) {
         let name = tr!("It was the person before");
         if was_pressed(&switch_row(ui, name, "", sheet.is_about_before)) {
             sheet.is_about_before = !sheet.is_about_before;
+            sheet.set_adds_chat(false, &ReportableChat::default());
         }
     }
+    let safety = &view.snapshot.safety;
+    let chat = if sheet.is_about_before {
+        &safety.chat_before
+    } else {
+        &safety.chat
+    };
+    chat_ui(ui, sheet, chat);
     let name = tr!("Never meet this person again");
     if was_pressed(&switch_row(ui, name, "", sheet.blocks)) {
         sheet.blocks = !sheet.blocks;
+    }
+}
+
+/// What the person has written, to be added line by line. Nothing is, unless that is wanted.
+fn chat_ui(ui: &mut Ui, sheet: &mut ReportSheet, chat: &ReportableChat) {
+    if chat.lines.is_empty() {
+        if chat.unproved > 0 {
+            let why =
+                tr!("The stranger's program does not sign messages, so that none can be added.");
+            ui.label(words(why, theme::regular(13.0), theme::text_second()));
+        }
+        return;
+    }
+    let name = tr!("Add messages of the stranger");
+    let detail =
+        tr!("Whoever runs the server gets those that you tick, and can check who wrote them.");
+    if was_pressed(&switch_row(ui, name, detail, sheet.adds_chat)) {
+        sheet.set_adds_chat(!sheet.adds_chat, chat);
+    }
+    if !sheet.adds_chat {
+        return;
+    }
+    for line in chat.lines.iter() {
+        let is_ticked = sheet.lines.contains(&line.number);
+        if was_pressed(&tick(ui, &text::plain(&line.text), is_ticked)) {
+            if is_ticked {
+                sheet.lines.remove(&line.number);
+            } else {
+                sheet.lines.insert(line.number);
+            }
+        }
     }
 }
 

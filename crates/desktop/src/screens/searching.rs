@@ -14,6 +14,8 @@ use crate::{text, theme};
 const WAVE_SECONDS: f32 = 2.4;
 /// Where the waves stand for those who want nothing to move.
 pub(super) const STILL_PHASE: f32 = 0.2;
+/// Work that is over sooner is not worth a word.
+const MOMENT: std::time::Duration = std::time::Duration::from_millis(700);
 /// The waves need no more than this many pictures a second.
 const WAVE_INTERVAL: std::time::Duration = std::time::Duration::from_millis(33);
 
@@ -28,10 +30,13 @@ pub(super) fn search_ui(
         SignallingView::Connected { online } => Some(online),
         SignallingView::Connecting | SignallingView::Away { .. } => None,
     };
-    let mut detail = text::search_outlook(online).to_owned();
-    if !state.searched_for.is_empty() && online.is_some_and(|online| online > 1) {
-        detail = format!("{detail} {}", text::preferred(&state.searched_for));
-    }
+    let works_since = view.snapshot.works_since;
+    let is_working = works_since.is_some_and(|since| view.age(since) >= MOMENT);
+    let detail = if is_working {
+        text::WORKING.text().to_owned()
+    } else {
+        outlook(online, state)
+    };
     let is_still = state.preferences.is_motion_reduced;
     waiting_ui(
         ui,
@@ -41,6 +46,15 @@ pub(super) fn search_ui(
         tr!("Looking for somebody…"),
         &detail,
     );
+}
+
+/// What is to be expected of the search.
+fn outlook(online: Option<u32>, state: &WindowState) -> String {
+    let outlook = text::search_outlook(online).to_owned();
+    if state.searched_for.is_empty() || online.is_none_or(|online| online < 2) {
+        return outlook;
+    }
+    format!("{outlook} {}", text::preferred(&state.searched_for))
 }
 
 pub(super) fn connecting_ui(

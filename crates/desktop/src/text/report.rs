@@ -30,6 +30,9 @@ pub fn report_state(state: ReportState) -> &'static str {
             ReportProblem::NotStored => {
                 tr!("Not reported: the server could not keep it. Try again.")
             }
+            ReportProblem::BadLines => {
+                tr!("Not reported: the server could not check the messages. Report without them.")
+            }
             ReportProblem::Offline => tr!("Not reported: the server is away."),
             ReportProblem::Unsupported => tr!("Not reported: this server takes no reports."),
             ReportProblem::Refused => tr!("Not reported: the server refused it."),

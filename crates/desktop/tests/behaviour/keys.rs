@@ -46,6 +46,20 @@ fn hurrying_on_does_not_fall_out_of_a_search_that_has_just_begun() {
 }
 
 #[test]
+fn work_before_a_search_is_told_when_it_takes_a_while() {
+    let now = Instant::now();
+    let ago = |ms| now.checked_sub(Duration::from_millis(ms));
+    let mut harness = stage(scenes::searching(now), now);
+    for (works_since, is_told) in [(None, false), (ago(200), false), (ago(1200), true)] {
+        harness.state_mut().snapshot.works_since = works_since;
+        harness.run_steps(2);
+        let told = harness.query_by_label_contains("The server is busy with many new people");
+        assert_eq!(told.is_some(), is_told, "{works_since:?}");
+    }
+    assert_eq!(click(&mut harness, "Stop searching"), [Command::Stop]);
+}
+
+#[test]
 fn a_search_can_be_cancelled_and_skips_nobody() {
     let now = Instant::now();
     let mut harness = stage(scenes::searching(now), now);

@@ -11,6 +11,7 @@ use engine::{
     SignallingProblem, SignallingView,
 };
 
+use crate::scenes;
 use crate::stage::{Stage, click, in_call, in_lobby, press};
 
 fn in_call_with_safety() -> Harness<'static, Stage> {
@@ -40,9 +41,55 @@ fn a_report_needs_a_reason_and_goes_on_to_the_next_stranger() {
         reason: ReportReason::Harassment,
         note: "shouted".to_owned(),
         block: true,
+        lines: Vec::new(),
     };
     assert_eq!(commands, [report, Command::Next]);
     assert!(harness.state().window.state.report.is_none());
+}
+
+#[test]
+fn messages_go_with_a_report_only_if_they_are_ticked() {
+    let mut harness = in_call_with_safety();
+    harness.state_mut().snapshot.safety.chat = scenes::signed_chat(7);
+    harness.run();
+    press(&mut harness, Key::R);
+    click(&mut harness, "Threats or insults");
+    assert!(harness.query_by_role(Role::CheckBox).is_none());
+    let name = "Add messages of the stranger";
+    harness.get_by_role_and_label(Role::Switch, name).click();
+    harness.run_steps(3);
+    let state = |harness: &Harness<'_, Stage>| {
+        let sheet = harness.state().window.state.report.clone();
+        let lines = sheet.expect("it is open").lines;
+        lines.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(state(&harness), [3, 4, 5, 6, 7], "the newest few");
+    for line in ["Message 2", "Message 7"] {
+        let tick = harness.get_by_role_and_label(Role::CheckBox, line);
+        tick.scroll_to_me();
+        harness.run_steps(3);
+        harness.get_by_role_and_label(Role::CheckBox, line).click();
+        harness.run_steps(3);
+    }
+    assert_eq!(state(&harness), [2, 3, 4, 5, 6]);
+    harness.state_mut().take();
+    let commands = click(&mut harness, "Report and go on");
+    let has_lines =
+        |it: &Command| matches!(it, Command::Report { lines, .. } if lines[..] == [2, 3, 4, 5, 6]);
+    assert!(commands.iter().any(has_lines), "{commands:?}");
+}
+
+#[test]
+fn where_nothing_is_signed_the_sheet_says_why_nothing_can_be_added() {
+    let mut harness = in_call_with_safety();
+    harness.state_mut().snapshot.safety.chat.unproved = 2;
+    press(&mut harness, Key::R);
+    harness.get_by_label_contains("does not sign messages");
+    assert!(
+        harness
+            .query_by_label("Add messages of the stranger")
+            .is_none()
+    );
 }
 
 #[test]
@@ -62,6 +109,7 @@ fn one_key_reports_blocks_and_skips() {
         reason: ReportReason::Other,
         note: String::new(),
         block: true,
+        lines: Vec::new(),
     };
     assert_eq!(harness.state_mut().take(), [report, Command::Next]);
 }

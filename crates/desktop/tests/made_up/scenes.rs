@@ -14,11 +14,12 @@ use engine::{
     AudioSink, AudioSource, BanNotice, CallView, CandidateKind, ChatLine, ConnectionReport, Deck,
     DeviceProblem, DeviceState, DirectView, EndReason, Ipv6, NatFiltering, NatMapping, NatReport,
     PairState, PairView, PartnerView, PathPolicy, PathProtocol, PathView, Preview, ReachError,
-    RelayAnswer, RelayCheck, RelayError, RelayTransport, ReportReason, Reportable, ScreenView,
-    ServerCheck, Shareable, SignallingProblem, SignallingView, Snapshot, Speaker, StageTime,
-    Statistics, TimesIn, TimesOut, UdpReach, VeilView, VideoSource,
+    RelayAnswer, RelayCheck, RelayError, RelayTransport, ReportReason, Reportable, ReportableChat,
+    ScreenView, ServerCheck, Shareable, SignallingProblem, SignallingView, SignedLine, Snapshot,
+    Speaker, StageTime, Statistics, TimesIn, TimesOut, UdpReach, VeilView, VideoSource,
 };
 use media::video::{Scaler, VideoFrame};
+use protocol::{LineHash, Signature};
 
 /// A state of the window, with a name.
 pub(crate) struct Scene {
@@ -29,7 +30,7 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 61] = [
+pub(crate) const SCENES: [Scene; 63] = [
     Scene {
         name: "lobby",
         make: lobby,
@@ -111,6 +112,11 @@ pub(crate) const SCENES: [Scene; 61] = [
         prepare: nothing,
     },
     Scene {
+        name: "searching-working",
+        make: searching_working,
+        prepare: searched_for_things,
+    },
+    Scene {
         name: "connecting",
         make: connecting,
         prepare: nothing,
@@ -149,6 +155,11 @@ pub(crate) const SCENES: [Scene; 61] = [
         name: "call-report",
         make: call_reportable,
         prepare: reporting,
+    },
+    Scene {
+        name: "call-report-chat",
+        make: call_reportable_with_chat,
+        prepare: reporting_with_chat,
     },
     Scene {
         name: "lobby-banned",
@@ -478,6 +489,14 @@ fn reporting(state: &mut WindowState) {
     });
 }
 
+fn reporting_with_chat(state: &mut WindowState) {
+    reporting(state);
+    if let Some(sheet) = &mut state.report {
+        sheet.adds_chat = true;
+        sheet.lines = [2, 3].into();
+    }
+}
+
 fn swapped(state: &mut WindowState) {
     state.is_swapped = true;
     state.volume_percent = 130;
@@ -624,6 +643,7 @@ pub(crate) fn lobby(_: Instant) -> Snapshot {
     };
     Snapshot {
         signalling: SignallingView::Connected { online: 1284 },
+        works_since: None,
         call: CallView::Idle,
         direct: None,
         veil: None,
@@ -705,6 +725,17 @@ fn searching_alone(now: Instant) -> Snapshot {
     }
 }
 
+/// A search before which the server wants some work.
+pub(crate) fn searching_working(now: Instant) -> Snapshot {
+    Snapshot {
+        works_since: Some(ago(now, 1.2)),
+        call: CallView::Searching {
+            since: ago(now, 1.3),
+        },
+        ..lobby(now)
+    }
+}
+
 fn connecting(now: Instant) -> Snapshot {
     let interests = strings(&["jazz"]);
     Snapshot {
@@ -765,6 +796,27 @@ pub(crate) fn call(now: Instant) -> Snapshot {
 pub(crate) fn call_reportable(now: Instant) -> Snapshot {
     let mut snapshot = call(now);
     snapshot.safety.reportable = Some(Reportable::Present);
+    snapshot
+}
+
+/// So many messages of a stranger's that can go with a report.
+pub(crate) fn signed_chat(count: u32) -> ReportableChat {
+    let line = |number| SignedLine {
+        number,
+        previous: LineHash::NOTHING,
+        text: format!("Message {number}"),
+        signature: Signature::from_bytes([0; 64]),
+    };
+    ReportableChat {
+        lines: (1..=count).map(line).collect(),
+        unproved: 0,
+    }
+}
+
+/// The same, with somebody who has written.
+fn call_reportable_with_chat(now: Instant) -> Snapshot {
+    let mut snapshot = call_reportable(now);
+    snapshot.safety.chat = signed_chat(3);
     snapshot
 }
 

@@ -30,8 +30,15 @@ impl Session {
     /// Of the present peer connection.
     pub(super) fn on_peer_message(&mut self, text: &str) {
         match protocol::decode(text) {
-            Ok(PeerMessage::Chat { text }) => {
+            Ok(PeerMessage::Chat { text, seal }) => {
                 self.partner.set_typing(None);
+                match &mut self.signed_chat {
+                    Some(chat) => {
+                        chat.on_line(text.clone(), seal);
+                        self.show_proofs();
+                    }
+                    None => self.safety.on_line_without_proof(),
+                }
                 self.chat.push(crate::Speaker::Partner, text);
             }
             Ok(PeerMessage::Typing { active }) => {
@@ -83,7 +90,9 @@ impl Session {
     pub(super) fn send_chat(&mut self, text: &str) {
         let text: String = text.trim().chars().take(limits::CHAT_CHARS).collect();
         if !text.is_empty() && self.partner.view.is_chat_open {
-            self.send(&PeerMessage::Chat { text: text.clone() });
+            let seal = self.signed_chat.as_mut().and_then(|chat| chat.seal(&text));
+            let line = text.clone();
+            self.send(&PeerMessage::Chat { text: line, seal });
             self.chat.push(crate::Speaker::Me, text);
         }
     }

@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use call::{Input, State};
-use protocol::{Handle, ReportReason, RoomId, ServerMessage};
+use protocol::{ClientMessage, Handle, ReportReason, RoomId, ServerMessage};
 
 use super::Session;
 use crate::BanNotice;
 use crate::block_list::save;
 use crate::identity::host_of;
 use crate::safety::Said;
+use crate::signed_chat::SignedChat;
 
 impl Session {
     pub(super) fn report(
@@ -18,9 +19,11 @@ impl Session {
         reason: ReportReason,
         note: &str,
         block: bool,
+        lines: &[u32],
     ) {
         let now = Instant::now();
-        let said = self.safety.report(is_before, reason, note, block, now);
+        let about = (is_before, block);
+        let said = self.safety.report(about, reason, note, lines, now);
         self.say_and_remember(said);
     }
 
@@ -59,6 +62,7 @@ impl Session {
             .is_some_and(|(handle, host)| self.block_list.contains(&host, handle));
         let now = Instant::now();
         self.safety.on_met(room, handle, is_blocked, now);
+        self.begin_signing(room);
         if let Some(block) = self.safety.block_again() {
             tracing::info!("the server has found one who is blocked: the search goes on");
             self.signalling.send(block);
@@ -67,7 +71,35 @@ impl Session {
         }
     }
 
+    /// Tells the partner, over the server, with what is signed what is written in this room.
+    fn begin_signing(&mut self, room: RoomId) {
+        self.signed_chat = None;
+        if self.takes_chat_keys
+            && let Some(chat) = SignedChat::new(room)
+        {
+            let key = chat.key();
+            self.signalling.send(ClientMessage::ChatKey { room, key });
+            self.signed_chat = Some(chat);
+        }
+    }
+
+    /// What can be proved of the chat has changed.
+    pub(super) fn show_proofs(&mut self) {
+        if let Some(chat) = &self.signed_chat {
+            self.safety.on_proofs(chat.room(), chat.proofs());
+        }
+    }
+
     pub(super) fn on_safety_message(&mut self, message: &ServerMessage) {
+        if let ServerMessage::ChatKey { room, key } = message
+            && let Some(chat) = self
+                .signed_chat
+                .as_mut()
+                .filter(|chat| chat.room() == *room)
+        {
+            chat.on_partner_key(*key);
+            self.show_proofs();
+        }
         if let ServerMessage::Reported { room, refused }
         | ServerMessage::Blocked { room, refused } = message
         {

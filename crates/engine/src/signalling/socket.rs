@@ -63,6 +63,8 @@ pub(super) struct Greeting {
     pub(super) resumed: Option<u64>,
     /// What to sign to prove who we are.
     pub(super) challenge: Option<Challenge>,
+    /// Whether the server passes on with what chat is signed.
+    pub(super) takes_chat_keys: bool,
 }
 
 /// Connects. Where nothing answers, another attempt is made now and then beside those that are under way: the system repeats
@@ -142,7 +144,9 @@ pub(super) async fn greet(url: &str, session: Option<&Session>) -> Result<Greeti
     let mut socket = dial(url, redial_every).await?;
     let hello = ClientMessage::Hello {
         version: protocol::VERSION,
-        capabilities: vec![protocol::TAKES_OFFER_AHEAD.to_owned()],
+        capabilities: [protocol::TAKES_OFFER_AHEAD, protocol::TAKES_WORK]
+            .map(str::to_owned)
+            .to_vec(),
         resume: session.map(|session| Resume {
             token: session.token,
             received: session.ledger.received(),
@@ -159,6 +163,7 @@ pub(super) async fn greet(url: &str, session: Option<&Session>) -> Result<Greeti
             session,
             resumed,
             challenge,
+            capabilities,
             ..
         })) => Ok(Greeting {
             socket,
@@ -166,6 +171,9 @@ pub(super) async fn greet(url: &str, session: Option<&Session>) -> Result<Greeti
             session,
             resumed,
             challenge,
+            takes_chat_keys: capabilities
+                .iter()
+                .any(|it| it == protocol::TAKES_CHAT_KEYS),
         }),
         Ok(Ok(ServerMessage::Banned {
             reason,

@@ -99,6 +99,11 @@ impl TestServer {
         self.running.as_ref().unwrap().census()
     }
 
+    /// How many have worked before they met anybody.
+    pub fn newcomers_who_worked(&self) -> u64 {
+        self.running.as_ref().unwrap().newcomers_who_worked()
+    }
+
     /// How many allocations there are at the relay.
     pub fn allocations(&self) -> u64 {
         let running = self.running.as_ref().unwrap();

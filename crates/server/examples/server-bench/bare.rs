@@ -195,6 +195,7 @@ const fn welcome() -> ServerMessage {
         session: None,
         resumed: None,
         challenge: None,
+        capabilities: Vec::new(),
     }
 }
 

@@ -92,6 +92,7 @@ pub(super) fn overview(figures: &Figures, history: &History, form: Option<&str>)
     let mut body = Body::default();
     body.head(figures, form);
     body.tiles(figures);
+    body.newcomers(figures);
     body.servers(figures);
     body.waits(figures);
     body.minutes(history);
@@ -166,6 +167,24 @@ impl Body {
             ));
         }
         self.add("</section>");
+    }
+
+    /// What they do before they meet anybody, if they do anything.
+    fn newcomers(&mut self, figures: &Figures) {
+        if figures.work_bits == 0 && figures.lane == 0 {
+            return;
+        }
+        let work = match figures.work_bits {
+            0 => "Nobody works".to_owned(),
+            bits => format!(
+                "Each works: {bits} bits, about {} hashes",
+                grouped(1_u64.checked_shl(bits as u32).unwrap_or(u64::MAX))
+            ),
+        };
+        self.add(format_args!(
+            "<p role=\"status\">Many newcomers come at once. {work}. {} whose program cannot work wait for their turn.</p>",
+            figures.lane,
+        ));
     }
 
     /// All that are one with this one, as they were a second ago.

@@ -185,6 +185,7 @@ fn overview_json(overview: &Overview) -> Value {
             "at": report.at,
             "reason": report.reason.word(),
             "note": report.note,
+            "lines": report.lines,
             "about": report.about.as_ref().map(who),
             "address": report.about_place.to_string(),
             "from_a_key": matches!(report.from, Some(Source::Key(_))),

@@ -37,6 +37,8 @@ pub(super) fn json(figures: &Figures) -> String {
         "rooms": figures.census.rooms,
         "absent": figures.census.absent,
         "apart": figures.apart,
+        "work_bits": figures.work_bits,
+        "lane": figures.lane,
         "reports": figures.records[0],
         "bans": figures.records[1],
         "blocks": figures.records[2],

@@ -259,7 +259,9 @@ impl Hub {
             } => {
                 let is_for_partner = matches!(
                     message,
-                    ClientMessage::Description { .. } | ClientMessage::Candidate { .. }
+                    ClientMessage::Description { .. }
+                        | ClientMessage::Candidate { .. }
+                        | ClientMessage::ChatKey { .. }
                 );
                 if let Some((present, guest)) = self.matchmaker.room_of(peer)
                     && present == room

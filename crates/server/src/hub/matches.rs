@@ -40,6 +40,18 @@ impl Hub {
         question: Input,
         offer: Option<Description>,
     ) {
+        if let Some((question, offer)) = self.hold_back(peer, question, offer) {
+            self.weigh_and_ask(peer, question, offer);
+        }
+    }
+
+    /// Lets the matchmaker look for somebody, now or after a while.
+    pub(super) fn weigh_and_ask(
+        &mut self,
+        peer: PeerId,
+        question: Input,
+        offer: Option<Description>,
+    ) {
         if let Some((question, offer)) = self.weigh(peer, question, offer) {
             self.ask(peer, question, offer);
         }
@@ -72,7 +84,9 @@ impl Hub {
             return self.refuse(peer, ErrorCode::TooFast, words, None);
         }
         // From one who was matched meanwhile it is for nobody: the room has begun without it.
-        if client.outbox.is_waiting() {
+        if let Some(withheld) = &mut client.withheld {
+            withheld.1 = offer;
+        } else if client.outbox.is_waiting() {
             client.offer = offer;
         }
     }

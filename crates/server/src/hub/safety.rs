@@ -8,7 +8,7 @@ use std::{
 };
 
 use matchmaker::{Input, PeerId};
-use protocol::{Description, NotTaken, ReportReason, RoomId, ServerMessage};
+use protocol::{Description, NotTaken, ReportReason, RoomId, ServerMessage, SignedLine};
 use tokio::sync::oneshot;
 use tracing::{debug, info};
 
@@ -17,7 +17,7 @@ use crate::{
     counters::{Refusal, Total},
     safety::{
         Ban, BanOrder, Changes, KeyHash, Meetings, Promise, Records, Report, ReportLimits,
-        Standing, Who, Writer, Written,
+        Standing, Who, Writer, Written, are_lines_of,
     },
 };
 
@@ -81,6 +81,15 @@ pub(crate) struct Overview {
     pub(crate) ban_count: usize,
     /// In seconds since the Unix epoch.
     pub(crate) now: u64,
+}
+
+/// What somebody says of a partner.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) reason: ReportReason,
+    pub(super) note: String,
+    pub(super) block: bool,
+    pub(super) lines: Vec<SignedLine>,
 }
 
 /// A question for a partner that is put off.
@@ -161,14 +170,7 @@ impl Hub {
         }
     }
 
-    pub(super) fn on_report(
-        &mut self,
-        peer: PeerId,
-        room: RoomId,
-        reason: ReportReason,
-        note: String,
-        is_block: bool,
-    ) {
+    pub(super) fn on_report(&mut self, peer: PeerId, room: RoomId, said: Said) {
         let partner = match self.partner_in(peer, room) {
             Ok(partner) => partner,
             Err(refused) => {
@@ -179,11 +181,25 @@ impl Hub {
         let Some(person) = self.clients.get(peer).map(|client| client.about.person) else {
             return;
         };
+        let Said {
+            reason,
+            note,
+            block: is_block,
+            lines,
+        } = said;
+        // A millisecond at most, and not more often than people may report.
+        let key = self.desk.meetings.chat_key(room, partner.0);
+        let are_proved = key.is_some_and(|key| are_lines_of(&key, &room, &lines));
+        if !lines.is_empty() && !are_proved {
+            self.counters.refuse(Refusal::Lines);
+            let refused = Some(NotTaken::BadLines);
+            return self.send(peer, &ServerMessage::Reported { room, refused });
+        }
         self.counters.count(Total::Reports);
+        let records = &mut self.desk.records;
         let (mut changes, is_banned) =
-            self.desk
-                .records
-                .report(&person, &partner.1, reason, note, unix_time());
+            records.report(&person, &partner.1, reason, note, unix_time());
+        records.add_lines(lines, &mut changes);
         if is_banned {
             info!("somebody is banned after reports of several people");
             self.counters.count(Total::AutomaticBans);
@@ -472,7 +488,7 @@ fn tell(answer: oneshot::Sender<OrderResult>, result: OrderResult) {
 }
 
 /// In seconds.
-fn unix_time() -> u64 {
+pub(super) fn unix_time() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.unwrap_or_default().as_secs()
 }

@@ -62,7 +62,10 @@ impl Hub {
     pub(super) fn has_answered(&mut self, peer: PeerId, message: &ClientMessage) -> bool {
         if matches!(
             message,
-            ClientMessage::Prepare | ClientMessage::Report { .. } | ClientMessage::Block { .. }
+            ClientMessage::Prepare
+                | ClientMessage::ChatKey { .. }
+                | ClientMessage::Report { .. }
+                | ClientMessage::Block { .. }
         ) {
             return false;
         }
@@ -175,7 +178,7 @@ impl Hub {
 
     fn leave_queue(&mut self, peer: PeerId) {
         if let Some(client) = self.clients.get(peer)
-            && client.outbox.is_waiting()
+            && (client.outbox.is_waiting() || client.withheld.is_some())
         {
             self.set_waiting(peer, false);
             self.inform(Input::LeaveAsked { peer, room: None });
@@ -199,6 +202,7 @@ impl Hub {
             session: token.map(|token| Session { token, grace_ms }),
             resumed,
             challenge,
+            capabilities: vec![protocol::TAKES_CHAT_KEYS.to_owned()],
         }
     }
 }

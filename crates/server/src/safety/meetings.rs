@@ -6,7 +6,7 @@ use std::{
 };
 
 use matchmaker::PeerId;
-use protocol::RoomId;
+use protocol::{PublicKey, RoomId};
 
 use super::{KeyHash, Person};
 
@@ -26,14 +26,40 @@ pub(crate) struct Meetings {
 #[derive(Debug)]
 struct Meeting {
     people: [(PeerId, Person); 2],
+    /// With what each of them signs chat there.
+    chat_keys: [Option<PublicKey>; 2],
     is_closed: bool,
 }
 
 impl Meetings {
     /// Two are in a room.
     pub(crate) fn begin(&mut self, room: RoomId, people: [(PeerId, Person); 2]) {
-        let is_closed = false;
-        self.rooms.insert(room, Meeting { people, is_closed });
+        let meeting = Meeting {
+            people,
+            chat_keys: [None; 2],
+            is_closed: false,
+        };
+        self.rooms.insert(room, meeting);
+    }
+
+    /// One of the two says with what he signs chat there. False if he has said so before, or is not there.
+    pub(crate) fn take_chat_key(&mut self, room: RoomId, peer: PeerId, key: PublicKey) -> bool {
+        let Some(meeting) = self.rooms.get_mut(&room) else {
+            return false;
+        };
+        let place = meeting.people.iter().position(|(id, _)| *id == peer);
+        let Some(place) = place.filter(|place| meeting.chat_keys[*place].is_none()) else {
+            return false;
+        };
+        meeting.chat_keys[place] = Some(key);
+        true
+    }
+
+    /// With what one of the two signs chat there, if he has said so.
+    pub(crate) fn chat_key(&self, room: RoomId, peer: PeerId) -> Option<PublicKey> {
+        let meeting = self.rooms.get(&room)?;
+        let place = meeting.people.iter().position(|(id, _)| *id == peer)?;
+        meeting.chat_keys[place]
     }
 
     /// They are there no longer.
@@ -132,6 +158,26 @@ mod tests {
             meetings.partner(room(1), PeerId(9), person(2).1.key, now),
             Some(person(1))
         );
+    }
+
+    #[test]
+    fn who_was_there_signs_with_the_first_key_that_he_named() {
+        let now = Instant::now();
+        let mut meetings = Meetings::default();
+        let [first, second] = [1, 2].map(|number| PublicKey::from_bytes([number; 32]));
+        assert!(!meetings.take_chat_key(room(1), PeerId(1), first));
+        meetings.begin(room(1), [person(1), person(2)]);
+        assert!(meetings.take_chat_key(room(1), PeerId(1), first));
+        assert!(!meetings.take_chat_key(room(1), PeerId(1), second));
+        assert!(!meetings.take_chat_key(room(1), PeerId(3), second));
+        meetings.end(room(1), now);
+        let key = |meetings: &Meetings, peer| meetings.chat_key(room(1), PeerId(peer));
+        assert_eq!(
+            [1, 2, 3].map(|peer| key(&meetings, peer)),
+            [Some(first), None, None]
+        );
+        meetings.end(room(2), now + REMEMBERED);
+        assert_eq!(key(&meetings, 1), None);
     }
 
     #[test]

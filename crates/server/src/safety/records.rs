@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use protocol::{Handle, ReportReason};
+use protocol::{Handle, ReportReason, SignedLine};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,8 @@ use crate::{Network, random::random_secret};
 const KEYS: usize = 200_000;
 /// How many reports are.
 const REPORTS: usize = 50_000;
+/// How many reports are kept with lines of chat. Of more, the oldest stay without them.
+const REPORTS_WITH_LINES: usize = 4096;
 /// How many reports about one person count.
 const REPORTS_OF_ONE: usize = 64;
 /// How many bans there are at once.
@@ -70,6 +72,17 @@ pub(crate) struct Report {
     pub(crate) note: String,
     pub(crate) at: u64,
     pub(crate) weight: f64,
+    /// What the person it is about has certainly written, as far as the reporter wanted that to be known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) lines: Vec<ProvedLine>,
+}
+
+/// A line of chat whose signature was checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProvedLine {
+    /// Which of its writer's lines in that room, from 1.
+    pub(crate) number: u32,
+    pub(crate) text: String,
 }
 
 /// Somebody is not wanted.
@@ -149,6 +162,8 @@ pub(crate) struct Records {
     reports: BTreeMap<u64, Report>,
     about: HashMap<Who, BTreeSet<u64>>,
     from: HashMap<Source, BTreeSet<u64>>,
+    /// Which reports have lines of chat.
+    with_lines: BTreeSet<u64>,
     bans: BTreeMap<u64, Ban>,
     /// The bans of keys, and of addresses of one person.
     banned: HashMap<Who, BTreeSet<u64>>,
@@ -169,6 +184,7 @@ impl Records {
             reports: BTreeMap::new(),
             about: HashMap::new(),
             from: HashMap::new(),
+            with_lines: BTreeSet::new(),
             bans: BTreeMap::new(),
             banned: HashMap::new(),
             banned_networks: BTreeSet::new(),
@@ -225,6 +241,12 @@ impl Records {
     /// Whether a key was there before today.
     pub(crate) fn is_known(&self, key: KeyHash) -> bool {
         self.keys.contains_key(&key)
+    }
+
+    /// Whether a key was there a day ago, so that it is nobody's who makes up one after the other.
+    pub(crate) fn is_settled(&self, key: KeyHash, now: u64) -> bool {
+        let known = self.keys.get(&key);
+        known.is_some_and(|known| known.first_seen.saturating_add(DAY) <= now)
     }
 
     /// What reports about somebody amount to.
@@ -310,6 +332,7 @@ impl Records {
             note,
             at: now,
             weight,
+            lines: Vec::new(),
         };
         changes.push(Change::Report(number, Some(report.clone())));
         self.list(number, report);
@@ -338,6 +361,34 @@ impl Records {
             self.add_ban(ban, &mut changes);
         }
         (changes, is_banned)
+    }
+
+    /// Adds lines of chat, which were checked, to the report that was just made with these changes.
+    pub(crate) fn add_lines(&mut self, lines: Vec<SignedLine>, changes: &mut Changes) {
+        let made = changes.iter_mut().rev().find_map(|change| match change {
+            Change::Report(number, Some(report)) => Some((*number, report)),
+            _ => None,
+        });
+        let Some((number, report)) = made.filter(|_| !lines.is_empty()) else {
+            return;
+        };
+        let proved = lines.into_iter().map(|line| ProvedLine {
+            number: line.number,
+            text: line.text,
+        });
+        report.lines = proved.collect();
+        // One that was pushed out again at once is in no list.
+        if let Some(kept) = self.reports.get_mut(&number) {
+            kept.lines.clone_from(&report.lines);
+            self.with_lines.insert(number);
+        }
+        if self.with_lines.len() > REPORTS_WITH_LINES
+            && let Some(oldest) = self.with_lines.pop_first()
+            && let Some(report) = self.reports.get_mut(&oldest)
+        {
+            report.lines = Vec::new();
+            changes.push(Change::Report(oldest, Some(report.clone())));
+        }
     }
 
     /// The two never meet from now on. Of more than can be kept, the first block of the same person goes.
@@ -495,12 +546,16 @@ impl Records {
         if let Some(from) = report.from {
             self.from.entry(from).or_default().insert(number);
         }
+        if !report.lines.is_empty() {
+            self.with_lines.insert(number);
+        }
         self.reports.insert(number, report);
         self.last_number = self.last_number.max(number);
     }
 
     fn drop_report(&mut self, number: u64, changes: &mut Changes) -> Option<Report> {
         let report = self.reports.remove(&number)?;
+        self.with_lines.remove(&number);
         if let Some(who) = report.about {
             take_out(&mut self.about, &who, &number);
         }

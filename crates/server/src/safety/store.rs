@@ -5,6 +5,7 @@
 //! process or the machine dies.
 //!
 //! Rows are JSON objects, so that a field can be added without a new version; what cannot be read so is a step in [`STEPS`].
+//! Whether a store could be used is looked at in `check.rs`.
 
 use std::{
     fs::{File, OpenOptions},
@@ -25,6 +26,9 @@ use tracing::{debug, error, info, warn};
 
 use super::{Change, Changes, Tables};
 use crate::random::random_secret;
+use check::cannot_open;
+
+mod check;
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const KEYS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("keys");
@@ -66,6 +70,14 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// It could not be made: there is no place for it.
+    #[error("--store: there is no folder {0}: make it first, for the user that the server runs as")]
+    NoFolder(PathBuf),
+    /// It could not be made: the place is not ours.
+    #[error(
+        "--store: no file can be made in {0}: the user that the server runs as must be able to write there"
+    )]
+    FolderNotWritable(PathBuf),
     /// Another server has it.
     #[error("--store: {0} is in use by another server: each needs a store of its own")]
     InUse(PathBuf),
@@ -92,6 +104,17 @@ pub enum StoreError {
         /// The last version that is known here.
         known: u32,
     },
+}
+
+impl StoreError {
+    /// Whether it is so the next time, too, unless somebody changes something.
+    pub fn stays(&self) -> bool {
+        match self {
+            Self::InUse(_) => false,
+            Self::File { source, .. } => source.kind() != io::ErrorKind::StorageFull,
+            _ => true,
+        }
+    }
 }
 
 /// An open store.
@@ -175,10 +198,6 @@ impl Writer {
 impl Store {
     /// Opens a store, or makes one, and reads what is in it. Takes as long as the disk.
     pub(crate) fn open(path: &Path) -> Result<(Self, Tables), StoreError> {
-        let damaged = |reason: String| StoreError::Damaged {
-            path: path.to_owned(),
-            reason,
-        };
         // A file that is no store may have anything in it.
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let database = open(path)?;
@@ -186,7 +205,7 @@ impl Store {
             Ok((database, tables))
         }));
         let (database, tables) =
-            opened.unwrap_or_else(|_| Err(damaged("it makes no sense".to_owned())))?;
+            opened.unwrap_or_else(|_| Err(damaged(path, "it makes no sense")))?;
         let store = Self {
             path: path.to_owned(),
             database: Some(database),
@@ -262,27 +281,35 @@ fn changes_of(batch: &[Write]) -> impl Iterator<Item = &Change> {
 }
 
 fn open(path: &Path) -> Result<Database, StoreError> {
-    let refuse = |source: io::Error| StoreError::File {
-        path: path.to_owned(),
-        source,
-    };
-    let file = private(path).map_err(refuse)?;
+    let file = private(path).map_err(|error| cannot_open(path, error))?;
     let opened = FileBackend::new(file).and_then(|file| {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE).create_with_backend(file)
     });
-    opened.map_err(|problem| match problem {
+    opened.map_err(|problem| refusal(path, problem))
+}
+
+/// Why a file cannot be opened as a database.
+fn refusal(path: &Path, problem: DatabaseError) -> StoreError {
+    match problem {
         DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(path.to_owned()),
         DatabaseError::Storage(StorageError::Io(source))
             if source.kind() != io::ErrorKind::InvalidData =>
         {
-            refuse(source)
+            StoreError::File {
+                path: path.to_owned(),
+                source,
+            }
         }
-        other => StoreError::Damaged {
-            path: path.to_owned(),
-            reason: other.to_string(),
-        },
-    })
+        other => damaged(path, other.to_string()),
+    }
+}
+
+fn damaged(path: &Path, reason: impl Into<String>) -> StoreError {
+    StoreError::Damaged {
+        path: path.to_owned(),
+        reason: reason.into(),
+    }
 }
 
 /// A file that nobody else may read: addresses are in it.
@@ -299,10 +326,7 @@ fn private(path: &Path) -> io::Result<File> {
 
 /// Brings it to the newest version and reads it.
 fn prepare(database: &Database, path: &Path, steps: &[Step]) -> Result<Tables, StoreError> {
-    let damaged = |problem: redb::Error| StoreError::Damaged {
-        path: path.to_owned(),
-        reason: problem.to_string(),
-    };
+    let damaged = |problem: redb::Error| damaged(path, problem.to_string());
     let known = u32::try_from(steps.len()).unwrap_or(u32::MAX);
     let found = version(database).map_err(damaged)?;
     if found > known {

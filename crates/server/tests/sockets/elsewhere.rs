@@ -7,13 +7,14 @@ use std::{
 };
 
 use protocol::{
-    ClientMessage, Description, DescriptionKind, LeaveReason, Role, RoomId, ServerMessage,
+    ClientMessage, Description, DescriptionKind, LeaveReason, NotTaken, Role, RoomId, ServerMessage,
 };
 use server::{ClusterSettings, Running, Settings};
 use tokio::time::{sleep, timeout};
 
 use crate::{
     admin::{metrics, start_admin},
+    chat::{Writer, report_with},
     client::{Client, Pair, brief, candidate, join, patient, start},
     http::request,
     program::Program,
@@ -262,6 +263,7 @@ async fn a_report_about_somebody_of_another_server_is_kept() {
             reason: protocol::ReportReason::Spam,
             note: String::new(),
             block: true,
+            lines: Vec::new(),
         })
         .await;
     let taken = ServerMessage::Reported {
@@ -278,6 +280,24 @@ async fn a_report_about_somebody_of_another_server_is_kept() {
     sleep(Duration::from_secs(1)).await;
     pair.answerer.has_heard_all().await;
     pair.offerer.has_heard_all().await;
+}
+
+#[tokio::test]
+async fn lines_of_chat_of_somebody_of_another_server_are_checked_too() {
+    let (_redis, one, other) = two(brief()).await;
+    let mut pair = pair(&one, &other).await;
+    let room = pair.room;
+    let mut writer = Writer::new(room, 1);
+    pair.answerer.say(&writer.key()).await;
+    pair.offerer.hears_chat_key(&writer.key()).await;
+    let line = writer.line("hush");
+    let mut changed = line.clone();
+    changed.text.push('!');
+    for (line, refused) in [(changed, Some(NotTaken::BadLines)), (line, None)] {
+        pair.offerer.say(&report_with(room, vec![line])).await;
+        let answer = ServerMessage::Reported { room, refused };
+        assert_eq!(pair.offerer.hears().await, answer);
+    }
 }
 
 #[tokio::test]

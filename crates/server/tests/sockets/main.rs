@@ -1,6 +1,7 @@
 //! The server behind real WebSockets on the loopback interface.
 
 mod admin;
+mod chat;
 mod client;
 #[cfg(unix)]
 mod elsewhere;
@@ -8,6 +9,7 @@ mod field_defects;
 mod hostile;
 mod http;
 mod limits;
+mod newcomers;
 mod offers;
 mod packaging;
 mod paths;

@@ -37,6 +37,7 @@ pub(crate) fn report(room: RoomId, block: bool) -> ClientMessage {
         reason: ReportReason::Harassment,
         note: "<b>he shouted</b>".to_owned(),
         block,
+        lines: Vec::new(),
     }
 }
 

@@ -295,6 +295,125 @@ fn what_is_wrong_with_the_settings_is_explained_and_ends_with_two() {
     assert_eq!(said.matches("it.toml, line").count(), 2, "{said}");
 }
 
+#[test]
+fn a_check_looks_at_the_store_too_and_makes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store.redb");
+    let store = store.to_str().expect("it is text");
+    let check = |store: &str| outcome(&["--check-config", "--store", store], &[]);
+    let (code, _, said) = check(store);
+    assert_eq!((code, &*said), (Some(0), ""));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+
+    // A server that has it is no fault.
+    let mut server = Program::start(&["--no-relay", "--store", store]);
+    let (code, _, said) = check(store);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("in use by a server that runs"), "{said}");
+    server.kill();
+    let (code, _, said) = check(store);
+    assert_eq!(
+        (code, &*said),
+        (Some(0), ""),
+        "what is left can be repaired"
+    );
+
+    let diary = file(&folder, "diary", &"Dear diary, ".repeat(1000));
+    let nowhere = format!("{store}/store");
+    let lost = folder.path().join("no such folder/store");
+    let lost = lost.to_str().expect("it is text");
+    for (store, words) in [
+        (&*diary, "damaged or no store"),
+        (&*nowhere, "there is no folder"),
+        (lost, "there is no folder"),
+    ] {
+        // The server itself ends so, too: to start it again would not help.
+        for flags in [&["--check-config"][..], &["--listen=127.0.0.1:0"]] {
+            let (code, _, said) =
+                outcome(&[flags, &["--no-relay", "--store", store]].concat(), &[]);
+            assert_eq!(code, Some(2), "{flags:?}: {said}");
+            assert!(said.contains(words), "{flags:?}: {said}");
+        }
+    }
+}
+
+/// Like `outcome` without variables, but as somebody whom permissions hold back, as they do not hold back root.
+#[cfg(target_os = "linux")]
+fn outcome_for_a_person(flags: &[&str]) -> (Option<i32>, String) {
+    let program = env!("CARGO_BIN_EXE_passerby-server");
+    let is_root = std::fs::read_to_string("/proc/self/status")
+        .expect("there is one")
+        .lines()
+        .any(|line| line.starts_with("Uid:\t0\t"));
+    let mut command = if is_root {
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set=-dac_override,-dac_read_search", program]);
+        command
+    } else {
+        Command::new(program)
+    };
+    let output = command.args(flags).output().expect("the program starts");
+    let words = String::from_utf8(output.stderr).expect("it writes text");
+    (output.status.code(), words)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn where_the_server_may_not_write_a_check_says_so() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let diary = file(&folder, "diary", "");
+    let set_mode = |path: &std::path::Path, mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(path, mode).expect("it is ours");
+    };
+    set_mode(diary.as_ref(), 0o400);
+    set_mode(folder.path(), 0o500);
+    let new = folder.path().join("new");
+    let said: Vec<_> = [diary.as_str(), new.to_str().expect("it is text")]
+        .into_iter()
+        .flat_map(|store| ["--check-config", "--no-relay"].map(|flag| (store, flag)))
+        .map(|(store, flag)| {
+            outcome_for_a_person(&[flag, "--listen=127.0.0.1:0", "--store", store])
+        })
+        .collect();
+    set_mode(folder.path(), 0o700);
+    for ((code, words), expected) in said.iter().zip([
+        "Permission denied",
+        "Permission denied",
+        "no file can be made in",
+        "no file can be made in",
+    ]) {
+        assert_eq!(*code, Some(2), "{words}");
+        assert!(words.contains(expected), "{words}");
+    }
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_ends_the_server_as_other_wrong_settings_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = file(&folder, "empty", "");
+    let pem = |name: &str| {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let certificate = file(&folder, &format!("{name}.pem"), &made.cert.pem());
+        let key = made.signing_key.serialize_pem();
+        (certificate, file(&folder, &format!("{name}.key"), &key))
+    };
+    let ((certificate, key), (_, other_key)) = (pem("one"), pem("other"));
+    for (certificate, key, words) in [
+        (&empty, &key, "cannot read the certificate"),
+        (&certificate, &empty, "cannot read the private key"),
+        (&certificate, &other_key, "does not belong to"),
+    ] {
+        let flags = ["--listen=127.0.0.1:0", "--no-relay"];
+        let tls = ["--tls-cert", certificate, "--tls-key", key];
+        let (code, _, said) = outcome(&[&flags[..], &tls].concat(), &[]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_sigterm_rooms_go_on_for_a_while_and_at_the_second_it_ends() {
     let (mut child, addr) = listening(&["--drain=600"]);

@@ -162,6 +162,7 @@ async fn a_full_disk_is_told_and_ends_nothing() {
                 reason,
                 note,
                 block: true,
+                lines: Vec::new(),
             };
             pair.offerer.say(&message).await;
             match pair.offerer.hears().await {

@@ -45,6 +45,7 @@ async fn two_strangers_meet_talk_and_part() {
             session: Some(session.clone()),
             resumed: None,
             challenge: *challenge,
+            capabilities: vec!["chat_key".to_owned()],
         }
     );
     let tea = ClientMessage::Join {

@@ -3,6 +3,8 @@
 use std::{fmt::Write as _, time::Duration};
 
 use super::super::page::{escaped, page as whole, span};
+#[cfg(test)]
+use crate::safety::ProvedLine;
 use crate::{
     hub::Overview,
     safety::{Ban, Report, Who},
@@ -107,6 +109,23 @@ fn ago(then: u64, now: u64) -> String {
     )
 }
 
+/// What the person has written, with a mark where lines were left out.
+fn lines(report: &Report) -> String {
+    let mut shown = String::new();
+    let mut last = 0;
+    for line in &report.lines {
+        let gap = if line.number > last + 1 { "… " } else { "" };
+        write!(
+            shown,
+            "<blockquote title=\"Written by this person: the signature was checked\">{gap}{}</blockquote>",
+            escaped(&line.text)
+        )
+        .expect("a string takes everything");
+        last = line.number;
+    }
+    shown
+}
+
 fn report_row(
     body: &mut String,
     number: u64,
@@ -126,10 +145,11 @@ fn report_row(
     add(
         body,
         format_args!(
-            "<tr><td>{}</td><td>{}</td><td class=\"note\">{}</td><td>{about}</td><td>{:.2}</td><td>{score:.2}</td><td>",
+            "<tr><td>{}</td><td>{}</td><td class=\"note\">{}{}</td><td>{about}</td><td>{:.2}</td><td>{score:.2}</td><td>",
             ago(report.at, now),
             report.reason.word(),
             escaped(&report.note),
+            lines(report),
             report.weight,
         ),
     );
@@ -198,6 +218,16 @@ mod tests {
             note: "<script>alert(1)</script>".to_owned(),
             at: 100,
             weight: 0.5,
+            lines: vec![
+                ProvedLine {
+                    number: 1,
+                    text: "<b>one</b>".to_owned(),
+                },
+                ProvedLine {
+                    number: 3,
+                    text: "three".to_owned(),
+                },
+            ],
         };
         let overview = Overview {
             reports: vec![(1, report, 0.5)],
@@ -207,6 +237,9 @@ mod tests {
         };
         let shown = page(&overview, Some("secret"));
         assert!(shown.contains("&lt;script&gt;alert(1)") && !shown.contains("<script"));
+        assert!(
+            shown.contains("&lt;b&gt;one&lt;/b&gt;</blockquote>") && shown.contains(">… three</")
+        );
         assert!(shown.contains("1 min ago") && shown.contains("value=\"secret\""));
         assert!(!page(&overview, None).contains("<form"));
     }

@@ -41,6 +41,50 @@ fn report(records: &mut Records, from: &Person, about: &Person, now: u64) -> (Ch
 }
 
 #[test]
+fn lines_of_chat_are_kept_with_the_newest_reports_that_have_some() {
+    let mut records = Records::new(Policy::default(), Tables::forgotten_soon());
+    let line = |number: u32| SignedLine {
+        number,
+        previous: protocol::LineHash::NOTHING,
+        text: format!("line {number}"),
+        signature: protocol::Signature::from_bytes([0; 64]),
+    };
+    let person = |number: u32| Person {
+        key: Some(KeyHash(u128::from(number).to_be_bytes())),
+        ..Person::at([192, 0, 2, 1].into(), true)
+    };
+    let mut all = Changes::new();
+    for number in 0..REPORTS_WITH_LINES as u32 + 3 {
+        let about = person(number % 1000 + 1_000_000);
+        let reason = ReportReason::Hate;
+        let (mut changes, _) = records.report(&person(number), &about, reason, String::new(), 1000);
+        records.add_lines(vec![line(1), line(number + 2)], &mut changes);
+        all.extend(changes);
+    }
+    let with_lines = records.reports().filter(|(_, it)| !it.lines.is_empty());
+    assert_eq!(with_lines.count(), REPORTS_WITH_LINES);
+    let (_, newest) = records.reports().next().expect("there are many");
+    assert_eq!(newest.lines[1].number, REPORTS_WITH_LINES as u32 + 4);
+    // What is written down says the same.
+    let mut written = BTreeMap::new();
+    for change in all {
+        if let Change::Report(number, report) = change {
+            match report {
+                Some(report) => drop(written.insert(number, report)),
+                None => drop(written.remove(&number)),
+            }
+        }
+    }
+    let known: BTreeMap<u64, Report> = (records.reports())
+        .map(|(number, report)| (number, report.clone()))
+        .collect();
+    assert!(written == known);
+    let (number, _) = records.reports().next().expect("there are many");
+    records.dismiss(number).expect("it is there");
+    assert!(!records.with_lines.contains(&number));
+}
+
+#[test]
 fn enough_people_have_one_slowed_down_then_set_apart_then_banned_and_time_forgives() {
     use Standing::{Apart, Good, Slower};
 

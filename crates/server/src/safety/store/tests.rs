@@ -3,7 +3,9 @@ use std::{fs, thread};
 use protocol::ReportReason;
 
 use super::*;
-use crate::safety::{Ban, KeyHash, Person, Policy, Records, Report, Who, records::Known};
+use crate::safety::{
+    Ban, KeyHash, Person, Policy, ProvedLine, Records, Report, Who, records::Known,
+};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder for the test")
@@ -22,7 +24,23 @@ fn report(note: &str) -> Report {
         note: note.to_owned(),
         at: 12,
         weight: 0.1 + 0.2,
+        lines: vec![ProvedLine {
+            number: 3,
+            text: "<i>\u{0}".to_owned(),
+        }],
     }
+}
+
+#[test]
+fn a_report_that_was_written_before_there_were_lines_has_none() {
+    let mut old = serde_json::to_value(report("old")).expect("it is JSON");
+    old.as_object_mut().expect("an object").remove("lines");
+    let read: Report = parsed(old.to_string().as_bytes()).expect("it can be read");
+    let expected = Report {
+        lines: Vec::new(),
+        ..report("old")
+    };
+    assert_eq!(read, expected);
 }
 
 fn everything() -> Changes {
@@ -153,7 +171,7 @@ fn a_file_that_is_no_store_or_is_damaged_is_refused_in_words() {
 
     let nowhere = folder.path().join("no such folder").join("store");
     let problem = Store::open(&nowhere).expect_err("there is no place for it");
-    assert!(matches!(problem, StoreError::File { .. }), "{problem}");
+    assert!(matches!(problem, StoreError::NoFolder(_)), "{problem}");
 }
 
 #[test]
@@ -195,6 +213,89 @@ fn steps_that_are_missing_are_taken_once_and_a_later_version_is_left_alone() {
         problem.contains("version 2") && problem.contains("knows 1"),
         "{problem}"
     );
+}
+
+/// What there is in a folder: names, sizes, and when each was changed.
+fn listing(folder: &Path) -> Vec<(std::ffi::OsString, u64, std::time::SystemTime)> {
+    let entries = fs::read_dir(folder).expect("it is there");
+    let mut entries: Vec<_> = entries
+        .map(|entry| {
+            let entry = entry.expect("it can be read");
+            let about = entry.metadata().expect("it can be read");
+            let changed = about.modified().expect("it is known");
+            (entry.file_name(), about.len(), changed)
+        })
+        .collect();
+    entries.sort();
+    entries
+}
+
+#[test]
+fn to_check_a_store_makes_and_changes_nothing() {
+    let folder = folder();
+    let path = folder.path().join("store");
+    Store::check(&path).expect("it could be made");
+    assert!(listing(folder.path()).is_empty());
+
+    fs::write(&path, "").expect("it takes files");
+    Store::check(&path).expect("an empty one is as good as none");
+    fs::remove_file(&path).expect("it goes");
+    let (store, _) = Store::open(&path).expect("it is made");
+    write(store, vec![everything()]);
+    let (store, _) = Store::open(&path).expect("it is there");
+    // As a process leaves it that is killed.
+    let left = folder.path().join("left");
+    fs::copy(&path, &left).expect("it takes files");
+    assert!(matches!(Store::check(&path), Err(StoreError::InUse(_))));
+    drop(store);
+
+    let before = listing(folder.path());
+    let content = fs::read(&left).expect("it is there");
+    Store::check(&path).expect("it is whole");
+    Store::check(&left).expect("it can be repaired");
+    assert_eq!(listing(folder.path()), before);
+    assert!(fs::read(&left).expect("it is there") == content);
+    let (_store, tables) = Store::open(&left).expect("it can, really");
+    assert_eq!(tables.reports.len(), 1);
+}
+
+#[test]
+fn a_check_says_what_the_start_would_say() {
+    let folder = folder();
+    let path = folder.path().join("store");
+    let said = |path: &Path| {
+        let checked = Store::check(path).expect_err("it cannot be used");
+        let opened = Store::open(path).expect_err("it cannot be used");
+        assert_eq!(checked.to_string(), opened.to_string());
+        assert!(checked.stays() && opened.stays());
+        checked.to_string()
+    };
+    let nowhere = folder.path().join("no such folder");
+    let words = said(&nowhere.join("store"));
+    assert!(words.contains("there is no folder"), "{words}");
+    assert!(words.contains(&*nowhere.to_string_lossy()), "{words}");
+
+    fs::write(&path, b"Dear diary, ".repeat(1000)).expect("it takes files");
+    let words = said(&path);
+    assert!(words.contains("damaged or no store"), "{words}");
+    let words = said(&path.join("store"));
+    assert!(words.contains(&*path.to_string_lossy()), "{words}");
+    fs::remove_file(&path).expect("it goes");
+    Store::check(folder.path()).expect_err("a folder is no store");
+
+    let (store, _) = Store::open(&path).expect("it is made");
+    write(store, vec![everything()]);
+    let whole = fs::read(&path).expect("it is there");
+    let noise: Vec<u8> = (0..whole.len()).map(|at| (at * 7919 % 251) as u8).collect();
+    let damaged = folder.path().join("damaged");
+    fs::write(&damaged, [&whole[..64], &noise[64..]].concat()).expect("it takes files");
+    Store::check(&damaged).expect_err("it is damaged");
+
+    let database = open(&path).expect("it is there");
+    prepare(&database, &path, &[first_version, |_| Ok(())]).expect("it goes");
+    drop(database);
+    let words = said(&path);
+    assert!(words.contains("has version 2"), "{words}");
 }
 
 #[cfg(unix)]
