@@ -4,6 +4,7 @@
 //! Some servers, a Redis and a bus, made up and in virtual time. Calls and answers get lost, the bus loses, doubles and overtakes, Redis
 //! restarts and forgets everything, or freezes, and servers die.
 
+mod ledgers;
 mod redis;
 mod world;
 

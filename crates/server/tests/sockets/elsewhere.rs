@@ -22,7 +22,7 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn of_cluster(redis: &RedisServer, settings: Settings) -> Settings {
+pub(crate) fn of_cluster(redis: &RedisServer, settings: Settings) -> Settings {
     let cluster = ClusterSettings {
         redis: redis.url().parse().expect("an address"),
         prefix: "test".to_owned(),
@@ -35,14 +35,14 @@ fn of_cluster(redis: &RedisServer, settings: Settings) -> Settings {
 }
 
 /// Starts a server, and waits until it is one with the others.
-async fn joined(redis: &RedisServer, settings: Settings) -> Running {
+pub(crate) async fn joined(redis: &RedisServer, settings: Settings) -> Running {
     let server = start(of_cluster(redis, settings)).await;
     is_ready(&server, "ready\n").await;
     server
 }
 
 /// Waits until the server says so of itself.
-async fn is_ready(server: &Running, expected: &str) {
+pub(crate) async fn is_ready(server: &Running, expected: &str) {
     let asked = timeout(PATIENCE, async {
         loop {
             let answer = request(server.addr(), "GET /readyz", &[], "").await;

@@ -1,5 +1,6 @@
 use std::{fs, thread};
 
+use cluster::{Fact, NodeId, Stamp};
 use protocol::ReportReason;
 
 use super::*;
@@ -22,6 +23,18 @@ fn report(note: &str) -> Report {
         note: note.to_owned(),
         at: 12,
         weight: 0.1 + 0.2,
+    }
+}
+
+fn fact(name: &str) -> Fact {
+    Fact {
+        name: name.into(),
+        stamp: Stamp {
+            ms: 1_800_000_000_000,
+            node: NodeId(0xfe),
+        },
+        until: cluster::FOR_GOOD,
+        text: "\"§ words".into(),
     }
 }
 
@@ -48,6 +61,9 @@ fn everything() -> Changes {
             }),
         ),
         Change::Block(KEY, OTHER, Some(9)),
+        Change::Fact("bans", "gone".into(), Some(fact("gone"))),
+        Change::Fact("bans", "here".into(), Some(fact("here"))),
+        Change::Fact("bans", "gone".into(), None),
         Change::Report(1, None),
     ]
 }
@@ -96,6 +112,8 @@ fn what_was_written_is_there_after_the_next_start_and_the_secret_too() {
     assert_eq!(tables.keys[&KEY].dismissed, 3);
     assert_eq!(tables.bans[&3].until, Some(5));
     assert_eq!(tables.blocks[&(KEY, OTHER)], 9);
+    let facts: Vec<Fact> = tables.facts.into_values().collect();
+    assert_eq!(facts, [fact("here")]);
 }
 
 #[test]
