@@ -216,6 +216,7 @@ impl Hub {
             }
         }
         self.say_goodbye();
+        self.take_leave();
     }
 
     /// Does what follows from an input and from the time that has passed.

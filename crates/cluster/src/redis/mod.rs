@@ -109,6 +109,8 @@ pub enum Order {
         /// What.
         packet: String,
     },
+    /// This server is there no more: the last order.
+    Farewell,
     /// Keep facts, and say which are new.
     Facts(Box<Question>),
 }
@@ -334,10 +336,15 @@ impl Desk<'_> {
                     return Err(Failure::End);
                 },
             }
+            let is_last = batch.contains(&Order::Farewell);
             for order in batch.drain(..) {
                 self.add(order, &mut pipe, &mut asked);
             }
-            for news in self.call(&pipe, asked).await? {
+            let all_news = self.call(&pipe, asked).await;
+            if is_last {
+                return Err(Failure::End);
+            }
+            for news in all_news? {
                 send(tell, news).await?;
             }
         }
@@ -384,6 +391,14 @@ impl Desk<'_> {
                     .arg(self.membership.channel(to))
                     .arg(packet)
                     .ignore();
+            }
+            Order::Farewell => {
+                let (root, me) = (self.membership.root(), self.membership.me.to_string());
+                pipe.cmd("ZREM")
+                    .arg(format!("{root}:nodes"))
+                    .arg(&me)
+                    .ignore();
+                pipe.cmd("DEL").arg(format!("{root}:n:{me}")).ignore();
             }
             Order::Facts(question) => {
                 self.script(pipe, 3, &facts::arguments(&question));

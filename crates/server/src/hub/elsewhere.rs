@@ -225,6 +225,24 @@ impl Hub {
         }
     }
 
+    /// This server ends: what the others must know of it goes out.
+    pub(super) fn take_leave(&mut self) {
+        let now = Instant::now();
+        let Some(elsewhere) = &mut self.elsewhere else {
+            return;
+        };
+        elsewhere.node.farewell(now);
+        while let Some(elsewhere) = &mut self.elsewhere
+            && let Some(output) = elsewhere.node.poll_output(now)
+        {
+            // Whatever else there is to do, nobody waits for it.
+            if let Output::Send { to, packet } = output {
+                self.order(Order::Send { to, packet });
+            }
+        }
+        self.order(Order::Farewell);
+    }
+
     fn carry_out_one_elsewhere(&mut self, output: Output, now: Instant) {
         match output {
             Output::Ask { peer, ticket } => self.ask_elsewhere(peer, ticket, now),
