@@ -24,10 +24,13 @@
 //!    (no answer in time: back in the queue, and Gone)
 //! ```
 //!
+//! What all servers are to know, such as bans, is in [`Ledger`]s.
+//!
 //! [`Node`] is one server's part of it: no socket, no clock, no task; facts go in and orders come out. [`redis`] is the shell that
 //! carries them out. `docs/scaling.md` has the whole picture.
 
 mod ids;
+mod ledger;
 mod link;
 mod node;
 mod orders;
@@ -36,6 +39,7 @@ mod wish;
 mod words;
 
 pub use ids::{InvalidName, NodeId, Tag, Ticket};
+pub use ledger::{FOR_GOOD, Fact, Ledger, Page, Question, Shelf, Stamp};
 pub use node::{Node, ROSTER_EVERY};
 pub use orders::{Answer, Output};
 pub use wish::{Holds, Wish};

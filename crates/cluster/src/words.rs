@@ -37,6 +37,8 @@ pub(crate) enum Word {
     Gone { room: RoomId, reason: LeaveReason },
     /// All rooms that the two servers had together are over for the sender.
     Reset,
+    /// … and so is the sender: it ends in good order.
+    Farewell,
 }
 
 /// Who somebody is and what he wants, as the other one's server must know it.

@@ -2,11 +2,13 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicUsize},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use cluster::{NodeId, redis::Address};
 use serde::{Deserialize, Serialize};
+
+use crate::safety::SHELVES;
 
 /// How many characters of a name are shown.
 const NAME: usize = 64;
@@ -31,7 +33,28 @@ pub(crate) struct Cluster {
     pub(crate) is_up: AtomicBool,
     /// Rooms of which another server has the other half.
     pub(crate) rooms: AtomicUsize,
+    /// What all servers are to know, in the order of [`SHELVES`].
+    pub(crate) shared: [SharedGauges; SHELVES.len()],
     servers: Mutex<Arc<[ServerView]>>,
+}
+
+/// How many facts of a kind there are.
+#[derive(Debug, Default)]
+pub(crate) struct SharedGauges {
+    pub(crate) known: AtomicUsize,
+    /// Of which Redis has not heard, as far as is known.
+    pub(crate) untold: AtomicUsize,
+    /// Not taken, here or by Redis: for want of room, or since they made no sense.
+    pub(crate) refused: AtomicU64,
+}
+
+/// What is shown of it.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct SharedView {
+    pub(crate) what: &'static str,
+    pub(crate) known: usize,
+    pub(crate) untold: usize,
+    pub(crate) refused: u64,
 }
 
 /// What a server says of itself.
@@ -62,6 +85,17 @@ impl ServerView {
 impl Cluster {
     pub(crate) fn show(&self, servers: Vec<ServerView>) {
         *self.servers.lock().unwrap_or_else(PoisonError::into_inner) = servers.into();
+    }
+
+    /// What all servers are to know.
+    pub(crate) fn shared(&self) -> [SharedView; SHELVES.len()] {
+        let view = |at: usize| SharedView {
+            what: SHELVES[at].word,
+            known: self.shared[at].known.load(Relaxed),
+            untold: self.shared[at].untold.load(Relaxed),
+            refused: self.shared[at].refused.load(Relaxed),
+        };
+        std::array::from_fn(view)
     }
 
     /// The last that was heard of all servers, this one too.

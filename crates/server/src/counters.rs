@@ -54,6 +54,7 @@ figures! {
         Blocks, "blocks", "Times that somebody blocked somebody.";
         AutomaticBans, "bans_by_reports", "Bans that followed from reports alone.";
         OperatorBans, "bans_by_operator", "Bans that the operator ordered.";
+        BansFromOthers, "bans_from_others", "Bans that another server told.";
         BytesReceived, "bytes_received", "Bytes in text frames received.";
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use ::relay::Counters as RelayCounters;
 
 use crate::{
-    cluster_view::ServerView,
+    cluster_view::{ServerView, SharedView},
     counters::{Census, Counters, Distribution, Refusal, Total},
     drain::Drain,
     process::Process,
@@ -57,6 +57,8 @@ pub(crate) struct ClusterFigures {
     pub(crate) rooms: usize,
     /// All of them, this one too.
     pub(crate) servers: Arc<[ServerView]>,
+    /// What all of them are to know.
+    pub(crate) shared: Vec<SharedView>,
 }
 
 /// See the module.
@@ -129,6 +131,7 @@ impl Gauges {
                     is_up: cluster.is_up.load(Relaxed),
                     rooms: cluster.rooms.load(Relaxed),
                     servers: cluster.servers(),
+                    shared: cluster.shared().to_vec(),
                 }
             }),
             records: self.counters.records.each_ref().map(|it| it.load(Relaxed)),

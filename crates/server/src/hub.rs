@@ -7,7 +7,7 @@ use std::{
 };
 
 use ::relay::Rate;
-use cluster::redis::News;
+use cluster::{NodeId, redis::News};
 use matchmaker::{Input, Output, PeerId, Wishes};
 use protocol::{
     ClientMessage, DescriptionKind, ErrorCode, IceServer, Resume, RoomId, ServerMessage,
@@ -25,7 +25,7 @@ use crate::{
     outbox::{Frames, Full},
     path_policy,
     random::{random_bytes, random_u64},
-    safety::{KeyHash, Records, Writer, Written},
+    safety::{Facts, KeyHash, Records, Shared, Writer, Written},
 };
 
 mod elsewhere;
@@ -34,6 +34,7 @@ mod newcomers;
 mod pools;
 mod safety;
 mod sessions;
+mod shared;
 
 pub(crate) use elsewhere::{Elsewhere, ORDERS};
 use newcomers::Entrance;
@@ -133,14 +134,21 @@ impl Hub {
         settings: Arc<Settings>,
         relay: Option<BuiltIn>,
         counters: Arc<Counters>,
-        (records, writer, written): (Records, Writer, mpsc::Receiver<Written>),
+        (records, (facts, own_secret), writer, written): (
+            Records,
+            (Facts, [u8; 32]),
+            Writer,
+            mpsc::Receiver<Written>,
+        ),
         elsewhere: Option<Elsewhere>,
     ) -> Self {
         let matchmaker = Pools::new(settings.matching, random_room);
+        let me = (elsewhere.as_ref()).map_or_else(|| NodeId(random_u64()), Elsewhere::me);
+        let shared = Shared::new(me, facts, &settings.reputation);
         Self {
             put_off: BTreeSet::new(),
             told_waiting: None,
-            desk: Desk::new(records, writer, Instant::now()),
+            desk: Desk::new(records, (shared, own_secret), writer, Instant::now()),
             entrance: Entrance::new(settings.newcomers, Instant::now()),
             elsewhere,
             written,
@@ -163,6 +171,7 @@ impl Hub {
         drain: Drain,
         shutdown: CancellationToken,
     ) {
+        self.reconcile();
         self.count_records();
         loop {
             let due = [
@@ -173,6 +182,7 @@ impl Hub {
                 self.clients.next_due(),
                 self.unanswered.front().map(|(until, ..)| *until),
                 self.elsewhere.as_ref().and_then(Elsewhere::poll_timeout),
+                self.desk.shared.poll_timeout(),
             ];
             let due = due.into_iter().flatten().min();
             tokio::select! {
@@ -212,6 +222,7 @@ impl Hub {
             }
         }
         self.say_goodbye();
+        self.take_leave();
     }
 
     /// Does what follows from an input and from the time that has passed.

@@ -5,7 +5,10 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use crate::figures::{Figures, Readiness};
+use crate::{
+    cluster_view::SharedView,
+    figures::{ClusterFigures, Figures, Readiness},
+};
 
 /// What the answer is, for its header.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -90,6 +93,7 @@ pub(crate) fn page(figures: &Figures) -> String {
         ] {
             page.gauge(name, help, &[], value);
         }
+        page.shared(cluster);
     }
     for ((name, help), value) in [
         ("reports", "Reports that are remembered."),
@@ -128,6 +132,9 @@ pub(crate) fn page(figures: &Figures) -> String {
 
 struct Page(String);
 
+/// One figure of a kind of facts.
+type Read = fn(&SharedView) -> u64;
+
 impl Page {
     fn head(&mut self, name: &str, help: &str, kind: &str) {
         writeln!(
@@ -157,6 +164,36 @@ impl Page {
     fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: impl Display) {
         self.head(name, help, "counter");
         self.sample(name, labels, value);
+    }
+
+    /// What all servers are to know.
+    fn shared(&mut self, cluster: &ClusterFigures) {
+        let kinds: [(&str, &str, &str, Read); 3] = [
+            (
+                "shared",
+                "What all servers are to know, and no longer so.",
+                "gauge",
+                |it| it.known as u64,
+            ),
+            (
+                "shared_untold",
+                "What of that Redis is not known to have.",
+                "gauge",
+                |it| it.untold as u64,
+            ),
+            (
+                "shared_refused_total",
+                "What other servers have told that was not taken here, and what Redis had no room for.",
+                "counter",
+                |it| it.refused,
+            ),
+        ];
+        for (name, help, kind, value) in kinds {
+            self.head(name, help, kind);
+            for it in &cluster.shared {
+                self.sample(name, &[("what", it.what)], value(it));
+            }
+        }
     }
 
     fn waits(&mut self, figures: &Figures) {

@@ -32,7 +32,7 @@ use crate::{
     random::random_u64,
     relay::{self, Meter},
     routes::routes,
-    safety::{Records, Store, StoreError, Tables, Writer},
+    safety::{Facts, Records, Store, StoreError, Tables, Writer},
     surroundings::{Paces, Surroundings},
     tls::{Tls, TlsError},
 };
@@ -58,6 +58,8 @@ pub struct Server {
     admin: Option<TcpListener>,
     drain: Drain,
     records: Records,
+    /// What other servers know too, and the secret.
+    facts: (Facts, [u8; 32]),
     /// `None`: nothing outlasts the process.
     store: Option<Store>,
 }
@@ -137,13 +139,14 @@ impl Server {
             .map(Tls::load)
             .transpose()?
             .map(Arc::new);
-        let (store, tables) = match &settings.store {
+        let (store, mut tables) = match &settings.store {
             Some(path) => {
                 let (store, tables) = Store::open(path)?;
                 (Some(store), tables)
             }
             None => (None, Tables::forgotten_soon()),
         };
+        let facts = (std::mem::take(&mut tables.facts), tables.secret);
         let records = Records::new(settings.reputation, tables);
         let mut listeners = Vec::new();
         let mut addrs = Vec::new();
@@ -182,6 +185,7 @@ impl Server {
             admin: admin.map(|(listener, _)| listener),
             drain: Drain::new(),
             records,
+            facts,
             store,
         })
     }
@@ -297,7 +301,7 @@ impl Server {
             Arc::clone(&settings),
             told,
             Arc::clone(&self.counters),
-            (self.records, writer, written),
+            (self.records, self.facts, writer, written),
             elsewhere,
         );
         let drain = self.drain;

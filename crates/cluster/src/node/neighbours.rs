@@ -138,6 +138,25 @@ impl<Names: FnMut() -> RoomId> Node<Names> {
                 }
             },
             Word::Reset => self.part(from),
+            Word::Farewell => {
+                self.part(from);
+                if let Some(neighbour) = self.neighbours.get_mut(&from) {
+                    neighbour.is_gone = true;
+                }
+            }
+        }
+    }
+
+    /// This server ends: the others are to hear at once that its people are gone.
+    pub fn farewell(&mut self, now: Instant) {
+        let there = self.neighbours.iter().filter(|(_, it)| !it.is_gone);
+        let there: Vec<NodeId> = there.map(|(node, _)| *node).collect();
+        for node in there {
+            if let Some(neighbour) = self.neighbours.get_mut(&node) {
+                // There is no other time for what was lost before.
+                neighbour.link.say_all_again(now);
+            }
+            self.say(node, &Word::Farewell, now);
         }
     }
 

@@ -17,11 +17,14 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::{Answer, NodeId, ROSTER_EVERY, Ticket, Wish};
+use crate::{Answer, NodeId, Page, Question, ROSTER_EVERY, Ticket, Wish};
+
+mod facts;
 
 const ASK: &str = include_str!("ask.lua");
 const WITHDRAW: &str = include_str!("withdraw.lua");
 const LEASE: &str = include_str!("lease.lua");
+const FACTS: &str = include_str!("facts.lua");
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -106,6 +109,10 @@ pub enum Order {
         /// What.
         packet: String,
     },
+    /// This server is there no more: the last order.
+    Farewell,
+    /// Keep facts, and say which are new.
+    Facts(Box<Question>),
 }
 
 /// What comes of it.
@@ -124,6 +131,15 @@ pub enum News {
     },
     /// The bus has brought a packet.
     Packet(String),
+    /// An answer to [`Order::Facts`].
+    Page {
+        /// Of this shelf.
+        shelf: &'static str,
+        /// What it is.
+        page: Page,
+    },
+    /// There are new facts on the shelf that is called so.
+    Nudge(String),
     /// Which servers there are, this one too, each with what it says of itself.
     Roster(Vec<(NodeId, String)>),
 }
@@ -215,7 +231,7 @@ async fn session<T: From<News>>(
             let (brought, packets) = mpsc::channel(BROUGHT);
             let result = tokio::select! {
                 failure = desk.serve(orders, tell, was_up) => failure,
-                failure = listen(bus, brought) => failure,
+                failure = listen(bus, membership.for_all(), brought) => failure,
                 failure = forward(packets, tell) => failure,
             };
             result.err().unwrap_or(Failure::End)
@@ -241,14 +257,15 @@ async fn connect(membership: &Membership) -> Result<(Desk<'_>, PubSub), Failure>
         .set_connection_timeout(None);
     let connection = client.get_multiplexed_async_connection_with_config(&config);
     let mut connection = within(CONNECT, connection).await?;
-    let mut hashes = [const { String::new() }; 3];
-    for (hash, script) in hashes.iter_mut().zip([ASK, WITHDRAW, LEASE]) {
+    let mut hashes = [const { String::new() }; 4];
+    for (hash, script) in hashes.iter_mut().zip([ASK, WITHDRAW, LEASE, FACTS]) {
         let mut load = redis::cmd("SCRIPT");
         load.arg("LOAD").arg(script);
         *hash = within(CALL, load.query_async(&mut connection)).await?;
     }
     let mut bus = within(CONNECT, client.get_async_pubsub()).await?;
-    within(CALL, bus.subscribe(membership.channel(membership.me))).await?;
+    let channels = [membership.channel(membership.me), membership.for_all()];
+    within(CALL, bus.subscribe(&channels[..])).await?;
     let desk = Desk {
         membership,
         connection,
@@ -266,14 +283,18 @@ impl Membership {
     fn channel(&self, node: NodeId) -> String {
         format!("{}:to:{node}", self.root())
     }
+
+    fn for_all(&self) -> String {
+        format!("{}:all", self.root())
+    }
 }
 
 /// The connection that asks.
 struct Desk<'a> {
     membership: &'a Membership,
     connection: MultiplexedConnection,
-    /// Of the three scripts.
-    hashes: [String; 3],
+    /// Of the four scripts.
+    hashes: [String; 4],
 }
 
 /// What is asked for in one go, to know whose the answers are.
@@ -281,6 +302,7 @@ enum Asked {
     /// The ticket's number.
     Ticket(u64),
     Roster,
+    Shelf(&'static str),
     Nothing,
 }
 
@@ -314,10 +336,15 @@ impl Desk<'_> {
                     return Err(Failure::End);
                 },
             }
+            let is_last = batch.contains(&Order::Farewell);
             for order in batch.drain(..) {
                 self.add(order, &mut pipe, &mut asked);
             }
-            for news in self.call(&pipe, asked).await? {
+            let all_news = self.call(&pipe, asked).await;
+            if is_last {
+                return Err(Failure::End);
+            }
+            for news in all_news? {
                 send(tell, news).await?;
             }
         }
@@ -365,6 +392,18 @@ impl Desk<'_> {
                     .arg(packet)
                     .ignore();
             }
+            Order::Farewell => {
+                let (root, me) = (self.membership.root(), self.membership.me.to_string());
+                pipe.cmd("ZREM")
+                    .arg(format!("{root}:nodes"))
+                    .arg(&me)
+                    .ignore();
+                pipe.cmd("DEL").arg(format!("{root}:n:{me}")).ignore();
+            }
+            Order::Facts(question) => {
+                self.script(pipe, 3, &facts::arguments(&question));
+                asked.push(Asked::Shelf(question.shelf.word));
+            }
         }
     }
 
@@ -378,6 +417,10 @@ impl Desk<'_> {
                 Asked::Ticket(number) => {
                     let answer = answer(&read::<String>(value)?).ok_or(Failure::Answer)?;
                     news.push(News::Answer { number, answer });
+                }
+                Asked::Shelf(shelf) => {
+                    let page = facts::page(read(value)?).ok_or(Failure::Answer)?;
+                    news.push(News::Page { shelf, page });
                 }
                 Asked::Roster => {
                     let mut texts = read::<Vec<String>>(value)?.into_iter();
@@ -417,7 +460,11 @@ async fn send<T: From<News>>(tell: &mpsc::Sender<T>, news: News) -> Result<(), F
 }
 
 /// Takes from the bus whatever comes. The library's own queue has no bound, so that nothing may wait in it.
-async fn listen(mut bus: PubSub, brought: mpsc::Sender<News>) -> Result<(), Failure> {
+async fn listen(
+    mut bus: PubSub,
+    for_all: String,
+    brought: mpsc::Sender<News>,
+) -> Result<(), Failure> {
     let mut messages = bus.on_message();
     loop {
         let message = timeout(SILENCE, messages.next()).await;
@@ -429,7 +476,13 @@ async fn listen(mut bus: PubSub, brought: mpsc::Sender<News>) -> Result<(), Fail
         if text.is_empty() {
             continue;
         }
-        match brought.try_send(News::Packet(text)) {
+        let is_for_all = message.get_channel_name() == for_all;
+        let news = if is_for_all {
+            News::Nudge(text)
+        } else {
+            News::Packet(text)
+        };
+        match brought.try_send(news) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Err(Failure::TooMuch),
             Err(TrySendError::Closed(_)) => return Err(Failure::End),

@@ -24,6 +24,10 @@ impl Redis {
         self.leases.keys().copied().collect()
     }
 
+    pub(crate) fn end_lease(&mut self, node: NodeId) {
+        self.leases.remove(&node);
+    }
+
     pub(crate) fn ask(&mut self, wish: Wish, now: Instant) -> Answer {
         if let Some(outcome) = self.outcomes.get(&wish.ticket) {
             return *outcome;

@@ -22,6 +22,7 @@ pub(crate) struct Faults {
     pub(crate) restarts: f64,
     pub(crate) freezes: f64,
     pub(crate) deaths: f64,
+    pub(crate) farewells: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -159,8 +160,55 @@ impl World {
             let after = self.random.duration(Duration::from_secs(3));
             self.later(after, Event::Up(at, connection));
         }
+        if self.random.chance(faults.farewells) {
+            self.saw("farewell");
+            self.end(at);
+        }
         let time = self.random.duration(Duration::from_millis(100));
         self.advance(time);
+    }
+
+    /// A server ends in good order, and another one starts in its place.
+    pub(crate) fn end(&mut self, at: usize) {
+        let (now, me) = (self.now, self.servers[at].node.me());
+        self.servers[at].node.farewell(now);
+        while let Some(output) = self.servers[at].node.poll_output(now) {
+            if matches!(output, Output::Send { .. }) {
+                self.carry_out_one(at, output);
+            }
+        }
+        if now >= self.frozen_until {
+            self.redis.end_lease(me);
+        }
+        let connection = self.servers[at].connection + 1;
+        self.servers[at] = self.server();
+        self.servers[at].connection = connection;
+        let after = self.random.duration(Duration::from_secs(3));
+        self.later(after, Event::Up(at, connection));
+    }
+
+    /// How many people are in a room with somebody of another server's.
+    pub(crate) fn across(&self) -> usize {
+        let people = self
+            .servers
+            .iter()
+            .flat_map(|server| server.people.values());
+        let is_across = |it: &&Person| matches!(it.room, Some((_, Partner::Elsewhere(_))));
+        people.filter(is_across).count()
+    }
+
+    /// Whether all partners of other servers are at servers that are there.
+    pub(crate) fn nobody_is_with_one_who_is_gone(&self) -> bool {
+        let people = self
+            .servers
+            .iter()
+            .flat_map(|server| server.people.values());
+        let partners = people.filter_map(|person| match person.room {
+            Some((_, Partner::Elsewhere(who))) => Some(who.node),
+            _ => None,
+        });
+        let mut partners = partners;
+        partners.all(|node| self.servers.iter().any(|server| server.node.me() == node))
     }
 
     /// Nothing goes wrong any more, and nobody does anything.
@@ -177,7 +225,7 @@ impl World {
         }
     }
 
-    fn advance(&mut self, time: Duration) {
+    pub(crate) fn advance(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
             let event = self.events.first_key_value().map(|((at, _), _)| *at);

@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+mod facts;
 mod redis_server;
 mod rules;
 mod shell;

@@ -1,7 +1,7 @@
 //! A real Redis server for tests, from Debian's package redis-server. It keeps nothing, and ends with the test.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{Ipv4Addr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -63,6 +63,21 @@ impl RedisServer {
             .args([name, &self.process.id().to_string()])
             .status();
         assert!(sent.expect("kill is there").success());
+    }
+
+    /// Has it carry out a command of words without spaces, and returns the first line of the answer.
+    pub(crate) fn does(&self, command: &str) -> String {
+        let mut answer = String::new();
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("it is there");
+        let asked = stream.write_all(format!("{command}\r\n").as_bytes());
+        let heard = asked.and_then(|()| BufReader::new(stream).read_line(&mut answer));
+        heard.expect("it answers");
+        assert!(!answer.starts_with('-'), "{command}: {answer}");
+        answer.trim_end().to_owned()
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
     }
 
     fn wait_for_it(&self) {

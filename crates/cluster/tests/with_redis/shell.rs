@@ -46,7 +46,7 @@ impl Server {
         server
     }
 
-    async fn until(&mut self, is_it: impl Fn(&News) -> bool) -> News {
+    pub(crate) async fn until(&mut self, is_it: impl Fn(&News) -> bool) -> News {
         let found = timeout(PATIENCE, async {
             loop {
                 let news = self.news.recv().await.expect("the shell is there");
@@ -58,7 +58,7 @@ impl Server {
         found.await.expect("it comes in time")
     }
 
-    async fn order(&self, order: Order) {
+    pub(crate) async fn order(&self, order: Order) {
         self.orders.send(order).await.expect("the shell is there");
     }
 

@@ -208,9 +208,16 @@ impl Body {
             ));
         }
         self.add(format_args!(
-            "</tbody></table><p class=\"quiet\">Of the calls of this one, {} are with other servers' people, and count at both.</p></section>",
+            "</tbody></table><p class=\"quiet\">Of the calls of this one, {} are with other servers' people, and count at both.</p>",
             cluster.rooms,
         ));
+        for it in &cluster.shared {
+            self.add(format_args!(
+                "<p class=\"quiet\">Known to all, {}: {}; of these not told yet: {}.</p>",
+                it.what, it.known, it.untold,
+            ));
+        }
+        self.add("</section>");
     }
 
     /// How long people waited, since the start.

@@ -47,6 +47,7 @@ pub(super) fn json(figures: &Figures) -> String {
             "redis_up": cluster.is_up,
             "rooms_across": cluster.rooms,
             "servers": cluster.servers.as_ref(),
+            "shared": cluster.shared,
         })),
         "waits": {
             "count": waits.count,

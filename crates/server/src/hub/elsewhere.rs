@@ -10,7 +10,7 @@ use std::{
 };
 
 use cluster::{
-    Acceptance, Answer, Holds, Introduction, Node, Output, Tag, Ticket, Wish,
+    Acceptance, Answer, Holds, Introduction, Node, NodeId, Output, Tag, Ticket, Wish,
     redis::{News, Order},
 };
 use matchmaker::{Input, PeerId, Wishes};
@@ -53,7 +53,7 @@ struct Met {
 }
 
 impl Elsewhere {
-    pub(crate) fn new(me: cluster::NodeId, orders: mpsc::Sender<Order>) -> Self {
+    pub(crate) fn new(me: NodeId, orders: mpsc::Sender<Order>) -> Self {
         Self {
             node: Node::new(me, random_room),
             orders,
@@ -61,6 +61,11 @@ impl Elsewhere {
             met: HashMap::new(),
             others_online: 0,
         }
+    }
+
+    /// What this server is called by the others.
+    pub(super) const fn me(&self) -> NodeId {
+        self.node.me()
     }
 
     /// When something is due.
@@ -168,10 +173,14 @@ impl Hub {
         };
         let node = &mut elsewhere.node;
         match news {
-            News::Up => node.on_up(now),
+            News::Up => {
+                node.on_up(now);
+                self.desk.shared.on_up(now);
+            }
             News::Lost => {
                 node.on_lost();
                 elsewhere.others_online = 0;
+                self.desk.shared.on_lost();
             }
             News::Answer { number, answer } => node.on_answer(number, answer, now),
             News::Packet(packet) => {
@@ -179,6 +188,8 @@ impl Hub {
                     debug!("the bus has brought something that is no packet");
                 }
             }
+            News::Page { shelf, page } => self.on_page(shelf, page, now),
+            News::Nudge(shelf) => self.desk.shared.on_nudge(&shelf, now),
             News::Roster(roster) => {
                 node.on_roster(roster.iter().map(|(node, _)| *node), now);
                 let me = node.me();
@@ -191,7 +202,7 @@ impl Hub {
                 self.counters.cluster.show(views);
             }
         }
-        let is_up = elsewhere.node.is_up();
+        let is_up = (self.elsewhere.as_ref()).is_some_and(|elsewhere| elsewhere.node.is_up());
         self.counters.cluster.is_up.store(is_up, Relaxed);
     }
 
@@ -207,10 +218,29 @@ impl Hub {
         {
             self.carry_out_one_elsewhere(output, now);
         }
+        self.ask_for_facts(now);
         if let Some(elsewhere) = &self.elsewhere {
             let rooms = elsewhere.node.room_count();
             self.counters.cluster.rooms.store(rooms, Relaxed);
         }
+    }
+
+    /// This server ends: what the others must know of it goes out.
+    pub(super) fn take_leave(&mut self) {
+        let now = Instant::now();
+        let Some(elsewhere) = &mut self.elsewhere else {
+            return;
+        };
+        elsewhere.node.farewell(now);
+        while let Some(elsewhere) = &mut self.elsewhere
+            && let Some(output) = elsewhere.node.poll_output(now)
+        {
+            // Whatever else there is to do, nobody waits for it.
+            if let Output::Send { to, packet } = output {
+                self.order(Order::Send { to, packet });
+            }
+        }
+        self.order(Order::Farewell);
     }
 
     fn carry_out_one_elsewhere(&mut self, output: Output, now: Instant) {
@@ -284,7 +314,7 @@ impl Hub {
     }
 
     /// False if it cannot be carried out.
-    fn order(&mut self, order: Order) -> bool {
+    pub(super) fn order(&mut self, order: Order) -> bool {
         let sent = self
             .elsewhere
             .as_ref()

@@ -16,8 +16,8 @@ use super::Hub;
 use crate::{
     counters::{Refusal, Total},
     safety::{
-        Ban, BanOrder, Changes, KeyHash, Meetings, Promise, Records, Report, ReportLimits,
-        Standing, Who, Writer, Written, are_lines_of,
+        Ban, BanOrder, Changes, KeyHash, Meetings, Promise, Records, Report, ReportLimits, Shared,
+        Standing, Unknown, Who, Writer, Written, are_lines_of,
     },
 };
 
@@ -31,6 +31,10 @@ const SHOWN: usize = 200;
 /// Everything of the hub's that is about safety.
 pub(super) struct Desk {
     pub(super) records: Records,
+    /// What the other servers are told of it, and have told.
+    pub(super) shared: Shared,
+    /// This server's own secret, in case that it is the oldest.
+    pub(super) own_secret: [u8; 32],
     pub(super) meetings: Meetings,
     writer: Writer,
     limits: ReportLimits,
@@ -100,9 +104,16 @@ pub(crate) struct PutOff {
 }
 
 impl Desk {
-    pub(super) fn new(records: Records, writer: Writer, now: Instant) -> Self {
+    pub(super) fn new(
+        records: Records,
+        (shared, own_secret): (Shared, [u8; 32]),
+        writer: Writer,
+        now: Instant,
+    ) -> Self {
         Self {
             records,
+            shared,
+            own_secret,
             meetings: Meetings::default(),
             writer,
             limits: ReportLimits::new(now),
@@ -163,7 +174,7 @@ impl Hub {
     }
 
     /// After a ban: sends away all whom it concerns.
-    fn throw_out_banned(&mut self) {
+    pub(super) fn throw_out_banned(&mut self) {
         let peers: Vec<PeerId> = self.clients.peers().collect();
         for peer in peers {
             self.throw_out_if_banned(peer);
@@ -207,6 +218,7 @@ impl Hub {
         if is_block {
             changes.extend(self.block(peer, partner));
         }
+        self.desk.shared.share(&mut changes, unix_ms());
         self.write(changes, Some(Promised::Reported { peer, room }));
         if is_banned {
             self.throw_out_banned();
@@ -216,7 +228,8 @@ impl Hub {
     pub(super) fn on_block(&mut self, peer: PeerId, room: RoomId) {
         match self.partner_in(peer, room) {
             Ok(partner) => {
-                let changes = self.block(peer, partner);
+                let mut changes = self.block(peer, partner);
+                self.desk.shared.share(&mut changes, unix_ms());
                 self.write(changes, Some(Promised::Blocked { peer, room }));
             }
             Err(refused) => {
@@ -376,6 +389,11 @@ impl Hub {
         }
     }
 
+    /// Has changes written down for which nobody waits.
+    pub(super) fn write_down(&mut self, changes: Changes) {
+        self.write(changes, None);
+    }
+
     /// Has changes written down, and tells `promised` when they are.
     fn write(&mut self, changes: Changes, promised: Option<Promised>) {
         let promise = self.desk.writer.write(changes);
@@ -436,11 +454,12 @@ impl Hub {
                 }
                 return;
             }
-            Order::Dismiss(number, answer) => (self.desk.records.dismiss(number), answer),
-            Order::Unban(number, answer) => (self.desk.records.unban(number), answer),
+            Order::Dismiss(number, answer) => (self.dismiss(number), answer),
+            Order::Unban(number, answer) => (self.unban(number), answer),
             Order::Ban(order, answer) => {
-                let result = self.desk.records.ban(order, now);
-                if result.is_ok() {
+                let mut result = self.desk.records.ban(order, now);
+                if let Ok(changes) = &mut result {
+                    self.desk.shared.share(changes, unix_ms());
                     self.counters.count(Total::OperatorBans);
                 }
                 (result, answer)
@@ -453,6 +472,25 @@ impl Hub {
             }
             Err(_) => tell(answer, OrderResult::Unknown),
         }
+    }
+
+    fn dismiss(&mut self, number: u64) -> Result<Changes, Unknown> {
+        let parties = self.desk.records.parties(number);
+        let mut changes = self.desk.records.dismiss(number)?;
+        if let Some(parties) = parties {
+            let shared = &mut self.desk.shared;
+            shared.share_dismissal(parties, &mut changes, unix_ms());
+        }
+        Ok(changes)
+    }
+
+    fn unban(&mut self, number: u64) -> Result<Changes, Unknown> {
+        let whom = self.desk.records.banned(number).ok_or(Unknown)?;
+        let reporters = self.desk.records.reporters_of(whom);
+        let mut changes = self.desk.records.unban(number)?;
+        let shared = &mut self.desk.shared;
+        shared.share_end_of_ban(whom, &reporters, &mut changes, unix_ms());
+        Ok(changes)
     }
 
     fn show(&self, now: u64) -> Overview {
@@ -475,7 +513,9 @@ impl Hub {
     pub(super) fn tidy(&mut self, now: Instant) {
         if now >= self.desk.tidy_at {
             self.desk.tidy_at = now + TIDY_EVERY;
-            let changes = self.desk.records.tidy(unix_time());
+            let mut changes = self.desk.records.tidy(unix_time());
+            let desk = &mut self.desk;
+            (desk.shared).tidy(&mut desk.records, unix_time(), &mut changes);
             self.write(changes, None);
         }
     }
@@ -489,6 +529,11 @@ fn tell(answer: oneshot::Sender<OrderResult>, result: OrderResult) {
 
 /// In seconds.
 pub(super) fn unix_time() -> u64 {
+    unix_ms() / 1000
+}
+
+/// In milliseconds.
+pub(super) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
+    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }

@@ -6,15 +6,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     hash::Hash,
+    sync::Arc,
     time::Duration,
 };
 
+use cluster::Fact;
 use protocol::{Handle, ReportReason, SignedLine};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    KeyHash, Person, Policy, Standing, Who,
+    Facts, KeyHash, Person, Policy, Standing, Who,
     reputation::{Evidence, Reporter},
 };
 use crate::{Network, random::random_secret};
@@ -127,6 +129,8 @@ pub(crate) enum Change {
     Ban(u64, Option<Ban>),
     /// The first has blocked the second; the number says in which order.
     Block(KeyHash, KeyHash, Option<u64>),
+    /// What all servers are to know, by the word of its shelf and its name.
+    Fact(&'static str, Arc<str>, Option<Fact>),
 }
 
 /// What changes together.
@@ -141,6 +145,8 @@ pub(crate) struct Tables {
     pub(crate) reports: BTreeMap<u64, Report>,
     pub(crate) bans: BTreeMap<u64, Ban>,
     pub(crate) blocks: BTreeMap<(KeyHash, KeyHash), u64>,
+    /// What all servers are to know: for the ledgers.
+    pub(crate) facts: Facts,
 }
 
 impl Tables {
@@ -311,18 +317,6 @@ impl Records {
             Some(from) if who != reporter.who() => self.weight(reporter, from, now),
             _ => 0.0,
         };
-        if let (Some(who), Some(from)) = (who, from) {
-            let before = self.about.get(&who).into_iter().flatten().copied();
-            let is_his = |number: &u64| {
-                let report = self.reports.get(number);
-                report.is_some_and(|report| report.from == Some(from))
-            };
-            let before: Vec<u64> = before.filter(is_his).collect();
-            for number in before {
-                self.drop_report(number, &mut changes);
-            }
-        }
-        let number = self.next_number();
         let report = Report {
             about: who,
             about_place: about.place,
@@ -334,17 +328,86 @@ impl Records {
             weight,
             lines: Vec::new(),
         };
+        let is_banned = self.add_report(report, about, now, &mut changes);
+        (changes, is_banned)
+    }
+
+    /// Another server has heard a report. Takes the place of what the same reporter said of the same person before. Says whether that person
+    /// is banned for it.
+    pub(crate) fn adopt_report(&mut self, report: Report, now: u64) -> (Changes, bool) {
+        let mut changes = Changes::new();
+        let about = Person {
+            key: match report.about {
+                Some(Who::Key(key)) => Some(key),
+                _ => None,
+            },
+            place: report.about_place,
+            is_shared: false,
+        };
+        let is_banned = self.add_report(report, &about, now, &mut changes);
+        (changes, is_banned)
+    }
+
+    /// A report counts no longer: another server's operator has dismissed it, or forgiven the person whom it is about.
+    pub(crate) fn take_back(&mut self, about: Who, from: Source, is_dismissed: bool) -> Changes {
+        let mut changes = Changes::new();
+        for number in self.reports_of(about, from) {
+            if is_dismissed {
+                changes.extend(self.dismiss(number).unwrap_or_default());
+            } else {
+                self.drop_report(number, &mut changes);
+            }
+        }
+        changes
+    }
+
+    /// About whom and from whom a report is, if it counts.
+    pub(crate) fn parties(&self, number: u64) -> Option<(Who, Source)> {
+        let report = self.reports.get(&number)?;
+        report.about.zip(report.from)
+    }
+
+    /// Who has said something about somebody.
+    pub(crate) fn reporters_of(&self, about: Who) -> Vec<Source> {
+        let numbers = self.about.get(&about).into_iter().flatten();
+        let reports = numbers.filter_map(|number| self.reports.get(number));
+        reports.filter_map(|report| report.from).collect()
+    }
+
+    fn reports_of(&self, about: Who, from: Source) -> Vec<u64> {
+        let numbers = self.about.get(&about).into_iter().flatten();
+        let is_his = |number: &&u64| {
+            let report = self.reports.get(number);
+            report.is_some_and(|report| report.from == Some(from))
+        };
+        numbers.filter(is_his).copied().collect()
+    }
+
+    fn add_report(
+        &mut self,
+        report: Report,
+        about: &Person,
+        now: u64,
+        changes: &mut Changes,
+    ) -> bool {
+        let who = report.about;
+        if let (Some(who), Some(from)) = (who, report.from) {
+            for number in self.reports_of(who, from) {
+                self.drop_report(number, changes);
+            }
+        }
+        let number = self.next_number();
         changes.push(Change::Report(number, Some(report.clone())));
         self.list(number, report);
         if let Some(who) = who
             && let Some(oldest) = first_of_too_many(&self.about, &who, REPORTS_OF_ONE)
         {
-            self.drop_report(oldest, &mut changes);
+            self.drop_report(oldest, changes);
         }
         if self.reports.len() > REPORTS
             && let Some((&oldest, _)) = self.reports.first_key_value()
         {
-            self.drop_report(oldest, &mut changes);
+            self.drop_report(oldest, changes);
         }
         let is_banned = who.is_some_and(|who| {
             let standing = self.policy.standing(self.score(who, now));
@@ -358,9 +421,10 @@ impl Records {
                 until: Some(now + self.policy.ban_for.as_secs()),
                 is_automatic: true,
             };
-            self.add_ban(ban, &mut changes);
+            self.drop_bans_of(whom, changes);
+            self.add_ban(ban, changes);
         }
-        (changes, is_banned)
+        is_banned
     }
 
     /// Adds lines of chat, which were checked, to the report that was just made with these changes.
@@ -408,6 +472,40 @@ impl Records {
         changes
     }
 
+    /// The first has not blocked the second, as far as is known here.
+    pub(crate) fn unblock(&mut self, by: KeyHash, whom: KeyHash) -> Changes {
+        let Some(blocks) = self.blocks.get_mut(&by) else {
+            return Changes::new();
+        };
+        blocks.retain(|other| *other != whom);
+        if blocks.is_empty() {
+            self.blocks.remove(&by);
+        }
+        self.unlink_block(by, whom);
+        vec![Change::Block(by, whom, None)]
+    }
+
+    /// All blocks: by whom, and whom.
+    pub(crate) fn blocks(&self) -> Vec<(KeyHash, KeyHash)> {
+        let mut blocks: Vec<_> = (self.blocked_by.iter())
+            .flat_map(|(whom, by)| by.iter().map(|by| (*by, *whom)))
+            .collect();
+        blocks.sort_unstable();
+        blocks
+    }
+
+    /// Handles and the places of reporters are made with this from now on, as at the other servers.
+    pub(crate) fn set_secret(&mut self, secret: &[u8; 32]) {
+        self.secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    }
+
+    /// Since when there is something here, in seconds since the Unix epoch.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        let keys = self.keys.values().map(|known| known.first_seen).min();
+        let reports = self.reports.values().map(|report| report.at).min();
+        keys.into_iter().chain(reports).min()
+    }
+
     /// Whom a key has blocked.
     pub(crate) fn blocked_by(&self, key: KeyHash) -> impl Iterator<Item = KeyHash> {
         self.blocks.get(&key).into_iter().flatten().copied()
@@ -441,11 +539,7 @@ impl Records {
             }
         };
         let mut changes = Changes::new();
-        let before = self.bans.iter().filter(|(_, ban)| ban.whom == whom);
-        let before: Vec<u64> = before.map(|(number, _)| *number).collect();
-        for number in before {
-            self.drop_ban(number, &mut changes);
-        }
+        self.drop_bans_of(whom, &mut changes);
         let ban = Ban {
             whom,
             reason: order.reason,
@@ -461,17 +555,43 @@ impl Records {
     pub(crate) fn unban(&mut self, number: u64) -> Result<Changes, Unknown> {
         let mut changes = Changes::new();
         let ban = self.drop_ban(number, &mut changes).ok_or(Unknown)?;
-        let about: Vec<u64> = self
-            .about
-            .get(&ban.whom)
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect();
-        for number in about {
-            self.drop_report(number, &mut changes);
-        }
+        self.forgive(ban.whom, &mut changes);
         Ok(changes)
+    }
+
+    /// Whom a ban is of.
+    pub(crate) fn banned(&self, number: u64) -> Option<Who> {
+        self.bans.get(&number).map(|ban| ban.whom)
+    }
+
+    /// Another server has banned somebody. Takes the place of another ban of the same; if there are as many as may be, nothing changes.
+    pub(crate) fn adopt_ban(&mut self, ban: Ban) -> Changes {
+        let mut changes = Changes::new();
+        let before = self.bans_of(ban.whom);
+        if before.len() == 1 && self.bans.get(&before[0]) == Some(&ban) {
+            return changes;
+        }
+        if before.is_empty() && self.bans.len() >= BANS {
+            return changes;
+        }
+        self.drop_bans_of(ban.whom, &mut changes);
+        self.add_ban(ban, &mut changes);
+        changes
+    }
+
+    /// Another server has let somebody in again. What was reported, it takes back by itself.
+    pub(crate) fn let_in(&mut self, whom: Who) -> Changes {
+        let mut changes = Changes::new();
+        self.drop_bans_of(whom, &mut changes);
+        changes
+    }
+
+    fn forgive(&mut self, whom: Who, changes: &mut Changes) {
+        let about = self.about.get(&whom).into_iter().flatten();
+        let about: Vec<u64> = about.copied().collect();
+        for number in about {
+            self.drop_report(number, changes);
+        }
     }
 
     /// Forgets what is over: to be called now and then.
@@ -564,6 +684,34 @@ impl Records {
         }
         changes.push(Change::Report(number, None));
         Some(report)
+    }
+
+    /// The bans of exactly this key or network: one, but for those that follow from reports while another one is over.
+    fn bans_of(&self, whom: Who) -> Vec<u64> {
+        match whom {
+            Who::Place(network) if !network.is_place() => {
+                let is_his =
+                    |number: &&u64| self.bans.get(number).is_some_and(|it| it.whom == whom);
+                self.banned_networks
+                    .iter()
+                    .filter(is_his)
+                    .copied()
+                    .collect()
+            }
+            who => self
+                .banned
+                .get(&who)
+                .into_iter()
+                .flatten()
+                .copied()
+                .collect(),
+        }
+    }
+
+    fn drop_bans_of(&mut self, whom: Who, changes: &mut Changes) {
+        for number in self.bans_of(whom) {
+            self.drop_ban(number, changes);
+        }
     }
 
     fn add_ban(&mut self, ban: Ban, changes: &mut Changes) {

@@ -30,6 +30,10 @@ use check::cannot_open;
 
 mod check;
 
+mod facts;
+
+pub(crate) use facts::Facts;
+
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const KEYS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("keys");
 const REPORTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("reports");
@@ -407,6 +411,7 @@ fn read(database: &Database) -> Result<Tables, redb::Error> {
             .keys
             .insert(super::KeyHash(key.value()), parsed(known.value())?);
     }
+    tables.facts = facts::read(&transaction)?;
     tables.reports = rows(&transaction, REPORTS)?;
     tables.bans = rows(&transaction, BANS)?;
     for row in transaction.open_table(BLOCKS)?.iter()? {
@@ -447,6 +452,7 @@ fn commit<'a>(
         let mut reports = transaction.open_table(REPORTS)?;
         let mut bans = transaction.open_table(BANS)?;
         let mut blocks = transaction.open_table(BLOCKS)?;
+        let mut facts = facts::open(&transaction)?;
         for change in changes {
             match change {
                 Change::Key(key, Some(known)) => drop(keys.insert(key.0, &row(known)[..])?),
@@ -461,6 +467,9 @@ fn commit<'a>(
                     drop(blocks.insert((by.0, whom.0), number)?);
                 }
                 Change::Block(by, whom, None) => drop(blocks.remove((by.0, whom.0))?),
+                Change::Fact(shelf, name, fact) => {
+                    facts::write(&mut facts, shelf, name, fact.as_ref())?;
+                }
             }
         }
     }

@@ -23,7 +23,7 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn of_cluster(redis: &RedisServer, settings: Settings) -> Settings {
+pub(crate) fn of_cluster(redis: &RedisServer, settings: Settings) -> Settings {
     let cluster = ClusterSettings {
         redis: redis.url().parse().expect("an address"),
         prefix: "test".to_owned(),
@@ -36,14 +36,14 @@ fn of_cluster(redis: &RedisServer, settings: Settings) -> Settings {
 }
 
 /// Starts a server, and waits until it is one with the others.
-async fn joined(redis: &RedisServer, settings: Settings) -> Running {
+pub(crate) async fn joined(redis: &RedisServer, settings: Settings) -> Running {
     let server = start(of_cluster(redis, settings)).await;
     is_ready(&server, "ready\n").await;
     server
 }
 
 /// Waits until the server says so of itself.
-async fn is_ready(server: &Running, expected: &str) {
+pub(crate) async fn is_ready(server: &Running, expected: &str) {
     let asked = timeout(PATIENCE, async {
         loop {
             let answer = request(server.addr(), "GET /readyz", &[], "").await;
@@ -428,6 +428,143 @@ async fn when_a_server_is_killed_its_people_are_gone_for_the_others_and_for_nobo
     let third = joined(&redis, patient()).await;
     matched(survivor, Client::waiting(&third).await).await;
     drop((lost, waits_there));
+}
+
+#[tokio::test]
+async fn a_server_that_ends_in_good_order_tells_the_others_before_it_is_gone() {
+    let (redis, one, other) = two(patient()).await;
+    let pair = pair(&one, &other).await;
+    let (mut survivor, mut leaver) = (pair.offerer, pair.answerer);
+    if survivor.socket_is_at(one.addr()) {
+        (survivor, leaver) = (leaver, survivor);
+    }
+    // One more waits there, and is for nobody from then on.
+    let mut waits_there = Client::waiting(&one).await;
+    assert_eq!(redis.does("ZCARD {test}:nodes"), ":2");
+    one.stop().await;
+    assert_eq!(redis.does("ZCARD {test}:nodes"), ":1");
+    for client in [&mut leaver, &mut waits_there] {
+        let shutdown = client.hears().await;
+        assert!(
+            matches!(shutdown, ServerMessage::Shutdown { .. }),
+            "{shutdown:?}"
+        );
+    }
+    survivor
+        .has_no_partner_because(LeaveReason::Disconnected)
+        .await;
+    survivor.say(&next(None)).await;
+    survivor.hears_waiting().await;
+    let third = joined(&redis, patient()).await;
+    matched(survivor, Client::waiting(&third).await).await;
+}
+
+#[tokio::test]
+async fn the_room_of_two_servers_outlasts_that_one_of_them_empties_itself() {
+    let (_redis, one, other) = two(patient()).await;
+    let mut pair = pair(&one, &other).await;
+    one.drain().begin(Duration::from_mins(1));
+    pair.goes_on().await;
+    let (mut survivor, mut leaver) = (pair.offerer, pair.answerer);
+    if survivor.socket_is_at(one.addr()) {
+        (survivor, leaver) = (leaver, survivor);
+    }
+    // Who is at the one that goes on leaves; the other one is sent away.
+    let room = Some(pair.room);
+    survivor.say(&next(room)).await;
+    survivor.hears_waiting().await;
+    leaver.has_no_partner_because(LeaveReason::Next).await;
+    let shutdown = leaver.hears().await;
+    assert!(
+        matches!(shutdown, ServerMessage::Shutdown { .. }),
+        "{shutdown:?}"
+    );
+    survivor.has_heard_all().await;
+}
+
+/// Takes connections for one Redis or another, as what stands before a pair of them does.
+struct Forwarder {
+    port: u16,
+    goes_to: tokio::sync::watch::Sender<u16>,
+}
+
+impl Forwarder {
+    async fn start(goes_to: u16) -> Self {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await;
+        let listener = listener.expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        let (goes_to, watch) = tokio::sync::watch::channel(goes_to);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut watch = watch.clone();
+                tokio::spawn(async move {
+                    let port = *watch.borrow_and_update();
+                    let Ok(mut redis) = tokio::net::TcpStream::connect(("127.0.0.1", port)).await
+                    else {
+                        return;
+                    };
+                    // Ends with either side, or when it goes to another one.
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut client, &mut redis) => {}
+                        _ = watch.changed() => {}
+                    }
+                });
+            }
+        });
+        Self { port, goes_to }
+    }
+
+    fn settings(&self) -> Settings {
+        let cluster = ClusterSettings {
+            redis: format!("redis://127.0.0.1:{}", self.port)
+                .parse()
+                .expect("an address"),
+            prefix: "test".to_owned(),
+            name: None,
+        };
+        Settings {
+            cluster: Some(cluster),
+            ..patient()
+        }
+    }
+}
+
+#[tokio::test]
+async fn when_a_replica_takes_the_place_of_redis_rooms_go_on_and_people_meet_across_again() {
+    let mut primary = RedisServer::start();
+    let replica = RedisServer::start();
+    primary.does("CONFIG SET repl-diskless-sync-delay 0");
+    replica.does(&format!("REPLICAOF 127.0.0.1 {}", primary.port()));
+    let forwarder = Forwarder::start(primary.port()).await;
+    let one = start(forwarder.settings()).await;
+    let other = start(forwarder.settings()).await;
+    for server in [&one, &other] {
+        is_ready(server, "ready\n").await;
+    }
+    let mut across = pair(&one, &other).await;
+    let waits = Client::waiting(&one).await;
+    // It has copied the ticket of the one who waits, and all else.
+    let copied = timeout(PATIENCE, async {
+        while replica.does("DBSIZE") != primary.does("DBSIZE")
+            || primary.does("WAIT 1 1000") != ":1"
+        {
+            sleep(Duration::from_millis(20)).await;
+        }
+    });
+    copied.await.expect("in time");
+
+    primary.stop();
+    for server in [&one, &other] {
+        is_ready(server, "degraded\n").await;
+    }
+    replica.does("REPLICAOF NO ONE");
+    forwarder.goes_to.send_replace(replica.port());
+    for server in [&one, &other] {
+        is_ready(server, "ready\n").await;
+    }
+    across.goes_on().await;
+    let mut pair = matched(waits, Client::waiting(&other).await).await;
+    pair.goes_on().await;
 }
 
 #[tokio::test]

@@ -23,5 +23,7 @@ mod redis_server;
 mod returning_client;
 mod sessions;
 #[cfg(unix)]
+mod shared;
+#[cfg(unix)]
 mod store;
 mod two_clients;

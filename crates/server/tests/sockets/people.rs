@@ -73,7 +73,7 @@ impl Client {
 }
 
 /// Lets a newcomer with `seed` meet `waiter` and report him.
-fn reported_by(
+pub(crate) fn reported_by(
     server: &Running,
     waiter: Client,
     seed: u8,
@@ -405,13 +405,13 @@ async fn a_ban_ends_the_call_says_why_and_lasts_and_holds_for_nobody_else() {
     assert!(figures["passerby_refusals_total{limit=\"banned\"}"] > 1.5);
 }
 
-async fn order(admin: SocketAddr, what: &str) -> u16 {
+pub(crate) async fn order(admin: SocketAddr, what: &str) -> u16 {
     request(admin, &format!("POST /admin/people/{what}"), &[BEARER], "")
         .await
         .status
 }
 
-async fn shown(admin: SocketAddr) -> serde_json::Value {
+pub(crate) async fn shown(admin: SocketAddr) -> serde_json::Value {
     let answer = request(admin, "GET /admin/people", &[BEARER], "").await;
     assert_eq!(answer.status, 200);
     serde_json::from_str(&answer.body).expect("JSON")

@@ -359,3 +359,60 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_another_server_decides_takes_the_place_of_what_was_and_changes_nothing_if_it_is_known() {
+    let networks = ["192.0.2.0/24", "2001:db8::/48"].map(|it| it.parse().expect("a network"));
+    let [network, other] = networks.map(Who::Place);
+    for whom in [
+        Who::Key(key(1)),
+        Who::Place(keyless(1).place),
+        network,
+        other,
+    ] {
+        let ban = |reason: &str| Ban {
+            whom,
+            reason: reason.to_owned(),
+            from: NOW,
+            until: None,
+            is_automatic: false,
+        };
+        let mut records = empty();
+        assert_eq!(records.let_in(whom), [], "nobody is banned");
+        assert!(!records.adopt_ban(ban("first")).is_empty());
+        assert_eq!(records.adopt_ban(ban("first")), [], "the same again");
+        records.adopt_ban(ban("second"));
+        let reasons: Vec<_> = records.bans().map(|(_, ban)| ban.reason.as_str()).collect();
+        assert_eq!(reasons, ["second"]);
+        report(&mut records, &person(2), &person(1), NOW);
+        assert!(!records.let_in(whom).is_empty());
+        assert_eq!(records.bans().count(), 0);
+        assert_eq!(
+            records.reports().count(),
+            1,
+            "what was reported is taken back by itself"
+        );
+        let from = Source::Key(key(2));
+        assert_eq!(records.reporters_of(Who::Key(key(1))), [from]);
+        records.take_back(Who::Key(key(1)), from, false);
+        assert_eq!(records.reports().count(), 0);
+    }
+}
+
+#[test]
+fn what_other_servers_decide_pushes_out_no_ban() {
+    let mut records = empty();
+    let ban = |number: u32| Ban {
+        whom: Who::Place(Network::place_of(Ipv4Addr::from_bits(number).into())),
+        reason: String::new(),
+        from: NOW,
+        until: None,
+        is_automatic: true,
+    };
+    for number in 0..BANS as u32 {
+        records.adopt_ban(ban(number));
+    }
+    assert_eq!(records.adopt_ban(ban(u32::MAX)), []);
+    assert_eq!(records.bans().count(), BANS);
+    assert!(records.bans().any(|(_, it)| *it == ban(0)));
+}

@@ -1,5 +1,6 @@
 use std::{fs, thread};
 
+use cluster::{Fact, NodeId, Stamp};
 use protocol::ReportReason;
 
 use super::*;
@@ -43,6 +44,18 @@ fn a_report_that_was_written_before_there_were_lines_has_none() {
     assert_eq!(read, expected);
 }
 
+fn fact(name: &str) -> Fact {
+    Fact {
+        name: name.into(),
+        stamp: Stamp {
+            ms: 1_800_000_000_000,
+            node: NodeId(0xfe),
+        },
+        until: cluster::FOR_GOOD,
+        text: "\"§ words".into(),
+    }
+}
+
 fn everything() -> Changes {
     vec![
         Change::Key(
@@ -66,6 +79,9 @@ fn everything() -> Changes {
             }),
         ),
         Change::Block(KEY, OTHER, Some(9)),
+        Change::Fact("bans", "gone".into(), Some(fact("gone"))),
+        Change::Fact("bans", "here".into(), Some(fact("here"))),
+        Change::Fact("bans", "gone".into(), None),
         Change::Report(1, None),
     ]
 }
@@ -114,6 +130,8 @@ fn what_was_written_is_there_after_the_next_start_and_the_secret_too() {
     assert_eq!(tables.keys[&KEY].dismissed, 3);
     assert_eq!(tables.bans[&3].until, Some(5));
     assert_eq!(tables.blocks[&(KEY, OTHER)], 9);
+    let facts: Vec<Fact> = tables.facts.into_values().collect();
+    assert_eq!(facts, [fact("here")]);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! The servers are [`Node`]s with their shells in this process, without hubs and `WebSockets`; nobody is matched at home. Everybody asks,
 //! meets somebody, leaves at once and asks again. A judge hears of everybody who enters a room.
+//!
+//! And how soon all know what one has decided (`facts`), which `--only-facts` measures alone.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -21,6 +23,10 @@ use protocol::{LeaveReason, RoomId};
 use simulation::Random;
 use tokio::sync::mpsc;
 
+mod facts;
+
+/// How many decisions are told after the runs of docs/scaling.md.
+const DECISIONS: u64 = 1000;
 /// How long it goes on after people have stopped to ask: longer than any time-out.
 const AFTERWARDS: Duration = Duration::from_secs(8);
 
@@ -29,6 +35,9 @@ struct Flags {
     /// How many servers. Without it, the runs of docs/scaling.md.
     #[arg(long, default_value_t = 0)]
     nodes: u64,
+    /// Only how soon all know what one has decided.
+    #[arg(long)]
+    only_facts: bool,
     /// How many people at each.
     #[arg(long, default_value_t = 100)]
     people: u64,
@@ -74,6 +83,9 @@ struct Person {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
     let flags = Flags::parse();
+    if flags.only_facts {
+        return ExitCode::from(u8::from(!facts::measure(DECISIONS).await));
+    }
     let runs = match flags.nodes {
         0 => vec![
             (2, 100, 0, 0.0),
@@ -88,12 +100,16 @@ async fn main() -> ExitCode {
         let seconds = flags.seconds;
         let flags = Flags {
             nodes,
+            only_facts: false,
             people,
             seconds,
             interests,
             leave,
         };
         is_good &= measure(flags).await;
+    }
+    if flags.nodes == 0 {
+        is_good &= facts::measure(DECISIONS).await;
     }
     ExitCode::from(u8::from(!is_good))
 }
@@ -307,6 +323,7 @@ impl Server {
                 self.node
                     .on_roster(roster.into_iter().map(|(node, _)| node), now);
             }
+            News::Page { .. } | News::Nudge(_) => {}
         }
     }
 
