@@ -23,6 +23,7 @@ use crate::pipeline::{
     BitShares, Playback, Rates, ReceiveAudio, ReceiveVideo, SendAudio, SendVideo, SentPictures,
     Stream, Wake,
 };
+use crate::rest::Resting;
 use crate::{Config, Deck, EngineError, Ways, power};
 pub use screen::Preview;
 pub(crate) use screen::PreviewSlot;
@@ -64,6 +65,7 @@ pub(crate) struct DeviceDeck {
     is_camera_on: bool,
     is_microphone_on: bool,
     is_saving: bool,
+    resting: Resting,
     camera: Option<Camera>,
     microphone: Option<Microphone>,
     speaker: Option<Speaker>,
@@ -120,6 +122,7 @@ impl DeviceDeck {
             is_camera_on: true,
             is_microphone_on: true,
             is_saving: config.power_saving,
+            resting: Resting::default(),
             camera: None,
             microphone: None,
             speaker: None,
@@ -195,6 +198,25 @@ impl DeviceDeck {
         if self.is_listing.swap(true, Ordering::AcqRel) {
             return;
         }
+    /// Lets these devices rest, and wakes the others.
+    pub(crate) fn rest(&mut self, resting: Resting) {
+        let before = std::mem::replace(&mut self.resting, resting);
+        if before.speaker != resting.speaker
+            && let Some(speaker) = &self.speaker
+        {
+            speaker.set_resting(resting.speaker);
+        }
+        if before.capture != resting.capture {
+            self.open_camera();
+            self.open_microphone();
+        }
+    }
+
+    /// Whether there is a microphone that delivers, or may soon.
+    pub(crate) const fn has_microphone(&self) -> bool {
+        self.microphone.is_some()
+    }
+
         let (reports, is_listing) = (self.reports.clone(), Arc::clone(&self.is_listing));
         let spawned = std::thread::Builder::new()
             .name("list-devices".to_owned())
@@ -361,7 +383,8 @@ impl DeviceDeck {
     fn open_camera(&mut self) {
         close(&mut self.camera);
         let notify = self.notifier(|reports| &mut reports.camera);
-        let is_open = self.is_camera_on && self.video_source != VideoSource::None;
+        let is_open =
+            self.is_camera_on && self.video_source != VideoSource::None && !self.resting.capture;
         self.stream.shares.set(Pictures::Camera, is_open);
         if is_open {
             let slot = Arc::clone(&self.camera_slot);
@@ -382,7 +405,7 @@ impl DeviceDeck {
     fn open_microphone(&mut self) {
         close(&mut self.microphone);
         let notify = self.notifier(|reports| &mut reports.microphone);
-        if self.audio_source != AudioSource::None {
+        if self.audio_source != AudioSource::None && !self.resting.capture {
             let is_voice = matches!(
                 self.audio_source,
                 AudioSource::DefaultMicrophone | AudioSource::Microphone(_)
@@ -402,6 +425,8 @@ impl DeviceDeck {
         self.on_second();
     }
 
+        // It is tried before it may rest.
+        self.resting.speaker = false;
     /// A way for the next device of one kind to report; it silences all earlier ones of that kind.
     fn notifier(&self, which: Which) -> impl Fn(DeviceState) + Send + Sync + 'static {
         let mut generation = 0;

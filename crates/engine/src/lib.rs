@@ -20,6 +20,7 @@ mod pipeline;
 mod power;
 mod publisher;
 mod safety;
+mod rest;
 mod session;
 mod signalling;
 mod snapshot;

@@ -27,6 +27,7 @@ use crate::network::{NetworkFact, NetworkWatcher};
 use crate::peer_task::{Key, News};
 use crate::publisher::Publisher;
 use crate::safety::Safety;
+use crate::rest::Rests;
 use crate::signalling::{Signalling, SignallingEvent};
 use crate::spare::SparePolicy;
 use crate::statistics::CallStatistics;
@@ -62,6 +63,9 @@ pub(crate) struct Session {
     deck: DeviceDeck,
     partner: Partner,
     /// The size at which the partner is shown, once a window has said it.
+    rests: Rests,
+    /// Whether anybody sees a window of ours.
+    is_seen: bool,
     shown_px: Option<(u32, u32)>,
     shown: ShownNotices,
     veil: Option<VeilView>,
@@ -100,6 +104,8 @@ impl Session {
             partner: Partner::default(),
             shown_px: None,
             shown: ShownNotices::default(),
+            rests: Rests::new(Instant::now()),
+            is_seen: true,
             veil: None,
             chat: Chat::default(),
             safety: Safety::default(),
@@ -124,11 +130,14 @@ impl Session {
             self.tell_what_is_shown();
             self.watch_partner();
             self.publish();
+            self.tend_devices();
             let deadline = self.call.poll_timeout();
             let shown_deadline = self.shown_timeout();
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(command) => self.on_command(command),
+            // Else there is no level, and nothing to look for.
+            let is_watching = self.live.is_some() || self.deck.has_microphone();
                     None => break,
                 },
                 Some(event) = self.signalling_events.recv() => self.on_signalling(event),
@@ -138,7 +147,7 @@ impl Session {
                 () = crate::at(deadline) => self.call.handle(Input::Timeout, Instant::now()),
                 // What is due is told at the head of the loop.
                 () = crate::at(shown_deadline) => {}
-                _ = levels.tick() => self.look_for_first_frame(),
+                _ = levels.tick(), if is_watching => self.look_for_first_frame(),
                 _ = seconds.tick() => self.on_second(),
             }
         }
@@ -182,7 +191,10 @@ impl Session {
             }
             Command::ChooseVideo(source) => self.deck.choose_video(source),
             Command::ChooseAudio(source) => self.deck.choose_audio(source),
-            Command::ChooseSpeaker(sink) => self.deck.choose_speaker(sink),
+            Command::ChooseSpeaker(sink) => {
+                self.deck.choose_speaker(sink);
+                self.rests.on_speaker_chosen(now);
+            }
             Command::SetVolume(percent) => self.deck.set_volume(percent),
             Command::SetVoice(config) => self.deck.set_voice(config),
             Command::ListDevices => self.deck.list(),
@@ -197,6 +209,7 @@ impl Session {
             Command::SetPowerSaving(is_saving) => self.set_power_saving(is_saving, now),
             Command::SetServer(server) => self.set_server(server),
             Command::SetShield(is_wanted) => {
+            Command::SetSeen(is_seen) => self.is_seen = is_seen,
                 if self.config.shield != is_wanted {
                     self.config.shield = is_wanted;
                     self.drop_spare();
@@ -227,6 +240,13 @@ impl Session {
     fn set_power_saving(&mut self, is_saving: bool, now: Instant) {
         if std::mem::replace(&mut self.config.power_saving, is_saving) != is_saving {
             self.deck.set_power_saving(is_saving);
+    /// Lets devices rest that nobody needs, and wakes them in time.
+    fn tend_devices(&mut self) {
+        let is_call = !matches!(self.call.state(), State::Idle | State::Ended { .. });
+        let resting = self.rests.decide(is_call, self.is_seen, Instant::now());
+        self.deck.rest(resting);
+    }
+
             self.renew_shown(now);
             // It has offered other codecs.
             self.drop_spare();

@@ -18,8 +18,8 @@ use super::wish::Wish;
 use super::{Wake, lock};
 use crate::veil::Weaver;
 
-/// How often the thread looks whether it is to end while no pictures come.
-const IDLE_CHECK: Duration = Duration::from_millis(200);
+/// How long the thread waits for a picture at a time. When it is to end, the slot is closed, which wakes it.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// The sending half of the picture path.
 pub(crate) struct SendVideo {
@@ -143,7 +143,7 @@ fn run(shared: &Shared) {
     let mut weaver = Weaver::default();
     let mut choice = CodecChoice::new(shared.stream.codecs);
     while !shared.camera.is_closed() {
-        let Some(frame) = shared.camera.wait(IDLE_CHECK) else {
+        let Some(frame) = shared.camera.wait(LONGEST_WAIT) else {
             continue;
         };
         if let Some(preview) = &shared.preview {
