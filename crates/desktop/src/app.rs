@@ -353,6 +353,11 @@ impl eframe::App for App {
             self.window
                 .show_remote_screen(ui.ctx(), &self.snapshot, frame);
         }
+        if let Some(frame) = self.engine.local_screen().take() {
+            pictures += 1;
+            self.window
+                .show_local_screen(ui.ctx(), &self.snapshot, frame);
+        }
         if let Some(frame) = self.engine.remote_video().take() {
             pictures += 1;
             self.window.show_remote(ui.ctx(), &self.snapshot, frame);

@@ -20,8 +20,8 @@ use voice::VoiceConfig;
 use crate::lip_sync::LipSync;
 use crate::peer_task::MediaTaps;
 use crate::pipeline::{
-    BitShares, Playback, Rates, ReceiveAudio, ReceiveVideo, SendAudio, SendVideo, SentPictures,
-    Stream, Wake,
+    BitShares, OwnView, Playback, Rates, ReceiveAudio, ReceiveVideo, SendAudio, SendVideo,
+    SentPictures, Stream, Wake,
 };
 use crate::rest::Resting;
 use crate::{Config, Deck, EngineError, Ways, power};
@@ -106,7 +106,7 @@ impl DeviceDeck {
         };
         let send_video = SendVideo::start(
             Arc::clone(&camera_slot),
-            Some(preview),
+            OwnView::of_all(preview),
             stream.clone(),
             Arc::clone(&wake),
         )
@@ -147,6 +147,11 @@ impl DeviceDeck {
     /// Where the newest picture of the partner's screen lies.
     pub(crate) fn remote_screen(&self) -> PictureSlot {
         Arc::clone(&self.screens.remote)
+    }
+
+    /// Where the newest small picture of our own screen lies, while it is shared.
+    pub(crate) fn local_screen(&self) -> PictureSlot {
+        Arc::clone(&self.screens.own)
     }
 
     /// Fires whenever a device has something to report.
@@ -193,11 +198,6 @@ impl DeviceDeck {
         self.open_speaker();
     }
 
-    /// Looks which devices there are. That can take seconds, so a thread does it.
-    pub(crate) fn list(&self) {
-        if self.is_listing.swap(true, Ordering::AcqRel) {
-            return;
-        }
     /// Lets these devices rest, and wakes the others.
     pub(crate) fn rest(&mut self, resting: Resting) {
         let before = std::mem::replace(&mut self.resting, resting);
@@ -217,6 +217,11 @@ impl DeviceDeck {
         self.microphone.is_some()
     }
 
+    /// Looks which devices there are. That can take seconds, so a thread does it.
+    pub(crate) fn list(&self) {
+        if self.is_listing.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let (reports, is_listing) = (self.reports.clone(), Arc::clone(&self.is_listing));
         let spawned = std::thread::Builder::new()
             .name("list-devices".to_owned())
@@ -420,13 +425,13 @@ impl DeviceDeck {
         close(&mut self.speaker);
         let notify = self.notifier(|reports| &mut reports.speaker);
         let speaker = Speaker::start(self.audio_sink.clone(), self.playback.outlet(), notify);
+        // It is tried before it may rest.
+        self.resting.speaker = false;
         self.speaker = Some(speaker);
         self.send_audio.on_speaker_changed();
         self.on_second();
     }
 
-        // It is tried before it may rest.
-        self.resting.speaker = false;
     /// A way for the next device of one kind to report; it silences all earlier ones of that kind.
     fn notifier(&self, which: Which) -> impl Fn(DeviceState) + Send + Sync + 'static {
         let mut generation = 0;

@@ -24,10 +24,11 @@ use crate::chat::Chat;
 use crate::deck::DeviceDeck;
 use crate::moves::{Move, Moves};
 use crate::network::{NetworkFact, NetworkWatcher};
+use crate::online::Online;
 use crate::peer_task::{Key, News};
 use crate::publisher::Publisher;
-use crate::safety::Safety;
 use crate::rest::Rests;
+use crate::safety::Safety;
 use crate::signalling::{Signalling, SignallingEvent};
 use crate::spare::SparePolicy;
 use crate::statistics::CallStatistics;
@@ -51,6 +52,7 @@ pub(crate) struct Session {
     signalling: Signalling,
     signalling_events: mpsc::Receiver<SignallingEvent>,
     signalling_view: SignallingView,
+    online: Online,
     news_sender: mpsc::Sender<(Key, News)>,
     news: mpsc::Receiver<(Key, News)>,
     last_key: Key,
@@ -61,11 +63,11 @@ pub(crate) struct Session {
     network_facts: mpsc::Receiver<NetworkFact>,
     moves: Moves,
     deck: DeviceDeck,
-    partner: Partner,
-    /// The size at which the partner is shown, once a window has said it.
     rests: Rests,
     /// Whether anybody sees a window of ours.
     is_seen: bool,
+    partner: Partner,
+    /// The size at which the partner is shown, once a window has said it.
     shown_px: Option<(u32, u32)>,
     shown: ShownNotices,
     veil: Option<VeilView>,
@@ -91,6 +93,7 @@ impl Session {
             signalling,
             signalling_events,
             signalling_view: SignallingView::Connecting,
+            online: Online::default(),
             news_sender,
             news,
             last_key: Key(0),
@@ -101,11 +104,11 @@ impl Session {
             network_facts,
             moves: Moves::default(),
             deck,
+            rests: Rests::new(Instant::now()),
+            is_seen: true,
             partner: Partner::default(),
             shown_px: None,
             shown: ShownNotices::default(),
-            rests: Rests::new(Instant::now()),
-            is_seen: true,
             veil: None,
             chat: Chat::default(),
             safety: Safety::default(),
@@ -127,17 +130,17 @@ impl Session {
         loop {
             self.tend_spare();
             self.carry_out_orders();
+            self.tend_devices();
             self.tell_what_is_shown();
             self.watch_partner();
             self.publish();
-            self.tend_devices();
             let deadline = self.call.poll_timeout();
             let shown_deadline = self.shown_timeout();
+            // Else there is no level, and nothing to look for.
+            let is_watching = self.live.is_some() || self.deck.has_microphone();
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(command) => self.on_command(command),
-            // Else there is no level, and nothing to look for.
-            let is_watching = self.live.is_some() || self.deck.has_microphone();
                     None => break,
                 },
                 Some(event) = self.signalling_events.recv() => self.on_signalling(event),
@@ -206,10 +209,10 @@ impl Session {
                 self.shown_px = Some(size_px);
                 self.renew_shown(now);
             }
+            Command::SetSeen(is_seen) => self.is_seen = is_seen,
             Command::SetPowerSaving(is_saving) => self.set_power_saving(is_saving, now),
             Command::SetServer(server) => self.set_server(server),
             Command::SetShield(is_wanted) => {
-            Command::SetSeen(is_seen) => self.is_seen = is_seen,
                 if self.config.shield != is_wanted {
                     self.config.shield = is_wanted;
                     self.drop_spare();
@@ -237,9 +240,6 @@ impl Session {
         }
     }
 
-    fn set_power_saving(&mut self, is_saving: bool, now: Instant) {
-        if std::mem::replace(&mut self.config.power_saving, is_saving) != is_saving {
-            self.deck.set_power_saving(is_saving);
     /// Lets devices rest that nobody needs, and wakes them in time.
     fn tend_devices(&mut self) {
         let is_call = !matches!(self.call.state(), State::Idle | State::Ended { .. });
@@ -247,6 +247,9 @@ impl Session {
         self.deck.rest(resting);
     }
 
+    fn set_power_saving(&mut self, is_saving: bool, now: Instant) {
+        if std::mem::replace(&mut self.config.power_saving, is_saving) != is_saving {
+            self.deck.set_power_saving(is_saving);
             self.renew_shown(now);
             // It has offered other codecs.
             self.drop_spare();
@@ -280,7 +283,7 @@ impl Session {
             } => {
                 tracing::info!("signalling is up");
                 self.safety.on_session(takes_reports);
-                self.signalling_view = SignallingView::Connected { online };
+                self.signalling_view = self.online.tell(online, now);
                 // Another run of the server, perhaps: it knows nothing of what was allocated there.
                 self.drop_spare();
                 self.spare_policy.on_server_lost();
@@ -288,7 +291,7 @@ impl Session {
             }
             SignallingEvent::Back { online } => {
                 tracing::info!("signalling is back");
-                self.signalling_view = SignallingView::Connected { online };
+                self.signalling_view = self.online.tell(online, now);
                 self.call.handle(Input::SignallingBack, now);
             }
             SignallingEvent::Message(ServerMessage::Prepared {
@@ -298,7 +301,7 @@ impl Session {
             SignallingEvent::Message(message) => {
                 match &message {
                     ServerMessage::Waiting { online } => {
-                        self.signalling_view = SignallingView::Connected { online: *online };
+                        self.signalling_view = self.online.tell(*online, now);
                     }
                     ServerMessage::Error { code, message, .. } => {
                         tracing::warn!(?code, message, "the server refused a message");
@@ -361,6 +364,8 @@ impl Session {
 
     fn on_second(&mut self) {
         self.deck.on_second();
+        self.online
+            .forget_old(&mut self.signalling_view, Instant::now());
         if self
             .partner
             .typing_since

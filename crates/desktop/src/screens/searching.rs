@@ -25,10 +25,10 @@ pub(super) fn search_ui(
     since: Instant,
 ) {
     let online = match view.snapshot.signalling {
-        SignallingView::Connected { online } => Some(online),
+        SignallingView::Connected { online } => online,
         SignallingView::Connecting | SignallingView::Away { .. } => None,
     };
-    let mut detail = text::search_outlook(online).to_owned();
+    let mut detail = text::search_outlook(&view.snapshot.signalling).to_owned();
     if !state.searched_for.is_empty() && online.is_some_and(|online| online > 1) {
         detail = format!("{detail} {}", text::preferred(&state.searched_for));
     }
