@@ -63,6 +63,8 @@ pub struct App {
     render: Render,
     /// Whether the window is minimised or covered, for the threads that wake it.
     is_hidden: Arc<AtomicBool>,
+    /// Whether the engine takes it that somebody sees a window.
+    is_seen: bool,
     /// The mini window, while there is one.
     mini: Option<Arc<Mutex<Mini>>>,
     /// The same, for the threads that wake it.
@@ -166,6 +168,7 @@ impl App {
             screen,
             render: launch.render,
             is_hidden,
+            is_seen: true,
             mini: None,
             has_mini,
             checker,
@@ -312,6 +315,10 @@ impl eframe::App for App {
         let is_hidden = ctx.input(|input| input.viewport().visible() == Some(false));
         self.is_hidden.store(is_hidden, Ordering::Relaxed);
         self.follow_mini(ctx);
+        let is_seen = !is_hidden || self.mini.is_some();
+        if std::mem::replace(&mut self.is_seen, is_seen) != is_seen {
+            self.engine.send(Command::SetSeen(is_seen));
+        }
         if is_hidden && let Some(command) = self.window.shown_size(true) {
             self.carry_out(command);
         }
@@ -345,6 +352,11 @@ impl eframe::App for App {
             pictures += 1;
             self.window
                 .show_remote_screen(ui.ctx(), &self.snapshot, frame);
+        }
+        if let Some(frame) = self.engine.local_screen().take() {
+            pictures += 1;
+            self.window
+                .show_local_screen(ui.ctx(), &self.snapshot, frame);
         }
         if let Some(frame) = self.engine.remote_video().take() {
             pictures += 1;

@@ -78,7 +78,7 @@ mod tests {
 
     fn ended(reason: EndReason) -> Snapshot {
         Snapshot {
-            signalling: SignallingView::Connected { online: 9 },
+            signalling: SignallingView::Connected { online: Some(9) },
             call: CallView::Ended { reason },
             ..nothing_yet()
         }

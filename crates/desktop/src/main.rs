@@ -1,5 +1,8 @@
 //! `passerby`: flags, log and window. What the window does is in the library of this crate.
 
+// Else Windows opens a console beside the window.
+#![cfg_attr(all(windows, not(debug_assertions)), windows_subsystem = "windows")]
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 

@@ -128,7 +128,7 @@ impl Mini {
         if !self.state.is_mini_open {
             out.extend(self.let_go());
         }
-        self.state.keyboard = keyboard_owner(ui);
+        self.state.keyboard = keyboard_owner(ui, false);
         out
     }
 

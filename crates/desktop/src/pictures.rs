@@ -18,12 +18,20 @@ pub struct Pictures {
     pub remote: Picture,
     /// The stranger's screen.
     pub remote_screen: Picture,
+    /// One's own screen, while it is shared.
+    pub local_screen: Picture,
 }
 
 impl Pictures {
     /// Has them drawn as planes from the next ones on. Otherwise the CPU converts them, which every renderer of egui can draw.
     pub fn draw_with(&self, renderer: &Arc<Renderer>) {
-        for picture in [&self.local, &self.remote, &self.remote_screen] {
+        let all = [
+            &self.local,
+            &self.remote,
+            &self.remote_screen,
+            &self.local_screen,
+        ];
+        for picture in all {
             picture.inner().renderer = Some(Arc::clone(renderer));
         }
     }

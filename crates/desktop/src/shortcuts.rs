@@ -22,6 +22,38 @@ pub fn actions(
 ) -> Vec<Action> {
     let presses: Vec<Shortcut> =
         ctx.input(|input| input.events.iter().filter_map(pressed).collect());
+    actions_of(presses, snapshot, state, now)
+}
+
+/// The keys that were pressed since the last frame, after whatever may have closed a card in it. To be asked before the frame is
+/// drawn: a card takes the key away that closes it.
+pub fn pressed_after_close(ctx: &Context) -> Vec<Shortcut> {
+    ctx.input(|input| {
+        let closed_at = input.events.iter().rposition(may_close);
+        let first_after = closed_at.map_or(usize::MAX, |at| at + 1);
+        let later = input.events.iter().skip(first_after);
+        later.filter_map(pressed).collect()
+    })
+}
+
+/// Whether a card may close with it.
+fn may_close(event: &Event) -> bool {
+    match event {
+        Event::PointerButton { .. } | Event::AccessKitActionRequest(_) => true,
+        Event::Key { key, pressed, .. } => {
+            *pressed && matches!(key, Key::Escape | Key::Enter | Key::Space)
+        }
+        _ => false,
+    }
+}
+
+/// The actions that these keys ask for.
+pub fn actions_of(
+    presses: Vec<Shortcut>,
+    snapshot: &Snapshot,
+    state: &WindowState,
+    now: Instant,
+) -> Vec<Action> {
     presses
         .into_iter()
         .filter_map(|shortcut| action(shortcut, snapshot, state, now))

@@ -290,6 +290,19 @@ impl WindowState {
         }
     }
 
+    /// Which cards lie over the window. Each is drawn above the ones before it.
+    pub fn open_cards(&self, snapshot: &Snapshot) -> [bool; 6] {
+        let is_lobby = snapshot.call == CallView::Idle && self.after_call.is_none();
+        [
+            self.check.is_some() && is_lobby && !self.is_welcome_open,
+            self.is_picking_screen,
+            self.settings.is_some(),
+            self.is_diagnostics_open,
+            self.report.is_some(),
+            self.link.is_some(),
+        ]
+    }
+
     /// The language that the window speaks.
     pub fn language(&self) -> Language {
         self.preferences.language.unwrap_or(self.system_language)

@@ -15,7 +15,7 @@ mod welcome;
 
 use engine::{
     AudioSink, AudioSource, DeviceProblem, EndReason, MicrophoneNotice, SignallingProblem,
-    VeilView, VideoSource,
+    SignallingView, VeilView, VideoSource,
 };
 
 pub use check::{Finding, Mark, check_problem, check_under_way, findings, verdict};
@@ -307,7 +307,10 @@ pub fn end_reason(reason: EndReason) -> Explanation {
 }
 
 /// Says how many people are there, this one included.
-pub fn people_online(online: u32) -> String {
+pub fn people_online(online: Option<u32>) -> String {
+    let Some(online) = online else {
+        return tr!("Connected").to_owned();
+    };
     match online {
         0 | 1 => tr!("Only you online").to_owned(),
         many => tr!("{count} people online", count = grouped(many)),
@@ -315,9 +318,12 @@ pub fn people_online(online: u32) -> String {
 }
 
 /// Says what to expect of a search, given how many people are connected (this one included).
-pub fn search_outlook(online: Option<u32>) -> &'static str {
+pub fn search_outlook(signalling: &SignallingView) -> &'static str {
+    let SignallingView::Connected { online } = signalling else {
+        return tr!("The server is away. The search goes on when it is back.");
+    };
     match online {
-        None => tr!("The server is away. The search goes on when it is back."),
+        None => tr!("You are connected as soon as somebody is free."),
         Some(0 | 1) => {
             tr!("Nobody else is here right now. You are connected as soon as somebody comes.")
         }
@@ -531,7 +537,8 @@ mod tests {
                 .map(|word| (*word).to_owned())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(people_online(1), "Only you online");
+        assert_eq!(people_online(Some(1)), "Only you online");
+        assert_eq!(people_online(None), "Connected");
         assert_eq!(common_interests(&words(&["jazz"])), "You both like jazz");
         assert_eq!(
             common_interests(&words(&["jazz", "chess", "rain"])),

@@ -89,6 +89,9 @@ impl Window {
         if !has_partner_picture(snapshot) || !snapshot.partner.is_sending_screen {
             self.pictures.remote_screen.clear();
         }
+        if !shows_own_screen(snapshot) {
+            self.pictures.local_screen.clear();
+        }
         if !has_own_picture(snapshot) {
             self.pictures.local.clear();
         }
@@ -116,6 +119,18 @@ impl Window {
     ) {
         if has_partner_picture(snapshot) && snapshot.partner.is_sending_screen {
             self.pictures.remote_screen.set(ctx, frame);
+        }
+    }
+
+    /// Shows a picture of one's own screen, unless it is late and shared no more.
+    pub fn show_local_screen(
+        &mut self,
+        ctx: &Context,
+        snapshot: &Snapshot,
+        frame: impl Into<Arc<VideoFrame>>,
+    ) {
+        if shows_own_screen(snapshot) {
+            self.pictures.local_screen.set(ctx, frame);
         }
     }
 
@@ -151,8 +166,15 @@ impl Window {
         let mut out = Vec::new();
         let was_full_screen = self.state.is_full_screen;
         self.record_shortcut(ui.ctx());
+        let cards_before = self.state.open_cards(snapshot);
         for action in shortcuts::actions(ui.ctx(), snapshot, &self.state, now) {
             action.perform(snapshot, &mut self.state, &mut out);
+        }
+        let cards = self.state.open_cards(snapshot);
+        let pressed_late = shortcuts::pressed_after_close(ui.ctx());
+        if cards.iter().zip(cards_before).any(|(&is, was)| is && !was) {
+            // It would lie above the card.
+            Popup::close_all(ui.ctx());
         }
         let wants_talk_key = self.state.preferences.push_to_talk && over_video;
         let is_held = shortcuts::is_talk_key_held(ui.ctx(), &self.state);
@@ -198,8 +220,28 @@ impl Window {
             ui.ctx()
                 .send_viewport_cmd(ViewportCommand::Fullscreen(self.state.is_full_screen));
         }
-        self.state.keyboard = keyboard_owner(ui);
+        let is_covered = self.state.open_cards(snapshot).contains(&true);
+        self.state.keyboard = keyboard_owner(ui, is_covered);
+        if cards.contains(&true) && !is_covered {
+            self.uncover(ui.ctx());
+            for action in shortcuts::actions_of(pressed_late, snapshot, &self.state, now) {
+                action.perform(snapshot, &mut self.state, &mut out);
+                ui.request_repaint();
+            }
+        }
         out
+    }
+
+    /// Gives the keyboard back after the last card was closed, to the keys too that were pressed right after that and have come with
+    /// the same frame, as they do on a busy machine.
+    fn uncover(&mut self, ctx: &Context) {
+        // Of what has it there is nothing left.
+        ctx.memory_mut(|memory| {
+            if let Some(id) = memory.focused() {
+                memory.surrender_focus(id);
+            }
+        });
+        self.state.keyboard = KeyboardOwner::Nobody;
     }
 
     /// The colours of this frame.
@@ -259,6 +301,12 @@ fn has_own_picture(snapshot: &Snapshot) -> bool {
     deck.is_camera_on && matches!(deck.camera, DeviceState::Working { .. })
 }
 
+/// Whether something of one's own is shared, and can be read.
+fn shows_own_screen(snapshot: &Snapshot) -> bool {
+    let screen = snapshot.devices.screen.as_ref();
+    screen.is_some_and(|screen| matches!(screen.state, DeviceState::Working { .. }))
+}
+
 /// Whether the person does something in this frame.
 fn is_in_use(ctx: &Context) -> bool {
     ctx.input(|input| {
@@ -279,9 +327,8 @@ fn is_in_use(ctx: &Context) -> bool {
 }
 
 /// egui takes the focus from a text field on Esc before anybody sees the key, so the owner is noted at the end of each
-/// frame for the keys of the next one.
-pub(crate) fn keyboard_owner(ui: &Ui) -> KeyboardOwner {
-    let is_covered = ui.memory(|memory| memory.top_modal_layer().is_some());
+/// frame for the keys of the next one. Whether a card is open, the state says: egui takes a closed one for open for two more frames.
+pub(crate) fn keyboard_owner(ui: &Ui, is_covered: bool) -> KeyboardOwner {
     if ui.ctx().text_edit_focused() || Popup::is_any_open(ui.ctx()) || is_covered {
         KeyboardOwner::Field
     } else if ui.memory(|memory| memory.focused().is_some()) {

@@ -1,4 +1,4 @@
-//! Sound out: to a speaker, to a file or to nowhere, always pulled in real time.
+//! Sound out: to a speaker, to a file or to nowhere, pulled in real time, or not at all while the speaker rests.
 
 mod cushion;
 mod device;
@@ -37,6 +37,7 @@ pub struct SpeakerCounters {
 #[derive(Debug)]
 pub struct Speaker {
     _worker: Worker,
+    signal: StopSignal,
     counters: Arc<Counters>,
 }
 
@@ -59,7 +60,7 @@ impl Speaker {
             counters: Arc::clone(&counters),
             stop: stop.clone(),
         };
-        let reporter = Reporter::new(notify, stop);
+        let reporter = Reporter::new(notify, stop.clone());
         let patience = if matches!(sink, AudioSink::File(_)) {
             FILE_PATIENCE
         } else {
@@ -70,11 +71,22 @@ impl Speaker {
         });
         Self {
             _worker: worker,
+            signal: stop,
             counters,
         }
     }
 
-    /// How long a sample that `fill` returns takes to become audible: our buffer and the device's, estimated.
+    /// Lets the speaker rest, or play again. Returns at once.
+    ///
+    /// One that rests lets go of its device, wakes nobody and does not ask for sound, and its state stays what it was. It rests
+    /// only once it has worked: one that cannot be had is still looked for. A file never rests, since what is recorded has
+    /// its silence, too.
+    pub fn set_resting(&self, is_resting: bool) {
+        self.signal.set_resting(is_resting);
+    }
+
+    /// How long a sample that `fill` returns takes to become audible: our buffer and the device's, estimated. While the speaker
+    /// rests it is what it was.
     pub fn latency(&self) -> Duration {
         Duration::from_micros(self.counters.latency_us.load(Ordering::Relaxed))
     }
@@ -137,7 +149,10 @@ fn run(sink: &AudioSink, source: &mut FrameSource, stop: &StopSignal, reporter: 
     while !stop.is_stopped() {
         let mut has_worked = false;
         let Err(problem) = device::play(wanted, source, stop, reporter, &mut has_worked) else {
-            return;
+            // To stop, or to rest, in which case it works.
+            failures = 0;
+            stop.sleep_while_resting(None);
+            continue;
         };
         source.counters.latency_us.store(0, Ordering::Relaxed);
         failures = if has_worked { 1 } else { failures + 1 };
@@ -147,11 +162,19 @@ fn run(sink: &AudioSink, source: &mut FrameSource, stop: &StopSignal, reporter: 
     }
 }
 
-/// Pulls sound in real time and lets it go by, for so long or until the stop signal.
+/// Pulls sound in real time and lets it go by, for so long or until the stop signal. In a rest nothing is pulled.
 fn pull_for(length: Option<Duration>, source: &mut FrameSource, stop: &StopSignal) {
     let start = Instant::now();
     let mut schedule = Schedule::new(start, FRAMES_PER_SECOND, 1);
     while length.is_none_or(|length| start.elapsed() < length) {
+        if stop.is_resting() {
+            // A device that failed is looked for when its time has come, in a rest too.
+            let left = length.map(|length| length.saturating_sub(start.elapsed()));
+            if !stop.sleep_while_resting(left) {
+                return;
+            }
+            continue;
+        }
         let (_, due) = schedule.next(Instant::now());
         if !stop.sleep_until(due) || source.pull().is_none() {
             return;

@@ -10,41 +10,78 @@ use std::time::{Duration, Instant};
 
 use crate::{DeviceProblem, DeviceState};
 
-/// Tells a thread to stop and wakes it for that.
+/// Tells a thread to stop, or to rest, and wakes it for that.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StopSignal(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    is_stopped: Mutex<bool>,
-    stopped: Condvar,
+    told: Mutex<Told>,
+    changed: Condvar,
+}
+
+/// What the thread was told.
+#[derive(Debug, Default)]
+struct Told {
+    is_stopped: bool,
+    is_resting: bool,
 }
 
 impl StopSignal {
     pub(crate) fn stop(&self) {
-        *self.lock() = true;
-        self.0.stopped.notify_all();
+        self.lock().is_stopped = true;
+        self.0.changed.notify_all();
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        *self.lock()
+        self.lock().is_stopped
+    }
+
+    /// Tells the thread to rest, or to go on. What that means is the thread's business.
+    pub(crate) fn set_resting(&self, is_resting: bool) {
+        self.lock().is_resting = is_resting;
+        self.0.changed.notify_all();
+    }
+
+    pub(crate) fn is_resting(&self) -> bool {
+        self.lock().is_resting
+    }
+
+    /// Sleeps for as long as the thread is to rest, or up to `longest`, but not once the signal to stop is given. Returns whether
+    /// work shall go on.
+    pub(crate) fn sleep_while_resting(&self, longest: Option<Duration>) -> bool {
+        let told = self.lock();
+        let changed = &self.0.changed;
+        let rests = |told: &mut Told| told.is_resting && !told.is_stopped;
+        let told = match longest {
+            Some(longest) => changed
+                .wait_timeout_while(told, longest, rests)
+                .map_or_else(|poison| poison.into_inner().0, |(told, _)| told),
+            None => changed
+                .wait_while(told, rests)
+                .unwrap_or_else(PoisonError::into_inner),
+        };
+        !told.is_stopped
     }
 
     /// Runs `hand_out` unless the signal was given. Once [`Self::stop`] has returned, nothing is handed out any more.
     pub(crate) fn unless_stopped<R>(&self, hand_out: impl FnOnce() -> R) -> Option<R> {
-        let is_stopped = self.lock();
-        if *is_stopped { None } else { Some(hand_out()) }
+        let told = self.lock();
+        if told.is_stopped {
+            None
+        } else {
+            Some(hand_out())
+        }
     }
 
     /// Sleeps, but not once the signal is given. Returns whether work shall go on.
     pub(crate) fn sleep(&self, longest: Duration) -> bool {
-        let is_stopped = self.lock();
-        let (is_stopped, _) = self
+        let (told, _) = self
             .0
-            .stopped
-            .wait_timeout_while(is_stopped, longest, |is_stopped| !*is_stopped)
+            .changed
+            .wait_timeout_while(self.lock(), longest, |told| !told.is_stopped)
             .unwrap_or_else(PoisonError::into_inner);
-        !*is_stopped
+        !told.is_stopped
     }
 
     /// Like [`Self::sleep`]; a moment in the past means no sleep at all.
@@ -52,11 +89,8 @@ impl StopSignal {
         self.sleep(moment.saturating_duration_since(Instant::now()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.0
-            .is_stopped
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.0.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -210,6 +244,25 @@ mod tests {
         });
         drop(worker);
         assert!(*flag.lock().unwrap(), "the thread had not ended");
+    }
+
+    #[test]
+    fn a_thread_that_rests_is_woken_by_the_end_of_its_rest_or_of_its_work() {
+        let signal = StopSignal::default();
+        assert!(signal.sleep_while_resting(None), "it is not to rest");
+        signal.set_resting(true);
+        assert!(signal.sleep_while_resting(Some(Duration::from_millis(1))));
+        let rest = |signal: &StopSignal| {
+            let signal = signal.clone();
+            std::thread::spawn(move || signal.sleep_while_resting(None))
+        };
+        let resting = rest(&signal);
+        signal.set_resting(false);
+        assert!(resting.join().unwrap(), "work goes on");
+        signal.set_resting(true);
+        let resting = rest(&signal);
+        signal.stop();
+        assert!(!resting.join().unwrap());
     }
 
     #[test]

@@ -196,6 +196,40 @@ fn sound_that_goes_nowhere_is_pulled_in_real_time_all_the_same() {
 }
 
 #[test]
+fn a_speaker_that_rests_asks_for_no_sound_and_one_that_is_woken_does() {
+    let (pulls, pulled) = channel();
+    let speaker = Speaker::start(AudioSink::None, move |_| pulls.send(()).unwrap(), |_| ());
+    pulled.recv_timeout(PATIENCE).unwrap();
+    speaker.set_resting(true);
+    // What was under way comes in any case.
+    let silence = Duration::from_millis(150);
+    while pulled.recv_timeout(silence).is_ok() {}
+    let asked_for = speaker.counters().frames;
+    assert!(pulled.recv_timeout(silence).is_err());
+    assert_eq!(speaker.counters().frames, asked_for, "it rests");
+    speaker.set_resting(false);
+    for _ in 0..5 {
+        pulled.recv_timeout(PATIENCE).unwrap();
+    }
+    speaker.set_resting(true);
+    drop(speaker);
+    while pulled.try_recv().is_ok() {}
+    assert!(pulled.recv_timeout(PATIENCE).is_err(), "it is gone");
+}
+
+#[test]
+fn a_recording_goes_on_while_nothing_is_to_be_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pulls, pulled) = channel();
+    let sink = AudioSink::File(folder.path().join("silence.wav"));
+    let speaker = Speaker::start(sink, move |_| pulls.send(()).unwrap(), |_| ());
+    speaker.set_resting(true);
+    for _ in 0..20 {
+        pulled.recv_timeout(PATIENCE).unwrap();
+    }
+}
+
+#[test]
 fn a_file_in_a_folder_that_is_not_there_does_not_stop_the_sound() {
     let (pulls, pulled) = channel();
     let (reports, states) = channel();

@@ -47,6 +47,9 @@ pub enum Command {
     /// means that nothing of them is seen. The partner is told in coarse steps and sends no larger ones, or none. Holds for later
     /// partners too; without it they send all that they have.
     SetShownSize((u32, u32)),
+    /// Whether anybody sees a window of ours. While nobody does, and neither a search nor a call is on, camera and microphone are
+    /// released. Without this command somebody does.
+    SetSeen(bool),
     /// Let calls cost this machine little from now on, at the price of fewer and smaller pictures both ways; or make them good.
     SetPowerSaving(bool),
     /// Use this signalling server from now on.

@@ -20,9 +20,10 @@ use voice::VoiceConfig;
 use crate::lip_sync::LipSync;
 use crate::peer_task::MediaTaps;
 use crate::pipeline::{
-    BitShares, Playback, Rates, ReceiveAudio, ReceiveVideo, SendAudio, SendVideo, SentPictures,
-    Stream, Wake,
+    BitShares, OwnView, Playback, Rates, ReceiveAudio, ReceiveVideo, SendAudio, SendVideo,
+    SentPictures, Stream, Wake,
 };
+use crate::rest::Resting;
 use crate::{Config, Deck, EngineError, Ways, power};
 pub use screen::Preview;
 pub(crate) use screen::PreviewSlot;
@@ -64,6 +65,7 @@ pub(crate) struct DeviceDeck {
     is_camera_on: bool,
     is_microphone_on: bool,
     is_saving: bool,
+    resting: Resting,
     camera: Option<Camera>,
     microphone: Option<Microphone>,
     speaker: Option<Speaker>,
@@ -104,7 +106,7 @@ impl DeviceDeck {
         };
         let send_video = SendVideo::start(
             Arc::clone(&camera_slot),
-            Some(preview),
+            OwnView::of_all(preview),
             stream.clone(),
             Arc::clone(&wake),
         )
@@ -120,6 +122,7 @@ impl DeviceDeck {
             is_camera_on: true,
             is_microphone_on: true,
             is_saving: config.power_saving,
+            resting: Resting::default(),
             camera: None,
             microphone: None,
             speaker: None,
@@ -144,6 +147,11 @@ impl DeviceDeck {
     /// Where the newest picture of the partner's screen lies.
     pub(crate) fn remote_screen(&self) -> PictureSlot {
         Arc::clone(&self.screens.remote)
+    }
+
+    /// Where the newest small picture of our own screen lies, while it is shared.
+    pub(crate) fn local_screen(&self) -> PictureSlot {
+        Arc::clone(&self.screens.own)
     }
 
     /// Fires whenever a device has something to report.
@@ -188,6 +196,25 @@ impl DeviceDeck {
     pub(crate) fn choose_speaker(&mut self, sink: AudioSink) {
         self.audio_sink = sink;
         self.open_speaker();
+    }
+
+    /// Lets these devices rest, and wakes the others.
+    pub(crate) fn rest(&mut self, resting: Resting) {
+        let before = std::mem::replace(&mut self.resting, resting);
+        if before.speaker != resting.speaker
+            && let Some(speaker) = &self.speaker
+        {
+            speaker.set_resting(resting.speaker);
+        }
+        if before.capture != resting.capture {
+            self.open_camera();
+            self.open_microphone();
+        }
+    }
+
+    /// Whether there is a microphone that delivers, or may soon.
+    pub(crate) const fn has_microphone(&self) -> bool {
+        self.microphone.is_some()
     }
 
     /// Looks which devices there are. That can take seconds, so a thread does it.
@@ -361,7 +388,8 @@ impl DeviceDeck {
     fn open_camera(&mut self) {
         close(&mut self.camera);
         let notify = self.notifier(|reports| &mut reports.camera);
-        let is_open = self.is_camera_on && self.video_source != VideoSource::None;
+        let is_open =
+            self.is_camera_on && self.video_source != VideoSource::None && !self.resting.capture;
         self.stream.shares.set(Pictures::Camera, is_open);
         if is_open {
             let slot = Arc::clone(&self.camera_slot);
@@ -382,7 +410,7 @@ impl DeviceDeck {
     fn open_microphone(&mut self) {
         close(&mut self.microphone);
         let notify = self.notifier(|reports| &mut reports.microphone);
-        if self.audio_source != AudioSource::None {
+        if self.audio_source != AudioSource::None && !self.resting.capture {
             let is_voice = matches!(
                 self.audio_source,
                 AudioSource::DefaultMicrophone | AudioSource::Microphone(_)
@@ -397,6 +425,8 @@ impl DeviceDeck {
         close(&mut self.speaker);
         let notify = self.notifier(|reports| &mut reports.speaker);
         let speaker = Speaker::start(self.audio_sink.clone(), self.playback.outlet(), notify);
+        // It is tried before it may rest.
+        self.resting.speaker = false;
         self.speaker = Some(speaker);
         self.send_audio.on_speaker_changed();
         self.on_second();

@@ -37,6 +37,7 @@ pub struct Engine {
     local_video: PictureSlot,
     remote_video: PictureSlot,
     remote_screen: PictureSlot,
+    local_screen: PictureSlot,
     previews: PreviewSlot,
     ways: Arc<Ways>,
     session: Option<JoinHandle<()>>,
@@ -73,7 +74,8 @@ impl Engine {
             Arc::clone(&ways),
             Arc::clone(&wake),
         )?;
-        let (remote_screen, previews) = (deck.remote_screen(), deck.previews());
+        let (remote_screen, local_screen) = (deck.remote_screen(), deck.local_screen());
+        let previews = deck.previews();
         let publisher = Arc::new(Publisher::new(
             Snapshot::initial(deck.view(), &config),
             wake,
@@ -88,6 +90,7 @@ impl Engine {
             local_video,
             remote_video,
             remote_screen,
+            local_screen,
             previews,
             ways,
             session: Some(session),
@@ -122,6 +125,11 @@ impl Engine {
     /// The newest picture of the partner's screen.
     pub fn remote_screen(&self) -> &Newest<Arc<VideoFrame>> {
         &self.remote_screen
+    }
+
+    /// The newest picture of what is shared of our own screen: small, and a few in a second.
+    pub fn local_screen(&self) -> &Newest<Arc<VideoFrame>> {
+        &self.local_screen
     }
 
     /// How that which can be shared looked when it was last listed.

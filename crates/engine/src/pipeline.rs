@@ -3,6 +3,7 @@
 mod bit_shares;
 mod codec_choice;
 mod encoding;
+mod own_view;
 mod played;
 mod plenty;
 mod rates;
@@ -15,6 +16,7 @@ mod wish;
 
 pub(crate) use bit_shares::BitShares;
 pub(crate) use encoding::{SentPictures, Stream};
+pub(crate) use own_view::OwnView;
 pub(crate) use played::Played;
 pub(crate) use rates::Rates;
 pub(crate) use receive_audio::{Playback, ReceiveAudio};

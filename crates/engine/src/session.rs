@@ -24,8 +24,10 @@ use crate::chat::Chat;
 use crate::deck::DeviceDeck;
 use crate::moves::{Move, Moves};
 use crate::network::{NetworkFact, NetworkWatcher};
+use crate::online::Online;
 use crate::peer_task::{Key, News};
 use crate::publisher::Publisher;
+use crate::rest::Rests;
 use crate::safety::Safety;
 use crate::signalling::{Signalling, SignallingEvent};
 use crate::signed_chat::SignedChat;
@@ -53,6 +55,7 @@ pub(crate) struct Session {
     signalling_view: SignallingView,
     /// Since when this machine works for the server.
     works_since: Option<Instant>,
+    online: Online,
     news_sender: mpsc::Sender<(Key, News)>,
     news: mpsc::Receiver<(Key, News)>,
     last_key: Key,
@@ -63,6 +66,9 @@ pub(crate) struct Session {
     network_facts: mpsc::Receiver<NetworkFact>,
     moves: Moves,
     deck: DeviceDeck,
+    rests: Rests,
+    /// Whether anybody sees a window of ours.
+    is_seen: bool,
     partner: Partner,
     /// The size at which the partner is shown, once a window has said it.
     shown_px: Option<(u32, u32)>,
@@ -95,6 +101,7 @@ impl Session {
             signalling_events,
             signalling_view: SignallingView::Connecting,
             works_since: None,
+            online: Online::default(),
             news_sender,
             news,
             last_key: Key(0),
@@ -105,6 +112,8 @@ impl Session {
             network_facts,
             moves: Moves::default(),
             deck,
+            rests: Rests::new(Instant::now()),
+            is_seen: true,
             partner: Partner::default(),
             shown_px: None,
             shown: ShownNotices::default(),
@@ -131,11 +140,14 @@ impl Session {
         loop {
             self.tend_spare();
             self.carry_out_orders();
+            self.tend_devices();
             self.tell_what_is_shown();
             self.watch_partner();
             self.publish();
             let deadline = self.call.poll_timeout();
             let shown_deadline = self.shown_timeout();
+            // Else there is no level, and nothing to look for.
+            let is_watching = self.live.is_some() || self.deck.has_microphone();
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(command) => self.on_command(command),
@@ -148,7 +160,7 @@ impl Session {
                 () = crate::at(deadline) => self.call.handle(Input::Timeout, Instant::now()),
                 // What is due is told at the head of the loop.
                 () = crate::at(shown_deadline) => {}
-                _ = levels.tick() => self.look_for_first_frame(),
+                _ = levels.tick(), if is_watching => self.look_for_first_frame(),
                 _ = seconds.tick() => self.on_second(),
             }
         }
@@ -192,7 +204,10 @@ impl Session {
             }
             Command::ChooseVideo(source) => self.deck.choose_video(source),
             Command::ChooseAudio(source) => self.deck.choose_audio(source),
-            Command::ChooseSpeaker(sink) => self.deck.choose_speaker(sink),
+            Command::ChooseSpeaker(sink) => {
+                self.deck.choose_speaker(sink);
+                self.rests.on_speaker_chosen(now);
+            }
             Command::SetVolume(percent) => self.deck.set_volume(percent),
             Command::SetVoice(config) => self.deck.set_voice(config),
             Command::ListDevices => self.deck.list(),
@@ -204,6 +219,7 @@ impl Session {
                 self.shown_px = Some(size_px);
                 self.renew_shown(now);
             }
+            Command::SetSeen(is_seen) => self.is_seen = is_seen,
             Command::SetPowerSaving(is_saving) => self.set_power_saving(is_saving, now),
             Command::SetServer(server) => self.set_server(server),
             Command::SetShield(is_wanted) => {
@@ -234,6 +250,13 @@ impl Session {
                 self.call.handle(Input::Command(allow), now);
             }
         }
+    }
+
+    /// Lets devices rest that nobody needs, and wakes them in time.
+    fn tend_devices(&mut self) {
+        let is_call = !matches!(self.call.state(), State::Idle | State::Ended { .. });
+        let resting = self.rests.decide(is_call, self.is_seen, Instant::now());
+        self.deck.rest(resting);
     }
 
     fn set_power_saving(&mut self, is_saving: bool, now: Instant) {
@@ -275,7 +298,7 @@ impl Session {
                 tracing::info!("signalling is up");
                 self.takes_chat_keys = takes_chat_keys;
                 self.safety.on_session(takes_reports);
-                self.signalling_view = SignallingView::Connected { online };
+                self.signalling_view = self.online.tell(online, now);
                 // Another run of the server, perhaps: it knows nothing of what was allocated there.
                 self.drop_spare();
                 self.spare_policy.on_server_lost();
@@ -283,7 +306,7 @@ impl Session {
             }
             SignallingEvent::Back { online } => {
                 tracing::info!("signalling is back");
-                self.signalling_view = SignallingView::Connected { online };
+                self.signalling_view = self.online.tell(online, now);
                 self.call.handle(Input::SignallingBack, now);
             }
             SignallingEvent::Message(ServerMessage::Prepared {
@@ -293,7 +316,7 @@ impl Session {
             SignallingEvent::Message(message) => {
                 match &message {
                     ServerMessage::Waiting { online } => {
-                        self.signalling_view = SignallingView::Connected { online: *online };
+                        self.signalling_view = self.online.tell(*online, now);
                     }
                     ServerMessage::Error { code, message, .. } => {
                         tracing::warn!(?code, message, "the server refused a message");
@@ -359,6 +382,8 @@ impl Session {
     fn on_second(&mut self) {
         self.deck.on_second();
         self.safety.tidy(Instant::now());
+        self.online
+            .forget_old(&mut self.signalling_view, Instant::now());
         if self
             .partner
             .typing_since

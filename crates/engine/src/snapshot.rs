@@ -69,8 +69,8 @@ pub enum SignallingView {
     Connecting,
     /// Greeted.
     Connected {
-        /// How many people are connected, this one included.
-        online: u32,
+        /// How many people are connected, this one included; nothing once that was said too long ago to be true.
+        online: Option<u32>,
     },
     /// Lost or never had. Tried again by itself.
     Away {

@@ -55,9 +55,14 @@ fn a_screen_is_seen_beside_the_camera_until_it_is_shared_no_more() {
     two.wait("figures of it", |s| s.statistics.screen_frames_decoded > 10);
     one.wait("figures of it", |s| s.statistics.screen_frames_sent > 10);
 
+    let own = one.engine.local_screen().wait(SOON);
+    let own = own.expect("one sees what one shows");
+    assert!(own.width_px() <= 400 && own.height_px() <= 300);
+
     one.share(None);
     two.wait("the word that it is over", |s| !s.partner.is_sending_screen);
     one.wait("nothing to be shared", |s| s.devices.screen.is_none());
+    assert!(one.engine.local_screen().take().is_none(), "nor seen");
     std::thread::sleep(Duration::from_millis(500));
     two.engine.remote_screen().take();
     let after = two.engine.remote_screen().wait(Duration::from_millis(700));

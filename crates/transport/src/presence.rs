@@ -76,6 +76,11 @@ impl Presence {
         }
     }
 
+    /// Whether silence would mean anything: before the owner was told of a connection there is none to lose.
+    pub(crate) fn has_been_connected(&self) -> bool {
+        self.told.is_some()
+    }
+
     /// Nothing has come for this long. To be called each [`TICK`].
     pub(crate) fn on_silence(&mut self, silence: Duration, now: Instant) -> Option<Change> {
         let last_look = self.last_look.replace(now);

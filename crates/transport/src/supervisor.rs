@@ -70,7 +70,8 @@ impl Supervisor {
                     None
                 }
                 _ = &mut driver_end => break,
-                _ = ticks.tick() => {
+                // A connection that waits for its partner wakes nobody.
+                _ = ticks.tick(), if presence.has_been_connected() => {
                     let now = Instant::now();
                     presence.on_silence(self.paths.silence(now), now)
                 }

@@ -36,8 +36,10 @@ cargo xtask bench --server [ARGS..]
                                  and with --soak SECONDS whether it stays well (docs/operating.md)
 cargo xtask bench --cluster [ARGS..]
                                  how many pairs a second servers make over one Redis (docs/scaling.md)
-cargo xtask package [--check]    Debian packages of the window and of the server, in target/package; --check unpacks and starts
-                                 them, --profile debug takes the development build, --built builds nothing
+cargo xtask package [--check]    packages, in target/package: Debian's of the window and of the server; on macOS an app, on Windows an
+                                 installer of the window; --check tries them, --profile debug takes the development build, --built
+                                 builds nothing, --for macos|windows --program FILE packs a program that was built elsewhere
+cargo xtask icons                draws the icon for macOS and Windows anew (assets/icon)
 cargo xtask simulate             crowds who are matched, in virtual time: writes the tables and charts of docs/matching.md
 cargo xtask gallery              every screen of the window with made-up data
 cargo xtask setup                installs the system packages for all of these, and nothing else
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         "tour" => lab::tour(rest),
         "bench" => bench::run_bench(rest),
         "package" => package::package(rest),
+        "icons" => package::icons(),
         "simulate" => simulate::run_simulation(),
         "gallery" => demo::gallery(),
         "setup" => packages::ensure(&["build", "run", "package", "test"]),

@@ -1,13 +1,15 @@
-//! Debian packages of the window and of the server: `package`.
+//! Packages: `package`. For Debian of the window and of the server, for macOS and Windows of the window.
 //!
-//! The contents are tables (`package/contents.rs`), and `dpkg-deb` does the rest: a tool that has to be built first would take
-//! minutes and know less of what is ours.
+//! The contents are tables (`package/contents.rs`), and the systems' own tools do the rest: a tool that has to be built first would
+//! take minutes and know less of what is ours.
 
 mod check;
 mod contents;
+mod icons;
+mod macos;
+mod windows;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -15,12 +17,35 @@ use contents::{File, From, ICON, PACKAGES, Package, read};
 
 use crate::packages;
 use crate::process::{binary, cargo, run, workspace};
+pub(crate) use icons::icons;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Which system a package is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum System {
+    Debian,
+    Macos,
+    Windows,
+}
+
+impl System {
+    /// The one that this runs on.
+    const HERE: Self = if cfg!(target_os = "macos") {
+        Self::Macos
+    } else if cfg!(windows) {
+        Self::Windows
+    } else {
+        Self::Debian
+    };
+}
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
 struct Wish {
+    system: System,
+    /// The window's program, in place of the one that is built here.
+    program: Option<PathBuf>,
     /// "release" or "debug".
     profile: String,
     /// Whether the binaries are there already.
@@ -33,6 +58,8 @@ struct Wish {
 impl Wish {
     fn read(args: &[String], usual: PathBuf) -> Result<Self, String> {
         let mut wish = Self {
+            system: System::HERE,
+            program: None,
             profile: "release".to_owned(),
             is_built: false,
             is_checked: false,
@@ -46,15 +73,34 @@ impl Wish {
                     profile @ ("release" | "debug") => profile.clone_into(&mut wish.profile),
                     other => return Err(format!("--profile {other}: release or debug is wanted")),
                 },
+                "--for" => {
+                    wish.system = match value()?.as_str() {
+                        "debian" => System::Debian,
+                        "macos" => System::Macos,
+                        "windows" => System::Windows,
+                        other => {
+                            return Err(format!(
+                                "--for {other}: debian, macos or windows is wanted"
+                            ));
+                        }
+                    }
+                }
+                "--program" => wish.program = Some(value()?.into()),
                 "--output" => wish.output = value()?.into(),
                 "--built" => wish.is_built = true,
                 "--check" => wish.is_checked = true,
                 other => {
                     return Err(format!(
-                        "package takes --profile release|debug, --output FOLDER, --built and --check, not {other:?}"
+                        "package takes --for debian|macos|windows, --program FILE, --profile release|debug, --output FOLDER, --built and \
+                         --check, not {other:?}"
                     ));
                 }
             }
+        }
+        if wish.program.is_some() && wish.system == System::Debian {
+            return Err(
+                "--program is for macos and windows: Debian's packages have two".to_owned(),
+            );
         }
         Ok(wish)
     }
@@ -67,20 +113,15 @@ impl Wish {
 pub(crate) fn package(args: &[String]) -> Result<(), String> {
     let usual = binary("package", "it").with_file_name("");
     let wish = Wish::read(args, usual)?;
+    if wish.system != System::Debian {
+        return window_alone(&wish);
+    }
     packages::ensure(if wish.is_checked {
         &["build", "run", "package", "package-check"]
     } else {
         &["build", "package"]
     })?;
-    if !wish.is_built {
-        println!("Building ...");
-        let mut build = cargo();
-        build.args(["build", "--workspace", "--bins"]);
-        if wish.profile == "release" {
-            build.args(["--release", "--locked"]);
-        }
-        run(&mut build)?;
-    }
+    build(&["--workspace", "--bins"], &wish)?;
     let mut made = Vec::new();
     for package in &PACKAGES {
         let path = make(package, &wish)?;
@@ -93,12 +134,43 @@ pub(crate) fn package(args: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+/// Packs the window for macOS or Windows.
+fn window_alone(wish: &Wish) -> Result<(), String> {
+    let program = if let Some(program) = &wish.program {
+        program.clone()
+    } else {
+        packages::ensure(&["build"])?;
+        build(&["--package", "desktop", "--bin", "passerby"], wish)?;
+        binary(&wish.profile, "passerby")
+    };
+    let made = if wish.system == System::Macos {
+        macos::package(&program, wish)?
+    } else {
+        windows::package(&program, wish)?
+    };
+    for path in made {
+        println!("{}", path.display());
+    }
+    Ok(())
+}
+
+fn build(what: &[&str], wish: &Wish) -> Result<(), String> {
+    if wish.is_built {
+        return Ok(());
+    }
+    println!("Building ...");
+    let mut build = cargo();
+    build.arg("build").args(what);
+    if wish.profile == "release" {
+        build.args(["--release", "--locked"]);
+    }
+    run(&mut build)
+}
+
 /// Puts a package together.
 fn make(package: &Package, wish: &Wish) -> Result<PathBuf, String> {
     let root = wish.output.join(format!("{}-root", package.name));
-    if root.exists() {
-        fs::remove_dir_all(&root).map_err(|error| said(&root, &error))?;
-    }
+    clear(&root)?;
     let program = root.join("usr/bin").join(package.binary);
     put(&program, &[])?;
     let built = binary(&wish.profile, package.binary);
@@ -254,6 +326,14 @@ fn put(path: &Path, bytes: &[u8]) -> Result<(), String> {
     fs::write(path, bytes).map_err(|error| said(path, &error))
 }
 
+/// Takes away a folder with what is in it, if there is one.
+fn clear(folder: &Path) -> Result<(), String> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(|error| said(folder, &error))?;
+    }
+    Ok(())
+}
+
 /// Everybody may read what is in it, whatever the mask of the one who builds.
 fn allow(folder: &Path) -> Result<(), String> {
     run(Command::new("chmod")
@@ -261,9 +341,19 @@ fn allow(folder: &Path) -> Result<(), String> {
         .arg(folder))
 }
 
+#[cfg(unix)]
 fn allow_to_run(path: &Path) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt as _;
+
     let mode = fs::Permissions::from_mode(0o755);
     fs::set_permissions(path, mode).map_err(|error| said(path, &error))
+}
+
+/// Windows tells programs by their names.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "it can fail elsewhere")]
+fn allow_to_run(_: &Path) -> Result<(), String> {
+    Ok(())
 }
 
 /// Bytes of all files in a folder.
@@ -288,13 +378,20 @@ fn said(path: &Path, error: &std::io::Error) -> String {
 /// What a command prints.
 fn output(command: &mut Command) -> Result<String, String> {
     let name = command.get_program().to_string_lossy().into_owned();
+    let bytes = output_bytes(command)?;
+    String::from_utf8(bytes).map_err(|_| format!("{name} printed no text"))
+}
+
+/// What a command writes to its standard output.
+fn output_bytes(command: &mut Command) -> Result<Vec<u8>, String> {
+    let name = command.get_program().to_string_lossy().into_owned();
     let done = command
         .output()
         .map_err(|error| format!("{name} could not be started: {error}"))?;
     if !done.status.success() {
         return Err(format!("{name} failed ({})", done.status));
     }
-    String::from_utf8(done.stdout).map_err(|_| format!("{name} printed no text"))
+    Ok(done.stdout)
 }
 
 #[cfg(test)]
@@ -326,7 +423,16 @@ mod tests {
             ("debug", "here".into())
         );
         assert!(trial.is_built && trial.is_checked);
-        for wrong in [&["--profile", "fast"][..], &["--profile"], &["--install"]] {
+        let elsewhere = wish(&["--for", "windows", "--program", "it.exe"]).unwrap();
+        assert_eq!(elsewhere.system, System::Windows);
+        assert_eq!(elsewhere.program, Some("it.exe".into()));
+        for wrong in [
+            &["--profile", "fast"][..],
+            &["--profile"],
+            &["--install"],
+            &["--for", "amiga"],
+            &["--for", "debian", "--program", "it"],
+        ] {
             assert!(wish(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -1,4 +1,5 @@
-//! One's own picture in a corner, as the stranger sees it, but mirrored. It can be dragged to another corner.
+//! One's own picture in a corner, as the stranger sees it, but mirrored, and with it one's own screen while it is shared. It can be
+//! dragged to another corner.
 
 use egui::{CursorIcon, Id, Rect, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2};
 use engine::{Command, DeviceState};
@@ -13,7 +14,13 @@ use crate::widgets::{Button, Look, VideoView, describe, paint_level, was_pressed
 
 /// In a picture narrower than this, the meter would hide half of it.
 const METER_FROM: f32 = 150.0;
+/// A screen has its corners filled, too.
+const SCREEN_RADIUS: u8 = 8;
 const MARGIN: f32 = 14.0;
+/// Between one's own picture and one's own screen.
+const GAP: f32 = 8.0;
+/// The screen is so high at most, as a share of its width: what stands upright gets bars.
+const MOST_HEIGHT: f32 = 0.75;
 
 /// Draws it in its corner: beside the dock where there is room and above it where there is none, and at the top below
 /// `top`. Hidden, a button stands there that brings it back.
@@ -79,6 +86,7 @@ pub(crate) fn ui(
         picture_ui(ui, id, rect, view, state.preferences.is_mirrored);
         microphone(ui, rect, view);
     }
+    screen_ui(ui, rect, corner, view);
     if drag.double_clicked() {
         Action::ToggleSwap.perform(view.snapshot, state, out);
     }
@@ -152,6 +160,30 @@ fn picture_ui(ui: &Ui, id: Id, rect: Rect, view: View<'_>, is_mirrored: bool) {
         describe(ui, id, rect, egui::accesskit::Role::Image, words);
     }
     edge_ui(ui, rect);
+}
+
+/// One's own screen as the stranger sees it, not mirrored, above one's own picture, or below it in an upper corner.
+fn screen_ui(ui: &Ui, rect: Rect, corner: Corner, view: View<'_>) {
+    let Some(picture) = view.pictures.local_screen.get() else {
+        return;
+    };
+    let share = (picture.1.y / picture.1.x.max(1.0)).min(MOST_HEIGHT);
+    let size = vec2(rect.width(), rect.width() * share);
+    let place = if corner.is_top() {
+        Rect::from_min_size(rect.left_bottom() + vec2(0.0, GAP), size)
+    } else {
+        Rect::from_min_size(rect.left_top() - vec2(0.0, GAP + size.y), size)
+    };
+    ui.painter()
+        .rect_filled(place, SCREEN_RADIUS, theme::surface());
+    let video = VideoView::new(tr!("What I share, as they see it"), picture)
+        .fitted(true)
+        .radius(SCREEN_RADIUS);
+    video.show_at(ui, Id::unique("own-screen"), place);
+    // In the colour of the line around the whole picture, which says the same.
+    let line = Stroke::new(2.0, theme::accent());
+    ui.painter()
+        .rect_stroke(place, SCREEN_RADIUS, line, StrokeKind::Inside);
 }
 
 fn edge_ui(ui: &Ui, rect: Rect) {

@@ -21,6 +21,8 @@ const COLUMN_GAP: f32 = 36.0;
 const MAX_WIDTH: f32 = 1040.0;
 /// About how high it is what stands below the picture.
 const FIELDS_HEIGHT: f32 = 150.0;
+/// Between two fields that stand below each other.
+const LIST_GAP: f32 = 8.0;
 /// About how high it is what is said about one device in trouble.
 const TROUBLE_HEIGHT: f32 = 66.0;
 
@@ -44,6 +46,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
                         invitation::ui(ui, view, state, out);
                         ui.add_space(24.0);
                         devices::ui(ui, view, out);
+                        ui.add_space(LIST_GAP - ui.spacing().item_spacing.y);
                         privacy::fields_ui(ui, view, state, out);
                         ui.add_space(24.0);
                     });

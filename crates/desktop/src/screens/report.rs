@@ -9,7 +9,8 @@ use crate::actions::Action;
 use crate::icons::Icon;
 use crate::state::{ReportSheet, WindowState};
 use crate::widgets::{
-    Button, Look, Pill, announce, card, describe, switch_row, tick, was_pressed, words,
+    Button, Look, Pill, RadioChoice, announce, card, describe, radio_row, switch_row, tick,
+    was_pressed, words,
 };
 use crate::{text, theme};
 
@@ -119,23 +120,10 @@ fn sheet_ui(ui: &mut Ui, sheet: &mut ReportSheet, view: View<'_>, has_one_before
     );
     ui.label(words(promise, theme::regular(13.0), theme::text_second()));
     ui.add_space(12.0);
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing = vec2(6.0, 6.0);
-        for reason in ReportReason::ALL {
-            let is_chosen = sheet.reason == Some(reason);
-            let look = if is_chosen {
-                Look::Primary
-            } else {
-                Look::Quiet
-            };
-            let button = Button::new(look, text::report_reason(reason))
-                .font(theme::medium(13.0))
-                .on(is_chosen);
-            if was_pressed(&button.show(ui, vec2(0.0, theme::CONTROL))) {
-                sheet.reason = Some(reason);
-            }
-        }
-    });
+    let reasons = ReportReason::ALL.map(|it| RadioChoice::new(it, text::report_reason(it)));
+    if let Some(reason) = radio_row(ui, tr!("Reason"), &reasons, sheet.reason) {
+        sheet.reason = Some(reason);
+    }
     ui.add_space(12.0);
     let hint = tr!("Add a note, if you like");
     let edit = TextEdit::multiline(&mut sheet.note)

@@ -26,16 +26,12 @@ pub(super) fn search_ui(
     state: &WindowState,
     since: Instant,
 ) {
-    let online = match view.snapshot.signalling {
-        SignallingView::Connected { online } => Some(online),
-        SignallingView::Connecting | SignallingView::Away { .. } => None,
-    };
     let works_since = view.snapshot.works_since;
     let is_working = works_since.is_some_and(|since| view.age(since) >= MOMENT);
     let detail = if is_working {
         text::WORKING.text().to_owned()
     } else {
-        outlook(online, state)
+        outlook(&view.snapshot.signalling, state)
     };
     let is_still = state.preferences.is_motion_reduced;
     waiting_ui(
@@ -49,8 +45,12 @@ pub(super) fn search_ui(
 }
 
 /// What is to be expected of the search.
-fn outlook(online: Option<u32>, state: &WindowState) -> String {
-    let outlook = text::search_outlook(online).to_owned();
+fn outlook(signalling: &SignallingView, state: &WindowState) -> String {
+    let online = match signalling {
+        SignallingView::Connected { online } => *online,
+        SignallingView::Connecting | SignallingView::Away { .. } => None,
+    };
+    let outlook = text::search_outlook(signalling).to_owned();
     if state.searched_for.is_empty() || online.is_none_or(|online| online < 2) {
         return outlook;
     }

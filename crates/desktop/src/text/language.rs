@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 /// How many sentences there are.
-const SENTENCES: usize = 527;
+const SENTENCES: usize = 530;
 
 /// What is said in place of each English sentence, in the same order in every language.
 type Catalogue = [(&'static str, &'static str); SENTENCES];
@@ -55,6 +55,18 @@ impl Language {
         Self::Hindi,
         Self::Chinese,
     ];
+
+    /// What it is called in English.
+    pub const fn english_name(self) -> &'static str {
+        match self {
+            Self::English => "English",
+            Self::German => "German",
+            Self::Spanish => "Spanish",
+            Self::Hindi => "Hindi",
+            Self::Chinese => "Chinese",
+            Self::Pseudo => "Pseudo",
+        }
+    }
 
     /// What its speakers call it.
     pub const fn name(self) -> &'static str {

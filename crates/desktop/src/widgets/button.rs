@@ -41,6 +41,7 @@ pub struct Button<'a> {
     icon_size: f32,
     is_enabled: bool,
     is_on: Option<bool>,
+    is_radio: bool,
     is_left: bool,
     badge: usize,
 }
@@ -59,6 +60,7 @@ impl<'a> Button<'a> {
             icon_size: 20.0,
             is_enabled: true,
             is_on: None,
+            is_radio: false,
             is_left: false,
             badge: 0,
         }
@@ -122,6 +124,13 @@ impl<'a> Button<'a> {
         self
     }
 
+    /// Makes it one of several of which one is chosen, this one or another.
+    pub fn radio(mut self, is_chosen: bool) -> Self {
+        self.is_on = Some(is_chosen);
+        self.is_radio = true;
+        self
+    }
+
     /// Puts what stands on it to the left, as in a list.
     pub fn left(mut self) -> Self {
         self.is_left = true;
@@ -150,8 +159,13 @@ impl<'a> Button<'a> {
         };
         let mut response = ui.interact(rect, id, sense);
         let (name, is_enabled, is_on) = (self.name, self.is_enabled, self.is_on);
+        let role = if self.is_radio {
+            Role::RadioButton
+        } else {
+            Role::Button
+        };
         response.widget_info(|| match is_on {
-            Some(is_on) => WidgetInfo::selected(Role::Button, is_enabled, is_on, name),
+            Some(is_on) => WidgetInfo::selected(role, is_enabled, is_on, name),
             None => WidgetInfo::labeled(Role::Button, is_enabled, name),
         });
         self.paint(ui, &response);

@@ -15,6 +15,8 @@ use crate::{text, theme};
 const CHIP_HEIGHT: f32 = 28.0;
 const LIST_WIDTH: f32 = 240.0;
 const WORD_HEIGHT: f32 = 36.0;
+/// What is left free between the list and the window's edge, as beside everything else in a narrow window.
+const EDGE: f32 = 16.0;
 
 /// Draws the field. Enter or a comma makes a chip of what was typed, Backspace in the empty field takes the last chip
 /// away. Below it are words that go on from what is typed: the arrows walk through them, Tab takes the one that is lit, or the
@@ -222,7 +224,12 @@ fn list_ui(ui: &Ui, field: &Response, offered: &[String], picked: Option<usize>)
         escape: true,
     };
     ui.memory_mut(|memory| memory.set_focus_lock_filter(field.id, filter));
-    let place = field.rect.left_bottom() + vec2(-4.0, 14.0);
+    let window = ui.ctx().content_rect();
+    let width = LIST_WIDTH + Frame::popup(ui.style()).total_margin().sum().x;
+    // Behind many chips the field begins far to the right; the list stays off the window's edge.
+    let rightmost = (window.right() - EDGE - width).max(window.left());
+    let below = field.rect.left_bottom() + vec2(-4.0, 14.0);
+    let place = pos2(below.x.min(rightmost), below.y);
     let mut pressed = None;
     let mut lit = None;
     let area = Area::new(field.id.with("list")).order(Order::Foreground);

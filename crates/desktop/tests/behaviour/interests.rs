@@ -1,7 +1,7 @@
 //! Words that are offered while one types what one likes to talk about.
 
-use egui::Key;
 use egui::accesskit::{Role, Toggled};
+use egui::{Key, Vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use engine::Command;
@@ -124,4 +124,17 @@ fn without_words_to_offer_tab_goes_on_to_the_next_control() {
     press(&mut harness, Key::Tab);
     let field = harness.get_by_role_and_label(Role::TextInput, "Interests");
     assert!(!field.accesskit_node().is_focused());
+}
+
+#[test]
+fn behind_many_chips_the_words_stay_off_the_edge_of_a_narrow_window() {
+    let mut harness = typing("");
+    harness.state_mut().window.state.interests = vec!["gardening".to_owned(), "tea".to_owned()];
+    harness.set_size(Vec2::new(390.0, 720.0));
+    harness.run();
+    write(&mut harness, "co");
+    let field = harness.get_by_role_and_label(Role::TextInput, "Interests");
+    assert!(field.rect().left() > 150.0, "it has moved to the right");
+    let word = harness.get_by_role_and_label(Role::ListBoxOption, "comedy");
+    assert!(word.rect().right() <= 390.0 - 16.0, "{:?}", word.rect());
 }

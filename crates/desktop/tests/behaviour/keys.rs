@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use egui::{Key, Modifiers};
+use egui::{Event, Key, Modifiers, Popup};
+use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use engine::{CallView, Command};
+use engine::{CallView, Command, Reportable};
 
 use crate::scenes;
-use crate::stage::{click, hold, in_call, in_lobby, press, stage};
+use crate::stage::{Stage, click, hold, in_call, in_lobby, press, stage};
 
 #[test]
 fn next_works_by_mouse_and_by_key() {
@@ -154,4 +155,66 @@ fn the_keyboard_walks_through_the_dock_from_left_to_right() {
         .position(|name| name == wanted[0])
         .unwrap_or_else(|| panic!("{walked:?}"));
     assert_eq!(walked[start..start + wanted.len()], wanted);
+}
+
+/// Presses these keys so fast that the window is drawn once for all of them.
+fn press_at_once(harness: &mut Harness<'_, Stage>, keys: &[Key]) -> Vec<Command> {
+    for key in keys {
+        harness.input_mut().events.push(Event::Key {
+            key: *key,
+            physical_key: None,
+            pressed: true,
+            repeat: false,
+            modifiers: Modifiers::NONE,
+        });
+    }
+    harness.step();
+    harness.state_mut().take()
+}
+
+#[test]
+fn a_key_right_after_a_card_was_closed_is_not_lost_however_busy_the_machine() {
+    let open = || {
+        let mut harness = in_call();
+        harness.state_mut().snapshot.safety.reportable = Some(Reportable::Present);
+        harness.state_mut().window.state.is_diagnostics_open = true;
+        harness.run();
+        harness
+    };
+    let is_reporting = |harness: &Harness<'_, Stage>| {
+        let state = &harness.state().window.state;
+        assert!(!state.is_diagnostics_open);
+        state.report.is_some()
+    };
+    let mut harness = open();
+    assert_eq!(press_at_once(&mut harness, &[Key::Escape]), []);
+    assert_eq!(press_at_once(&mut harness, &[Key::R]), []);
+    assert!(is_reporting(&harness), "in the next frame");
+
+    let mut harness = open();
+    assert_eq!(press_at_once(&mut harness, &[Key::Escape, Key::R]), []);
+    assert!(is_reporting(&harness), "in the same frame");
+
+    let mut harness = open();
+    assert_eq!(press_at_once(&mut harness, &[Key::R, Key::Escape]), []);
+    assert!(!is_reporting(&harness), "before it was closed");
+
+    let mut harness = open();
+    let twice = [Key::Escape, Key::Escape];
+    assert_eq!(press_at_once(&mut harness, &twice), [], "nobody is skipped");
+}
+
+#[test]
+fn a_list_is_closed_by_a_card_that_is_opened_with_a_key() {
+    let mut harness = in_call();
+    for list in ["More", "Choose camera"] {
+        click(&mut harness, list);
+        assert!(Popup::is_any_open(&harness.ctx), "{list}");
+        harness.key_press_modifiers(Modifiers::COMMAND, Key::Comma);
+        harness.run();
+        assert!(harness.state().window.state.settings.is_some());
+        assert!(!Popup::is_any_open(&harness.ctx), "{list}");
+        press(&mut harness, Key::Escape);
+        assert!(harness.state().window.state.settings.is_none());
+    }
 }

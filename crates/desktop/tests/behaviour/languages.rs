@@ -2,6 +2,7 @@
 
 use desktop::state::{Section, SettingsPage};
 use desktop::text::Language;
+use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 use crate::stage::{click, in_call, in_lobby};
@@ -14,15 +15,18 @@ fn a_language_holds_at_once_and_everywhere_and_can_be_given_back_to_the_system()
     click(&mut harness, "Deutsch");
     let chosen = harness.state().window.state.preferences.language;
     assert_eq!(chosen, Some(Language::German));
-    harness.get_by_label("Sprache");
+    harness.get_by_role_and_label(Role::Label, "Sprache");
     click(&mut harness, "Einstellungen schließen");
     harness.get_by_label("Starten");
     harness.state_mut().window.state.settings = Some(SettingsPage::at(Section::Appearance));
     harness.state_mut().window.state.system_language = Language::Spanish;
     harness.run();
-    click(&mut harness, "Wie das System");
+    // The colours have such a button, too; theirs is further below.
+    let first = harness.get_all_by_label("Wie das System").next();
+    first.unwrap().click();
+    harness.run();
     assert_eq!(harness.state().window.state.preferences.language, None);
-    harness.get_by_label("Idioma");
+    harness.get_by_role_and_label(Role::Label, "Idioma");
 }
 
 #[test]

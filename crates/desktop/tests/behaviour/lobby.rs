@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use egui::accesskit::Role;
-use egui::{Key, Modifiers};
+use egui::{Key, Modifiers, Vec2};
 use egui_kittest::kittest::Queryable as _;
-use engine::{Command, SignallingProblem, SignallingView};
+use engine::{CallView, Command, SignallingProblem, SignallingView};
 
 use crate::stage::{click, in_call, in_lobby, press};
 
@@ -96,4 +96,39 @@ fn without_a_server_start_waits_and_another_server_can_be_given() {
         click(&mut harness, "Connect"),
         [Command::SetServer("wss://new.example".to_owned())]
     );
+}
+
+#[test]
+fn how_many_are_there_is_not_said_when_nobody_knows_any_more() {
+    let mut harness = in_lobby();
+    harness.state_mut().snapshot.signalling = SignallingView::Connected { online: Some(1) };
+    harness.run();
+    harness.get_by_label("Only you online");
+    harness.state_mut().snapshot.signalling = SignallingView::Connected { online: None };
+    harness.run();
+    harness.get_by_label("Connected");
+    assert!(harness.query_by_label_contains("online").is_none());
+    let since = harness.state().now;
+    harness.state_mut().snapshot.call = CallView::Searching { since };
+    harness.run_steps(2);
+    harness.get_by_label_contains("You are connected as soon as somebody is free.");
+}
+
+#[test]
+fn the_fields_of_a_narrow_lobby_stand_apart() {
+    let mut harness = in_lobby();
+    harness.set_size(Vec2::new(390.0, 1200.0));
+    harness.run();
+    let mut fields: Vec<_> = harness
+        .query_all_by_role(Role::ComboBox)
+        .map(|field| field.rect())
+        .collect();
+    fields.sort_by(|one, other| one.top().total_cmp(&other.top()));
+    assert_eq!(fields.len(), 4);
+    let gaps = fields
+        .windows(2)
+        .map(|pair| pair[1].top() - pair[0].bottom());
+    for gap in gaps {
+        assert!((gap - 8.0).abs() < 0.6, "{fields:?}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use egui::accesskit::Role;
+use egui::accesskit::{Role, Toggled};
 use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
@@ -220,4 +220,33 @@ fn who_is_not_let_in_reads_why_and_until_when() {
     harness.state_mut().window.state.time_of_day = noon + Duration::from_hours(70);
     harness.run_steps(2);
     harness.get_by_label_contains("It ends in 1 h.");
+}
+
+#[test]
+fn the_reasons_are_radio_buttons_and_the_arrows_go_from_one_to_the_next() {
+    let mut harness = in_call_with_safety();
+    press(&mut harness, Key::R);
+    harness.get_by_role_and_label(Role::RadioGroup, "Reason");
+    let reasons: Vec<_> = harness
+        .query_all_by_role(Role::RadioButton)
+        .map(|it| it.accesskit_node().label().unwrap_or_default())
+        .collect();
+    assert_eq!(reasons.len(), ReportReason::ALL.len());
+    let reason = |harness: &Harness<'_, Stage>| {
+        let sheet = harness.state().window.state.report.clone();
+        sheet.and_then(|sheet| sheet.reason)
+    };
+    assert_eq!(reason(&harness), None);
+    let first = harness.get_by_role_and_label(Role::RadioButton, &reasons[0]);
+    first.focus();
+    harness.run();
+    assert_eq!(reason(&harness), None, "it has the keyboard, no more");
+    press(&mut harness, Key::ArrowRight);
+    assert_eq!(reason(&harness), Some(ReportReason::ALL[1]));
+    press(&mut harness, Key::ArrowUp);
+    press(&mut harness, Key::ArrowLeft);
+    assert_eq!(reason(&harness), ReportReason::ALL.last().copied(), "round");
+    let last = harness.get_by_role_and_label(Role::RadioButton, reasons.last().unwrap());
+    assert!(last.accesskit_node().is_focused());
+    assert_eq!(last.accesskit_node().toggled(), Some(Toggled::True));
 }

@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use egui::Key;
+use egui::accesskit::Role;
+use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use engine::{Command, VideoSource};
 
 use crate::scenes;
-use crate::stage::{click, in_call, in_lobby, press, stage};
+use crate::stage::{Stage, click, in_call, in_lobby, press, stage};
 
 #[test]
 fn a_screen_is_chosen_from_what_there_is_and_shared_no_more_with_the_same_key() {
@@ -130,4 +132,38 @@ fn the_strangers_screen_takes_the_stage_and_their_picture_a_corner_until_it_is_o
     shown.window.show_remote_screen(&ctx, &shown.snapshot, page);
     harness.run();
     assert!(harness.query_by_label("The stranger's screen").is_none());
+}
+
+#[test]
+fn what_is_shared_is_seen_beside_ones_own_picture_for_as_long_as_that_is() {
+    let now = Instant::now();
+    let mut harness = stage(scenes::call_sharing(now), now);
+    let name = "What I share, as they see it";
+    assert!(harness.query_by_label(name).is_none(), "no picture yet");
+    let show = |harness: &mut Harness<'_, Stage>| {
+        let ctx = harness.ctx.clone();
+        let Stage {
+            window, snapshot, ..
+        } = harness.state_mut();
+        window.show_local_screen(&ctx, snapshot, scenes::page(now));
+        harness.run();
+    };
+    show(&mut harness);
+    let screen = harness.get_by_role_and_label(Role::Image, name).rect();
+    let own = harness
+        .get_by_role_and_label(Role::Image, "Nobody sees you: your camera is off")
+        .rect();
+    assert!(screen.bottom() <= own.top() && (screen.width() - own.width()).abs() < 1.0);
+
+    harness.state_mut().window.state.is_self_view_hidden = true;
+    harness.run();
+    assert!(harness.query_by_label(name).is_none(), "with one's own");
+    harness.state_mut().window.state.is_self_view_hidden = false;
+    harness.run();
+    harness.get_by_label(name);
+
+    harness.state_mut().snapshot = scenes::call(now);
+    harness.run();
+    show(&mut harness);
+    assert!(harness.query_by_label(name).is_none(), "a late picture");
 }

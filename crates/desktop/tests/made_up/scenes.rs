@@ -381,6 +381,7 @@ impl Scene {
         if self.snapshot(now).partner.is_sending_screen {
             window.pictures.remote_screen.set(ctx, page(now));
         }
+        window.show_local_screen(ctx, &self.snapshot(now), page(now));
         if matches!(self.snapshot(now).call, CallView::Ended { .. }) {
             // A call came before.
             window.observe(&call(now), now);
@@ -642,7 +643,7 @@ pub(crate) fn lobby(_: Instant) -> Snapshot {
         name: name.to_owned(),
     };
     Snapshot {
-        signalling: SignallingView::Connected { online: 1284 },
+        signalling: SignallingView::Connected { online: Some(1284) },
         works_since: None,
         call: CallView::Idle,
         direct: None,
@@ -675,7 +676,7 @@ pub(crate) fn lobby(_: Instant) -> Snapshot {
 
 fn lobby_alone(now: Instant) -> Snapshot {
     let mut snapshot = lobby(now);
-    snapshot.signalling = SignallingView::Connected { online: 1 };
+    snapshot.signalling = SignallingView::Connected { online: Some(1) };
     snapshot.devices.is_camera_on = false;
     snapshot.devices.camera = DeviceState::Off;
     snapshot
@@ -715,7 +716,7 @@ pub(crate) fn searching(now: Instant) -> Snapshot {
 }
 
 fn searching_alone(now: Instant) -> Snapshot {
-    let signalling = SignallingView::Connected { online: 1 };
+    let signalling = SignallingView::Connected { online: Some(1) };
     Snapshot {
         signalling,
         call: CallView::Searching {

@@ -33,7 +33,7 @@ struct Demand {
     underruns: AtomicU64,
 }
 
-/// Plays until the device fails or the stop signal is given.
+/// Plays until the device fails, the stop signal is given, or the speaker is to rest and the device has worked.
 pub(super) fn play(
     wanted: Option<&str>,
     source: &mut FrameSource,
@@ -91,6 +91,10 @@ pub(super) fn play(
         if watch.look(&health, now)? {
             *has_worked = true;
             reporter.working(&name);
+        }
+        if *has_worked && stop.is_resting() {
+            tracing::debug!(name, "speaker rests");
+            break;
         }
     }
     Ok(())

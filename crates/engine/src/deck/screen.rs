@@ -11,7 +11,7 @@ use transport::Peer;
 
 use super::{DeviceDeck, PictureSlot, close};
 use crate::lip_sync::LipSync;
-use crate::pipeline::{ReceiveVideo, SendVideo, Stream};
+use crate::pipeline::{OwnView, ReceiveVideo, SendVideo, Stream};
 use crate::{ScreenView, Ways};
 
 /// So many pictures of a screen are taken in a second: enough for a page that scrolls, and half the work of a camera's.
@@ -38,6 +38,8 @@ pub(super) struct Screens {
     pub(super) shared: Option<Screen>,
     /// The partner's.
     pub(super) remote: PictureSlot,
+    /// Small pictures of ours, for ourselves.
+    pub(super) own: PictureSlot,
     is_keyframe_wanted: Arc<AtomicBool>,
     /// What can be shared is being looked at.
     is_listing: Arc<AtomicBool>,
@@ -86,7 +88,8 @@ impl DeviceDeck {
                 ..self.stream.clone()
             };
             let (pictures, wake) = (Arc::clone(&slot), Arc::clone(&self.wake));
-            match SendVideo::start(pictures, None, stream, wake) {
+            let own_view = OwnView::of_glances(Arc::clone(&self.screens.own));
+            match SendVideo::start(pictures, own_view, stream, wake) {
                 Ok(send) => (send, slot),
                 Err(error) => {
                     tracing::error!(%error, "no thread for the screen");
@@ -137,6 +140,8 @@ impl DeviceDeck {
         close(&mut screen.capture);
         screen.send.unlink();
         close(&mut Some(screen.send));
+        // Nobody puts anything there any more.
+        self.screens.own.take();
     }
 
     /// Whether pictures of a screen are being sent, as far as our side is concerned.

@@ -1,4 +1,4 @@
-//! The way of a picture out: camera slot → preview → encoder → peer.
+//! The way of a picture out: camera slot → own view → encoder → peer.
 //!
 //! The thread lives as long as the engine, so that the preview runs in the lobby too. Pictures are encoded only while a peer
 //! is linked.
@@ -15,11 +15,11 @@ use transport::Peer;
 use super::codec_choice::CodecChoice;
 use super::encoding::{Encoding, Link, Sent, SentPictures, Stream};
 use super::wish::Wish;
-use super::{Wake, lock};
+use super::{OwnView, Wake, lock};
 use crate::veil::Weaver;
 
-/// How often the thread looks whether it is to end while no pictures come.
-const IDLE_CHECK: Duration = Duration::from_millis(200);
+/// How long the thread waits for a picture at a time. When it is to end, the slot is closed, which wakes it.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// The sending half of the picture path.
 pub(crate) struct SendVideo {
@@ -29,7 +29,6 @@ pub(crate) struct SendVideo {
 
 struct Shared {
     camera: Arc<Newest<Arc<VideoFrame>>>,
-    preview: Option<Arc<Newest<Arc<VideoFrame>>>>,
     link: Mutex<Option<Arc<Link>>>,
     wish: Mutex<Wish>,
     frames_sent: AtomicU64,
@@ -39,10 +38,10 @@ struct Shared {
 }
 
 impl SendVideo {
-    /// Starts the thread. Pictures are taken from `camera`; each is left in `preview` as well, if there is one.
+    /// Starts the thread. Pictures are taken from `camera`, and shown in `own_view` on their way.
     pub(crate) fn start(
         camera: Arc<Newest<Arc<VideoFrame>>>,
-        preview: Option<Arc<Newest<Arc<VideoFrame>>>>,
+        own_view: OwnView,
         stream: Stream,
         wake: Wake,
     ) -> std::io::Result<Self> {
@@ -52,7 +51,6 @@ impl SendVideo {
         };
         let shared = Arc::new(Shared {
             camera,
-            preview,
             link: Mutex::new(None),
             wish: Mutex::default(),
             frames_sent: AtomicU64::new(0),
@@ -62,7 +60,7 @@ impl SendVideo {
         });
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn({
             let shared = Arc::clone(&shared);
-            move || run(&shared)
+            move || run(&shared, own_view)
         })?;
         Ok(Self {
             shared,
@@ -138,16 +136,15 @@ impl Drop for SendVideo {
     }
 }
 
-fn run(shared: &Shared) {
+fn run(shared: &Shared, mut own_view: OwnView) {
     let mut encoding: Option<Encoding> = None;
     let mut weaver = Weaver::default();
     let mut choice = CodecChoice::new(shared.stream.codecs);
     while !shared.camera.is_closed() {
-        let Some(frame) = shared.camera.wait(IDLE_CHECK) else {
+        let Some(frame) = shared.camera.wait(LONGEST_WAIT) else {
             continue;
         };
-        if let Some(preview) = &shared.preview {
-            preview.put(Arc::clone(&frame));
+        if own_view.take(&frame) {
             (shared.wake)();
         }
         let link = lock(&shared.link).clone();

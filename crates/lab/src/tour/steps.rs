@@ -342,7 +342,7 @@ fn views(tour: &mut Tour) -> anyhow::Result<()> {
 fn report(tour: &mut Tour) -> anyhow::Result<()> {
     tour.first.key("r");
     tour.first.expect(Heading, "Report this person")?;
-    tour.first.press(ToggleButton, "Advertising or fraud")?;
+    tour.first.press(RadioButton, "Advertising or fraud")?;
     tour.shot("report")?;
     // Else the two would never meet again.
     tour.first
@@ -406,7 +406,7 @@ fn settings(tour: &mut Tour) -> anyhow::Result<()> {
         tour.shot(shot)?;
     }
     tour.first.press(ToggleButton, "Appearance")?;
-    tour.first.press(ToggleButton, "Colours: Light")?;
+    tour.first.press(RadioButton, "Light")?;
     tour.shot("settings-light")?;
     tour.first.press(Button, "Close the settings")?;
     tour.first.expect(Button, "Start")?;

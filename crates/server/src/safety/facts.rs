@@ -224,6 +224,7 @@ mod tests {
 
     use super::*;
     use crate::safety::KeyHash;
+    use crate::safety::ProvedLine;
 
     fn fact(name: &str, text: &str) -> Fact {
         Fact {

@@ -22,6 +22,9 @@ const NOTICE_HEIGHT: f32 = 240.0;
 /// How long a wave takes to go out, as in a search.
 const WAVE_SECONDS: f32 = 2.4;
 const WAVE_INTERVAL: std::time::Duration = std::time::Duration::from_millis(33);
+/// The side of the sign before a finding, and what is left free beside it.
+const SIGN: f32 = 15.0;
+const GAP: f32 = 10.0;
 
 /// What a button of the card asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -152,23 +155,28 @@ fn verdict_ui(ui: &mut Ui, verdict: &Explanation, mark: Mark) {
     announce(ui, id, response.rect, Role::Label, spoken);
 }
 
+/// One line: a sign, a name, and at the right what was found. Where both have no room beside each other, what was found stands
+/// below the name.
 fn finding_ui(ui: &mut Ui, finding: &Finding) {
+    let width = |words: &str, font| {
+        let galley = ui
+            .painter()
+            .layout_no_wrap(words.to_owned(), font, Color32::PLACEHOLDER);
+        galley.size().x
+    };
+    let room = ui.available_width() - SIGN - 2.0 * GAP;
+    let needed =
+        width(finding.name, theme::regular(13.0)) + width(&finding.words, theme::medium(13.0));
+    if needed > room {
+        two_lines_ui(ui, finding);
+        return;
+    }
     ui.allocate_ui_with_layout(
         vec2(ui.available_width(), 32.0),
         Layout::left_to_right(Align::Center),
         |ui| {
-            ui.spacing_mut().item_spacing.x = 10.0;
-            let (_, place) = ui.allocate_space(Vec2::splat(15.0));
-            match finding.mark {
-                Mark::Neutral => {
-                    let painter = ui.painter();
-                    painter.circle_filled(place.center(), 2.5, theme::text_third());
-                }
-                mark => {
-                    let (icon, color) = sign(mark);
-                    icons::paint(ui.painter(), icon, place, color);
-                }
-            }
+            ui.spacing_mut().item_spacing.x = GAP;
+            sign_ui(ui, finding.mark);
             let name = words(finding.name, theme::regular(13.0), theme::text_second());
             name_beside(ui, name, &finding.words, theme::medium(13.0));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -176,6 +184,35 @@ fn finding_ui(ui: &mut Ui, finding: &Finding) {
             });
         },
     );
+}
+
+fn two_lines_ui(ui: &mut Ui, finding: &Finding) {
+    ui.add_space(7.0);
+    ui.horizontal_top(|ui| {
+        ui.spacing_mut().item_spacing.x = GAP;
+        sign_ui(ui, finding.mark);
+        ui.vertical(|ui| {
+            ui.spacing_mut().item_spacing.y = 2.0;
+            let name = words(finding.name, theme::regular(13.0), theme::text_second());
+            ui.label(name);
+            ui.label(words(&finding.words, theme::medium(13.0), theme::text()));
+        });
+    });
+    ui.add_space(7.0);
+}
+
+fn sign_ui(ui: &mut Ui, mark: Mark) {
+    let (_, place) = ui.allocate_space(Vec2::splat(SIGN));
+    match mark {
+        Mark::Neutral => {
+            let painter = ui.painter();
+            painter.circle_filled(place.center(), 2.5, theme::text_third());
+        }
+        mark => {
+            let (icon, color) = sign(mark);
+            icons::paint(ui.painter(), icon, place, color);
+        }
+    }
 }
 
 fn sign(mark: Mark) -> (Icon, Color32) {

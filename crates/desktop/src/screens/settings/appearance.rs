@@ -7,7 +7,7 @@ use crate::preferences::Colors;
 use crate::state::WindowState;
 use crate::text::Language;
 use crate::theme;
-use crate::widgets::{Button, Look, switch_row, was_pressed, words};
+use crate::widgets::{Button, Look, RadioChoice, radio_row, switch_row, was_pressed, words};
 
 pub(super) fn ui(ui: &mut Ui, state: &mut WindowState) {
     heading_ui(ui, tr!("Appearance"), true);
@@ -67,24 +67,10 @@ fn colors_ui(ui: &mut Ui, colors: &mut Colors) {
         tr!("Calls are always dark, so that pictures look right."),
     );
     ui.add_space(8.0);
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing = vec2(6.0, 6.0);
-        for choice in Colors::ALL {
-            let look = if choice == *colors {
-                Look::Primary
-            } else {
-                Look::Quiet
-            };
-            let name = format!("{}: {}", tr!("Colours"), choice.name());
-            let button = Button::new(look, choice.name())
-                .named(&name)
-                .font(theme::medium(13.0))
-                .on(choice == *colors);
-            if was_pressed(&button.show(ui, vec2(0.0, theme::CONTROL))) {
-                *colors = choice;
-            }
-        }
-    });
+    let choices = Colors::ALL.map(|choice| RadioChoice::new(choice, choice.name()));
+    if let Some(choice) = radio_row(ui, tr!("Colours"), &choices, Some(*colors)) {
+        *colors = choice;
+    }
     ui.add_space(10.0);
 }
 
@@ -93,30 +79,26 @@ fn language_ui(ui: &mut Ui, language: &mut Option<Language>) {
     ui.add_space(10.0);
     ui.label(words(tr!("Language"), theme::medium(14.0), theme::text()));
     ui.add_space(8.0);
-    let mut is_any_lacking = false;
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing = vec2(6.0, 6.0);
-        let named = Language::ALL.map(|choice| (Some(choice), choice.name()));
-        for (choice, name) in [(None, tr!("As the system"))].into_iter().chain(named) {
-            let has_font = choice.is_none_or(|it| theme::readable(ui.ctx(), it) == it);
-            is_any_lacking |= !has_font;
+    let named = Language::ALL.map(|choice| (Some(choice), choice.name()));
+    let all = [(None, tr!("As the system"))].into_iter().chain(named);
+    let choices: Vec<_> = all
+        .map(|(value, name)| {
+            let is_enabled = value.is_none_or(|it| theme::readable(ui.ctx(), it) == it);
             // Letters that nobody could see are no name.
-            let english = choice.map(|it| format!("{it:?}")).unwrap_or_default();
-            let name = if has_font { name } else { &english };
-            let look = if choice == *language {
-                Look::Primary
-            } else {
-                Look::Quiet
-            };
-            let button = Button::new(look, name)
-                .font(theme::medium(13.0))
-                .enabled(has_font)
-                .on(choice == *language);
-            if was_pressed(&button.show(ui, vec2(0.0, theme::CONTROL))) {
-                *language = choice;
+            let words = value
+                .filter(|_| !is_enabled)
+                .map_or(name, Language::english_name);
+            RadioChoice {
+                value,
+                words,
+                is_enabled,
             }
-        }
-    });
+        })
+        .collect();
+    if let Some(choice) = radio_row(ui, tr!("Language"), &choices, Some(*language)) {
+        *language = choice;
+    }
+    let is_any_lacking = choices.iter().any(|choice| !choice.is_enabled);
     if is_any_lacking {
         ui.add_space(8.0);
         words_ui(

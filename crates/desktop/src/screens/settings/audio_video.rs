@@ -9,7 +9,7 @@ use crate::preferences::Corner;
 use crate::screens::View;
 use crate::screens::lobby::devices;
 use crate::state::WindowState;
-use crate::widgets::{Button, Look, level_meter, switch_row, was_pressed, words};
+use crate::widgets::{RadioChoice, level_meter, radio_row, switch_row, was_pressed, words};
 use crate::{text, theme};
 
 pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut Vec<Command>) {
@@ -125,21 +125,10 @@ fn corner_ui(ui: &mut Ui, corner: &mut Corner) {
         theme::text(),
     ));
     ui.add_space(8.0);
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing = vec2(6.0, 6.0);
-        for choice in Corner::ALL {
-            let look = if choice == *corner {
-                Look::Primary
-            } else {
-                Look::Quiet
-            };
-            let button = Button::new(look, choice.name())
-                .font(theme::medium(13.0))
-                .on(choice == *corner);
-            if was_pressed(&button.show(ui, vec2(0.0, theme::CONTROL))) {
-                *corner = choice;
-            }
-        }
-    });
+    let choices = Corner::ALL.map(|choice| RadioChoice::new(choice, choice.name()));
+    let name = tr!("My picture stands in this corner");
+    if let Some(choice) = radio_row(ui, name, &choices, Some(*corner)) {
+        *corner = choice;
+    }
     ui.add_space(10.0);
 }

@@ -22,6 +22,7 @@ pub(super) fn ui(ui: &mut Ui, view: View<'_>, state: &mut WindowState, out: &mut
     heading_ui(ui, tr!("Server"), false);
     let about = match &view.snapshot.signalling {
         SignallingView::Connecting => tr!("Connecting…").to_owned(),
+        SignallingView::Connected { online: None } => tr!("Connected").to_owned(),
         SignallingView::Connected { online } => {
             tr!(
                 "Connected. {people}.",
