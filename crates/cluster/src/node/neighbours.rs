@@ -210,6 +210,14 @@ impl<Names: FnMut() -> RoomId> Node<Names> {
         for peer in proposing {
             self.put_back(peer, true, false);
         }
+        // What it has proposed in the same breath is over before the owner has heard of it.
+        let of_all = self.waiters.iter();
+        let proposed = of_all
+            .filter(|(_, it)| matches!(it.stage, Stage::Proposed { from, .. } if from == node));
+        let proposed: Vec<PeerId> = proposed.map(|(peer, _)| *peer).collect();
+        for peer in proposed {
+            self.renew(peer);
+        }
     }
 
     fn end_rooms(&mut self, node: NodeId) {

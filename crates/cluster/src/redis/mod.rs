@@ -15,7 +15,7 @@ use tokio::{
     sync::mpsc::{self, error::TrySendError},
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{Answer, NodeId, Page, Question, ROSTER_EVERY, Ticket, Wish};
 
@@ -109,8 +109,6 @@ pub enum Order {
         /// What.
         packet: String,
     },
-    /// This server is there no more: the last order.
-    Farewell,
     /// Keep facts, and say which are new.
     Facts(Box<Question>),
 }
@@ -333,21 +331,32 @@ impl Desk<'_> {
             tokio::select! {
                 _ = ticks.tick() => asked.push(self.add_lease(&mut pipe)),
                 count = orders.recv_many(&mut batch, AT_ONCE) => if count == 0 {
-                    return Err(Failure::End);
+                    return self.leave().await;
                 },
             }
-            let is_last = batch.contains(&Order::Farewell);
             for order in batch.drain(..) {
                 self.add(order, &mut pipe, &mut asked);
             }
-            let all_news = self.call(&pipe, asked).await;
-            if is_last {
-                return Err(Failure::End);
-            }
-            for news in all_news? {
-                send(tell, news).await?;
+            for news in self.call(&pipe, asked).await? {
+                // If the owner is gone, what it has ordered last is carried out yet.
+                if tell.send(news.into()).await.is_err() {
+                    debug!("nobody waits for an answer of Redis");
+                }
             }
         }
+    }
+
+    /// This server is there no more.
+    async fn leave(&mut self) -> Result<(), Failure> {
+        let (root, me) = (self.membership.root(), self.membership.me.to_string());
+        let mut pipe = Pipeline::new();
+        pipe.cmd("ZREM")
+            .arg(format!("{root}:nodes"))
+            .arg(&me)
+            .ignore();
+        pipe.cmd("DEL").arg(format!("{root}:n:{me}")).ignore();
+        self.call(&pipe, Vec::new()).await?;
+        Err(Failure::End)
     }
 
     fn script(&self, pipe: &mut Pipeline, which: usize, arguments: &[String]) {
@@ -391,14 +400,6 @@ impl Desk<'_> {
                     .arg(self.membership.channel(to))
                     .arg(packet)
                     .ignore();
-            }
-            Order::Farewell => {
-                let (root, me) = (self.membership.root(), self.membership.me.to_string());
-                pipe.cmd("ZREM")
-                    .arg(format!("{root}:nodes"))
-                    .arg(&me)
-                    .ignore();
-                pipe.cmd("DEL").arg(format!("{root}:n:{me}")).ignore();
             }
             Order::Facts(question) => {
                 self.script(pipe, 3, &facts::arguments(&question));
@@ -485,7 +486,8 @@ async fn listen(
         match brought.try_send(news) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Err(Failure::TooMuch),
-            Err(TrySendError::Closed(_)) => return Err(Failure::End),
+            // Ends when the orders do.
+            Err(TrySendError::Closed(_)) => {}
         }
     }
 }
@@ -495,9 +497,12 @@ async fn forward<T: From<News>>(
     tell: &mpsc::Sender<T>,
 ) -> Result<(), Failure> {
     while let Some(news) = packets.recv().await {
-        send(tell, news).await?;
+        if tell.send(news.into()).await.is_err() {
+            break;
+        }
     }
-    Err(Failure::End)
+    // The owner is gone, but not what it has ordered.
+    std::future::pending().await
 }
 
 #[cfg(test)]

@@ -236,10 +236,11 @@ impl World {
         }
         let connection = server.connection;
         while let Some(question) = self.servers[at].ledger.poll(self.now) {
-            if self.goes_wrong(0.02) {
+            let [has_no_room, is_lost] = [(); 2].map(|()| self.goes_wrong(0.02));
+            if has_no_room {
                 self.seen.insert("no room for a question");
                 self.servers[at].ledger.on_failed(self.now);
-            } else if self.goes_wrong(0.02) {
+            } else if is_lost {
                 self.seen.insert("a question is lost");
                 self.later(Duration::from_secs(1), Event::Lost(at, connection));
             } else {

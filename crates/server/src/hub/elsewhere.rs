@@ -240,7 +240,6 @@ impl Hub {
                 self.order(Order::Send { to, packet });
             }
         }
-        self.order(Order::Farewell);
     }
 
     fn carry_out_one_elsewhere(&mut self, output: Output, now: Instant) {

@@ -278,6 +278,9 @@ fn write(tables: &mut Tables, changes: Changes) {
             Change::Report(number, report) => put(&mut tables.reports, number, report),
             Change::Ban(number, ban) => put(&mut tables.bans, number, ban),
             Change::Block(by, whom, number) => put(&mut tables.blocks, (by, whom), number),
+            Change::Fact(shelf, name, fact) => {
+                put(&mut tables.facts, (shelf.to_owned(), name), fact);
+            }
         }
     }
 }

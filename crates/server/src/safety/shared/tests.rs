@@ -233,7 +233,7 @@ fn what_is_over_is_forgotten_by_the_ledgers_too() {
     one.bans(key(1), NOW);
     let hour = NOW / 1000 + 3600;
     let mut changes = one.records.tidy(hour);
-    one.shared.tidy(hour, &mut changes);
+    one.shared.tidy(&mut one.records, hour, &mut changes);
     one.write(changes);
     assert_eq!((one.banned().len(), one.tables.facts.len()), (0, 0));
 }
