@@ -109,7 +109,7 @@ fn what_is_over_is_forgotten_and_there_is_room_again() {
     let mut ledger = reader(now);
     ledger.decide("short", "so", S + 10, MS);
     ledger.decide("long", "so", S + 20, MS);
-    assert_eq!(ledger.tidy(S + 9), []);
+    assert!(ledger.tidy(S + 9).is_empty());
     assert_eq!(ledger.tidy(S + 10), [Arc::<str>::from("short")]);
     assert_eq!((ledger.len(), ledger.tidy(S + 10).len()), (1, 0));
 }

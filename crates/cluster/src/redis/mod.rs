@@ -484,10 +484,9 @@ async fn listen(
             News::Packet(text)
         };
         match brought.try_send(news) {
-            Ok(()) => {}
+            // It ends when the orders do.
+            Ok(()) | Err(TrySendError::Closed(_)) => {}
             Err(TrySendError::Full(_)) => return Err(Failure::TooMuch),
-            // Ends when the orders do.
-            Err(TrySendError::Closed(_)) => {}
         }
     }
 }
