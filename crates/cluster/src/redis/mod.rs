@@ -484,7 +484,7 @@ async fn listen(
             News::Packet(text)
         };
         match brought.try_send(news) {
-            // Closed: it ends when the orders do.
+            // It ends when the orders do.
             Ok(()) | Err(TrySendError::Closed(_)) => {}
             Err(TrySendError::Full(_)) => return Err(Failure::TooMuch),
         }

@@ -77,10 +77,6 @@ impl RedisServer {
         answer.trim_end().to_owned()
     }
 
-    pub(crate) const fn port(&self) -> u16 {
-        self.port
-    }
-
     fn wait_for_it(&self) {
         let started = Instant::now();
         while !self.answers() {

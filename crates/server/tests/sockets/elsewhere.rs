@@ -482,6 +482,12 @@ async fn the_room_of_two_servers_outlasts_that_one_of_them_empties_itself() {
     survivor.has_heard_all().await;
 }
 
+fn port_of(redis: &RedisServer) -> u16 {
+    let url = redis.url();
+    let (_, port) = url.rsplit_once(':').expect("it ends with the port");
+    port.parse().expect("a port")
+}
+
 /// Takes connections for one Redis or another, as what stands before a pair of them does.
 struct Forwarder {
     port: u16,
@@ -534,8 +540,8 @@ async fn when_a_replica_takes_the_place_of_redis_rooms_go_on_and_people_meet_acr
     let mut primary = RedisServer::start();
     let replica = RedisServer::start();
     primary.does("CONFIG SET repl-diskless-sync-delay 0");
-    replica.does(&format!("REPLICAOF 127.0.0.1 {}", primary.port()));
-    let forwarder = Forwarder::start(primary.port()).await;
+    replica.does(&format!("REPLICAOF 127.0.0.1 {}", port_of(&primary)));
+    let forwarder = Forwarder::start(port_of(&primary)).await;
     let one = start(forwarder.settings()).await;
     let other = start(forwarder.settings()).await;
     for server in [&one, &other] {
@@ -558,7 +564,7 @@ async fn when_a_replica_takes_the_place_of_redis_rooms_go_on_and_people_meet_acr
         is_ready(server, "degraded\n").await;
     }
     replica.does("REPLICAOF NO ONE");
-    forwarder.goes_to.send_replace(replica.port());
+    forwarder.goes_to.send_replace(port_of(&replica));
     for server in [&one, &other] {
         is_ready(server, "ready\n").await;
     }
