@@ -68,6 +68,13 @@ fn main() {
             }
             Some(late)
         }),
+        network("10 % asked for again over 40 ms", 0.1, |_, random| {
+            let mut late = Duration::ZERO;
+            while random.chance(0.1) {
+                late += Duration::from_millis(60);
+            }
+            Some(late)
+        }),
         network("5 % lost", 0.05, |_, random| {
             (!random.chance(0.05)).then_some(Duration::ZERO)
         }),

@@ -26,6 +26,7 @@ mod correction;
 mod delay;
 mod interface;
 mod recurring;
+mod sent_again;
 
 use bursts::BurstWatch;
 use correction::{Correction, Target};

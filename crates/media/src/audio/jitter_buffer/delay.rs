@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::recurring::RecurringDelay;
+use super::sent_again::SentAgain;
 
 /// The window: long enough to see jitter, short enough to forget a burst and to follow two clocks that drift apart.
 const WINDOW: Duration = Duration::from_secs(2);
@@ -14,17 +15,20 @@ const WINDOW: Duration = Duration::from_secs(2);
 const MAX_SAMPLES: usize = 1024;
 /// This share of the packets must come in time; the rest is left to FEC and concealment.
 const QUANTILE: f64 = 0.97;
+/// A packet out of order that is up to so many times as late as nearly all the others was overtaken; one that is later was lost and
+/// sent again.
+const REORDERED: i64 = 2;
 
 #[derive(Debug)]
 pub(super) struct DelayEstimator {
     /// Local time is counted from here.
     origin: Option<Instant>,
     transits: VecDeque<(Instant, i64)>,
-    /// Of packets that came in order.
     recurring: RecurringDelay,
-    /// Of all.
-    recurring_of_all: RecurringDelay,
+    sent_again: SentAgain,
     fastest_us: i64,
+    /// Of the window alone.
+    present: Duration,
     spread: Duration,
 }
 
@@ -34,8 +38,9 @@ impl DelayEstimator {
             origin: None,
             transits: VecDeque::new(),
             recurring: RecurringDelay::new(),
-            recurring_of_all: RecurringDelay::new(),
+            sent_again: SentAgain::new(),
             fastest_us: 0,
+            present: Duration::ZERO,
             spread: Duration::ZERO,
         }
     }
@@ -44,6 +49,14 @@ impl DelayEstimator {
     /// most likely sent again.
     pub(super) fn push(&mut self, media_time_us: i64, arrived_at: Instant, is_in_order: bool) {
         let transit_us = self.transit_us(media_time_us, arrived_at);
+        let late_us = (transit_us - self.fastest_us).max(0);
+        if is_in_order {
+            self.recurring.push(transit_us, arrived_at);
+            self.sent_again.count_in_order(arrived_at);
+        } else if late_us > REORDERED * self.present.as_micros() as i64 {
+            self.sent_again.push(late_us, arrived_at);
+            return self.update();
+        }
         self.transits.push_back((arrived_at, transit_us));
         while self.transits.len() > MAX_SAMPLES
             || self
@@ -53,19 +66,21 @@ impl DelayEstimator {
         {
             self.transits.pop_front();
         }
+        self.update();
+    }
+
+    fn update(&mut self) {
         let mut transits: Vec<i64> = self.transits.iter().map(|(_, transit)| *transit).collect();
-        let nearly_all = ((transits.len() - 1) as f64 * QUANTILE).ceil() as usize;
-        let (faster, &mut slow, _) = transits.select_nth_unstable(nearly_all);
-        self.fastest_us = faster.iter().copied().min().unwrap_or(slow);
-        // What is lost twice comes back, too, and as long as it is rare in-band FEC bridges it without delay.
-        if is_in_order {
-            self.recurring.push(transit_us, arrived_at);
+        if !transits.is_empty() {
+            let nearly_all = ((transits.len() - 1) as f64 * QUANTILE).ceil() as usize;
+            let (faster, &mut slow, _) = transits.select_nth_unstable(nearly_all);
+            self.fastest_us = faster.iter().copied().min().unwrap_or(slow);
+            self.present = Duration::from_micros(slow.abs_diff(self.fastest_us));
         }
-        self.recurring_of_all.push(transit_us, arrived_at);
-        let present = Duration::from_micros(slow.abs_diff(self.fastest_us));
-        self.spread = present
-            .max(self.recurring.spread_often())
-            .max(self.recurring_of_all.spread_mostly());
+        self.spread = self
+            .present
+            .max(self.recurring.spread())
+            .max(self.sent_again.late());
     }
 
     /// How far nearly all packets stay behind the fastest.
@@ -148,23 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_again_twice_now_and_then_asks_for_no_delay() {
+    fn what_was_sent_again_is_no_jitter() {
         let start = simulation::start();
-        let spread = |every: u64, is_in_order: bool| {
-            let mut estimator = DelayEstimator::new();
-            for number in 0..1000_u64 {
-                let late_ms = if number % every == 0 { 90 } else { 10 };
-                let arrived_at = start + ms(number * 10 + late_ms);
-                estimator.push(
-                    number as i64 * 10_000,
-                    arrived_at,
-                    late_ms < 90 || is_in_order,
-                );
-            }
-            estimator.spread()
-        };
-        assert_eq!(spread(290, true), ms(80), "a delay that comes back counts");
-        assert_eq!(spread(290, false), Duration::ZERO);
-        assert_eq!(spread(90, false), ms(80), "but where it is always so");
+        let mut estimator = DelayEstimator::new();
+        for number in 0..1000_u64 {
+            let late_ms = if number % 290 == 0 { 90 } else { 10 };
+            let arrived_at = start + ms(number * 10 + late_ms);
+            estimator.push(number as i64 * 10_000, arrived_at, late_ms < 90);
+        }
+        assert_eq!(estimator.spread(), Duration::ZERO);
     }
 }

@@ -11,10 +11,8 @@ use std::time::{Duration, Instant};
 const PIECE: Duration = Duration::from_secs(1);
 /// So many pieces are remembered.
 const PIECES: usize = 10;
-/// The spread counts that so many pieces have reached …
+/// The spread counts that so many pieces have reached.
 const OFTEN: usize = 2;
-/// … or that most of them have.
-const MOSTLY: usize = 6;
 /// A piece ends with a packet that is no more behind its fastest: one stall that is worked off is one piece …
 const CALM_US: i64 = 10_000;
 /// … unless it lasts longer than this: the path may be longer for good.
@@ -68,22 +66,13 @@ impl RecurringDelay {
     }
 
     /// The spread that the stream comes to again and again. Zero before it has been heard for so many pieces.
-    pub(super) fn spread_often(&self) -> Duration {
-        self.spread_of(OFTEN)
-    }
-
-    /// The spread that it comes to nearly all the time. The same before.
-    pub(super) fn spread_mostly(&self) -> Duration {
-        self.spread_of(MOSTLY)
-    }
-
-    fn spread_of(&self, pieces: usize) -> Duration {
+    pub(super) fn spread(&self) -> Duration {
         let mut spreads = [0; PIECES];
         for (spread, piece) in spreads.iter_mut().zip(&self.pieces) {
             *spread = piece.slowest_us.abs_diff(piece.fastest_us);
         }
         spreads.sort_unstable_by(|one, other| other.cmp(one));
-        Duration::from_micros(spreads[pieces - 1])
+        Duration::from_micros(spreads[OFTEN - 1])
     }
 }
 
@@ -103,7 +92,7 @@ mod tests {
             let late_ms = late_ms(sent_ms);
             recurring.push(late_ms as i64 * 1000, start + ms(sent_ms + late_ms));
         }
-        recurring.spread_often()
+        recurring.spread()
     }
 
     #[test]
