@@ -68,8 +68,7 @@ impl RedisServer {
     /// Has it carry out a command of words without spaces, and returns the first line of the answer.
     pub(crate) fn does(&self, command: &str) -> String {
         let mut answer = String::new();
-        let mut stream =
-            TcpStream::connect((Ipv4Addr::LOCALHOST, self.port())).expect("it is there");
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("it is there");
         let asked = stream.write_all(format!("{command}\r\n").as_bytes());
         let heard = asked.and_then(|()| BufReader::new(stream).read_line(&mut answer));
         heard.expect("it answers");
