@@ -1,7 +1,7 @@
 //! Whether a path takes so much that the cheaper codec looks as good. Owns no clock and no connection.
 //!
 //! A codec that needs fewer bits earns its processor time where bits are scarce. Where there are three times as many as a fair
-//! picture needs in H.264, both look nearly flawless, and H.264 costs both sides a third (`docs/media.md`).
+//! picture needs in H.264, both look nearly flawless, and H.264 costs both sides a third (`docs/decisions/0028-h264-where-there-is-plenty.md`).
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ impl Default for Plenty {
 
 impl Plenty {
     /// There is plenty from this share of what a fair picture needs in H.264 on …
-    pub(super) const MUCH: f64 = 3.0;
+    const MUCH: f64 = 3.0;
     /// … until there is less than this.
     const TOO_LITTLE: f64 = 2.2;
     /// While the first probes find the rate it counts at once: pictures become larger then, and one keyframe does for both.

@@ -14,7 +14,7 @@ pub struct Protection {
     began_at: Option<Instant>,
     /// Nothing is known of the losses yet, on a path where the first one would be paid for dearly.
     is_unknown: bool,
-    /// When the first packet left that was or would have been protected.
+    /// When the first packet of a picture left.
     first_packet_at: Option<Instant>,
     updated_at: Option<Instant>,
     /// Whether the partner can make use of repair packets.
@@ -142,11 +142,11 @@ impl Protection {
     /// A packet leaves `now`. Returns how many repair packets follow it: those that are due come after the last packet of a frame,
     /// or in the midst of a large one.
     pub fn on_packet(&mut self, is_last_of_frame: bool, now: Instant) -> u32 {
+        self.first_packet_at.get_or_insert(now);
         let ratio = self.ratio();
         if ratio == 0.0 {
             return 0;
         }
-        self.first_packet_at.get_or_insert(now);
         self.credit = (self.credit + ratio).min(2.0 * Self::MOST_AT_ONCE);
         let since = *self.unprotected_since.get_or_insert(now);
         if !is_last_of_frame && self.credit < Self::MOST_AT_ONCE {
@@ -281,6 +281,10 @@ mod tests {
         let mut short = Protection::new();
         short.set_has_decoder(true);
         short.update(0.0, false, ms(50), start);
+        assert!(short.ratio() < f64::EPSILON);
+        // A queue that makes it long later is no beginning.
+        short.on_packet(true, start);
+        short.update(0.0, false, ms(200), start + ms(5000));
         assert!(short.ratio() < f64::EPSILON);
     }
 

@@ -51,6 +51,7 @@ impl Protecting {
 
     /// A packet of a picture is to leave. Returns the payloads of the repair packets that follow it.
     pub(super) fn on_picture(&mut self, packet: &rtp::Packet, now: Instant) -> Vec<Bytes> {
+        let due = self.protection.on_packet(packet.header.marker, now);
         if self.protection.ratio() == 0.0 {
             return Vec::new();
         }
@@ -62,7 +63,6 @@ impl Protecting {
             ),
             now,
         );
-        let due = self.protection.on_packet(packet.header.marker, now);
         let reach = self.protection.reach();
         (0..due)
             .filter_map(|_| self.encoder.repair(reach, now))

@@ -66,7 +66,7 @@ pub struct QualityOptions {
     /// The codec that Passerby is to send: auto, h264 or av1.
     #[arg(long, value_name = "CODEC", default_value = "auto", value_parser = ["auto", "h264", "av1"])]
     pub video_codec: String,
-    /// Keeps what each Passerby wrote down of its calls in this folder: events and statistics, a file for each side and call.
+    /// Keeps the clip in this folder, and what each Passerby wrote down of its calls: events and statistics, a file for each side and call.
     #[arg(long, value_name = "FOLDER")]
     pub keep: Option<PathBuf>,
     /// Writes every row as a line of JSON as well.
@@ -160,6 +160,11 @@ fn measure_all(options: &QualityOptions) -> anyhow::Result<Results> {
         keep: options.keep.clone(),
         ..QualityLab::build(options.clip.as_deref())?
     };
+    if let Some(folder) = &options.keep {
+        let kept = folder.join("clip.y4m");
+        std::fs::copy(lab.clip.pictures(), &kept)
+            .with_context(|| format!("{} cannot be written", kept.display()))?;
+    }
     println!("{TITLE}\n\n{}", table::HEADER);
     let pairs: &[_] = if options.pairs.is_empty() {
         &PAIRS
