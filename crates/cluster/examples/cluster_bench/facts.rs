@@ -1,17 +1,14 @@
 //! How soon all servers know what one of them has decided, and what that costs Redis.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cluster::{
     FOR_GOOD, Ledger, NodeId, Shelf,
-    redis::{Membership, News, Order, run},
+    redis::{News, Order},
 };
 use tokio::sync::mpsc;
 
-use crate::RedisServer;
+use crate::{RedisServer, join};
 
 const SHELF: Shelf = Shelf {
     word: "bans",
@@ -76,17 +73,7 @@ async fn serve(
     heard: mpsc::Sender<Instant>,
 ) {
     let me = NodeId(number);
-    let membership = Membership {
-        address: format!("redis://127.0.0.1:{port}")
-            .parse()
-            .expect("an address"),
-        prefix: "bench".to_owned(),
-        me,
-        about_me: Arc::new(String::new),
-    };
-    let (orders, to_carry_out) = mpsc::channel(4096);
-    let (tell, mut news) = mpsc::channel::<News>(1024);
-    tokio::spawn(run(membership, to_carry_out, tell));
+    let (orders, mut news) = join(me, port);
     let mut ledger = Ledger::new(SHELF, me);
     loop {
         let due = ledger.poll_timeout();

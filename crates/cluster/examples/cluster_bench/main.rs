@@ -121,17 +121,7 @@ async fn measure(flags: Flags) -> bool {
     let mut servers = Vec::new();
     for number in 1..=flags.nodes {
         let me = NodeId(number);
-        let membership = Membership {
-            address: format!("redis://127.0.0.1:{}", redis.port)
-                .parse()
-                .expect("an address"),
-            prefix: "bench".to_owned(),
-            me,
-            about_me: Arc::new(String::new),
-        };
-        let (orders, to_carry_out) = mpsc::channel(4096);
-        let (tell, news) = mpsc::channel(1024);
-        tokio::spawn(run(membership, to_carry_out, tell));
+        let (orders, news) = join(me, redis.port);
         let server = Server::new(me, orders, Arc::clone(&judge), flags.clone());
         servers.push(tokio::spawn(server.serve(news)));
     }
@@ -144,6 +134,22 @@ async fn measure(flags: Flags) -> bool {
     }
     let mut judge = judge.lock().unwrap_or_else(PoisonError::into_inner);
     judge.tell(&flags, cpu)
+}
+
+/// The shell of a server that joins the others: what it is to carry out, and what it tells.
+fn join(me: NodeId, port: u16) -> (mpsc::Sender<Order>, mpsc::Receiver<News>) {
+    let membership = Membership {
+        address: format!("redis://127.0.0.1:{port}")
+            .parse()
+            .expect("an address"),
+        prefix: "bench".to_owned(),
+        me,
+        about_me: Arc::new(String::new),
+    };
+    let (orders, to_carry_out) = mpsc::channel(4096);
+    let (tell, news) = mpsc::channel(1024);
+    tokio::spawn(run(membership, to_carry_out, tell));
+    (orders, news)
 }
 
 /// A Redis server that keeps nothing, and ends with the bench.

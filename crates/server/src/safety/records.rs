@@ -3,6 +3,10 @@
 //! Bounded: so many keys, reports and bans, and so many blocks of one key; of more, the oldest go. Times are arguments, in seconds since
 //! the Unix epoch. Whatever changes is returned as [`Changes`] too, for those who write it down.
 
+mod bans;
+mod blocks;
+mod reports;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     hash::Hash,
@@ -11,14 +15,11 @@ use std::{
 };
 
 use cluster::Fact;
-use protocol::{Handle, ReportReason, SignedLine};
+use protocol::{Handle, ReportReason};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Facts, KeyHash, Person, Policy, Standing, Who,
-    reputation::{Evidence, Reporter},
-};
+use super::{Facts, KeyHash, Person, Policy, Standing, Who};
 use crate::{Network, random::random_secret};
 
 /// How many keys are remembered.
@@ -255,18 +256,6 @@ impl Records {
         known.is_some_and(|known| known.first_seen.saturating_add(DAY) <= now)
     }
 
-    /// What reports about somebody amount to.
-    pub(crate) fn score(&self, who: Who, now: u64) -> f64 {
-        let reports = self.about.get(&who).into_iter().flatten();
-        let reports = reports.filter_map(|number| self.reports.get(number));
-        let evidence = reports.map(|report| Evidence {
-            weight: report.weight,
-            at: report.at,
-            place: report.from_place,
-        });
-        self.policy.score(evidence, now)
-    }
-
     /// What follows from that. Nobody is banned by it: that takes a [`Ban`], which may be over.
     pub(crate) fn standing(&self, person: &Person, now: u64) -> Standing {
         let Some(who) = person.who() else {
@@ -274,224 +263,6 @@ impl Records {
         };
         let standing = self.policy.standing(self.score(who, now));
         standing.min(Standing::Apart)
-    }
-
-    /// Why somebody is not wanted.
-    pub(crate) fn ban_of(&self, person: &Person, now: u64) -> Option<&Ban> {
-        let own = [person.key.map(Who::Key), Some(Who::Place(person.place))];
-        let own = own.into_iter().flatten();
-        let own = own.filter_map(|who| self.banned.get(&who)).flatten();
-        let bans = own.chain(&self.banned_networks);
-        let bans = bans.filter_map(|number| self.bans.get(number));
-        let applies = |ban: &&Ban| {
-            let is_meant = match ban.whom {
-                Who::Key(_) => true,
-                Who::Place(network) => network.contains(person.place.ip()),
-            };
-            is_meant && ban.until.is_none_or(|until| now < until)
-        };
-        // The one that lasts longest.
-        bans.filter(applies)
-            .max_by_key(|ban| ban.until.unwrap_or(u64::MAX))
-    }
-
-    /// Somebody says what somebody else has done. Takes the place of what the reporter said of the same person before. Says whether that
-    /// person is banned for it.
-    pub(crate) fn report(
-        &mut self,
-        reporter: &Person,
-        about: &Person,
-        reason: ReportReason,
-        note: String,
-        now: u64,
-    ) -> (Changes, bool) {
-        let mut changes = Changes::new();
-        let from_place = (!reporter.is_shared).then(|| self.tag(reporter.place));
-        let from = match reporter.key {
-            Some(key) => Some(Source::Key(key)),
-            None => from_place.map(Source::Place),
-        };
-        let who = about.who();
-        let weight = match from {
-            // Nobody counts against himself either: it would be a way to be banned with others at one address.
-            Some(from) if who != reporter.who() => self.weight(reporter, from, now),
-            _ => 0.0,
-        };
-        let report = Report {
-            about: who,
-            about_place: about.place,
-            from,
-            from_place,
-            reason,
-            note,
-            at: now,
-            weight,
-            lines: Vec::new(),
-        };
-        let is_banned = self.add_report(report, about, now, &mut changes);
-        (changes, is_banned)
-    }
-
-    /// Another server has heard a report. Takes the place of what the same reporter said of the same person before. Says whether that person
-    /// is banned for it.
-    pub(crate) fn adopt_report(&mut self, report: Report, now: u64) -> (Changes, bool) {
-        let mut changes = Changes::new();
-        let about = Person {
-            key: match report.about {
-                Some(Who::Key(key)) => Some(key),
-                _ => None,
-            },
-            place: report.about_place,
-            is_shared: false,
-        };
-        let is_banned = self.add_report(report, &about, now, &mut changes);
-        (changes, is_banned)
-    }
-
-    /// A report counts no longer: another server's operator has dismissed it, or forgiven the person whom it is about.
-    pub(crate) fn take_back(&mut self, about: Who, from: Source, is_dismissed: bool) -> Changes {
-        let mut changes = Changes::new();
-        for number in self.reports_of(about, from) {
-            if is_dismissed {
-                changes.extend(self.dismiss(number).unwrap_or_default());
-            } else {
-                self.drop_report(number, &mut changes);
-            }
-        }
-        changes
-    }
-
-    /// About whom and from whom a report is, if it counts.
-    pub(crate) fn parties(&self, number: u64) -> Option<(Who, Source)> {
-        let report = self.reports.get(&number)?;
-        report.about.zip(report.from)
-    }
-
-    /// Who has said something about somebody.
-    pub(crate) fn reporters_of(&self, about: Who) -> Vec<Source> {
-        let numbers = self.about.get(&about).into_iter().flatten();
-        let reports = numbers.filter_map(|number| self.reports.get(number));
-        reports.filter_map(|report| report.from).collect()
-    }
-
-    fn reports_of(&self, about: Who, from: Source) -> Vec<u64> {
-        let numbers = self.about.get(&about).into_iter().flatten();
-        let is_his = |number: &&u64| {
-            let report = self.reports.get(number);
-            report.is_some_and(|report| report.from == Some(from))
-        };
-        numbers.filter(is_his).copied().collect()
-    }
-
-    fn add_report(
-        &mut self,
-        report: Report,
-        about: &Person,
-        now: u64,
-        changes: &mut Changes,
-    ) -> bool {
-        let who = report.about;
-        if let (Some(who), Some(from)) = (who, report.from) {
-            for number in self.reports_of(who, from) {
-                self.drop_report(number, changes);
-            }
-        }
-        let number = self.next_number();
-        changes.push(Change::Report(number, Some(report.clone())));
-        self.list(number, report);
-        if let Some(who) = who
-            && let Some(oldest) = first_of_too_many(&self.about, &who, REPORTS_OF_ONE)
-        {
-            self.drop_report(oldest, changes);
-        }
-        if self.reports.len() > REPORTS
-            && let Some((&oldest, _)) = self.reports.first_key_value()
-        {
-            self.drop_report(oldest, changes);
-        }
-        let is_banned = who.is_some_and(|who| {
-            let standing = self.policy.standing(self.score(who, now));
-            standing == Standing::Banned && self.ban_of(about, now).is_none()
-        });
-        if let Some(whom) = who.filter(|_| is_banned) {
-            let ban = Ban {
-                whom,
-                reason: REPORTED.to_owned(),
-                from: now,
-                until: Some(now + self.policy.ban_for.as_secs()),
-                is_automatic: true,
-            };
-            self.drop_bans_of(whom, changes);
-            self.add_ban(ban, changes);
-        }
-        is_banned
-    }
-
-    /// Adds lines of chat, which were checked, to the report that was just made with these changes.
-    pub(crate) fn add_lines(&mut self, lines: Vec<SignedLine>, changes: &mut Changes) {
-        let made = changes.iter_mut().rev().find_map(|change| match change {
-            Change::Report(number, Some(report)) => Some((*number, report)),
-            _ => None,
-        });
-        let Some((number, report)) = made.filter(|_| !lines.is_empty()) else {
-            return;
-        };
-        let proved = lines.into_iter().map(|line| ProvedLine {
-            number: line.number,
-            text: line.text,
-        });
-        report.lines = proved.collect();
-        // One that was pushed out again at once is in no list.
-        if let Some(kept) = self.reports.get_mut(&number) {
-            kept.lines.clone_from(&report.lines);
-            self.with_lines.insert(number);
-        }
-        if self.with_lines.len() > REPORTS_WITH_LINES
-            && let Some(oldest) = self.with_lines.pop_first()
-            && let Some(report) = self.reports.get_mut(&oldest)
-        {
-            report.lines = Vec::new();
-            changes.push(Change::Report(oldest, Some(report.clone())));
-        }
-    }
-
-    /// The two never meet from now on. Of more than can be kept, the first block of the same person goes.
-    pub(crate) fn block(&mut self, by: KeyHash, whom: KeyHash) -> Changes {
-        let mut changes = Changes::new();
-        let number = self.next_number();
-        let blocks = self.blocks.entry(by).or_default();
-        blocks.retain(|other| *other != whom);
-        blocks.push_back(whom);
-        let gone = (blocks.len() > BLOCKS).then(|| blocks.pop_front());
-        self.blocked_by.entry(whom).or_default().insert(by);
-        changes.push(Change::Block(by, whom, Some(number)));
-        if let Some(gone) = gone.flatten() {
-            self.unlink_block(by, gone);
-            changes.push(Change::Block(by, gone, None));
-        }
-        changes
-    }
-
-    /// The first has not blocked the second, as far as is known here.
-    pub(crate) fn unblock(&mut self, by: KeyHash, whom: KeyHash) -> Changes {
-        let Some(blocks) = self.blocks.get_mut(&by) else {
-            return Changes::new();
-        };
-        blocks.retain(|other| *other != whom);
-        if blocks.is_empty() {
-            self.blocks.remove(&by);
-        }
-        self.unlink_block(by, whom);
-        vec![Change::Block(by, whom, None)]
-    }
-
-    /// All blocks: by whom, and whom.
-    pub(crate) fn blocks(&self) -> Vec<(KeyHash, KeyHash)> {
-        let mut blocks: Vec<_> = (self.blocked_by.iter())
-            .flat_map(|(whom, by)| by.iter().map(|by| (*by, *whom)))
-            .collect();
-        blocks.sort_unstable();
-        blocks
     }
 
     /// Handles and the places of reporters are made with this from now on, as at the other servers.
@@ -504,94 +275,6 @@ impl Records {
         let keys = self.keys.values().map(|known| known.first_seen).min();
         let reports = self.reports.values().map(|report| report.at).min();
         keys.into_iter().chain(reports).min()
-    }
-
-    /// Whom a key has blocked.
-    pub(crate) fn blocked_by(&self, key: KeyHash) -> impl Iterator<Item = KeyHash> {
-        self.blocks.get(&key).into_iter().flatten().copied()
-    }
-
-    /// Who has blocked a key.
-    pub(crate) fn blockers_of(&self, key: KeyHash) -> impl Iterator<Item = KeyHash> {
-        self.blocked_by.get(&key).into_iter().flatten().copied()
-    }
-
-    /// The operator sees nothing in a report. Who has sent it weighs less from now on.
-    pub(crate) fn dismiss(&mut self, number: u64) -> Result<Changes, Unknown> {
-        let mut changes = Changes::new();
-        let report = self.drop_report(number, &mut changes).ok_or(Unknown)?;
-        if let Some(Source::Key(key)) = report.from
-            && let Some(known) = self.keys.get_mut(&key)
-        {
-            known.dismissed = known.dismissed.saturating_add(1);
-            changes.push(Change::Key(key, Some(*known)));
-        }
-        Ok(changes)
-    }
-
-    /// The operator wants somebody away. Takes the place of another ban of the same.
-    pub(crate) fn ban(&mut self, order: BanOrder, now: u64) -> Result<Changes, Unknown> {
-        let whom = match order.target {
-            BanTarget::Who(who) => who,
-            BanTarget::Reported(number) => {
-                let report = self.reports.get(&number).ok_or(Unknown)?;
-                report.about.ok_or(Unknown)?
-            }
-        };
-        let mut changes = Changes::new();
-        self.drop_bans_of(whom, &mut changes);
-        let ban = Ban {
-            whom,
-            reason: order.reason,
-            from: now,
-            until: order.lasts.map(|lasts| now.saturating_add(lasts.as_secs())),
-            is_automatic: false,
-        };
-        self.add_ban(ban, &mut changes);
-        Ok(changes)
-    }
-
-    /// The operator lets somebody in again. What was reported is forgiven.
-    pub(crate) fn unban(&mut self, number: u64) -> Result<Changes, Unknown> {
-        let mut changes = Changes::new();
-        let ban = self.drop_ban(number, &mut changes).ok_or(Unknown)?;
-        self.forgive(ban.whom, &mut changes);
-        Ok(changes)
-    }
-
-    /// Whom a ban is of.
-    pub(crate) fn banned(&self, number: u64) -> Option<Who> {
-        self.bans.get(&number).map(|ban| ban.whom)
-    }
-
-    /// Another server has banned somebody. Takes the place of another ban of the same; if there are as many as may be, nothing changes.
-    pub(crate) fn adopt_ban(&mut self, ban: Ban) -> Changes {
-        let mut changes = Changes::new();
-        let before = self.bans_of(ban.whom);
-        if before.len() == 1 && self.bans.get(&before[0]) == Some(&ban) {
-            return changes;
-        }
-        if before.is_empty() && self.bans.len() >= BANS {
-            return changes;
-        }
-        self.drop_bans_of(ban.whom, &mut changes);
-        self.add_ban(ban, &mut changes);
-        changes
-    }
-
-    /// Another server has let somebody in again. What was reported, it takes back by itself.
-    pub(crate) fn let_in(&mut self, whom: Who) -> Changes {
-        let mut changes = Changes::new();
-        self.drop_bans_of(whom, &mut changes);
-        changes
-    }
-
-    fn forgive(&mut self, whom: Who, changes: &mut Changes) {
-        let about = self.about.get(&whom).into_iter().flatten();
-        let about: Vec<u64> = about.copied().collect();
-        for number in about {
-            self.drop_report(number, changes);
-        }
     }
 
     /// Forgets what is over: to be called now and then.
@@ -620,19 +303,6 @@ impl Records {
         changes
     }
 
-    /// The newest reports first.
-    pub(crate) fn reports(&self) -> impl Iterator<Item = (u64, &Report)> {
-        self.reports
-            .iter()
-            .rev()
-            .map(|(number, report)| (*number, report))
-    }
-
-    /// The newest bans first.
-    pub(crate) fn bans(&self) -> impl Iterator<Item = (u64, &Ban)> {
-        self.bans.iter().rev().map(|(number, ban)| (*number, ban))
-    }
-
     /// How many reports, bans, blocks and keys there are.
     pub(crate) fn census(&self) -> [usize; 4] {
         let blocks = self.blocks.values().map(VecDeque::len).sum();
@@ -645,107 +315,6 @@ impl Records {
         let mut part = [0; 8];
         part.copy_from_slice(&tag.as_ref()[..8]);
         u64::from_be_bytes(part)
-    }
-
-    fn weight(&self, reporter: &Person, from: Source, now: u64) -> f64 {
-        let known = reporter.key.and_then(|key| self.keys.get(&key));
-        let lately = self.from.get(&from).into_iter().flatten();
-        let lately = lately.filter_map(|number| self.reports.get(number));
-        self.policy.weight(&Reporter {
-            known_for: known.map(|known| Duration::from_secs(now.saturating_sub(known.first_seen))),
-            score: reporter.who().map_or(0.0, |who| self.score(who, now)),
-            reports_in_a_day: lately.filter(|report| report.at + DAY > now).count(),
-            dismissed: known.map_or(0, |known| known.dismissed),
-        })
-    }
-
-    fn list(&mut self, number: u64, report: Report) {
-        if let Some(who) = report.about {
-            self.about.entry(who).or_default().insert(number);
-        }
-        if let Some(from) = report.from {
-            self.from.entry(from).or_default().insert(number);
-        }
-        if !report.lines.is_empty() {
-            self.with_lines.insert(number);
-        }
-        self.reports.insert(number, report);
-        self.last_number = self.last_number.max(number);
-    }
-
-    fn drop_report(&mut self, number: u64, changes: &mut Changes) -> Option<Report> {
-        let report = self.reports.remove(&number)?;
-        self.with_lines.remove(&number);
-        if let Some(who) = report.about {
-            take_out(&mut self.about, &who, &number);
-        }
-        if let Some(from) = report.from {
-            take_out(&mut self.from, &from, &number);
-        }
-        changes.push(Change::Report(number, None));
-        Some(report)
-    }
-
-    /// The bans of exactly this key or network: one, but for those that follow from reports while another one is over.
-    fn bans_of(&self, whom: Who) -> Vec<u64> {
-        match whom {
-            Who::Place(network) if !network.is_place() => {
-                let is_his =
-                    |number: &&u64| self.bans.get(number).is_some_and(|it| it.whom == whom);
-                self.banned_networks
-                    .iter()
-                    .filter(is_his)
-                    .copied()
-                    .collect()
-            }
-            who => self
-                .banned
-                .get(&who)
-                .into_iter()
-                .flatten()
-                .copied()
-                .collect(),
-        }
-    }
-
-    fn drop_bans_of(&mut self, whom: Who, changes: &mut Changes) {
-        for number in self.bans_of(whom) {
-            self.drop_ban(number, changes);
-        }
-    }
-
-    fn add_ban(&mut self, ban: Ban, changes: &mut Changes) {
-        let number = self.next_number();
-        changes.push(Change::Ban(number, Some(ban.clone())));
-        self.list_ban(number, ban);
-        // An operator's outlasts what follows from reports.
-        let weakest = |(number, ban): &(&u64, &Ban)| (!ban.is_automatic, **number);
-        if self.bans.len() > BANS
-            && let Some((&number, _)) = self.bans.iter().min_by_key(weakest)
-        {
-            self.drop_ban(number, changes);
-        }
-    }
-
-    fn list_ban(&mut self, number: u64, ban: Ban) {
-        match ban.whom {
-            Who::Place(network) if !network.is_place() => {
-                self.banned_networks.insert(number);
-            }
-            who => {
-                self.banned.entry(who).or_default().insert(number);
-            }
-        }
-        self.bans.insert(number, ban);
-        self.last_number = self.last_number.max(number);
-    }
-
-    fn drop_ban(&mut self, number: u64, changes: &mut Changes) -> Option<Ban> {
-        let ban = self.bans.remove(&number)?;
-        take_out(&mut self.banned, &ban.whom, &number);
-        self.banned_networks.remove(&number);
-        changes.push(Change::Ban(number, None));
-        Some(ban)
     }
 
     /// Forgets those who were not seen for longest, until so many are left.
@@ -766,10 +335,6 @@ impl Records {
             self.unlink_block(key, whom);
             changes.push(Change::Block(key, whom, None));
         }
-    }
-
-    fn unlink_block(&mut self, by: KeyHash, whom: KeyHash) {
-        take_out(&mut self.blocked_by, &whom, &by);
     }
 
     const fn next_number(&mut self) -> u64 {

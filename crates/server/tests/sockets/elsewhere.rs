@@ -64,6 +64,17 @@ async fn two(settings: Settings) -> (RedisServer, Running, Running) {
     (redis, one, other)
 }
 
+/// Whose partner was on a server that is gone hears so, and meets somebody at a new one.
+async fn finds_somebody_else(mut survivor: Client, redis: &RedisServer) {
+    survivor
+        .has_no_partner_because(LeaveReason::Disconnected)
+        .await;
+    survivor.say(&next(None)).await;
+    survivor.hears_waiting().await;
+    let third = joined(redis, patient()).await;
+    matched(survivor, Client::waiting(&third).await).await;
+}
+
 /// What two are told of their match, whichever of them offers: the offerer first.
 async fn matched(mut one: Client, mut other: Client) -> Pair {
     let (room, role) = one.hears_matched().await;
@@ -420,13 +431,7 @@ async fn when_a_server_is_killed_its_people_are_gone_for_the_others_and_for_nobo
     let waits_there = at_doomed(doomed.url()).await;
 
     doomed.kill();
-    survivor
-        .has_no_partner_because(LeaveReason::Disconnected)
-        .await;
-    survivor.say(&next(None)).await;
-    survivor.hears_waiting().await;
-    let third = joined(&redis, patient()).await;
-    matched(survivor, Client::waiting(&third).await).await;
+    finds_somebody_else(survivor, &redis).await;
     drop((lost, waits_there));
 }
 
@@ -450,13 +455,7 @@ async fn a_server_that_ends_in_good_order_tells_the_others_before_it_is_gone() {
             "{shutdown:?}"
         );
     }
-    survivor
-        .has_no_partner_because(LeaveReason::Disconnected)
-        .await;
-    survivor.say(&next(None)).await;
-    survivor.hears_waiting().await;
-    let third = joined(&redis, patient()).await;
-    matched(survivor, Client::waiting(&third).await).await;
+    finds_somebody_else(survivor, &redis).await;
 }
 
 #[tokio::test]

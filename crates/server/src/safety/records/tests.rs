@@ -1,6 +1,7 @@
 use std::net::Ipv4Addr;
 
 use proptest::prelude::*;
+use protocol::SignedLine;
 
 use super::*;
 
