@@ -178,6 +178,8 @@ pub struct WindowState {
     pub shield: Shield,
     /// What became of the last report, and since when that is known.
     report_told: Option<(ReportState, Instant)>,
+    /// Until when the one before can be reported: another moment is another one.
+    before_until: Option<Instant>,
     read_lines: usize,
     known_unread: usize,
     /// Somebody was found, and nobody has been told yet.
@@ -281,6 +283,7 @@ impl WindowState {
             searched_for: Vec::new(),
             shield: Shield::default(),
             report_told: None,
+            before_until: None,
             read_lines: 0,
             known_unread: 0,
             is_match_news: false,
@@ -303,6 +306,23 @@ impl WindowState {
         ]
     }
 
+    /// A report that is being written stays about the person for whom it was begun, when somebody else has come meanwhile.
+    fn keep_report_about_its_person(&mut self, snapshot: &Snapshot) {
+        let Some(until) = snapshot.safety.before_until else {
+            return;
+        };
+        if self.before_until.replace(until) == Some(until) {
+            return;
+        }
+        // Whoever was the one before is nobody's by now.
+        self.report = (self.report.take())
+            .filter(|sheet| !sheet.is_about_before)
+            .map(|sheet| ReportSheet {
+                is_about_before: true,
+                ..sheet
+            });
+    }
+
     /// The language that the window speaks.
     pub fn language(&self) -> Language {
         self.preferences.language.unwrap_or(self.system_language)
@@ -316,6 +336,7 @@ impl WindowState {
         if snapshot.safety.report != known {
             self.report_told = snapshot.safety.report.map(|report| (report, now));
         }
+        self.keep_report_about_its_person(snapshot);
         if snapshot.call == CallView::Idle {
             self.is_mini_open = false;
         }

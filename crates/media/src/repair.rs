@@ -6,6 +6,8 @@
 mod missing;
 mod protection;
 pub mod rlc;
+mod sound_requests;
 
 pub use missing::MissingPackets;
 pub use protection::Protection;
+pub use sound_requests::SoundRequests;

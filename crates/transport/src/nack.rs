@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use media::repair::MissingPackets;
 use media::repair::rlc::{RlcDecoder, SourcePacket};
+use media::repair::{MissingPackets, SoundRequests};
 use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::{
     TransportLayerNack, nack_pairs_from_sequence_numbers,
@@ -25,10 +25,6 @@ use crate::stats::RoundTrip;
 /// The round trip before one was measured: neither neighbours nor another continent.
 const USUAL_ROUND_TRIP: Duration = Duration::from_millis(50);
 
-/// Sound is not asked for over longer paths: it would have to wait for the answer, and pictures for it. In-band FEC bridges what is
-/// lost within 20 ms.
-const LONGEST_FOR_SOUND: Duration = Duration::from_millis(80);
-
 /// An interceptor for the slot `NackGenerator`.
 pub(crate) struct NackGenerator {
     /// Names us in our requests (RFC 4585 section 6.1).
@@ -41,12 +37,13 @@ pub(crate) struct NackGenerator {
     repaired: HashMap<u32, u32>,
     /// SSRCs of retransmission streams: gaps in these are nobody's loss.
     repairs: HashSet<u32>,
+    sound_requests: SoundRequests,
     reads: VecDeque<TaggedPacket>,
     writes: VecDeque<TaggedPacket>,
 }
 
 /// What is known of the packets of one stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inbound {
     missing: MissingPackets,
     is_sound: bool,
@@ -55,6 +52,18 @@ struct Inbound {
 }
 
 impl Inbound {
+    const fn new(is_sound: bool) -> Self {
+        Self {
+            missing: if is_sound {
+                MissingPackets::of_sound()
+            } else {
+                MissingPackets::of_pictures()
+            },
+            is_sound,
+            decoder: None,
+        }
+    }
+
     fn on_source(&mut self, packet: SourcePacket, now: Instant) {
         self.missing.on_arrived(packet.sequence_number, now);
         if let Some(decoder) = &mut self.decoder {
@@ -86,6 +95,7 @@ impl NackGenerator {
             streams: HashMap::new(),
             repaired: HashMap::new(),
             repairs: HashSet::new(),
+            sound_requests: SoundRequests::default(),
             reads: VecDeque::new(),
             writes: VecDeque::new(),
         }
@@ -154,13 +164,15 @@ impl NackGenerator {
 
     fn ask(&mut self, now: Instant) {
         let round_trip = self.round_trip.get().unwrap_or(USUAL_ROUND_TRIP);
+        let is_sound_worth_it = self.sound_requests.is_worth_it(round_trip, now);
         let mut requests: Vec<(u32, Vec<u16>)> = self
             .streams
             .iter_mut()
             .map(|(ssrc, stream)| {
-                let due = stream.missing.due(now, round_trip);
-                let is_too_far = stream.is_sound && round_trip > LONGEST_FOR_SOUND;
-                (*ssrc, if is_too_far { Vec::new() } else { due })
+                if stream.is_sound && !is_sound_worth_it {
+                    stream.missing.give_up();
+                }
+                (*ssrc, stream.missing.due(now, round_trip))
             })
             .filter(|(_, due)| !due.is_empty())
             .collect();
@@ -243,7 +255,8 @@ impl Interceptor for NackGenerator {
         if !takes_nack || self.repairs.contains(&info.ssrc) {
             return;
         }
-        self.streams.entry(info.ssrc).or_default().is_sound = info.mime_type.starts_with("audio/");
+        let is_sound = info.mime_type.starts_with("audio/");
+        (self.streams.entry(info.ssrc)).or_insert_with(|| Inbound::new(is_sound));
         if let Some(repair) = info.ssrc_rtx {
             self.repaired.insert(repair, info.ssrc);
             self.repairs.insert(repair);
@@ -504,14 +517,15 @@ mod tests {
             let start = Instant::now();
             let at = |ms| start + Duration::from_millis(ms);
             let mut generator = bound();
-            generator.streams.entry(PRIMARY).or_default().is_sound = true;
+            generator.streams.insert(PRIMARY, Inbound::new(true));
             generator
                 .round_trip
                 .set(Duration::from_millis(round_trip_ms));
             receive(&mut generator, PRIMARY, 5, b"a", at(0));
             receive(&mut generator, PRIMARY, 7, b"c", at(0));
-            assert_eq!(requests(&mut generator, at(5)).is_empty(), !is_asked_for);
-            assert!(generator.poll_timeout() > Some(at(5)), "it rests");
+            assert_eq!(requests(&mut generator, at(0)).is_empty(), !is_asked_for);
+            let is_resting = (generator.poll_timeout()).is_none_or(|next_at| next_at > at(0));
+            assert!(is_resting);
         }
     }
 

@@ -15,7 +15,7 @@ mod retransmission;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use media::congestion::{Estimator, EstimatorConfig, Pacer, PacerConfig, Priority, Release};
@@ -54,6 +54,13 @@ const OVERHEAD_BYTES: usize = 52;
 
 /// One request for retransmission names no more packets than can be missing at a time.
 const MAX_REQUESTED: usize = 256;
+
+/// Of sound, as many of the newest packets are sent again: what is older has been heard by now, as a gap.
+const SOUND_PACKETS: u16 = 32;
+
+/// What is lost of pictures is made up for as long as it takes no longer than that. Of a path that has become much thinner a queue's
+/// worth of large pictures is lost at once: a keyframe of the new size is there sooner.
+const LONGEST_REPAIR: Duration = Duration::from_millis(300);
 
 /// See the module.
 pub(crate) struct Outgoing {
@@ -135,17 +142,27 @@ impl Outgoing {
         let Some(stream) = self.repeated.get_mut(&request.media_ssrc) else {
             return;
         };
+        let is_sound = request.media_ssrc == self.parts.ssrcs.audio;
         let numbers = request.nacks.iter().flat_map(NackPair::packet_list);
         let mut packets = Vec::new();
         for number in numbers.take(MAX_REQUESTED) {
+            if is_sound && !stream.is_among_newest(number, SOUND_PACKETS) {
+                continue;
+            }
             if let Some(packet) = stream.repeat(number, round_trip, now) {
                 packets.push(packet);
                 self.protecting
                     .on_sent_again(request.media_ssrc, number, now);
             }
         }
+        // Sound that is to be heard in time does not wait behind pictures.
+        let priority = if is_sound {
+            Priority::Sound
+        } else {
+            Priority::Retransmission
+        };
         for packet in packets {
-            self.push(Priority::Retransmission, tagged(packet, now));
+            self.push(priority, tagged(packet, now));
         }
     }
 
@@ -195,6 +212,9 @@ impl Outgoing {
         self.follow_losses(now);
         self.push_copies(now);
         self.pacer.set_rate(self.pacing_bps(), now);
+        if self.pacer.retransmission_delay() > LONGEST_REPAIR {
+            self.start_anew();
+        }
         while let Some(cluster) = self.estimator.poll_probe() {
             // Nobody would report on it.
             if self.extension.is_some() {
@@ -263,17 +283,35 @@ impl Outgoing {
         {
             self.parts.departures.push(departure);
         }
-        if let Some(extension) = self.extension
-            && let Packet::Rtp(rtp) = &mut packet.message.packet
-        {
-            let number = self.history.on_sent(now, size_bytes, release.probe);
+        if let Packet::Rtp(rtp) = &mut packet.message.packet {
+            self.number(&mut rtp.header, size_bytes, release.probe, now);
+        }
+        self.writes.push_back(packet);
+    }
+
+    /// Gives a packet that leaves its transport-wide number, unless it has one from the first time.
+    fn number(
+        &mut self,
+        header: &mut rtc::rtp::Header,
+        size_bytes: usize,
+        probe: Option<u32>,
+        now: Instant,
+    ) {
+        let stream = self.repeated.get_mut(&header.ssrc);
+        if (stream.as_ref()).is_some_and(|stream| stream.has_left(header.sequence_number)) {
+            return;
+        }
+        if let Some(extension) = self.extension {
+            let number = self.history.on_sent(now, size_bytes, probe);
             self.estimator.on_sent(now, size_bytes);
             let number = Bytes::copy_from_slice(&number.to_be_bytes());
-            if rtp.header.set_extension(extension, number).is_err() {
+            if header.set_extension(extension, number).is_err() {
                 tracing::debug!("a packet leaves without its transport-wide number");
             }
         }
-        self.writes.push_back(packet);
+        if let Some(stream) = stream {
+            stream.on_left(header);
+        }
     }
 
     /// Something to fill a probe with.

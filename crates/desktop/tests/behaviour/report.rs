@@ -80,6 +80,45 @@ fn messages_go_with_a_report_only_if_they_are_ticked() {
 }
 
 #[test]
+fn a_report_stays_about_the_one_for_whom_it_was_begun_when_somebody_else_comes() {
+    let mut harness = in_call_with_safety();
+    let chat = scenes::signed_chat(7);
+    harness.state_mut().snapshot.safety.chat = chat.clone();
+    press(&mut harness, Key::R);
+    click(&mut harness, "Threats or insults");
+    let name = "Add messages of the stranger";
+    harness.get_by_role_and_label(Role::Switch, name).click();
+    harness.run_steps(3);
+    // The stranger has left, and the next one is there by itself.
+    let meets = |harness: &mut Harness<'static, Stage>, minutes| {
+        let until = harness.state().now + Duration::from_mins(minutes);
+        let safety = &mut harness.state_mut().snapshot.safety;
+        safety.before_until = Some(until);
+        safety.chat_before = std::mem::take(&mut safety.chat);
+        harness.run_steps(3);
+    };
+    meets(&mut harness, 4);
+    harness.state_mut().take();
+    let commands = click(&mut harness, "Send report");
+    let is_about_the_first = |it: &Command| matches!(it, Command::ReportLast { reason: ReportReason::Harassment, lines, .. } if lines[..] == [3, 4, 5, 6, 7]);
+    assert!(
+        matches!(&commands[..], [it] if is_about_the_first(it)),
+        "{commands:?}"
+    );
+
+    press(&mut harness, Key::R);
+    let one_before = "It was the person before";
+    let switch = harness.get_by_role_and_label(Role::Switch, one_before);
+    switch.click();
+    harness.run_steps(3);
+    meets(&mut harness, 5);
+    assert!(
+        harness.state().window.state.report.is_none(),
+        "who was meant cannot be reported any more"
+    );
+}
+
+#[test]
 fn where_nothing_is_signed_the_sheet_says_why_nothing_can_be_added() {
     let mut harness = in_call_with_safety();
     harness.state_mut().snapshot.safety.chat.unproved = 2;
@@ -155,8 +194,10 @@ fn who_was_there_before_the_present_one_can_be_reported_and_the_call_goes_on() {
     let before_until = harness.state().now + Duration::from_mins(4);
     press(&mut harness, Key::R);
     assert!(harness.query_by_label("It was the person before").is_none());
+    press(&mut harness, Key::Escape);
     harness.state_mut().snapshot.safety.before_until = Some(before_until);
     harness.run_steps(2);
+    press(&mut harness, Key::R);
     harness.get_by_label("Advertising or fraud").click();
     harness.get_by_label("It was the person before").click();
     harness.run_steps(2);

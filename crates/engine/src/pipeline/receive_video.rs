@@ -34,6 +34,8 @@ const DECODE_QUEUE: usize = 64;
 const IDLE_CHECK: Duration = Duration::from_millis(100);
 /// How many latencies of one second are kept.
 const LATENCIES_LIMIT: usize = 120;
+/// A mark that is older tells no time: clips carry a number alone.
+const OLDEST_PICTURE: Duration = Duration::from_mins(1);
 
 /// The receiving half of the picture path, for one call. Dropping it ends it; no picture is shown afterwards.
 pub(crate) struct ReceiveVideo {
@@ -344,5 +346,6 @@ impl<'a> Decoding<'a> {
 fn latency(picture: &VideoFrame) -> Option<Duration> {
     let mark = read_mark(picture)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    now.checked_sub(Duration::from_micros(mark.capture_time_us))
+    let latency = now.checked_sub(Duration::from_micros(mark.capture_time_us))?;
+    (latency < OLDEST_PICTURE).then_some(latency)
 }

@@ -198,7 +198,8 @@ impl JitterBuffer {
             is_in_order,
         );
         let redundancy = opus_packet_redundancy(&packet.payload);
-        if redundancy.has_dred || redundancy.has_fec {
+        // What was sent again tells nothing of when redundancy comes.
+        if is_in_order && (redundancy.has_dred || redundancy.has_fec) {
             let arrived_at = packet.arrived_at;
             self.on_redundancy(sequence_number, media_time, redundancy, played, arrived_at);
         }

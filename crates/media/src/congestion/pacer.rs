@@ -250,6 +250,11 @@ impl<T> Pacer<T> {
         Duration::from_secs_f64(bits / self.rate_bps)
     }
 
+    /// How long that would take which is to be sent again.
+    pub fn retransmission_delay(&self) -> Duration {
+        Duration::from_secs_f64(self.retransmissions.bytes as f64 * 8.0 / self.rate_bps)
+    }
+
     /// Whether pictures were dropped since this was last asked: the encoder must go on with a keyframe.
     pub const fn take_lost_picture(&mut self) -> bool {
         std::mem::replace(&mut self.has_lost_picture, false)

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// How long a packet may be late by reordering before it counts as missing.
+/// How long a packet may be late by reordering before it counts as missing. Packets of sound are sent so far apart that none overtakes
+/// another.
 const REORDERING: Duration = Duration::from_millis(5);
 
 /// While repair packets come, they get this share of the round trip to give back what is missing, but no longer than that: a frame
@@ -13,8 +14,10 @@ const LONGEST_PATIENCE: Duration = Duration::from_millis(40);
 /// They come for so long after the last one.
 const PROTECTED_FOR: Duration = Duration::from_millis(500);
 
-/// How long we ask for a packet. By then a viewer has had a keyframe, and a listener has heard the gap.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
+/// How long we ask for a packet: by then a viewer has had a keyframe, …
+const GIVE_UP_PICTURES_AFTER: Duration = Duration::from_secs(1);
+/// … and a listener has heard the gap.
+const GIVE_UP_SOUND_AFTER: Duration = Duration::from_millis(200);
 
 /// The largest gap that is filled by asking. After a longer one a keyframe comes sooner than so many packets.
 const LARGEST_GAP: u64 = 256;
@@ -50,25 +53,52 @@ enum Asked {
 }
 
 impl Missing {
-    fn new(now: Instant) -> Self {
+    fn new(reordering: Duration, now: Instant) -> Self {
         Self {
             since: now,
-            ask_at: now + REORDERING,
+            ask_at: now + reordering,
             asked: Asked::NotYet,
         }
     }
 }
 
 /// The gaps in one stream's sequence numbers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MissingPackets {
     /// The highest sequence number so far, unwrapped.
     highest: Option<u64>,
     missing: BTreeMap<u64, Missing>,
     protected_until: Option<Instant>,
+    reordering: Duration,
+    give_up_after: Duration,
 }
 
 impl MissingPackets {
+    /// Of a stream of pictures.
+    pub const fn of_pictures() -> Self {
+        Self::new(REORDERING, GIVE_UP_PICTURES_AFTER)
+    }
+
+    /// Of a stream of sound, which is of no use any more as soon as it should have been heard.
+    pub const fn of_sound() -> Self {
+        Self::new(Duration::ZERO, GIVE_UP_SOUND_AFTER)
+    }
+
+    const fn new(reordering: Duration, give_up_after: Duration) -> Self {
+        Self {
+            highest: None,
+            missing: BTreeMap::new(),
+            protected_until: None,
+            reordering,
+            give_up_after,
+        }
+    }
+
+    /// What is missing so far is not asked for.
+    pub fn give_up(&mut self) {
+        self.missing.clear();
+    }
+
     /// A packet arrived: for the first time, again, or as a retransmission.
     pub fn on_arrived(&mut self, sequence_number: u16, now: Instant) {
         let Some(highest) = self.highest else {
@@ -83,7 +113,7 @@ impl MissingPackets {
         if number - highest > LARGEST_GAP {
             self.missing.clear();
         } else {
-            let missing = Missing::new(now);
+            let missing = Missing::new(self.reordering, now);
             self.missing
                 .extend((highest + 1..number).map(|gap| (gap, missing)));
         }
@@ -104,7 +134,8 @@ impl MissingPackets {
         let number = unwrap(sequence_number, highest);
         if number > highest && number - highest <= LARGEST_GAP {
             self.on_arrived(sequence_number, now);
-            self.missing.insert(number, Missing::new(now));
+            self.missing
+                .insert(number, Missing::new(self.reordering, now));
         }
     }
 
@@ -112,7 +143,7 @@ impl MissingPackets {
     /// the time to come; and once more soon after, in case that the request is lost.
     pub fn due(&mut self, now: Instant, round_trip: Duration) -> Vec<u16> {
         let round_trip = round_trip.clamp(SHORTEST_ROUND_TRIP, LONGEST_ROUND_TRIP);
-        let next_round = round_trip + round_trip / 8 + REORDERING;
+        let next_round = round_trip + round_trip / 8 + self.reordering;
         let until_said_again = (round_trip / SAID_AGAIN_AFTER).min(LONGEST_UNTIL_SAID_AGAIN);
         let is_said_again = until_said_again >= SHORTEST_UNTIL_SAID_AGAIN;
         let patience = match self.protected_until {
@@ -124,10 +155,10 @@ impl MissingPackets {
             if missing.ask_at > now {
                 return true;
             }
-            if now.saturating_duration_since(missing.since) > GIVE_UP_AFTER {
+            if now.saturating_duration_since(missing.since) > self.give_up_after {
                 return false;
             }
-            let may_come = missing.since + REORDERING + patience;
+            let may_come = missing.since + self.reordering + patience;
             if missing.asked == Asked::NotYet && now < may_come {
                 missing.ask_at = may_come;
                 return true;
@@ -176,7 +207,7 @@ mod tests {
     }
 
     fn arrived(numbers: impl IntoIterator<Item = u16>, now: Instant) -> MissingPackets {
-        let mut packets = MissingPackets::default();
+        let mut packets = MissingPackets::of_pictures();
         for number in numbers {
             packets.on_arrived(number, now);
         }
@@ -259,6 +290,24 @@ mod tests {
             .sum();
         assert_eq!(asked, 40, "twice in 50 ms for a second");
         assert_eq!(packets.next_at(), None);
+
+        let mut sound = MissingPackets::of_sound();
+        sound.on_arrived(10, start);
+        sound.on_arrived(12, start);
+        let asked: usize = (0..5000)
+            .map(|at| sound.due(start + ms(at), ROUND_TRIP).len())
+            .sum();
+        assert_eq!(asked, 10, "at once, and twice in 45 ms for 200 ms");
+    }
+
+    #[test]
+    fn what_was_given_up_is_not_asked_for_and_what_is_lost_later_is() {
+        let start = simulation::start();
+        let mut packets = arrived([10, 12], start);
+        packets.give_up();
+        assert_eq!(packets.next_at(), None);
+        packets.on_arrived(14, start);
+        assert_eq!(packets.due(start + REORDERING, ROUND_TRIP), [13]);
     }
 
     #[test]

@@ -27,9 +27,10 @@ pub struct Protection {
 
 impl Protection {
     /// Protection begins on paths longer than the first, and ends on those shorter than the second: there a retransmission comes
-    /// within the time of a frame.
-    const LONG: Duration = Duration::from_millis(35);
-    const SHORT: Duration = Duration::from_millis(25);
+    /// within the time of a frame. Not on longer ones: a loss is seen when the next packet comes, and that of a frame's last packet
+    /// only with the next frame.
+    const LONG: Duration = Duration::from_millis(15);
+    const SHORT: Duration = Duration::from_millis(10);
     /// The same for losses.
     const SOME_LOSS: f64 = 0.005;
     const NO_LOSS: f64 = 0.0025;
@@ -215,7 +216,7 @@ mod tests {
 
     #[test]
     fn without_losses_or_on_a_short_path_there_is_none() {
-        for (loss, round_trip) in [(0.0, 300), (0.002, 300), (0.1, 20)] {
+        for (loss, round_trip) in [(0.0, 300), (0.002, 300), (0.1, 8)] {
             let (mut protection, now) = settled(loss, ms(round_trip));
             assert!(repairs(&mut protection, now, 8).iter().all(|due| *due == 0));
         }

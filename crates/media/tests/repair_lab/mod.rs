@@ -145,7 +145,7 @@ impl Call {
             picture_bytes: 0,
             other_bytes: 0,
             decoder: RlcDecoder::new(),
-            missing: MissingPackets::default(),
+            missing: MissingPackets::of_pictures(),
             buffer: JitterBuffer::new(config),
             delay: PlayoutDelay::new(),
             shown: Vec::new(),

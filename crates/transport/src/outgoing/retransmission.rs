@@ -31,6 +31,8 @@ struct Kept {
     packet: rtp::Packet,
     /// The payload type for its repetition, where its codec has one of its own.
     repair_type: Option<u8>,
+    /// As it is kept, with its transport-wide number.
+    has_left: bool,
     repeated_at: Option<Instant>,
 }
 
@@ -66,8 +68,27 @@ impl Retransmissions {
         self.kept[usize::from(number) % KEPT_PACKETS] = Some(Kept {
             packet: packet.clone(),
             repair_type,
+            has_left: false,
             repeated_at: None,
         });
+    }
+
+    /// Whether the packet of this number has left before. What is repeated under its own number must be the same in every bit, or else it
+    /// would be encrypted twice with the same nonce, which lets others forge packets where SRTP uses AES-GCM (RFC 5116 section 5.1.1).
+    pub(super) fn has_left(&self, number: u16) -> bool {
+        let kept = self.kept[usize::from(number) % KEPT_PACKETS].as_ref();
+        kept.is_some_and(|kept| kept.has_left && kept.packet.header.sequence_number == number)
+    }
+
+    /// A packet has left, with this header.
+    pub(super) fn on_left(&mut self, header: &rtp::Header) {
+        let kept = &mut self.kept[usize::from(header.sequence_number) % KEPT_PACKETS];
+        if let Some(kept) = kept
+            && kept.packet.header.sequence_number == header.sequence_number
+        {
+            kept.packet.header.clone_from(header);
+            kept.has_left = true;
+        }
     }
 
     /// What was sent so far is not sent again.
@@ -76,7 +97,12 @@ impl Retransmissions {
         self.newest = None;
     }
 
-    /// The partner lacks the packet of this number. `None` if it is not kept any more, or on its way already.
+    /// Whether the number is one of so many that were sent last.
+    pub(super) fn is_among_newest(&self, number: u16, count: u16) -> bool {
+        (self.newest).is_some_and(|newest| newest.wrapping_sub(number) < count)
+    }
+
+    /// The partner lacks the packet of this number. `None` if it is not kept any more, has not left yet, or is on its way already.
     pub(super) fn repeat(
         &mut self,
         number: u16,
@@ -84,7 +110,8 @@ impl Retransmissions {
         now: Instant,
     ) -> Option<rtp::Packet> {
         let kept = self.kept[usize::from(number) % KEPT_PACKETS].as_mut()?;
-        if kept.packet.header.sequence_number != number {
+        let is_there = kept.has_left || self.repair.is_some();
+        if kept.packet.header.sequence_number != number || !is_there {
             return None;
         }
         let again_after = round_trip.mul_f64(AGAIN_AFTER_ROUND_TRIPS);
@@ -293,8 +320,18 @@ mod tests {
     fn a_stream_without_repair_repeats_packets_as_they_were() {
         let mut kept = Retransmissions::new(None);
         kept.keep(&packet(5), None);
-        assert_eq!(kept.repeat(5, ROUND_TRIP, Instant::now()), Some(packet(5)));
+        let now = Instant::now();
+        assert_eq!(kept.repeat(5, ROUND_TRIP, now), None, "it has not left");
+        let mut left = packet(5);
+        left.header
+            .set_extension(4, Bytes::from_static(&[0, 7]))
+            .unwrap();
+        kept.on_left(&left.header);
+        assert!(kept.has_left(5));
+        assert_eq!(kept.repeat(5, ROUND_TRIP, now), Some(left));
         assert_eq!(kept.fill(1000), None);
+        kept.keep(&packet(5), None);
+        assert!(!kept.has_left(5), "another one of this number");
     }
 
     #[test]

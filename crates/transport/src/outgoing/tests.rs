@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use media::congestion::{EstimatorSnapshot, ProbeCluster};
 use rtc::interceptor::{RTCPFeedback, RTPHeaderExtension};
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::{
@@ -197,6 +195,71 @@ fn a_lost_packet_is_sent_again_under_a_number_of_its_own() {
     assert_eq!(left[0], (REPAIR, 0, Some(1)));
     // The first probe has nothing else to send.
     assert!(left.iter().all(|(ssrc, ..)| *ssrc == REPAIR), "{left:?}");
+}
+
+#[test]
+fn sound_is_sent_again_before_all_pictures_as_long_as_it_can_be_heard_and_the_same_in_every_bit() {
+    let start = Instant::now();
+    let mut outgoing = bound(true, start);
+    let packets = |outgoing: &mut Outgoing| -> Vec<rtc::rtp::Packet> {
+        let left = std::iter::from_fn(|| outgoing.poll_write());
+        left.filter_map(|packet| match packet.message.packet {
+            Packet::Rtp(rtp) => Some(rtp),
+            _ => None,
+        })
+        .collect()
+    };
+    for number in 0..40 {
+        send(&mut outgoing, packet(AUDIO, number, 100), start);
+    }
+    let first = packets(&mut outgoing);
+    assert_eq!(first.len(), 40);
+    for number in 0..100 {
+        send(&mut outgoing, packet(VIDEO, number, 1000), start);
+    }
+    packets(&mut outgoing);
+    let request = TransportLayerNack {
+        sender_ssrc: 9,
+        media_ssrc: AUDIO,
+        nacks: nack_pairs_from_sequence_numbers(&[3, 20, 30]),
+    };
+    hear(&mut outgoing, Box::new(request.clone()), start + ms(1));
+    let again = packets(&mut outgoing);
+    let again = again.iter().filter(|packet| packet.header.ssrc == AUDIO);
+    assert_eq!(
+        again.collect::<Vec<_>>(),
+        [&first[20], &first[30]],
+        "3 has been heard by now; another header under the same number would be encrypted with the same nonce"
+    );
+}
+
+#[test]
+fn what_would_take_long_to_repair_is_not_made_up_for_and_a_keyframe_takes_its_place() {
+    for (lost, len, is_repaired) in [(5, 100, true), (80, 1000, false)] {
+        let start = Instant::now();
+        let mut outgoing = bound(true, start);
+        for number in 0..80 {
+            send(&mut outgoing, packet(VIDEO, number, len), start);
+        }
+        let now = start + Duration::from_secs(3);
+        pass_time(&mut outgoing, start, now);
+        let request = TransportLayerNack {
+            sender_ssrc: 9,
+            media_ssrc: VIDEO,
+            nacks: nack_pairs_from_sequence_numbers(&(0..lost).collect::<Vec<_>>()),
+        };
+        let mut again = Vec::new();
+        for request_ms in [0, 300] {
+            let now = now + ms(request_ms);
+            hear(&mut outgoing, Box::new(request.clone()), now);
+            let at_once = leaving(&mut outgoing).into_iter();
+            again.extend(at_once.map(|(ssrc, ..)| ssrc));
+            let later = pass_time(&mut outgoing, now, now + ms(300)).into_iter();
+            again.extend(later.map(|(_, ssrc, _)| ssrc));
+        }
+        let again = again.iter().filter(|ssrc| **ssrc == REPAIR).count();
+        assert_eq!(again >= 5, is_repaired, "{lost} lost, {again} sent again");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use media::RtpPacket;
 use media::congestion::EstimatorConfig;
 use media::video::{EncodedFrame, VideoCodec};
-use protocol::DescriptionKind;
+use protocol::{Description, DescriptionKind};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use transport::{Impairment, MediaKind, Opened, PathStats, Peer, PeerConfig, PeerEvent, Restart};
@@ -166,17 +166,30 @@ impl Pair {
 
     /// A offers, B answers.
     pub(crate) async fn negotiate(&mut self, restart: Option<Restart>) {
+        self.negotiate_through(restart, |sdp| sdp).await;
+    }
+
+    /// The same; each description goes through `change` on its way.
+    pub(crate) async fn negotiate_through(
+        &mut self,
+        restart: Option<Restart>,
+        change: impl Fn(String) -> String,
+    ) {
+        let changed = |mut description: Description| {
+            description.sdp = change(description.sdp);
+            description
+        };
         let offer = self.a.peer.create_offer(restart).await.expect("offers");
         self.b
             .peer
-            .apply_remote(offer)
+            .apply_remote(changed(offer))
             .await
             .expect("takes the offer");
         let answer = self.b.peer.create_answer().await.expect("answers");
         assert_eq!(answer.kind, DescriptionKind::Answer);
         self.a
             .peer
-            .apply_remote(answer)
+            .apply_remote(changed(answer))
             .await
             .expect("takes the answer");
     }

@@ -1,4 +1,4 @@
-//! How late packets are that were lost and sent again.
+//! How late packets are that come out of order, most of which were lost and sent again.
 //!
 //! To wait for them is worth more than to bridge them with in-band FEC, where losses are frequent. What is lost once more comes
 //! a round trip later, and again, and again: to wait for that would make the delay grow without end. It is left to FEC.
@@ -12,14 +12,16 @@ const WINDOW: Duration = Duration::from_secs(10);
 const MAX_SAMPLES: usize = 100;
 /// This share of all packets must have been sent again to be waited for.
 const LEAST_SHARE: f64 = 0.03;
-/// This share of them is waited for: those that were lost once, as long as less than a fifth is lost.
+/// This share of them is waited for: those that were lost once, as long as less than a fifth is lost, …
 const QUANTILE: f64 = 0.8;
+/// … but no longer than for this share and what the queue adds to a packet: at least half of them were lost once.
+const SURELY_ONCE: f64 = 0.5;
 /// Packets in order are counted in so many pieces of [`WINDOW`].
 const PIECES: usize = 10;
 
 #[derive(Debug)]
 pub(super) struct SentAgain {
-    /// How much later than the fastest in order, in microseconds.
+    /// By how many microseconds each was later than the fastest in order.
     late: VecDeque<(Instant, i64)>,
     in_order: VecDeque<(Instant, u32)>,
 }
@@ -51,16 +53,17 @@ impl SentAgain {
         self.forget(arrived_at);
     }
 
-    /// How much longer than the fastest in order they take, if they are frequent.
-    pub(super) fn late(&self) -> Duration {
+    /// How much longer than the fastest in order they take, if they are frequent. Those in order vary by so many microseconds.
+    pub(super) fn late(&self, in_order_us: i64) -> Duration {
         let in_order: u32 = self.in_order.iter().map(|(_, count)| *count).sum();
         let all = f64::from(in_order) + self.late.len() as f64;
         if self.late.is_empty() || (self.late.len() as f64) < LEAST_SHARE * all {
             return Duration::ZERO;
         }
         let mut late: Vec<i64> = self.late.iter().map(|(_, late)| *late).collect();
-        let most = ((late.len() - 1) as f64 * QUANTILE) as usize;
-        let (_, late_us, _) = late.select_nth_unstable(most);
+        late.sort_unstable();
+        let at = |quantile: f64| late[((late.len() - 1) as f64 * quantile) as usize];
+        let late_us = at(QUANTILE).min(at(SURELY_ONCE) + in_order_us);
         Duration::from_micros(late_us.unsigned_abs())
     }
 
@@ -106,7 +109,7 @@ mod tests {
                 sent_again.push(late_us, start + ms(at));
             }
         }
-        sent_again.late()
+        sent_again.late(5000)
     }
 
     #[test]
@@ -128,7 +131,7 @@ mod tests {
                 sent_again.count_in_order(start + ms(at));
             }
         }
-        assert_eq!(sent_again.late(), Duration::ZERO);
+        assert_eq!(sent_again.late(5000), Duration::ZERO);
         assert!(sent_again.in_order.len() <= PIECES && sent_again.late.is_empty());
     }
 }
