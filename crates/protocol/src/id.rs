@@ -2,16 +2,17 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, Visitor},
+};
 
 /// One pairing of two clients: a random name that cannot be guessed (128 bits, 32 lower-case hex digits).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomId([u8; 16]);
 
 /// A secret that stands for one client's session with the server: 128 random bits, 32 lower-case hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResumeToken([u8; 16]);
 
 /// A room's name is 32 lower-case hex digits, and this was something else.
@@ -90,11 +91,66 @@ impl fmt::Debug for ResumeToken {
     }
 }
 
+// By hand, and so without a string of its own: there is one in nearly each message.
+impl Serialize for RoomId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Hex(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for RoomId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = deserializer.deserialize_str(HexVisitor)?;
+        bytes
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(InvalidRoomId))
+    }
+}
+
+impl Serialize for ResumeToken {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Hex(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for ResumeToken {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = deserializer.deserialize_str(HexVisitor)?;
+        bytes
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(InvalidResumeToken))
+    }
+}
+
+/// Reads 32 lower-case hex digits; `None` if it is some other text.
+struct HexVisitor;
+
+impl Visitor<'_> for HexVisitor {
+    type Value = Option<[u8; 16]>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(from_hex(text))
+    }
+}
+
 pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        self.0.chunks(32).try_for_each(|bytes| {
+            let mut text = [0; 64];
+            for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+                pair[0] = DIGITS[usize::from(byte >> 4)];
+                pair[1] = DIGITS[usize::from(byte & 15)];
+            }
+            let text = std::str::from_utf8(&text[..2 * bytes.len()]);
+            f.write_str(text.map_err(|_| fmt::Error)?)
+        })
     }
 }
 

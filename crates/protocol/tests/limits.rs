@@ -364,6 +364,18 @@ proptest! {
     }
 
     #[test]
+    fn it_does_not_matter_in_which_way_a_message_is_read(
+        kind in prop_oneof![Just("description"), Just("candidate"), Just("descriptions"), Just("leave")],
+        fields in proptest::collection::vec(prop::sample::select(FIELDS), 0..6),
+    ) {
+        let fields: Vec<String> = fields.iter().map(|field| format!(",{field}")).collect();
+        let text = format!(r#"{{"type":"{kind}"{}}}"#, fields.concat());
+        // The space has it read in the long way.
+        let long_way = decode::<ClientMessage>(&format!(" {text}"));
+        prop_assert_eq!(decode::<ClientMessage>(&text).ok(), long_way.ok(), "{}", text);
+    }
+
+    #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let text = String::from_utf8_lossy(&bytes);
         prop_assert!(decode::<ClientMessage>(&text).is_err());
@@ -387,6 +399,24 @@ proptest! {
         }
     }
 }
+
+/// Right, wrong and unknown ones.
+const FIELDS: &[&str] = &[
+    r#""room":"00112233445566778899aabbccddeeff""#,
+    r#""room":"00112233445566778899AABBCCDDEEFF""#,
+    r#""room":"0011""#,
+    r#""room":7"#,
+    r#""description":{"type":"offer","sdp":"v=0\r\n"}"#,
+    r#""description":{"sdp":"é","number":3,"type":"answer","more":[]}"#,
+    r#""description":{"type":"offer"}"#,
+    r#""description":null"#,
+    r#""candidate":{"candidate":"candidate:1 1 udp 1 192.0.2.7 9 typ host","sdpMid":"0"}"#,
+    r#""candidate":{"candidate":"","sdpMLineIndex":70000}"#,
+    r#""candidate":null"#,
+    r#""candidate":"x""#,
+    r#""unknown":{"type":"leave"}"#,
+    r#""type":"leave""#,
+];
 
 fn text(chars: usize) -> impl Strategy<Value = String> {
     string_regex(&format!("(?s).{{0,{chars}}}")).expect("a regular expression")

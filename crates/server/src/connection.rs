@@ -5,7 +5,7 @@
 
 use std::{
     net::IpAddr,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -45,7 +45,7 @@ const MAX_STRIKES: u32 = 3;
 /// Tells a client that the server is full.
 pub(crate) async fn refuse_as_full<S: AsyncRead + AsyncWrite + Unpin>(socket: Socket<S>) {
     let full = Ending::Refused(CloseCode::Again, ErrorCode::Full, "the server is full");
-    say_farewell(socket.into_inner(), full).await;
+    Box::pin(say_farewell(socket.into_inner(), full)).await;
 }
 
 /// Serves one client until it is gone.
@@ -72,7 +72,8 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     if let Some(why) = ending.refusal() {
         surroundings.counters.refuse(why);
     }
-    say_farewell(socket.into_inner(), ending).await;
+    // Not a part of each connection's task from its beginning.
+    Box::pin(say_farewell(socket.into_inner(), ending)).await;
 }
 
 /// What matters of a `hello`.
@@ -143,22 +144,24 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         takes_work: hello.takes_work,
         person: Person::at(from.ip, !surroundings.limits(from.ip)),
     };
-    let Admission {
-        peer,
-        frames,
-        cut,
-        welcome,
-    } = match admission(surroundings, hello.resume, about).await {
-        Ok(admission) => admission,
-        Err(ending) => return ending,
-    };
-    if matches!(welcome, ServerMessage::Banned { .. }) {
-        return Ending::Banned(Box::new(welcome));
-    }
-    let challenge = match &welcome {
-        ServerMessage::Welcome { challenge, .. } => *challenge,
-        _ => None,
-    };
+    let (peer, frames, cut, challenge, welcome) =
+        match admission(surroundings, hello.resume, about).await {
+            Ok(admission) if matches!(admission.welcome, ServerMessage::Banned { .. }) => {
+                return Ending::Banned(Box::new(admission.welcome));
+            }
+            Ok(admission) => {
+                let challenge = match &admission.welcome {
+                    ServerMessage::Welcome { challenge, .. } => *challenge,
+                    _ => None,
+                };
+                let welcome = protocol::encode(&admission.welcome);
+                let Admission {
+                    peer, frames, cut, ..
+                } = admission;
+                (peer, frames, cut, challenge, welcome)
+            }
+            Err(ending) => return ending,
+        };
     let mut conversation = Conversation {
         socket,
         surroundings,
@@ -175,7 +178,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         challenge,
         heard_at: Instant::now(),
     };
-    let ending = conversation.run(&welcome).await;
+    let ending = conversation.run(welcome).await;
     let ended = HubInput::Ended {
         peer,
         frames: conversation.frames,
@@ -249,10 +252,10 @@ struct PutOff {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
-    async fn run(&mut self, welcome: &ServerMessage) -> Ending {
+    /// The task of a connection has room for whatever this may ever wait for, so what is rare is boxed where it is asked for.
+    async fn run(&mut self, welcome: String) -> Ending {
         // It is no part of the session: each connection has its own.
-        let welcome = Message::text(protocol::encode(welcome));
-        if let Err(ending) = self.write(welcome).await {
+        if let Err(ending) = self.write(Message::text(welcome)).await {
             return ending;
         }
         let mut heartbeat = interval(self.surroundings.settings.heartbeat);
@@ -283,7 +286,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
                     let ping = self.ping();
                     self.write(ping).await
                 }
-                () = &mut silence_is_over, if put_off_until.is_none() => self.on_silence().await,
+                () = &mut silence_is_over, if put_off_until.is_none() => {
+                    Box::pin(self.on_silence()).await
+                }
             };
             if let Err(ending) = step {
                 return ending;
@@ -352,7 +357,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
             }
             Verdict::DropAloud => {
                 counters.refuse(Refusal::FrameRate);
-                return self.refuse(ErrorCode::TooFast, TOO_FAST.to_owned()).await;
+                let refused = self.refuse(ErrorCode::TooFast, TOO_FAST.to_owned());
+                return Box::pin(refused).await;
             }
             Verdict::Close => {
                 return Err(Ending::Refused(
@@ -374,12 +380,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
                         DecodeError::UnknownType(_) => ErrorCode::UnknownType,
                         DecodeError::TooLarge { .. } => ErrorCode::TooLarge,
                     };
-                    self.on_nonsense(code, error.to_string()).await
+                    Box::pin(self.on_nonsense(code, error.to_string())).await
                 }
             },
             Message::Binary(_) => {
-                self.on_nonsense(ErrorCode::Malformed, BINARY.to_owned())
-                    .await
+                let refused = self.on_nonsense(ErrorCode::Malformed, BINARY.to_owned());
+                Box::pin(refused).await
             }
             Message::Pong(payload) => {
                 self.frames.session.on_pong(&payload);
@@ -392,10 +398,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
     async fn on_message(&mut self, message: ClientMessage) -> Result<(), Ending> {
         if matches!(message, ClientMessage::Hello { .. }) {
             let words = "hello is said once".to_owned();
-            return self.refuse(ErrorCode::AlreadyGreeted, words).await;
+            return Box::pin(self.refuse(ErrorCode::AlreadyGreeted, words)).await;
         }
         if let ClientMessage::Identify { key, signature } = message {
-            return self.on_identify(&key, &signature).await;
+            return Box::pin(self.on_identify(&key, &signature)).await;
         }
         if matches!(
             message,
@@ -459,15 +465,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
     }
 
     async fn say(&mut self, message: ClientMessage) -> Result<(), Ending> {
-        let said = HubInput::Said {
+        // The place first, so that the task of each connection has no room for an input that waits.
+        let place = self.surroundings.hub.reserve().await;
+        place.map_err(|_| Ending::Restart)?.send(HubInput::Said {
             peer: self.peer,
             message,
-        };
-        self.surroundings
-            .hub
-            .send(said)
-            .await
-            .map_err(|_| Ending::Restart)
+        });
+        Ok(())
     }
 
     async fn on_nonsense(&mut self, code: ErrorCode, words: String) -> Result<(), Ending> {
@@ -526,12 +530,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
     }
 
     async fn feed(&mut self, message: Message) -> Result<(), Ending> {
-        let fed = self.socket.feed(message);
+        let fed = pin!(self.socket.feed(message));
         in_time(self.surroundings, &self.cut, fed).await
     }
 
     async fn flush(&mut self) -> Result<(), Ending> {
-        let flushed = self.socket.flush();
+        let flushed = pin!(self.socket.flush());
         in_time(self.surroundings, &self.cut, flushed).await
     }
 }
@@ -540,7 +544,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
 async fn in_time(
     surroundings: &Surroundings,
     cut: &CancellationToken,
-    written: impl Future<Output = tungstenite::Result<()>>,
+    written: Pin<&mut impl Future<Output = tungstenite::Result<()>>>,
 ) -> Result<(), Ending> {
     tokio::select! {
         biased;

@@ -56,6 +56,8 @@ figures! {
         OperatorBans, "bans_by_operator", "Bans that the operator ordered.";
         BansFromOthers, "bans_from_others", "Bans that another server told.";
         BytesReceived, "bytes_received", "Bytes in text frames received.";
+        CertificatesObtained, "certificates_obtained", "Certificates that an authority has given.";
+        CertificateFailures, "certificate_failures", "Attempts to get a certificate that failed.";
     }
 }
 

@@ -15,7 +15,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    io::{self, AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
+    io::{self, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
@@ -24,6 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
 use crate::{
+    acme,
     counters::Refusal,
     place_limit::{PlaceLimit, PlaceShare},
     relay,
@@ -143,17 +144,23 @@ impl Door {
         };
         let secured = timeout(HANDSHAKE, async {
             let mut stream = tls.acceptor().accept(stream).await?;
+            if stream.get_ref().1.alpn_protocol() == Some(acme::PROTOCOL) {
+                // It has seen what it came for (RFC 8737 section 3).
+                stream.shutdown().await?;
+                return Ok(None);
+            }
             let mut first = vec![0; FIRST_BYTES];
             let len = stream.read(&mut first).await?;
             first.truncate(len);
-            Ok::<_, io::Error>(Begun {
+            Ok::<_, io::Error>(Some(Begun {
                 first,
                 at: 0,
                 stream,
-            })
+            }))
         });
         match secured.await {
-            Ok(Ok(begun)) => {
+            Ok(Ok(None)) => debug!("an authority has looked whether a name leads here"),
+            Ok(Ok(Some(begun))) => {
                 if let Some(&first) = begun.first.first() {
                     self.serve(begun, first, arrival).await;
                 }

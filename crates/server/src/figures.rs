@@ -13,6 +13,7 @@ use crate::{
     drain::Drain,
     process::Process,
     relay::Meter,
+    tls::{CertificateFigures, Tls},
 };
 
 /// Whether newcomers are let in.
@@ -23,6 +24,8 @@ pub(crate) enum Readiness {
     Degraded,
     /// The server empties itself.
     Draining,
+    /// It is to get a certificate, and has none yet, or one whose time is over.
+    Uncertified,
     /// There are as many connections as there may be.
     Full,
 }
@@ -33,6 +36,7 @@ impl Readiness {
             Self::Ready => "ready",
             Self::Degraded => "degraded",
             Self::Draining => "draining",
+            Self::Uncertified => "uncertified",
             Self::Full => "full",
         }
     }
@@ -41,6 +45,7 @@ impl Readiness {
 /// Where the figures are.
 #[derive(Debug, Clone)]
 pub(crate) struct Gauges {
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) relay: Option<Meter>,
     pub(crate) drain: Drain,
@@ -79,6 +84,8 @@ pub(crate) struct Figures {
     pub(crate) cluster: Option<ClusterFigures>,
     /// How many reports, bans, blocks and keys are remembered.
     pub(crate) records: [usize; 4],
+    /// `None` without TLS.
+    pub(crate) certificate: Option<CertificateFigures>,
     pub(crate) totals: Vec<(&'static str, &'static str, u64)>,
     pub(crate) refusals: Vec<(&'static str, &'static str, u64)>,
     pub(crate) waits: Distribution,
@@ -99,6 +106,8 @@ impl Gauges {
     pub(crate) fn readiness(&self) -> Readiness {
         if self.drain.left(Instant::now()).is_some() {
             Readiness::Draining
+        } else if (self.tls.as_ref()).is_some_and(|tls| tls.is_missing(SystemTime::now())) {
+            Readiness::Uncertified
         } else if self.counters.census().connections >= self.max_connections {
             Readiness::Full
         } else if self.cluster_is_away() {
@@ -135,6 +144,7 @@ impl Gauges {
                 }
             }),
             records: self.counters.records.each_ref().map(|it| it.load(Relaxed)),
+            certificate: (self.tls.as_ref()).map(|tls| tls.figures(SystemTime::now())),
             totals: Total::ALL.iter().map(total).collect(),
             refusals: Refusal::ALL.iter().map(refused).collect(),
             waits: self.counters.waits.distribution(),

@@ -1,6 +1,8 @@
 //! What an operator may say, with its name and its limits. `settings_file.rs` lets it be said in a file too, and `resolve.rs`
 //! makes [`Settings`](crate::Settings) of it.
 
+mod acme;
+
 use std::{
     net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
@@ -10,6 +12,8 @@ use std::{
 
 use clap::{Parser, ValueEnum, builder::BoolishValueParser};
 use protocol::PathPolicy;
+
+pub(crate) use acme::AcmeFlags;
 
 use crate::{Network, NewcomerPolicy, Policy, ProxyHeader, StunUrl, TurnUrl, ice_servers::host_of};
 
@@ -91,6 +95,9 @@ pub struct Flags {
     /// A PEM file with the private key that belongs to the certificate.
     #[arg(long, env = "PASSERBY_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub acme: AcmeFlags,
 
     #[command(flatten)]
     pub relay: RelayFlags,

@@ -7,7 +7,8 @@
 //!             relay
 //! ```
 //!
-//! The door tells by the first bytes what a client speaks: TLS, TURN, or HTTP with its WebSockets.
+//! The door tells by the first bytes what a client speaks: TLS, TURN, or HTTP with its WebSockets. The certificate for TLS is read from
+//! files, or got and renewed by the server itself (`acme/`).
 //!
 //! The hub alone owns the [`matchmaker::Matchmaker`] and the list of those who are connected. It never waits for a
 //! connection: whoever does not read what the server sends is cut off. A connection waits for nobody but the hub. When a
@@ -27,7 +28,9 @@
 //! Nothing here looks into a session description or a candidate, unless the operator wants calls over relays (then
 //! addresses are taken out), and nothing logs one, an address, a token or an interest.
 
+mod acme;
 mod admin;
+mod certificate;
 mod clients;
 mod cluster_view;
 mod connection;
@@ -37,6 +40,7 @@ mod drain;
 mod ending;
 mod figures;
 mod flags;
+mod folders;
 mod guard;
 mod hub;
 mod ice_servers;
@@ -60,6 +64,7 @@ mod socket;
 mod surroundings;
 mod tls;
 
+pub use acme::{AcmeError, AcmeSettings};
 pub use admin::AdminSettings;
 pub use cluster_view::ClusterSettings;
 pub use counters::Census;
@@ -73,4 +78,4 @@ pub use safety::{NewcomerPolicy, Policy, StoreError};
 pub use server::{BindError, Running, Server};
 pub use settings::{FilesError, Limits, Settings};
 pub use settings_file::{Problem, Source, Sources, SourcesError};
-pub use tls::{TlsError, TlsSettings};
+pub use tls::{CertificateSource, Reload, TlsError, TlsSettings};

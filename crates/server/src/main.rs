@@ -9,7 +9,8 @@ use std::{
 
 use anyhow::Context as _;
 use server::{
-    BindError, Drain, FilesError, LogFormat, Server, Settings, Sources, SourcesError, StoreError,
+    BindError, CertificateSource, Drain, FilesError, LogFormat, Reload, Server, Settings, Sources,
+    SourcesError, StoreError,
 };
 use tracing::{Level, Metadata, info, warn};
 use tracing_subscriber::{
@@ -92,6 +93,13 @@ async fn run(settings: Settings, log_format: LogFormat, log: &str) -> anyhow::Re
     if settings.store.is_none() {
         warn!("no --store: reports, bans and blocks are forgotten when the server ends");
     }
+    if matches!(settings.tls, Some(CertificateSource::Acme(_)))
+        && settings.listen.iter().all(|addr| addr.port() != 443)
+    {
+        warn!(
+            "the certificate authority comes to port 443 of each --acme-domain, and no --listen has it: lead it to this server"
+        );
+    }
     let scheme = if settings.tls.is_some() { "wss" } else { "ws" };
     let drain_time = settings.drain;
     let terminations = terminations().context("cannot listen for signals")?;
@@ -158,10 +166,10 @@ fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::INFO || OURS.contains(&place)
 }
 
-/// Reads the certificate again at every SIGHUP, if there is one.
+/// Reads the certificate again at every SIGHUP, if there is one, or orders one that is wanted.
 #[cfg(unix)]
 fn reload_at_hangup(
-    reload: Option<impl Fn() -> Result<(), server::TlsError> + Send>,
+    reload: Option<impl Fn() -> Result<Reload, server::TlsError> + Send>,
 ) -> anyhow::Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
 
@@ -170,7 +178,12 @@ fn reload_at_hangup(
         while hangup.recv().await.is_some() {
             match reload.as_ref().map(|reload| reload()) {
                 None => info!("there is no certificate to read again"),
-                Some(Ok(())) => info!("the certificate was read again: it is for new connections"),
+                Some(Ok(Reload::Read)) => {
+                    info!("the certificate was read again: it is for new connections");
+                }
+                Some(Ok(Reload::Hurried)) => {
+                    info!("if a certificate is wanted, it is ordered now");
+                }
                 Some(Err(error)) => {
                     warn!(
                         "the old certificate stays: {:#}",

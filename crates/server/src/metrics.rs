@@ -73,6 +73,14 @@ pub(crate) fn page(figures: &Figures) -> String {
         &[],
         figures.lane,
     );
+    if let Some(certificate) = &figures.certificate {
+        page.gauge(
+            "certificate_expires_in_seconds",
+            "How long the certificate is good still; below zero if it is over, 0 if there is none.",
+            &[],
+            certificate.seconds_left.unwrap_or_default(),
+        );
+    }
     if let Some(cluster) = &figures.cluster {
         for (name, help, value) in [
             (

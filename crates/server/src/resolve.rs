@@ -11,8 +11,8 @@ use cluster::redis::AddressError;
 use relay::{PeerPolicy, Rate, Secrets};
 
 use crate::{
-    AdminSettings, ClusterSettings, Flags, Proxies, RelaySettings, Settings, TlsSettings, Turn,
-    TurnCredentials, flags::RelayFlags, guard::MIN_TOKEN, settings::Limits,
+    AdminSettings, CertificateSource, ClusterSettings, Flags, Proxies, RelaySettings, Settings,
+    TlsSettings, Turn, TurnCredentials, flags::RelayFlags, guard::MIN_TOKEN, settings::Limits,
 };
 
 /// Why settings do not go together.
@@ -38,6 +38,28 @@ pub enum SettingsError {
     /// A certificate is of no use without its key.
     #[error("--tls-cert and --tls-key belong together: {0} is missing")]
     HalfTls(&'static str),
+    /// Which of the two?
+    #[error(
+        "the certificate comes either from --tls-cert and --tls-key or by --acme-domain: leave one of them out"
+    )]
+    AcmeAndFiles,
+    /// Nobody has read what the authority asks for.
+    #[error(
+        "--acme-domain needs --acme-agree: it says that you agree to the terms of the certificate authority, to which \
+         \"termsOfService\" at {0} leads"
+    )]
+    NotAgreed(String),
+    /// Authorities give only so many certificates: each must outlast a restart.
+    #[error(
+        "--acme-domain needs --acme-folder, where the certificate is kept, such as /var/lib/passerby/acme"
+    )]
+    AcmeWithoutFolder,
+    /// A certificate for nothing.
+    #[error("--{0} says something of certificates, but not for which name: add --acme-domain")]
+    AcmeWithoutDomain(&'static str),
+    /// No authority takes more.
+    #[error("--acme-domain: a certificate has 100 names at most")]
+    TooManyDomains,
     /// Which of the two?
     #[error("--{0} and --{0}-file say the same: leave one of them out")]
     Twice(&'static str),
@@ -135,11 +157,17 @@ impl TryFrom<Flags> for Settings {
         if has_two(IpAddr::is_ipv4) || has_two(IpAddr::is_ipv6) {
             return Err(SettingsError::TwoRelayIps);
         }
-        let tls = match (flags.tls_cert, flags.tls_key) {
+        let files = match (flags.tls_cert, flags.tls_key) {
             (Some(certificate), Some(key)) => Some(TlsSettings { certificate, key }),
             (Some(_), None) => return Err(SettingsError::HalfTls("--tls-key")),
             (None, Some(_)) => return Err(SettingsError::HalfTls("--tls-cert")),
             (None, None) => None,
+        };
+        let tls = match (files, flags.acme.settings()?) {
+            (Some(_), Some(_)) => return Err(SettingsError::AcmeAndFiles),
+            (files, acme) => {
+                (files.map(CertificateSource::Files)).or_else(|| acme.map(CertificateSource::Acme))
+            }
         };
         let admin_token = one_of(
             "admin-token",

@@ -82,6 +82,8 @@ pub(crate) fn readiness(readiness: Readiness) -> (StatusCode, &'static str) {
         Readiness::Degraded => (StatusCode::OK, "degraded\n"),
         Readiness::Full => (StatusCode::SERVICE_UNAVAILABLE, "full\n"),
         Readiness::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        // Those who want TLS, and that is the point of it, cannot come.
+        Readiness::Uncertified => (StatusCode::SERVICE_UNAVAILABLE, "uncertified\n"),
     }
 }
 

@@ -19,7 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
-    ClusterSettings, Settings,
+    ClusterSettings, Reload, Settings, acme,
     admin::{self, Admin},
     cluster_view::{ServerView, name_of},
     counters::{Census, Counters, Refusal, Total},
@@ -210,11 +210,11 @@ impl Server {
         self.relay.as_ref().map_or(&[], |relay| &relay.addrs)
     }
 
-    /// Reads the certificate again, whenever it is called. Connections that are open keep the old one, and all do if the
-    /// new one is no good. `None` if there is no certificate.
+    /// Reads the certificate again, whenever it is called, or lets the server get one without a pause if it gets them by itself.
+    /// Connections that are open keep the old one, and all do if the new one is no good. `None` if there is to be no certificate.
     pub fn certificate_reload(
         &self,
-    ) -> Option<impl Fn() -> Result<(), TlsError> + Send + Sync + use<>> {
+    ) -> Option<impl Fn() -> Result<Reload, TlsError> + Send + Sync + use<>> {
         let tls = self.tls.clone()?;
         Some(move || tls.reload())
     }
@@ -306,7 +306,11 @@ impl Server {
         );
         let drain = self.drain;
         tasks.spawn(hub_task.run(hub_inputs, drain.clone(), stop.clone()));
+        if let Some(tls) = self.tls.clone().filter(|tls| tls.acme().is_some()) {
+            tasks.spawn(acme::keep(tls, Arc::clone(&self.counters), stop.clone()));
+        }
         let gauges = Gauges {
+            tls: self.tls.clone(),
             counters: Arc::clone(&self.counters),
             relay: handle.as_ref().map(relay::Handle::meter),
             drain: drain.clone(),
@@ -517,7 +521,7 @@ pub struct Running {
     admin_addr: Option<SocketAddr>,
     drain: Drain,
     meter: Option<Meter>,
-    reload: Option<Box<dyn Fn() -> Result<(), TlsError> + Send + Sync>>,
+    reload: Option<Box<dyn Fn() -> Result<Reload, TlsError> + Send + Sync>>,
     counters: Arc<Counters>,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -564,9 +568,10 @@ impl Running {
         self.meter.as_ref().map(Meter::counters)
     }
 
-    /// Reads the certificate again, if there is one. If that fails, the old one stays.
-    pub fn reload_certificate(&self) -> Result<(), TlsError> {
-        self.reload.as_ref().map_or(Ok(()), |reload| reload())
+    /// Reads the certificate again, if there is to be one, or lets the server get one without a pause. If that fails, the old
+    /// one stays. `None` if there is to be none.
+    pub fn reload_certificate(&self) -> Result<Option<Reload>, TlsError> {
+        self.reload.as_ref().map(|reload| reload()).transpose()
     }
 
     /// How many of each there are at this moment.

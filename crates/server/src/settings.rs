@@ -10,8 +10,8 @@ use ::relay::Rate;
 use protocol::PathPolicy;
 
 use crate::{
-    AdminSettings, ClusterSettings, NewcomerPolicy, Policy, Proxies, RelaySettings, StoreError,
-    StunUrl, TlsError, TlsSettings, Turn, safety::Store, tls::Tls,
+    AdminSettings, CertificateSource, ClusterSettings, NewcomerPolicy, Policy, Proxies,
+    RelaySettings, StoreError, StunUrl, TlsError, Turn, safety::Store,
 };
 
 /// What an operator decides.
@@ -21,7 +21,7 @@ pub struct Settings {
     /// directly or through a proxy, is a decision.
     pub listen: Vec<SocketAddr>,
     /// The certificate with which the server speaks TLS too, at every port. Without it, it speaks none.
-    pub tls: Option<TlsSettings>,
+    pub tls: Option<CertificateSource>,
     /// The STUN and TURN server beside the signalling. `None` by default, unlike the program's: programs that bring their
     /// own server mostly need none.
     pub relay: Option<RelaySettings>,
@@ -176,8 +176,8 @@ pub enum FilesError {
 impl Settings {
     /// Reads the files that the settings name and that are read only later. Makes and changes none.
     pub fn check_files(&self) -> Result<(), FilesError> {
-        if let Some(tls) = self.tls.clone() {
-            Tls::load(tls)?;
+        if let Some(source) = &self.tls {
+            source.check()?;
         }
         match &self.store {
             Some(path) => Ok(Store::check(path)?),

@@ -459,6 +459,8 @@ mod tests {
                 "\"json\"",
                 "\"forwarded\"",
                 "\"words.example\"",
+                "\"words@example.org\"",
+                "\"https://words.example\"",
             ];
             let value = candidates.iter().find(|value| {
                 let line = format!("{name} = {value}");

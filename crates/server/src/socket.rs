@@ -39,8 +39,8 @@ fn config() -> WebSocketConfig {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Socket<S> {
-    /// Is there between any two calls.
-    inner: Option<WebSocketStream<Counted<S>>>,
+    /// Is there between any two calls. Boxed, since tasks keep a copy for each function that a socket goes through.
+    inner: Option<Box<WebSocketStream<Counted<S>>>>,
     /// Bytes of the messages that came, each in a frame as short as can be.
     came: u64,
     /// Bytes that were added since the last flush.
@@ -55,7 +55,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let stream = Counted { stream, read: 0 };
         let inner = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config())).await;
         Self {
-            inner: Some(inner),
+            inner: Some(Box::new(inner)),
             came: 0,
             fed: 0,
             has_grown: false,
@@ -107,7 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// For the last words.
     pub(crate) fn into_inner(self) -> WebSocketStream<impl AsyncRead + AsyncWrite + Unpin> {
-        self.inner.expect("it is there between two calls")
+        *self.inner.expect("it is there between two calls")
     }
 }
 

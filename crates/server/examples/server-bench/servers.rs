@@ -134,7 +134,9 @@ fn ours(port: u16, tls: Option<&Certificate>) -> anyhow::Result<Command> {
         .args(["--max-per-ip", "1000000", "--max-others-per-ip", "1000000"])
         .args(["--max-frames", "100000", "--max-kbytes", "1000000"])
         .args(["--max-nexts", "100000", "--max-nexts-per-ip", "1000000"])
-        .args(["--max-handshakes-per-ip", "1000000"]);
+        .args(["--max-handshakes-per-ip", "1000000"])
+        // All are newcomers here, and come by the thousand: they would wait for their turn.
+        .args(["--work-at", "0", "--work-at-per-ip", "0"]);
     if let Some(tls) = tls {
         command.arg("--tls-cert").arg(&tls.certificate);
         command.arg("--tls-key").arg(&tls.key);

@@ -92,6 +92,7 @@ pub(super) fn overview(figures: &Figures, history: &History, form: Option<&str>)
     let mut body = Body::default();
     body.head(figures, form);
     body.tiles(figures);
+    body.certificate(figures);
     body.newcomers(figures);
     body.servers(figures);
     body.waits(figures);
@@ -115,6 +116,10 @@ impl Body {
             Readiness::Degraded => (
                 "bad",
                 "takes newcomers, who meet those of this server alone: Redis is away".to_owned(),
+            ),
+            Readiness::Uncertified => (
+                "bad",
+                "has no certificate that is good: newcomers cannot come by TLS".to_owned(),
             ),
             Readiness::Full => ("bad", "is full: newcomers are turned away".to_owned()),
             Readiness::Draining => {
@@ -167,6 +172,32 @@ impl Body {
             ));
         }
         self.add("</section>");
+    }
+
+    /// How long the certificate is good, and what is in the way of the next one.
+    fn certificate(&mut self, figures: &Figures) {
+        let Some(certificate) = &figures.certificate else {
+            return;
+        };
+        let span = |seconds: i64| span(Duration::from_secs(seconds.unsigned_abs()));
+        let words = match certificate.seconds_left {
+            None => "There is no certificate yet.".to_owned(),
+            Some(left) if left < 0 => format!("The certificate ended {} ago.", span(left)),
+            Some(left) => format!("The certificate is good for another {}.", span(left)),
+        };
+        let by_whom = if certificate.is_by_acme {
+            " The server gets the next one by itself."
+        } else {
+            " The next one comes from files."
+        };
+        self.add(format_args!("<p class=\"quiet\">{words}{by_whom}</p>"));
+        if let Some(problem) = &certificate.problem {
+            self.add(format_args!(
+                "<p class=\"problem\" role=\"alert\">Trouble with the certificate: {}. It is tried again, at once after \
+                 <code>systemctl reload</code>.</p>",
+                escaped(problem.trim_end_matches('.'))
+            ));
+        }
     }
 
     /// What they do before they meet anybody, if they do anything.

@@ -43,6 +43,11 @@ pub(super) fn json(figures: &Figures) -> String {
         "bans": figures.records[1],
         "blocks": figures.records[2],
         "known_keys": figures.records[3],
+        "certificate": figures.certificate.as_ref().map(|certificate| json!({
+            "by_acme": certificate.is_by_acme,
+            "expires_in_seconds": certificate.seconds_left,
+            "problem": certificate.problem,
+        })),
         "cluster": figures.cluster.as_ref().map(|cluster| json!({
             "redis_up": cluster.is_up,
             "rooms_across": cluster.rooms,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use server::{Census, Running, Settings};
+use server::{Running, Settings};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -31,7 +31,8 @@ async fn signals(server: &Running, stream: impl Stream + 'static) {
     assert!(text.contains("welcome"), "{text}");
     assert_eq!(server.census().connections, 1);
     drop(socket);
-    while server.census() != Census::default() {
+    // It may come back to its session for a while, but not hold a place meanwhile.
+    while server.census().connections > 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -56,7 +57,7 @@ async fn plain_signalling_and_turn_share_a_port() {
 async fn with_a_certificate_one_port_takes_all_four() {
     let certificate = Certificate::new();
     let settings = Settings {
-        tls: Some(certificate.settings.clone()),
+        tls: Some(certificate.settings.clone().into()),
         ..Settings::default()
     };
     let server = start_with(relay_settings(), settings).await;
@@ -76,7 +77,7 @@ async fn with_a_certificate_one_port_takes_all_four() {
 async fn health_is_answered_by_tls_too() {
     let certificate = Certificate::new();
     let settings = Settings {
-        tls: Some(certificate.settings.clone()),
+        tls: Some(certificate.settings.clone().into()),
         ..Settings::default()
     };
     let server = start_with(relay_settings(), settings).await;
@@ -97,7 +98,7 @@ async fn health_is_answered_by_tls_too() {
 async fn a_new_certificate_is_for_new_connections() {
     let mut certificate = Certificate::new();
     let settings = Settings {
-        tls: Some(certificate.settings.clone()),
+        tls: Some(certificate.settings.clone().into()),
         ..Settings::default()
     };
     let server = start_with(relay_settings(), settings).await;

@@ -259,7 +259,7 @@ async fn half_open_connections_are_bounded_and_end() {
     let certificate = Certificate::new();
     let settings = Settings {
         max_others_per_ip: 20,
-        tls: Some(certificate.settings.clone()),
+        tls: Some(certificate.settings.clone().into()),
         ..Settings::default()
     };
     let server = start_with(relay_settings(), settings).await;

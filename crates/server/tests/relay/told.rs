@@ -79,7 +79,7 @@ fn urls(servers: &[IceServer]) -> Vec<&str> {
 async fn each_is_told_by_the_name_that_he_used_with_credentials_of_his_own_that_work() {
     let certificate = Certificate::new();
     let settings = Settings {
-        tls: Some(certificate.settings.clone()),
+        tls: Some(certificate.settings.clone().into()),
         ..Settings::default()
     };
     // Without a secret the server makes one up.

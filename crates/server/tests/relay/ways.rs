@@ -50,7 +50,7 @@ async fn by_tcp_at_the_port_of_the_relay_and_at_that_of_signalling() {
 #[tokio::test]
 async fn by_tls_at_the_port_of_the_relay_and_at_that_of_signalling() {
     let certificate = Certificate::new();
-    let tls = Some(certificate.settings.clone());
+    let tls = Some(certificate.settings.clone().into());
     let settings = Settings {
         tls,
         ..Settings::default()

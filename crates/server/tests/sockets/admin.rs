@@ -17,16 +17,20 @@ const TOKEN: &str = "correct horse battery";
 const BEARER: &str = "Authorization: Bearer correct horse battery";
 const BROWSER: &str = "Accept: text/html,application/xhtml+xml";
 
-pub(crate) async fn start_admin(settings: Settings) -> (Running, SocketAddr) {
+/// The same settings, with a listener for the operator.
+pub(crate) fn with_admin(settings: Settings) -> Settings {
     let admin = AdminSettings {
         listen: ([127, 0, 0, 1], 0).into(),
         token: TOKEN.to_owned(),
     };
-    let server = start(Settings {
+    Settings {
         admin: Some(admin),
         ..settings
-    })
-    .await;
+    }
+}
+
+pub(crate) async fn start_admin(settings: Settings) -> (Running, SocketAddr) {
+    let server = start(with_admin(settings)).await;
     let addr = server.admin_addr().expect("it listens for the operator");
     (server, addr)
 }
@@ -44,6 +48,20 @@ pub(crate) async fn metrics(admin: SocketAddr) -> BTreeMap<String, f64> {
             (name.to_owned(), value.parse().expect(line))
         })
         .collect()
+}
+
+/// What programs see at `/admin`.
+pub(crate) async fn look_in(admin: SocketAddr) -> String {
+    let answer = request(admin, "GET /admin", &[BEARER], "").await;
+    assert_eq!(answer.status, 200);
+    answer.body
+}
+
+/// What people see there.
+pub(crate) async fn overview(admin: SocketAddr) -> String {
+    request(admin, "GET /admin", &[BEARER, BROWSER], "")
+        .await
+        .body
 }
 
 /// Looks in as a browser does, and returns its cookie.

@@ -123,20 +123,23 @@ impl Client {
 
     /// Does so at a URL.
     pub(crate) async fn greeted_at(url: &str) -> Self {
-        let mut client = Self::connect_at(url).await;
-        client
-            .say(&ClientMessage::Hello {
-                version: 1,
-                capabilities: vec![],
-                resume: None,
-            })
-            .await;
-        let welcome = client.hears().await;
+        Self::connect_at(url).await.greets().await
+    }
+
+    /// Says `hello`.
+    pub(crate) async fn greets(mut self) -> Self {
+        self.say(&ClientMessage::Hello {
+            version: 1,
+            capabilities: vec![],
+            resume: None,
+        })
+        .await;
+        let welcome = self.hears().await;
         assert!(
             matches!(welcome, ServerMessage::Welcome { version: 1, .. }),
             "{welcome:?}"
         );
-        client
+        self
     }
 
     /// Connects and waits for a partner.

@@ -1,5 +1,7 @@
 //! The server behind real WebSockets on the loopback interface.
 
+#[cfg(unix)]
+mod acme;
 mod admin;
 mod chat;
 mod client;
@@ -13,6 +15,8 @@ mod newcomers;
 mod offers;
 mod packaging;
 mod paths;
+#[cfg(unix)]
+mod pebble;
 mod people;
 #[cfg(unix)]
 mod program;

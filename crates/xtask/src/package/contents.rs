@@ -164,7 +164,8 @@ pub(super) const PACKAGES: [Package; 2] = [
             "init-system-helpers (>= 1.52)",
             "systemd | systemd-sysusers",
         ],
-        recommends: "",
+        // Whom to trust when a certificate is asked for (acme-domain).
+        recommends: "ca-certificates",
         opens_libraries: false,
         binary: "passerby-server",
         files: &SERVER_FILES,

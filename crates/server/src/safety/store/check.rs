@@ -13,6 +13,7 @@ use redb::{
 };
 
 use super::{CACHE, STEPS, Store, StoreError, damaged, prepare, refusal};
+use crate::folders::may_make_files;
 
 impl Store {
     /// Says what [`Store::open`] would say, but leaves the disk as it is. Takes as long as the disk, and as much memory as
@@ -97,26 +98,4 @@ fn check_folder(path: &Path) -> Result<(), StoreError> {
     } else {
         Err(StoreError::FolderNotWritable(folder.to_owned()))
     }
-}
-
-/// Whether files may be made in a folder. Makes one without a name, which is nowhere to be seen and gone at once.
-#[cfg(target_os = "linux")]
-fn may_make_files(folder: &Path) -> bool {
-    use std::os::unix::fs::OpenOptionsExt as _;
-
-    let nameless = OpenOptions::new()
-        .write(true)
-        .custom_flags(libc::O_TMPFILE)
-        .open(folder);
-    // Not every file system has such files: then it shows when the store is made.
-    nameless.err().is_none_or(|error| {
-        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
-        !matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
-    })
-}
-
-/// Whether files may be made in a folder, as far as that can be told without making one.
-#[cfg(not(target_os = "linux"))]
-fn may_make_files(folder: &Path) -> bool {
-    fs::metadata(folder).is_ok_and(|about| !about.permissions().readonly())
 }
