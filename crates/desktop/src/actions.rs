@@ -4,7 +4,7 @@
 //! has changed about the keys is in [`crate::keymap`].
 
 use egui::Key;
-use engine::{CallView, Command, ReportReason, Reportable, Snapshot};
+use engine::{CallView, Command, ReportReason, Reportable, Snapshot, VideoSource};
 
 use crate::interests;
 use crate::keymap::Shortcut;
@@ -520,6 +520,10 @@ impl Action {
             }
             Self::ToggleSharing if snapshot.devices.screen.is_some() => {
                 out.push(Command::ShareScreen(None));
+            }
+            // Its dialog has previews, too, and nothing is to come in between.
+            Self::ToggleSharing if snapshot.devices.is_screen_picked_by_desktop => {
+                out.push(Command::ShareScreen(Some(VideoSource::Portal)));
             }
             Self::ToggleSharing => state.is_picking_screen = true,
             Self::ToggleChat => {

@@ -544,6 +544,7 @@ pub(crate) mod tests {
                 speakers: nobody,
                 screen: None,
                 shareable: None,
+                is_screen_picked_by_desktop: false,
             },
             statistics: Statistics::default(),
         }

@@ -14,8 +14,8 @@ mod report;
 mod welcome;
 
 use engine::{
-    AudioSink, AudioSource, DeviceProblem, EndReason, MicrophoneNotice, SignallingProblem,
-    SignallingView, VeilView, VideoSource,
+    AudioSink, AudioSource, DeviceProblem, DeviceState, EndReason, MicrophoneNotice, ScreenView,
+    SignallingProblem, SignallingView, VeilView, VideoSource,
 };
 
 pub use check::{Finding, Mark, check_problem, check_under_way, findings, verdict};
@@ -145,7 +145,7 @@ pub fn device_problem(device: Device, problem: &DeviceProblem) -> Explanation {
                 why = plain(why)
             ),
         ),
-        DeviceProblem::Other(why) => Explanation::new(
+        DeviceProblem::SystemLacks(_) | DeviceProblem::Other(_) => Explanation::new(
             device.pick(
                 sentence!("Your camera does not work"),
                 sentence!("Your microphone does not work"),
@@ -153,7 +153,10 @@ pub fn device_problem(device: Device, problem: &DeviceProblem) -> Explanation {
             ),
             tr!(
                 "The system says: {why}. Try again, or choose another device.",
-                why = plain(why)
+                why = match problem {
+                    DeviceProblem::Other(why) => plain(why),
+                    problem => problem.to_string(),
+                }
             ),
         ),
     }
@@ -192,8 +195,17 @@ pub const SHARE_DETAIL: Sentence = sentence!(
 );
 
 /// Says that something is shared.
-pub fn sharing(source: &VideoSource) -> String {
-    match source {
+pub fn sharing(screen: &ScreenView) -> String {
+    match &screen.source {
+        VideoSource::Portal => match &screen.state {
+            DeviceState::Working { name } if name == "window" => tr!("You share a window"),
+            DeviceState::Working { .. } => tr!("You share your screen"),
+            DeviceState::Failed(_) => tr!("Nothing is shared"),
+            DeviceState::Off | DeviceState::Opening => {
+                tr!("Choose in your desktop's dialog")
+            }
+        }
+        .to_owned(),
         VideoSource::Screen(_) => tr!("You share your screen").to_owned(),
         VideoSource::Window(_) => tr!("You share a window").to_owned(),
         other => tr!("You share: {source}", source = video_source(other)),
@@ -213,13 +225,23 @@ pub fn screen_problem(problem: &DeviceProblem) -> Explanation {
             tr!("The stranger does not see what you share"),
             tr!("The system says: {why}.", why = plain(why)),
         ),
-        DeviceProblem::Busy
-        | DeviceProblem::NotPermitted
-        | DeviceProblem::Stalled
-        | DeviceProblem::NoUsableFormat => Explanation::new(
+        DeviceProblem::SystemLacks(program) => Explanation::new(
             tr!("The stranger does not see what you share"),
-            tr!("It cannot be read. Share another screen or window."),
+            tr!(
+                "On this desktop it takes {program}, which does not run. Install or start it, then share again.",
+                program = program
+            ),
         ),
+        DeviceProblem::NotPermitted => Explanation::new(
+            tr!("The stranger does not see what you share"),
+            tr!("Your system does not allow it. Look into its privacy settings, then share again."),
+        ),
+        DeviceProblem::Busy | DeviceProblem::Stalled | DeviceProblem::NoUsableFormat => {
+            Explanation::new(
+                tr!("The stranger does not see what you share"),
+                tr!("It cannot be read. Share another screen or window."),
+            )
+        }
     }
 }
 
@@ -398,6 +420,7 @@ pub fn video_source(source: &VideoSource) -> String {
         VideoSource::File(path) => file_name(path),
         VideoSource::Screen(None) => tr!("Main screen").to_owned(),
         VideoSource::Window(_) => tr!("A window").to_owned(),
+        VideoSource::Portal => tr!("What you pick").to_owned(),
         VideoSource::None => tr!("No camera").to_owned(),
     }
 }
@@ -470,13 +493,34 @@ mod tests {
 
     #[test]
     fn every_problem_with_a_screen_says_what_the_stranger_sees_or_what_to_do() {
-        for problem in device_problems() {
+        let lacking = [engine::Lacking::Portal, engine::Lacking::PipeWire];
+        let lacking = lacking.map(DeviceProblem::SystemLacks);
+        for problem in device_problems().into_iter().chain(lacking) {
             let Explanation { title, detail } = screen_problem(&problem);
             assert!(
                 title.contains("share") && !detail.is_empty(),
                 "{title}: {detail}"
             );
         }
+    }
+
+    #[test]
+    fn what_was_picked_in_the_desktops_dialog_is_called_what_it_is() {
+        let said = |state| {
+            let source = VideoSource::Portal;
+            sharing(&ScreenView { source, state })
+        };
+        let working = |name: &str| DeviceState::Working {
+            name: name.to_owned(),
+        };
+        assert_eq!(said(working("window")), "You share a window");
+        assert_eq!(said(working("screen")), "You share your screen");
+        assert_eq!(
+            said(DeviceState::Opening),
+            "Choose in your desktop's dialog"
+        );
+        let failed = DeviceState::Failed(DeviceProblem::NotPermitted);
+        assert_eq!(said(failed), "Nothing is shared");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use media::video::VideoFrame;
 use crate::worker::{Reporter, StopSignal, Worker};
 use crate::{DeviceState, VideoSource};
 
-pub use screen::{Shareable, list_shareable, preview};
+pub use screen::{Shareable, is_screen_picked_by_desktop, list_shareable, preview};
 pub use webcam::list_cameras;
 
 /// Longest that dropping a [`Camera`] may take. A frame takes 33 ms; beyond this the thread is stuck in the driver.
@@ -108,7 +108,7 @@ impl Camera {
                     clip::run(&path, &for_thread, stop, reporter);
                 },
             )),
-            source @ (VideoSource::Screen(_) | VideoSource::Window(_)) => Some(Worker::start(
+            source if source.is_screen() => Some(Worker::start(
                 "screen",
                 PATIENCE,
                 reporter,

@@ -22,6 +22,9 @@ pub enum VideoSource {
     Screen(Option<String>),
     /// A window by the number that the system gives it while it is open (`window:N`).
     Window(u32),
+    /// What the person picks in the desktop's own dialog (`portal`): the way of Wayland sessions. While it works, its name is `screen` or
+    /// `window`, whichever it is.
+    Portal,
     /// No pictures (`none`).
     None,
 }
@@ -64,13 +67,20 @@ pub struct InvalidChoice {
     expected: &'static str,
 }
 
+impl VideoSource {
+    /// Whether it is something that is on a screen anyhow.
+    pub(crate) const fn is_screen(&self) -> bool {
+        matches!(self, Self::Screen(_) | Self::Window(_) | Self::Portal)
+    }
+}
+
 impl FromStr for VideoSource {
     type Err = InvalidChoice;
 
     fn from_str(text: &str) -> Result<Self, InvalidChoice> {
         let invalid = || InvalidChoice {
             given: text.to_owned(),
-            expected: "pattern, FILE.y4m, camera, camera:N, camera:NAME, screen, screen:NAME, window:N, none",
+            expected: "pattern, FILE.y4m, camera, camera:N, camera:NAME, screen, screen:NAME, window:N, portal, none",
         };
         match text.split_once(':') {
             Some(("camera", which)) if !which.is_empty() => Ok(which
@@ -82,6 +92,7 @@ impl FromStr for VideoSource {
                 "screen" => Ok(Self::Screen(None)),
                 "camera" => Ok(Self::DefaultCamera),
                 "pattern" => Ok(Self::Pattern),
+                "portal" => Ok(Self::Portal),
                 "none" => Ok(Self::None),
                 _ if has_extension(text, "y4m") => Ok(Self::File(text.into())),
                 _ => Err(invalid()),
@@ -151,6 +162,7 @@ impl fmt::Display for VideoSource {
             Self::Screen(None) => f.write_str("screen"),
             Self::Screen(Some(name)) => write!(f, "screen:{name}"),
             Self::Window(number) => write!(f, "window:{number}"),
+            Self::Portal => f.write_str("portal"),
             Self::None => f.write_str("none"),
         }
     }
@@ -194,6 +206,7 @@ mod tests {
             "screen",
             "screen:HDMI-1",
             "window:6291459",
+            "portal",
             "none",
         ] {
             assert_eq!(text.parse::<VideoSource>().unwrap().to_string(), text);

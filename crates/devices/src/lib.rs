@@ -25,10 +25,11 @@ mod wav;
 mod worker;
 
 pub use camera::{
-    Camera, CameraCounters, CameraSettings, Shareable, list_cameras, list_shareable, preview,
+    Camera, CameraCounters, CameraSettings, Shareable, is_screen_picked_by_desktop, list_cameras,
+    list_shareable, preview,
 };
 pub use choice::{AudioSink, AudioSource, InvalidChoice, VideoSource};
 pub use microphone::{Microphone, MicrophoneCounters};
 pub use sound::{list_microphones, list_speakers};
 pub use speaker::{Speaker, SpeakerCounters};
-pub use state::{DeviceProblem, DeviceState};
+pub use state::{DeviceProblem, DeviceState, Lacking};

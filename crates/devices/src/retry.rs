@@ -18,6 +18,7 @@ pub(crate) fn delay(problem: &DeviceProblem, failures: u32) -> Duration {
         DeviceProblem::NotPermitted
         | DeviceProblem::Stalled
         | DeviceProblem::NoUsableFormat
+        | DeviceProblem::SystemLacks(_)
         | DeviceProblem::Other(_) => {
             Duration::from_secs(1 << failures.saturating_sub(1).min(8)).min(LONGEST)
         }

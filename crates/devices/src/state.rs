@@ -17,6 +17,24 @@ pub enum DeviceState {
     Failed(DeviceProblem),
 }
 
+/// What the sharing of a screen needs of a system beside the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lacking {
+    /// The desktop's portal for screens (`org.freedesktop.portal.ScreenCast`), through which the person picks.
+    Portal,
+    /// PipeWire, through which the pictures come.
+    PipeWire,
+}
+
+impl std::fmt::Display for Lacking {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Portal => "xdg-desktop-portal",
+            Self::PipeWire => "PipeWire",
+        })
+    }
+}
+
 /// Why a device is not to be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceProblem {
@@ -38,6 +56,9 @@ pub enum DeviceProblem {
     /// It offers no format that we understand.
     #[error("the device offers no usable format")]
     NoUsableFormat,
+    /// The system has no program that this needs.
+    #[error("{0} does not run here")]
+    SystemLacks(Lacking),
     /// A file that stands for a device cannot be used.
     #[error("the file cannot be used: {0}")]
     File(String),

@@ -129,7 +129,7 @@ impl DeviceDeck {
             camera_slot,
             remote,
             stream,
-            screens: Screens::default(),
+            screens: Screens::new(),
             send_video,
             send_audio: SendAudio::new(rates, config.voice, playback.played()),
             playback,
@@ -382,6 +382,7 @@ impl DeviceDeck {
             speakers: Arc::clone(&reports.speakers),
             screen: self.screen_view(&reports.screen.state),
             shareable: reports.shareable.clone(),
+            is_screen_picked_by_desktop: self.screens.is_picked_by_desktop,
         }
     }
 

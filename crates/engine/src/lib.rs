@@ -40,7 +40,8 @@ pub use config::Config;
 pub use connection_check::{ServerCheck, ServerCheckError, check_server};
 pub use deck::Preview;
 pub use devices::{
-    AudioSink, AudioSource, CameraSettings, DeviceProblem, DeviceState, Shareable, VideoSource,
+    AudioSink, AudioSource, CameraSettings, DeviceProblem, DeviceState, Lacking, Shareable,
+    VideoSource,
 };
 pub use engine::{Engine, EngineError};
 pub use identity::{Identity, IdentityError};

@@ -366,6 +366,9 @@ impl Session {
 
     fn on_devices_changed(&mut self) {
         self.deck.refresh();
+        if self.deck.has_sharing_ended() {
+            self.deck.stop_sharing();
+        }
         self.tell_what_we_send();
     }
 

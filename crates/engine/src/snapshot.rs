@@ -172,6 +172,8 @@ pub struct Deck {
     pub screen: Option<ScreenView>,
     /// What can be shared, or why nothing can; none before anybody has asked.
     pub shareable: Option<Result<Arc<[Shareable]>, DeviceProblem>>,
+    /// The desktop lets the person pick what to share, in a dialog of its own ([`VideoSource::Portal`]).
+    pub is_screen_picked_by_desktop: bool,
 }
 
 /// A screen or a window of ours that is shared.

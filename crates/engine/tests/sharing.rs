@@ -109,6 +109,21 @@ fn without_a_stranger_nothing_is_shared() {
 }
 
 #[test]
+fn what_is_ended_outside_of_the_window_is_shared_no_more() {
+    let server = TestServer::start();
+    let (one, two) = pair(&server.url());
+    one.wait_chat_open();
+    one.share(Some(VideoSource::Pattern));
+    two.see_screen();
+    // It says "off" at once, as the desktop's dialog does when the person leaves it.
+    one.share(Some(VideoSource::None));
+    one.wait("nothing to be shared", |s| s.devices.screen.is_none());
+    two.wait("the word that it is over", |s| !s.partner.is_sending_screen);
+    one.share(Some(VideoSource::Pattern));
+    two.see_screen();
+}
+
+#[test]
 fn a_screen_that_is_not_there_is_told_and_the_call_goes_on() {
     let server = TestServer::start();
     let (one, two) = pair(&server.url());

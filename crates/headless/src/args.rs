@@ -65,7 +65,7 @@ pub struct Args {
     /// The signalling server.
     #[arg(long, value_name = "URL", env = "PASSERBY_SERVER")]
     pub server: String,
-    /// Pictures: pattern, FILE.y4m, camera:N, camera:NAME, screen, screen:NAME, window:N or none.
+    /// Pictures: pattern, FILE.y4m, camera:N, camera:NAME, screen, screen:NAME, window:N, portal or none.
     #[arg(long, value_name = "SOURCE", default_value = "pattern")]
     pub video: VideoSource,
     /// Sound: tone, tone:HZ, FILE.wav, device, device:NAME or none.

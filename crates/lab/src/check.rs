@@ -27,6 +27,8 @@ pub enum Part {
     Browser,
     /// A bus on which a screen reader would hear of windows.
     Accessibility,
+    /// A private Wayland session, with the desktop's portal.
+    Wayland,
 }
 
 impl fmt::Display for Part {
@@ -38,19 +40,21 @@ impl fmt::Display for Part {
             Self::Network => "network",
             Self::Browser => "browser",
             Self::Accessibility => "accessibility",
+            Self::Wayland => "wayland",
         })
     }
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Camera,
         Self::Sound,
         Self::Display,
         Self::Network,
         Self::Browser,
         Self::Accessibility,
+        Self::Wayland,
     ];
 
     /// What this machine lacks for it, if it lacks something.
@@ -63,6 +67,7 @@ impl Part {
             Self::Network => why_no_network(),
             Self::Browser => why_no_browser(),
             Self::Accessibility => why_no_accessibility(),
+            Self::Wayland => why_no_wayland(),
         }
     }
 }
@@ -160,6 +165,32 @@ fn why_no_accessibility() -> Option<String> {
     })
 }
 
+/// Who runs as root needs to be somebody else for the compositor, which not every container allows.
+fn why_no_wayland() -> Option<String> {
+    let tools = [
+        "dbus-daemon",
+        "pipewire",
+        "pw-cli",
+        "sway",
+        "swaybg",
+        "swaymsg",
+        "wireplumber",
+    ];
+    missing(&tools).or_else(|| {
+        let missing = crate::wayland::PORTALS
+            .iter()
+            .find(|it| !Path::new(it).exists());
+        if let Some(portal) = missing {
+            return Some(format!("not installed: {portal}"));
+        }
+        let mut trial = std::process::Command::new("unshare");
+        trial.args(["--user", "--map-user=1000", "--map-group=1000", "true"]);
+        let is_possible =
+            !crate::ffi::is_root() || trial.output().is_ok_and(|trial| trial.status.success());
+        (!is_possible).then(|| "sway refuses to run as root, and `unshare --user` fails".to_owned())
+    })
+}
+
 /// Major and minor number of a kernel's release, such as "6.12.3-amd64".
 fn kernel_version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(['.', '-']).map(str::parse);
@@ -187,13 +218,13 @@ mod tests {
     #[test]
     fn a_part_that_is_missing_leaves_out_the_tests_that_need_it_and_no_others() {
         let wanted = |switch| Part::ALL.map(|part| is_wanted(switch, part));
-        assert_eq!(wanted(None), [None; 6]);
-        assert_eq!(wanted(Some("")), [None; 6]);
-        assert_eq!(wanted(Some("on")), [Some(true); 6]);
-        assert_eq!(wanted(Some("off")), [Some(false); 6]);
+        assert_eq!(wanted(None), [None; 7]);
+        assert_eq!(wanted(Some("")), [None; 7]);
+        assert_eq!(wanted(Some("on")), [Some(true); 7]);
+        assert_eq!(wanted(Some("off")), [Some(false); 7]);
         assert_eq!(
             wanted(Some("sound, network")),
-            [false, true, false, true, false, false].map(Some)
+            [false, true, false, true, false, false, false].map(Some)
         );
     }
 

@@ -80,6 +80,7 @@ impl Display {
             ("LIBGL_ALWAYS_SOFTWARE".to_owned(), OsString::from("1")),
             // A program that has the choice must not end up on the person's own screen.
             ("WAYLAND_DISPLAY".to_owned(), OsString::new()),
+            ("XDG_SESSION_TYPE".to_owned(), OsString::from("x11")),
         ]
     }
 }

@@ -8,9 +8,10 @@
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -196,6 +197,96 @@ pub(crate) fn wait_readable(files: [&File; 2], longest: Duration) -> io::Result<
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok([false; 2]),
         Err(error) => Err(error),
     }
+}
+
+/// Files that can come with one message: as many as libwayland sends.
+const MOST_FILES: usize = 28;
+
+/// Room for that many descriptors and what stands before them, aligned as the system wants it.
+#[repr(C, align(8))]
+struct Control([u8; 128]);
+
+/// A message to or from `bytes`, with room for descriptors.
+fn message(part: &mut libc::iovec, control: &mut Control, len: usize) -> libc::msghdr {
+    // SAFETY: all-zero bytes are a valid `msghdr`: null pointers and lengths of zero.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = len;
+    message
+}
+
+/// Receives bytes, and the files that came with them. Returns how many bytes, zero at the end.
+pub(crate) fn receive_with_files(
+    socket: &UnixStream,
+    bytes: &mut [u8],
+    files: &mut Vec<OwnedFd>,
+) -> io::Result<usize> {
+    let mut part = libc::iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: bytes.len(),
+    };
+    let mut control = Control([0; 128]);
+    let room = control.0.len();
+    let mut message = message(&mut part, &mut control, room);
+    // SAFETY: the message points to memory of ours, of the lengths that it says, until the call returns.
+    let received =
+        unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
+    let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
+    // SAFETY: the call has filled the message. Each header lies in the memory that it points to, with as many descriptors after it as its
+    // length says, and they are nobody's but ours.
+    unsafe {
+        let mut header = libc::CMSG_FIRSTHDR(&raw const message);
+        while let Some(found) = header.as_ref() {
+            if found.cmsg_level == libc::SOL_SOCKET && found.cmsg_type == libc::SCM_RIGHTS {
+                let len = found.cmsg_len - libc::CMSG_LEN(0) as usize;
+                let first = libc::CMSG_DATA(header).cast::<[u8; 4]>();
+                for index in 0..len / size_of::<libc::c_int>() {
+                    let file = libc::c_int::from_ne_bytes(first.add(index).read());
+                    files.push(OwnedFd::from_raw_fd(file));
+                }
+            }
+            header = libc::CMSG_NXTHDR(&raw const message, header);
+        }
+    }
+    Ok(received)
+}
+
+/// Sends bytes, and files with the first of them. Returns how many bytes the system has taken.
+pub(crate) fn send_with_files(
+    socket: &UnixStream,
+    bytes: &[u8],
+    files: &[OwnedFd],
+) -> io::Result<usize> {
+    if files.len() > MOST_FILES {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut part = libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    };
+    let mut control = Control([0; 128]);
+    let len = size_of_val(files) as libc::c_uint;
+    // SAFETY: it only computes.
+    let room = unsafe { libc::CMSG_SPACE(len) } as usize;
+    let room = if files.is_empty() { 0 } else { room };
+    let message = message(&mut part, &mut control, room);
+    // SAFETY: there is room in the control memory for a header and all the descriptors. The message points to memory of ours, of the lengths
+    // that it says, until the call returns; the bytes are only read.
+    let sent = unsafe {
+        if let Some(header) = libc::CMSG_FIRSTHDR(&raw const message).as_mut() {
+            header.cmsg_level = libc::SOL_SOCKET;
+            header.cmsg_type = libc::SCM_RIGHTS;
+            header.cmsg_len = libc::CMSG_LEN(len) as usize;
+            let first = libc::CMSG_DATA(header).cast::<[u8; 4]>();
+            for (index, file) in files.iter().enumerate() {
+                first.add(index).write(file.as_raw_fd().to_ne_bytes());
+            }
+        }
+        libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL)
+    };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
 fn c_string(path: &Path) -> io::Result<CString> {

@@ -26,6 +26,7 @@ mod server;
 pub mod sound;
 mod speech;
 pub mod tour;
+pub mod wayland;
 pub mod window_bench;
 
 pub use command::{CANNOT_RUN_HERE, Unavailable, catch_signals, run_inside};

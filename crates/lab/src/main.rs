@@ -78,6 +78,18 @@ mod program {
             #[arg(last = true, required = true)]
             command: Vec<OsString>,
         },
+        /// A private Wayland session with a portal that asks nobody what to share.
+        Wayland {
+            /// Width and height in pixels.
+            #[arg(long, default_value = "1280x800")]
+            size: Size,
+            /// Leaves the portal out.
+            #[arg(long)]
+            no_portal: bool,
+            /// The command to run.
+            #[arg(last = true, required = true)]
+            command: Vec<OsString>,
+        },
         /// What is left of an echo: Passerby beside a browser, each with a microphone that hears its own speaker.
         Echo(lab::echo::EchoOptions),
         /// The same inside `lab sound`.
@@ -126,6 +138,11 @@ mod program {
                     CANNOT_RUN_HERE
                 }),
                 Part::Display { size, command } => lab::display::run(size, &command),
+                Part::Wayland {
+                    size,
+                    no_portal,
+                    command,
+                } => lab::wayland::run(size, !no_portal, &command),
             }
         });
         match result {

@@ -6,15 +6,15 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "in a test that is how to fail")]
 
+mod watch;
+
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use devices::{Camera, CameraSettings, DeviceProblem, DeviceState, Shareable, VideoSource};
+use devices::{DeviceProblem, DeviceState, Shareable, VideoSource};
 use lab::check::{Part, why_left_out};
-use media::Newest;
 use media::video::{VideoFrame, to_rgba};
+use watch::{Watch, size, wait_for};
 use x11rb::COPY_DEPTH_FROM_PARENT;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{
@@ -26,8 +26,6 @@ use x11rb::wrapper::ConnectionExt as _;
 
 /// Set for the test inside the display by the one outside.
 const INSIDE: &str = "PASSERBY_SCREENS_INSIDE";
-/// For anything that must happen at all, on however busy a machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 const RED: u32 = 0x00c8_2814;
 const BLUE: u32 = 0x0014_28c8;
 
@@ -107,14 +105,11 @@ fn inside_the_display() {
     });
     painter.close(red);
     let gone = |state: &DeviceState| *state == DeviceState::Failed(DeviceProblem::Unplugged);
-    assert!(
-        alone.states.iter().any(|state| gone(&state)),
-        "its end is told"
-    );
+    alone.expect_state("its end", gone);
     painter.close(above);
 
     let nobody = Watch::start(VideoSource::Screen(Some("no such monitor".to_owned())));
-    assert!(nobody.states.iter().any(|state| gone(&state)));
+    nobody.expect_state("that it is not there", gone);
 }
 
 /// Opens windows of one colour.
@@ -183,57 +178,6 @@ impl Painter {
         self.connection.destroy_window(window).unwrap();
         self.connection.flush().unwrap();
     }
-}
-
-/// Somebody who watches what is shared.
-struct Watch {
-    _camera: Camera,
-    slot: Arc<Newest<Arc<VideoFrame>>>,
-    states: Receiver<DeviceState>,
-}
-
-impl Watch {
-    fn start(source: VideoSource) -> Self {
-        let slot = Arc::<Newest<Arc<VideoFrame>>>::default();
-        let (sender, states) = channel();
-        let settings = CameraSettings {
-            fps: 15,
-            ..CameraSettings::default()
-        };
-        let camera = Camera::start(source, settings, Arc::clone(&slot), move |state| {
-            sender.send(state).ok();
-        });
-        Self {
-            _camera: camera,
-            slot,
-            states,
-        }
-    }
-
-    /// Waits for such a picture.
-    #[track_caller]
-    fn expect(&self, what: &str, is_it: impl Fn(&VideoFrame) -> bool) {
-        wait_for(what, || {
-            let frame = self.slot.wait(Duration::from_millis(100))?;
-            is_it(&frame).then_some(())
-        });
-    }
-}
-
-#[track_caller]
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline {
-        if let Some(found) = look() {
-            return found;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    panic!("{what} did not come");
-}
-
-fn size(frame: &VideoFrame) -> (u32, u32) {
-    (frame.width_px(), frame.height_px())
 }
 
 /// Which share of the picture has this colour, about.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use egui::{Align2, Id, Rect, Shape, Ui, pos2};
-use engine::{CallView, Command};
+use engine::{CallView, Command, DeviceState};
 
 use super::{View, is_swapped, reconnecting, repaint_at_next_second, sharing, shield, veil};
 use crate::actions::Action;
@@ -187,10 +187,16 @@ pub(super) fn top_ui(
     }
     let sharing_at = view.snapshot.devices.screen.as_ref().map(|screen| {
         let hint = Action::ToggleSharing.hint(view.snapshot, state);
+        let said = text::sharing(screen);
+        let name = match screen.state {
+            DeviceState::Working { .. } => tr!("Stop sharing").to_owned(),
+            // Who does not see it shall hear how it stands, too.
+            _ => format!("{said}: {}", tr!("Stop sharing")),
+        };
         let pill = Pill::new()
-            .button(tr!("Stop sharing"), hint)
+            .button(name, hint)
             .icon(Icon::Screen, theme::accent_hovered())
-            .plain(text::sharing(&screen.source))
+            .plain(said)
             .call(tr!("Stop"));
         pills.push(pill);
         pills.len() - 1

@@ -6,7 +6,7 @@ use egui::{
     Align2, Color32, CursorIcon, Id, Image, Rect, ScrollArea, Sense, Stroke, StrokeKind, Ui, Vec2,
     WidgetInfo, accesskit::Role, pos2, vec2,
 };
-use engine::{Command, Shareable, VideoSource};
+use engine::{Command, DeviceState, ScreenView, Shareable, VideoSource};
 
 use super::View;
 use crate::icons::{self, Icon};
@@ -217,7 +217,13 @@ pub(super) fn inset_ui(
 
 /// A line around everything while something is shared, so that nobody forgets it.
 pub(super) fn border_ui(ui: &Ui, stage: Rect, radius: u8, view: View<'_>) {
-    if view.snapshot.devices.screen.is_some() {
+    let is_seen = |screen: &ScreenView| match screen.state {
+        DeviceState::Working { .. } => true,
+        // What the desktop's dialog gave does not come back.
+        DeviceState::Failed(_) => screen.source != VideoSource::Portal,
+        DeviceState::Off | DeviceState::Opening => false,
+    };
+    if view.snapshot.devices.screen.as_ref().is_some_and(is_seen) {
         let line = Stroke::new(3.0, theme::accent());
         ui.painter()
             .rect_stroke(stage, radius, line, StrokeKind::Inside);

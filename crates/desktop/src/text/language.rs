@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 /// How many sentences there are.
-const SENTENCES: usize = 530;
+const SENTENCES: usize = 535;
 
 /// What is said in place of each English sentence, in the same order in every language.
 type Catalogue = [(&'static str, &'static str); SENTENCES];

@@ -6,7 +6,7 @@ use egui::Key;
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
-use engine::{Command, VideoSource};
+use engine::{Command, DeviceProblem, DeviceState, Lacking, VideoSource};
 
 use crate::scenes;
 use crate::stage::{Stage, click, in_call, in_lobby, press, stage};
@@ -34,6 +34,46 @@ fn a_screen_is_chosen_from_what_there_is_and_shared_no_more_with_the_same_key() 
         click(&mut harness, "Stop sharing"),
         [Command::ShareScreen(None)]
     );
+}
+
+#[test]
+fn where_the_desktop_asks_what_to_share_no_list_of_ours_comes_in_between() {
+    let mut harness = in_call();
+    let now = harness.state().now;
+    let shown = harness.state_mut();
+    shown.snapshot.devices.is_screen_picked_by_desktop = true;
+    harness.run();
+    assert_eq!(
+        press(&mut harness, Key::S),
+        [Command::ShareScreen(Some(VideoSource::Portal))]
+    );
+    assert!(harness.query_by_label("Share nothing").is_none());
+
+    // The dialog is open: nothing is shared yet, and the same key takes it back.
+    harness.state_mut().snapshot = scenes::call_picking(now);
+    harness.run();
+    harness.get_by_label_contains("desktop's dialog");
+    assert_eq!(press(&mut harness, Key::S), [Command::ShareScreen(None)]);
+
+    let screen = harness.state_mut().snapshot.devices.screen.as_mut();
+    screen.unwrap().state = DeviceState::Working {
+        name: "window".to_owned(),
+    };
+    harness.run();
+    harness.get_by_label("Stop sharing");
+}
+
+#[test]
+fn a_desktop_that_lacks_something_for_sharing_is_told_by_its_name() {
+    let mut harness = in_call();
+    let now = harness.state().now;
+    harness.state_mut().snapshot = scenes::call_picking(now);
+    let screen = harness.state_mut().snapshot.devices.screen.as_mut();
+    screen.unwrap().state = DeviceState::Failed(DeviceProblem::SystemLacks(Lacking::Portal));
+    harness.run();
+    harness.get_by_label_contains("xdg-desktop-portal");
+    harness.get_by_label_contains("Nothing is shared");
+    assert_eq!(press(&mut harness, Key::S), [Command::ShareScreen(None)]);
 }
 
 #[test]

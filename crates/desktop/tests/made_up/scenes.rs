@@ -30,7 +30,7 @@ pub(crate) struct Scene {
 }
 
 /// Every scene. A picture of each is kept.
-pub(crate) const SCENES: [Scene; 63] = [
+pub(crate) const SCENES: [Scene; 64] = [
     Scene {
         name: "lobby",
         make: lobby,
@@ -189,6 +189,11 @@ pub(crate) const SCENES: [Scene; 63] = [
     Scene {
         name: "call-sharing",
         make: call_sharing,
+        prepare: nothing,
+    },
+    Scene {
+        name: "call-sharing-picking",
+        make: call_picking,
         prepare: nothing,
     },
     Scene {
@@ -669,6 +674,7 @@ pub(crate) fn lobby(_: Instant) -> Snapshot {
             speakers: strings(&["Built-in speakers", "Headphones (USB Audio)"]),
             screen: None,
             shareable: None,
+            is_screen_picked_by_desktop: false,
         },
         statistics: Statistics::default(),
     }
@@ -1065,6 +1071,17 @@ pub(crate) fn call_sharing(now: Instant) -> Snapshot {
         state: DeviceState::Working {
             name: "screen:HDMI-1".to_owned(),
         },
+    });
+    snapshot
+}
+
+/// The desktop asks what to share.
+pub(crate) fn call_picking(now: Instant) -> Snapshot {
+    let mut snapshot = call(now);
+    snapshot.devices.is_screen_picked_by_desktop = true;
+    snapshot.devices.screen = Some(ScreenView {
+        source: VideoSource::Portal,
+        state: DeviceState::Opening,
     });
     snapshot
 }

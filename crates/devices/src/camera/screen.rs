@@ -1,16 +1,25 @@
 //! A screen or a window as a camera.
 //!
-//! Passerby reads the screens of X11 sessions. A Wayland session shows its screen to no program directly, and other systems are not
-//! supported yet; both are said in words.
+//! Passerby reads the screens of X11 sessions by itself. A Wayland session shows its screen to no program directly: there the person picks in
+//! the desktop's own dialog. Other systems are not supported yet, which is said in words.
 
 #[cfg(target_os = "linux")]
+mod portal;
+#[cfg(target_os = "linux")]
 mod x11;
+
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 
 use media::video::VideoFrame;
 
 use super::{CameraSettings, FrameSink};
 use crate::worker::{Reporter, StopSignal};
 use crate::{DeviceProblem, VideoSource, retry};
+
+/// A picture that shows nothing new is delivered all the same after so long: somebody may have begun to watch.
+#[cfg(target_os = "linux")]
+const REPEAT_AFTER: Duration = Duration::from_millis(500);
 
 /// A screen or a window that can be shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +32,12 @@ pub struct Shareable {
     pub width_px: u32,
     /// Its height in pixels at present.
     pub height_px: u32,
+}
+
+/// Whether the desktop lets the person pick what to share, in a dialog of its own with previews ([`VideoSource::Portal`]), and shows no list
+/// of it to programs.
+pub fn is_screen_picked_by_desktop() -> bool {
+    look::is_picked_by_desktop()
 }
 
 /// What can be shared now: screens first, then windows, those in front first.
@@ -59,6 +74,10 @@ pub(super) fn run(
     stop: &StopSignal,
     reporter: &Reporter,
 ) {
+    if *source == VideoSource::Portal {
+        look::share_picked(settings, sink, stop, reporter);
+        return;
+    }
     let mut failures = 0;
     loop {
         let Err(problem) = look::share(source, settings, sink, stop, reporter) else {
@@ -77,22 +96,33 @@ pub(super) fn run(
 mod look {
     use super::{
         CameraSettings, DeviceProblem, FrameSink, Reporter, Shareable, StopSignal, VideoFrame,
-        VideoSource, x11,
+        VideoSource, portal, x11,
     };
 
-    /// Whether there is a session whose screen no program may read, whatever else runs inside of it.
-    fn is_wayland() -> bool {
-        std::env::var_os("WAYLAND_DISPLAY").is_some_and(|name| !name.is_empty())
+    /// Whatever else runs inside of such a session.
+    pub(super) fn is_picked_by_desktop() -> bool {
+        let variable = |name| std::env::var(name).ok();
+        let (display, kind) = (variable("WAYLAND_DISPLAY"), variable("XDG_SESSION_TYPE"));
+        portal::is_wayland(display.as_deref(), kind.as_deref())
     }
 
     fn check() -> Result<(), DeviceProblem> {
-        if is_wayland() {
+        if is_picked_by_desktop() {
             return Err(DeviceProblem::Other(
-                "a Wayland session shows its screen to no program; in an X11 session it can be shared"
+                "a Wayland session shows its screens to no program by their names; what you pick in its own dialog is called `portal`"
                     .to_owned(),
             ));
         }
         Ok(())
+    }
+
+    pub(super) fn share_picked(
+        settings: CameraSettings,
+        sink: &FrameSink,
+        stop: &StopSignal,
+        reporter: &Reporter,
+    ) {
+        portal::run(settings, sink, stop, reporter);
     }
 
     pub(super) fn list() -> Result<Vec<Shareable>, DeviceProblem> {
@@ -129,6 +159,19 @@ mod look {
 
     fn unsupported() -> DeviceProblem {
         DeviceProblem::Other("screens cannot be shared on this system yet".to_owned())
+    }
+
+    pub(super) fn is_picked_by_desktop() -> bool {
+        false
+    }
+
+    pub(super) fn share_picked(
+        _: CameraSettings,
+        _: &FrameSink,
+        _: &StopSignal,
+        reporter: &Reporter,
+    ) {
+        reporter.failed(unsupported());
     }
 
     pub(super) fn list() -> Result<Vec<Shareable>, DeviceProblem> {

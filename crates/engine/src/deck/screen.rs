@@ -45,6 +45,17 @@ pub(super) struct Screens {
     is_listing: Arc<AtomicBool>,
     /// Small pictures of what can be shared.
     previews: PreviewSlot,
+    /// The desktop lets the person pick.
+    pub(super) is_picked_by_desktop: bool,
+}
+
+impl Screens {
+    pub(super) fn new() -> Self {
+        Self {
+            is_picked_by_desktop: devices::is_screen_picked_by_desktop(),
+            ..Self::default()
+        }
+    }
 }
 
 /// A small picture of something that can be shared.
@@ -99,6 +110,9 @@ impl DeviceDeck {
         };
         send.set_power_saving(self.is_saving);
         let notify = self.notifier(|reports| &mut reports.screen);
+        // "Off" is what it says when the person has ended it elsewhere.
+        self.reports
+            .send_modify(|reports| reports.screen.state = DeviceState::Opening);
         let settings = CameraSettings {
             fps: SCREEN_FPS,
             ..self.settings
@@ -142,6 +156,11 @@ impl DeviceDeck {
         close(&mut Some(screen.send));
         // Nobody puts anything there any more.
         self.screens.own.take();
+    }
+
+    /// Whether the person has ended it outside of the window, or has chosen nothing.
+    pub(crate) fn has_sharing_ended(&self) -> bool {
+        self.screens.shared.is_some() && self.reports.borrow().screen.state == DeviceState::Off
     }
 
     /// Whether pictures of a screen are being sent, as far as our side is concerned.

@@ -144,8 +144,8 @@ pub(super) const PACKAGES: [Package; 2] = [
             "and encrypted. Press Next, and you meet someone else.",
         ],
         depends: &[],
-        // Letters of the languages that the window speaks, and of what strangers write.
-        recommends: "fonts-noto-core, fonts-noto-cjk",
+        // Letters of the languages that the window speaks, and of what strangers write; and what shares a screen of a Wayland session.
+        recommends: "fonts-noto-core, fonts-noto-cjk, pipewire, xdg-desktop-portal",
         opens_libraries: true,
         binary: "passerby",
         files: &DESKTOP_FILES,

@@ -4,7 +4,7 @@
 mod cursor;
 mod grabber;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use media::video::{PicturePool, Scaler, VideoFrame, convert};
 use x11rb::connection::Connection as _;
@@ -14,13 +14,11 @@ use x11rb::rust_connection::RustConnection;
 
 use self::grabber::Grabber;
 use super::super::{CameraSettings, FrameSink};
-use super::Shareable;
+use super::{REPEAT_AFTER, Shareable};
 use crate::schedule::Schedule;
 use crate::worker::{Reporter, StopSignal};
 use crate::{DeviceProblem, VideoSource};
 
-/// A picture that shows nothing new is delivered all the same after so long: somebody may have begun to watch.
-const REPEAT_AFTER: Duration = Duration::from_millis(500);
 /// More windows than anybody picks from are not listed.
 const MAX_WINDOWS: usize = 100;
 /// Of a title, in units of four bytes.

@@ -1,0 +1,216 @@
+//! What a Wayland session shows through the desktop's portal: sway, PipeWire, xdg-desktop-portal and its part for wlroots.
+//!
+//! Needs what `lab check` asks for. Where that is missing these tests are left out and say so, or fail if `PASSERBY_LAB=on` says
+//! that they must run.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "in a test that is how to fail")]
+
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use devices::{DeviceProblem, DeviceState, Lacking, VideoSource};
+use lab::check::{Part, why_left_out};
+use lab::wayland::{FOLDER_VARIABLE, OUTPUT};
+use media::video::{VideoFrame, to_rgba};
+use watch::{Watch, size, wait_for};
+
+const RED: [u8; 3] = [200, 40, 20];
+const GREEN: [u8; 3] = [20, 180, 60];
+const BLUE: [u8; 3] = [20, 40, 200];
+const WHITE: [u8; 3] = [230, 230, 230];
+
+#[test]
+fn what_is_picked_in_the_dialog_is_read_followed_and_ended_from_both_sides() {
+    run_inside(&[], "inside_a_session");
+}
+
+#[test]
+fn a_session_without_a_portal_says_what_it_lacks() {
+    run_inside(&["--no-portal"], "inside_a_session_without_a_portal");
+}
+
+fn run_inside(options: &[&str], test: &str) {
+    if let Some(reason) = why_left_out(&[Part::Wayland]) {
+        eprintln!("left out: {reason}");
+        return;
+    }
+    let inside = Command::new(env!("CARGO_BIN_EXE_lab"))
+        .args(["wayland", "--size", "800x600"])
+        .args(options)
+        .arg("--")
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+    let said = [inside.stdout, inside.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    eprintln!("{said}");
+    assert!(inside.status.success(), "{said}");
+    assert!(said.contains("1 passed"), "{said}");
+}
+
+#[test]
+#[ignore = "a test above runs it, inside a session"]
+fn inside_a_session_without_a_portal() {
+    if folder().is_none() {
+        return;
+    }
+    let watch = Watch::start(VideoSource::Portal);
+    let lacking = DeviceState::Failed(DeviceProblem::SystemLacks(Lacking::Portal));
+    watch.expect_state("what it lacks", |state| *state == lacking);
+}
+
+#[test]
+#[ignore = "a test above runs it, inside a session"]
+fn inside_a_session() {
+    let Some(folder) = folder() else {
+        return;
+    };
+    assert!(devices::is_screen_picked_by_desktop());
+    let first = picture(&folder, "first.ppm", [RED, GREEN, BLUE, WHITE]);
+    let second = picture(&folder, "second.ppm", [WHITE, BLUE, RED, GREEN]);
+    sway(&["output", OUTPUT, "bg", &first, "stretch"]);
+
+    // By its name a screen is shown to nobody.
+    let by_name = Watch::start(VideoSource::Screen(None));
+    by_name.expect_state("the way", |state| {
+        matches!(state, DeviceState::Failed(DeviceProblem::Other(why)) if why.contains("portal"))
+    });
+    drop(by_name);
+
+    let watch = Watch::start(VideoSource::Portal);
+    watch.expect("the picture", |frame| {
+        size(frame) == (800, 600) && corners(frame) == [RED, GREEN, BLUE, WHITE]
+    });
+    let name = "screen".to_owned();
+    let working = DeviceState::Working { name };
+    watch.expect_state("that it works", |state| *state == working);
+    sway(&["output", OUTPUT, "bg", &second, "stretch"]);
+    watch.expect("another picture", |frame| {
+        corners(frame) == [WHITE, BLUE, RED, GREEN]
+    });
+    // A picture that stands still comes again, for those who begin to watch.
+    watch.expect("the same one", |frame| {
+        corners(frame) == [WHITE, BLUE, RED, GREEN]
+    });
+    // It follows its size, also where that is odd. This portal may show the new one only when something changes after it.
+    let (mut shown, mut other) = (
+        (&second, [WHITE, BLUE, RED, GREEN]),
+        (&first, [RED, GREEN, BLUE, WHITE]),
+    );
+    for (resolution, expected) in [("1024x768", (1024, 768)), ("641x479", (640, 478))] {
+        sway(&["output", OUTPUT, "resolution", resolution]);
+        watch.expect("the new size", |frame| {
+            let is_new = size(frame) == expected;
+            if !is_new {
+                sway(&["output", OUTPUT, "bg", shown.0, "stretch"]);
+            }
+            is_new
+        });
+        std::mem::swap(&mut shown, &mut other);
+        sway(&["output", OUTPUT, "bg", shown.0, "stretch"]);
+        watch.expect("another picture in it", |frame| {
+            size(frame) == expected && corners(frame) == shown.1
+        });
+    }
+    wait_for("the stream", || is_streaming().then_some(()));
+    drop(watch);
+    wait_for("the stream's end", || (!is_streaming()).then_some(()));
+
+    // Who declines has chosen, and is told of no error.
+    std::fs::write(folder.join("choice"), "").unwrap();
+    let declined = Watch::start(VideoSource::Portal);
+    let states = declined.expect_state("that nothing was picked", |state| {
+        *state == DeviceState::Off
+    });
+    assert_eq!(states, [DeviceState::Opening, DeviceState::Off]);
+    drop(declined);
+
+    // The desktop ends it: the output is gone.
+    sway(&["create_output"]);
+    std::fs::write(folder.join("choice"), OUTPUT).unwrap();
+    let ended = Watch::start(VideoSource::Portal);
+    ended.expect_state("that it works", |state| *state == working);
+    sway(&["output", OUTPUT, "disable"]);
+    let states = ended.expect_state("its end", |state| *state != working);
+    assert_eq!(states, [DeviceState::Off]);
+    drop(ended);
+
+    // So does the death of what carries the pictures, whoever says it first.
+    std::fs::write(folder.join("choice"), "HEADLESS-2").unwrap();
+    let cut_off = Watch::start(VideoSource::Portal);
+    cut_off.expect_state("that it works", |state| *state == working);
+    kill(&folder, "pipewire");
+    let states = cut_off.expect_state("its end", |state| *state != working);
+    let gone = DeviceState::Failed(DeviceProblem::Stalled);
+    assert!([DeviceState::Off, gone].contains(&states[0]), "{states:?}");
+}
+
+/// The session's folder; none outside of one.
+fn folder() -> Option<PathBuf> {
+    std::env::var_os(FOLDER_VARIABLE).map(Into::into)
+}
+
+/// A file with a picture of four fields: above left, above right, below left, below right.
+fn picture(folder: &Path, name: &str, [one, two, three, four]: [[u8; 3]; 4]) -> String {
+    const SIDE: usize = 64;
+    let mut bytes = format!("P6 {SIDE} {SIDE} 255\n").into_bytes();
+    for row in 0..SIDE {
+        let (left, right) = if row < SIDE / 2 {
+            (one, two)
+        } else {
+            (three, four)
+        };
+        bytes.extend(left.repeat(SIDE / 2));
+        bytes.extend(right.repeat(SIDE / 2));
+    }
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// The middles of its four fields, each as the colour that it is about, or black.
+fn corners(frame: &VideoFrame) -> [[u8; 3]; 4] {
+    let (width, height) = (frame.width_px() as usize, frame.height_px() as usize);
+    let mut rgba = vec![0; width * height * 4];
+    to_rgba(frame, &mut rgba);
+    let places = [(1, 1), (3, 1), (1, 3), (3, 3)];
+    places.map(|(x, y)| {
+        let at = (height * y / 4 * width + width * x / 4) * 4;
+        let is_near = |colour: &[u8; 3]| {
+            let pairs = colour.iter().zip(&rgba[at..at + 3]);
+            pairs
+                .into_iter()
+                .all(|(one, other)| one.abs_diff(*other) < 12)
+        };
+        let found = [RED, GREEN, BLUE, WHITE].into_iter().find(is_near);
+        found.unwrap_or_default()
+    })
+}
+
+fn sway(words: &[&str]) {
+    let said = Command::new("swaymsg").args(words).output().unwrap();
+    assert!(said.status.success(), "{words:?}: {said:?}");
+}
+
+/// Whether the portal has a stream, as PipeWire itself says.
+fn is_streaming() -> bool {
+    let nodes = Command::new("pw-cli")
+        .args(["ls", "Node"])
+        .output()
+        .unwrap();
+    assert!(nodes.status.success(), "{nodes:?}");
+    String::from_utf8_lossy(&nodes.stdout).contains("xdg-desktop-portal-wlr")
+}
+
+/// Kills a program of the session.
+fn kill(folder: &Path, program: &str) {
+    let pids = std::fs::read_to_string(folder.join("pids")).unwrap();
+    let mut lines = pids.lines().filter_map(|line| line.split_once(' '));
+    let (_, id) = lines.find(|(name, _)| *name == program).unwrap();
+    let killed = Command::new("kill").args(["-9", id]).status().unwrap();
+    assert!(killed.success());
+}
