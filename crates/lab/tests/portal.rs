@@ -129,18 +129,9 @@ fn inside_a_session() {
     assert_eq!(states, [DeviceState::Opening, DeviceState::Off]);
     drop(declined);
 
-    // The desktop ends it: the output is gone.
+    // The death of what carries the pictures ends it, whoever says it first. (Another output makes this portal show something.)
     sway(&["create_output"]);
     std::fs::write(folder.join("choice"), OUTPUT).unwrap();
-    let ended = Watch::start(VideoSource::Portal);
-    ended.expect_state("that it works", |state| *state == working);
-    sway(&["output", OUTPUT, "disable"]);
-    let states = ended.expect_state("its end", |state| *state != working);
-    assert_eq!(states, [DeviceState::Off]);
-    drop(ended);
-
-    // So does the death of what carries the pictures, whoever says it first.
-    std::fs::write(folder.join("choice"), "HEADLESS-2").unwrap();
     let cut_off = Watch::start(VideoSource::Portal);
     cut_off.expect_state("that it works", |state| *state == working);
     kill(&folder, "pipewire");
