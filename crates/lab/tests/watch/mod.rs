@@ -57,7 +57,7 @@ impl Watch {
         while !seen.last().is_some_and(&is_it) {
             match self.states.recv_timeout(PATIENCE) {
                 Ok(state) => seen.push(state),
-                Err(_) => panic!("{what} is not told, but {seen:?}"),
+                Err(error) => panic!("{what} is not told ({error}), but {seen:?}"),
             }
         }
         seen
