@@ -47,9 +47,7 @@ pub(crate) struct Pebble {
 impl Authority {
     /// Chooses free ports, and makes the certificate with which it shows itself.
     pub(crate) fn new() -> Self {
-        let free: [TcpListener; 4] = std::array::from_fn(|_| {
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port")
-        });
+        let free: [TcpListener; 4] = std::array::from_fn(|_| free_port());
         let ports = free.map(|it| it.local_addr().expect("bound").port());
         let folder = tempfile::tempdir().expect("a folder for the test");
         let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]);
@@ -128,6 +126,16 @@ impl Authority {
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
+
+/// A port below those that the system gives to who asks for any: another test could get it before Pebble takes it.
+fn free_port() -> TcpListener {
+    let mut candidates = (0..100).map(|_| {
+        let random = getrandom::u32().expect("random numbers");
+        (Ipv4Addr::LOCALHOST, 20_000 + (random % 12_000) as u16)
+    });
+    let free = candidates.find_map(|addr| TcpListener::bind(addr).ok());
+    free.expect("a free port")
 }
 
 impl Pebble {

@@ -396,6 +396,25 @@ mod tests {
     }
 
     #[test]
+    fn the_desktops_own_stop_is_known_by_its_session_and_nothing_else_is_taken_for_it() {
+        let path: OwnedObjectPath = "/org/freedesktop/portal/desktop/session/1_5/passerby"
+            .try_into()
+            .unwrap();
+        let signal = |path: &str, interface: &str, member: &str| {
+            let signal = Message::signal(path, interface, member).unwrap();
+            signal.build(&()).unwrap()
+        };
+        assert!(is_end_of(&signal(path.as_str(), SESSION, "Closed"), &path));
+        for other in [
+            signal("/somebody/else", SESSION, "Closed"),
+            signal(path.as_str(), REQUEST, "Closed"),
+            signal(path.as_str(), SESSION, "Opened"),
+        ] {
+            assert!(!is_end_of(&other, &path), "{other:?}");
+        }
+    }
+
+    #[test]
     fn nothing_is_waited_for_longer_than_it_may_take_or_than_the_thread_is_to_run() {
         let stop = StopSignal::default();
         assert_eq!(wait(&stop, PATIENCE, async { 7 }), Ok(7));
