@@ -61,6 +61,8 @@ const SOUND_PACKETS: u16 = 32;
 /// What is lost of pictures is made up for as long as it takes no longer than that. Of a path that has become much thinner a queue's
 /// worth of large pictures is lost at once: a keyframe of the new size is there sooner.
 const LONGEST_REPAIR: Duration = Duration::from_millis(300);
+/// As much as a keyframe is sent again however long it takes: nothing would be won.
+const SMALL_REPAIR_BYTES: usize = 12_000;
 
 /// See the module.
 pub(crate) struct Outgoing {
@@ -212,7 +214,9 @@ impl Outgoing {
         self.follow_losses(now);
         self.push_copies(now);
         self.pacer.set_rate(self.pacing_bps(), now);
-        if self.pacer.retransmission_delay() > LONGEST_REPAIR {
+        if self.pacer.retransmission_bytes() > SMALL_REPAIR_BYTES
+            && self.pacer.retransmission_delay() > LONGEST_REPAIR
+        {
             self.start_anew();
         }
         while let Some(cluster) = self.estimator.poll_probe() {

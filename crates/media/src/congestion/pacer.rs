@@ -250,7 +250,12 @@ impl<T> Pacer<T> {
         Duration::from_secs_f64(bits / self.rate_bps)
     }
 
-    /// How long that would take which is to be sent again.
+    /// Bytes that are to be sent again.
+    pub const fn retransmission_bytes(&self) -> usize {
+        self.retransmissions.bytes
+    }
+
+    /// How long that would take.
     pub fn retransmission_delay(&self) -> Duration {
         Duration::from_secs_f64(self.retransmissions.bytes as f64 * 8.0 / self.rate_bps)
     }
