@@ -64,10 +64,18 @@ const LONGEST_REPAIR: Duration = Duration::from_millis(300);
 /// As much as a keyframe is sent again however long it takes: nothing would be won.
 const SMALL_REPAIR_BYTES: usize = 12_000;
 
+/// A packet in the pacer.
+struct Waiting {
+    packet: TaggedPacket,
+    /// It has left before under the same number, and must leave the same in every bit, or else it would be encrypted twice with the same
+    /// nonce, which lets others forge packets where SRTP uses AES-GCM (RFC 5116 section 5.1.1).
+    is_repeated: bool,
+}
+
 /// See the module.
 pub(crate) struct Outgoing {
     parts: OutgoingParts,
-    pacer: Pacer<TaggedPacket>,
+    pacer: Pacer<Waiting>,
     estimator: Estimator,
     history: History,
     feedback: FeedbackReader,
@@ -125,8 +133,27 @@ impl Outgoing {
     }
 
     fn push(&mut self, priority: Priority, packet: TaggedPacket) {
+        self.wait(priority, packet, false);
+    }
+
+    /// A packet of this stream is sent again, on a stream of its own or as it was. Sound that is to be heard in time does not wait behind
+    /// pictures.
+    fn push_again(&mut self, ssrc: u32, packet: rtc::rtp::Packet, now: Instant) {
+        let priority = match self.priority(ssrc) {
+            Priority::Sound => Priority::Sound,
+            _ => Priority::Retransmission,
+        };
+        let is_repeated = packet.header.ssrc == ssrc;
+        self.wait(priority, tagged(packet, now), is_repeated);
+    }
+
+    fn wait(&mut self, priority: Priority, packet: TaggedPacket, is_repeated: bool) {
         let (now, size_bytes) = (packet.now, wire_bytes(&packet));
-        self.pacer.push(priority, size_bytes, packet, now);
+        let waiting = Waiting {
+            packet,
+            is_repeated,
+        };
+        self.pacer.push(priority, size_bytes, waiting, now);
     }
 
     fn on_feedback(&mut self, feedback: &TransportLayerCc, now: Instant) {
@@ -141,10 +168,10 @@ impl Outgoing {
 
     fn on_request(&mut self, request: &TransportLayerNack, now: Instant) {
         let round_trip = self.parts.round_trip.get().unwrap_or_default();
+        let is_sound = self.priority(request.media_ssrc) == Priority::Sound;
         let Some(stream) = self.repeated.get_mut(&request.media_ssrc) else {
             return;
         };
-        let is_sound = request.media_ssrc == self.parts.ssrcs.audio;
         let numbers = request.nacks.iter().flat_map(NackPair::packet_list);
         let mut packets = Vec::new();
         for number in numbers.take(MAX_REQUESTED) {
@@ -157,14 +184,8 @@ impl Outgoing {
                     .on_sent_again(request.media_ssrc, number, now);
             }
         }
-        // Sound that is to be heard in time does not wait behind pictures.
-        let priority = if is_sound {
-            Priority::Sound
-        } else {
-            Priority::Retransmission
-        };
         for packet in packets {
-            self.push(priority, tagged(packet, now));
+            self.push_again(request.media_ssrc, packet, now);
         }
     }
 
@@ -184,7 +205,7 @@ impl Outgoing {
         while let Some((ssrc, number)) = self.protecting.poll_copy(now) {
             let stream = self.repeated.get_mut(&ssrc);
             if let Some(packet) = stream.and_then(|stream| stream.copy(number)) {
-                self.push(Priority::Retransmission, tagged(packet, now));
+                self.push_again(ssrc, packet, now);
             }
         }
     }
@@ -269,14 +290,22 @@ impl Outgoing {
         }
     }
 
-    fn send(&mut self, release: Release<TaggedPacket>, now: Instant) {
-        let packet = release.item.or_else(|| {
+    fn send(&mut self, release: Release<Waiting>, now: Instant) {
+        let waiting = release.item.or_else(|| {
             let filler = self.fill(release.size_bytes, now);
             let size_bytes = filler.as_ref().map(wire_bytes);
             self.pacer.on_padding(size_bytes, now);
-            filler
+            let is_repeated = false;
+            filler.map(|packet| Waiting {
+                packet,
+                is_repeated,
+            })
         });
-        let Some(mut packet) = packet else {
+        let Some(Waiting {
+            mut packet,
+            is_repeated,
+        }) = waiting
+        else {
             return;
         };
         packet.now = now;
@@ -287,13 +316,13 @@ impl Outgoing {
         {
             self.parts.departures.push(departure);
         }
-        if let Packet::Rtp(rtp) = &mut packet.message.packet {
+        if !is_repeated && let Packet::Rtp(rtp) = &mut packet.message.packet {
             self.number(&mut rtp.header, size_bytes, release.probe, now);
         }
         self.writes.push_back(packet);
     }
 
-    /// Gives a packet that leaves its transport-wide number, unless it has one from the first time.
+    /// Gives a packet that leaves its transport-wide number.
     fn number(
         &mut self,
         header: &mut rtc::rtp::Header,
@@ -301,10 +330,6 @@ impl Outgoing {
         probe: Option<u32>,
         now: Instant,
     ) {
-        let stream = self.repeated.get_mut(&header.ssrc);
-        if (stream.as_ref()).is_some_and(|stream| stream.has_left(header.sequence_number)) {
-            return;
-        }
         if let Some(extension) = self.extension {
             let number = self.history.on_sent(now, size_bytes, probe);
             self.estimator.on_sent(now, size_bytes);
@@ -313,7 +338,7 @@ impl Outgoing {
                 tracing::debug!("a packet leaves without its transport-wide number");
             }
         }
-        if let Some(stream) = stream {
+        if let Some(stream) = self.repeated.get_mut(&header.ssrc) {
             stream.on_left(header);
         }
     }

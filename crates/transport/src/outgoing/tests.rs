@@ -5,6 +5,8 @@ use rtc::rtcp::transport_feedbacks::transport_layer_cc::{
 };
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::nack_pairs_from_sequence_numbers;
 
+use tokio::sync::mpsc::Receiver;
+
 use super::*;
 
 const AUDIO: u32 = 1;
@@ -18,6 +20,10 @@ fn ms(ms: u64) -> Duration {
 
 /// One whose partner reports what arrives, or does not.
 fn bound(has_reports: bool, now: Instant) -> Outgoing {
+    bound_with_events(has_reports, now).0
+}
+
+fn bound_with_events(has_reports: bool, now: Instant) -> (Outgoing, Receiver<PeerEvent>) {
     let ssrcs = LocalSsrcs {
         audio: AUDIO,
         video: VIDEO,
@@ -26,7 +32,7 @@ fn bound(has_reports: bool, now: Instant) -> Outgoing {
         screen_retransmission: 6,
     };
     let rates = EstimatorConfig::default();
-    let (events, _) = EventSink::new();
+    let (events, received) = EventSink::new();
     let parts = OutgoingParts {
         ssrcs,
         round_trip: Arc::new(RoundTrip::default()),
@@ -59,7 +65,7 @@ fn bound(has_reports: bool, now: Instant) -> Outgoing {
         payload_type_rtx: Some(103),
         ..info
     });
-    outgoing
+    (outgoing, received)
 }
 
 fn packet(ssrc: u32, sequence_number: u16, len: usize) -> rtc::rtp::Packet {
@@ -110,7 +116,12 @@ fn pass_time(outgoing: &mut Outgoing, from: Instant, until: Instant) -> Vec<(Ins
 }
 
 fn hear(outgoing: &mut Outgoing, packet: Box<dyn rtc::rtcp::Packet>, now: Instant) {
-    let message = AttributedPacket::new(Packet::Rtcp(vec![packet]));
+    hear_all(outgoing, vec![packet], now);
+}
+
+/// Of one datagram.
+fn hear_all(outgoing: &mut Outgoing, packets: Vec<Box<dyn rtc::rtcp::Packet>>, now: Instant) {
+    let message = AttributedPacket::new(Packet::Rtcp(packets));
     let tagged = TaggedPacket {
         now,
         transport: TransportContext::default(),
@@ -223,7 +234,17 @@ fn sound_is_sent_again_before_all_pictures_as_long_as_it_can_be_heard_and_the_sa
         media_ssrc: AUDIO,
         nacks: nack_pairs_from_sequence_numbers(&[3, 20, 30]),
     };
-    hear(&mut outgoing, Box::new(request.clone()), start + ms(1));
+    // Together with a request for so many pictures that these are given up.
+    let pictures = TransportLayerNack {
+        media_ssrc: VIDEO,
+        nacks: nack_pairs_from_sequence_numbers(&(0..100).collect::<Vec<_>>()),
+        ..request
+    };
+    hear_all(
+        &mut outgoing,
+        vec![Box::new(request), Box::new(pictures)],
+        start + ms(1),
+    );
     let again = packets(&mut outgoing);
     let again = again.iter().filter(|packet| packet.header.ssrc == AUDIO);
     assert_eq!(
@@ -237,12 +258,13 @@ fn sound_is_sent_again_before_all_pictures_as_long_as_it_can_be_heard_and_the_sa
 fn what_would_take_long_to_repair_is_not_made_up_for_and_a_keyframe_takes_its_place() {
     for (lost, len, is_repaired) in [(5, 100, true), (8, 1000, true), (80, 1000, false)] {
         let start = Instant::now();
-        let mut outgoing = bound(true, start);
+        let (mut outgoing, mut events) = bound_with_events(true, start);
         for number in 0..80 {
             send(&mut outgoing, packet(VIDEO, number, len), start);
         }
         let now = start + Duration::from_secs(3);
         pass_time(&mut outgoing, start, now);
+        while events.try_recv().is_ok() {}
         let request = TransportLayerNack {
             sender_ssrc: 9,
             media_ssrc: VIDEO,
@@ -260,6 +282,9 @@ fn what_would_take_long_to_repair_is_not_made_up_for_and_a_keyframe_takes_its_pl
         }
         let again = again.iter().filter(|ssrc| **ssrc == REPAIR).count();
         assert_eq!(again >= 5, is_repaired, "{lost} lost, {again} sent again");
+        let keyframe = PeerEvent::KeyframeRequested(Pictures::Camera);
+        let has_keyframe = std::iter::from_fn(|| events.try_recv().ok()).any(|it| it == keyframe);
+        assert_eq!(has_keyframe, !is_repaired, "{lost} lost");
     }
 }
 

@@ -311,6 +311,24 @@ fn a_burst_of_losses_is_reconstructed_from_the_deep_redundancy_after_it() {
 }
 
 #[test]
+fn what_was_sent_again_does_not_say_how_late_fec_comes() {
+    let start = simulation::start();
+    let mut buffer = JitterBuffer::new(Config::default());
+    // Once in a second two are lost, of which one comes again.
+    let packets = (0..500).filter(|number| number % 50 != 20).map(|number| {
+        let delay_ms = if number % 50 == 21 { 210 } else { 10 };
+        packet_with_fec(start, number, delay_ms)
+    });
+    let mut packets: Vec<RtpPacket> = packets.collect();
+    packets.sort_by_key(|packet| packet.arrived_at);
+    for packet in packets {
+        buffer.insert(packet);
+    }
+    let target = buffer.target_delay();
+    assert!(target < ms(60), "{target:?}");
+}
+
+#[test]
 fn one_lost_frame_is_left_to_fec_where_the_packet_carries_both() {
     let start = simulation::start();
     let mut buffer = JitterBuffer::new(Config::default());
