@@ -6,13 +6,15 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "in a test that is how to fail")]
 
+mod inside;
 mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use devices::{DeviceProblem, DeviceState, Lacking, VideoSource};
-use lab::check::{Part, why_left_out};
+use inside::run_inside;
+use lab::check::Part;
 use lab::wayland::{FOLDER_VARIABLE, OUTPUT};
 use media::video::{VideoFrame, to_rgba};
 use watch::{Watch, size, wait_for};
@@ -22,40 +24,26 @@ const GREEN: [u8; 3] = [20, 180, 60];
 const BLUE: [u8; 3] = [20, 40, 200];
 const WHITE: [u8; 3] = [230, 230, 230];
 
+/// Set for the tests inside the session by those outside.
+const INSIDE: &str = "PASSERBY_PORTAL_INSIDE";
+
 #[test]
 fn what_is_picked_in_the_dialog_is_read_followed_and_ended_from_both_sides() {
-    run_inside(&[], "inside_a_session");
+    let session = ["wayland", "--size", "800x600"];
+    run_inside(Part::Wayland, &session, INSIDE, "inside_a_session");
 }
 
 #[test]
 fn a_session_without_a_portal_says_what_it_lacks() {
-    run_inside(&["--no-portal"], "inside_a_session_without_a_portal");
-}
-
-fn run_inside(options: &[&str], test: &str) {
-    if let Some(reason) = why_left_out(&[Part::Wayland]) {
-        eprintln!("left out: {reason}");
-        return;
-    }
-    let inside = Command::new(env!("CARGO_BIN_EXE_lab"))
-        .args(["wayland", "--size", "800x600"])
-        .args(options)
-        .arg("--")
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--ignored", "--nocapture"])
-        .output()
-        .unwrap();
-    let said = [inside.stdout, inside.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    eprintln!("{said}");
-    assert!(inside.status.success(), "{said}");
-    assert!(said.contains("1 passed"), "{said}");
+    let session = ["wayland", "--size", "800x600", "--no-portal"];
+    let test = "inside_a_session_without_a_portal";
+    run_inside(Part::Wayland, &session, INSIDE, test);
 }
 
 #[test]
 #[ignore = "a test above runs it, inside a session"]
 fn inside_a_session_without_a_portal() {
-    if folder().is_none() {
+    if std::env::var_os(INSIDE).is_none() {
         return;
     }
     let watch = Watch::start(VideoSource::Portal);
@@ -66,9 +54,10 @@ fn inside_a_session_without_a_portal() {
 #[test]
 #[ignore = "a test above runs it, inside a session"]
 fn inside_a_session() {
-    let Some(folder) = folder() else {
+    if std::env::var_os(INSIDE).is_none() {
         return;
-    };
+    }
+    let folder = PathBuf::from(std::env::var_os(FOLDER_VARIABLE).unwrap());
     assert!(devices::is_screen_picked_by_desktop());
     let first = picture(&folder, "first.ppm", [RED, GREEN, BLUE, WHITE]);
     let second = picture(&folder, "second.ppm", [WHITE, BLUE, RED, GREEN]);
@@ -138,11 +127,6 @@ fn inside_a_session() {
     let states = cut_off.expect_state("its end", |state| *state != working);
     let gone = DeviceState::Failed(DeviceProblem::Stalled);
     assert!([DeviceState::Off, gone].contains(&states[0]), "{states:?}");
-}
-
-/// The session's folder; none outside of one.
-fn folder() -> Option<PathBuf> {
-    std::env::var_os(FOLDER_VARIABLE).map(Into::into)
 }
 
 /// A file with a picture of four fields: above left, above right, below left, below right.

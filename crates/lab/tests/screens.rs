@@ -6,13 +6,14 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "in a test that is how to fail")]
 
+mod inside;
 mod watch;
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use devices::{DeviceProblem, DeviceState, Shareable, VideoSource};
-use lab::check::{Part, why_left_out};
+use inside::run_inside;
+use lab::check::Part;
 use media::video::{VideoFrame, to_rgba};
 use watch::{Watch, size, wait_for};
 use x11rb::COPY_DEPTH_FROM_PARENT;
@@ -31,22 +32,8 @@ const BLUE: u32 = 0x0014_28c8;
 
 #[test]
 fn screens_and_windows_are_listed_and_read_as_they_are() {
-    if let Some(reason) = why_left_out(&[Part::Display]) {
-        eprintln!("left out: {reason}");
-        return;
-    }
-    let inside = Command::new(env!("CARGO_BIN_EXE_lab"))
-        .args(["display", "--size", "800x600", "--"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "inside_the_display", "--ignored", "--nocapture"])
-        .env(INSIDE, "yes")
-        .output()
-        .unwrap();
-    let said = [inside.stdout, inside.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    eprintln!("{said}");
-    assert!(inside.status.success(), "{said}");
-    assert!(said.contains("1 passed"), "{said}");
+    let display = ["display", "--size", "800x600"];
+    run_inside(Part::Display, &display, INSIDE, "inside_the_display");
 }
 
 #[test]

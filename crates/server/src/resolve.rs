@@ -341,13 +341,14 @@ impl RelayFlags {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use clap::Parser as _;
     use protocol::PathPolicy;
 
     use super::*;
 
-    fn settings(flags: &[&str]) -> Result<Settings, String> {
+    /// What these flags come to, or what is wrong with them.
+    pub(crate) fn settings(flags: &[&str]) -> Result<Settings, String> {
         let flags = ["passerby-server"].iter().chain(flags);
         let flags = Flags::try_parse_from(flags).map_err(|error| error.to_string())?;
         Settings::try_from(flags).map_err(|error| error.to_string())

@@ -110,7 +110,8 @@ impl Lab {
             }
         }
         if lab == Self::default() {
-            let all = "camera, sound, display, network, browser or accessibility".to_owned();
+            let all =
+                "camera, sound, display, network, browser, accessibility or wayland".to_owned();
             lab.missing.push((all, complaint.trim().to_owned()));
         }
         lab

@@ -138,16 +138,8 @@ fn directory(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
-
     use super::*;
-    use crate::{CertificateSource, Flags, Settings};
-
-    fn settings(flags: &[&str]) -> Result<Settings, String> {
-        let flags = ["passerby-server"].iter().chain(flags);
-        let flags = Flags::try_parse_from(flags).map_err(|error| error.to_string())?;
-        Settings::try_from(flags).map_err(|error| error.to_string())
-    }
+    use crate::{CertificateSource, resolve::tests::settings};
 
     #[test]
     fn with_a_name_an_agreement_and_a_folder_there_is_all_that_is_needed() {
